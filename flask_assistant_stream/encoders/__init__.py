@@ -1,0 +1,1 @@
+"""Stream formats: a file here turns numbered events into bytes."""

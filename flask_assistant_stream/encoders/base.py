@@ -1,0 +1,33 @@
+"""What an encoder is: made per response, deterministic, events in, bytes out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ..protocol.events import Event
+
+
+class Encoder(ABC):
+    """One stream format.
+
+    Attributes:
+        name: what `?format=` calls it.
+        media_type: what `Accept` calls it.
+        content_type: the response header.
+        heartbeat: bytes that every decoder of this format skips (wire.md 2.2, 2.3).
+    """
+
+    name: ClassVar[str]
+    media_type: ClassVar[str]
+    content_type: ClassVar[str]
+    heartbeat: ClassVar[bytes]
+
+    @abstractmethod
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Return the frames of some consecutive events."""
+
+    def end(self) -> bytes:
+        """Return what closes the stream; empty where the format has nothing for it."""
+        return b""

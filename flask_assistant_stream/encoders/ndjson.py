@@ -1,0 +1,23 @@
+"""NDJSON, the bytes that `AssistantStream.fromReadableStream` of openai-node decodes (wire.md 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..protocol.events import Event
+from .base import Encoder
+
+
+class NDJSONEncoder(Encoder):
+    """`{"event", "data", "seq"}` a line; an empty line is the one heartbeat its decoders skip."""
+
+    name = "ndjson"
+    media_type = "application/x-ndjson"
+    content_type = "application/x-ndjson; charset=utf-8"
+    heartbeat = b"\n"
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Return a line per event."""
+        return b"".join(
+            [b'{"event":"%s","data":%s,"seq":%d}\n' % (name.encode("ascii"), data, seq) for seq, name, data in events]
+        )

@@ -1,0 +1,31 @@
+"""Server-sent events as the Assistants API sent them (wire.md 2.1), with `id:` for resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..protocol.events import Event
+from .base import Encoder
+
+
+class SSEEncoder(Encoder):
+    """`id`, `event`, `data` a block.
+
+    The heartbeat is a comment with a *single* newline: as a block of its own it would make openai-python
+    dispatch an empty event once an `id:` was seen (wire.md 2.2).
+    """
+
+    name = "sse"
+    media_type = "text/event-stream"
+    content_type = "text/event-stream; charset=utf-8"
+    heartbeat = b": ping\n"
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Return a block per event."""
+        return b"".join(
+            [b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, name.encode("ascii"), data) for seq, name, data in events]
+        )
+
+    def end(self) -> bytes:
+        """Return the `done` block that the SDKs stop at."""
+        return b"event: done\ndata: [DONE]\n\n"

@@ -1,0 +1,1 @@
+"""Engines: a file here is an upstream that turns a Responses request into items."""

@@ -1,0 +1,49 @@
+"""What an engine is: a Responses request in, raw Responses events ("items") out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+Item = dict[str, Any]
+"""One decoded event of the Responses API, `type` in it."""
+
+
+class ItemStream(ABC):
+    """The items of one response.
+
+    Iterating yields a list per read from the upstream, never empty: what has arrived together is handled
+    together. It ends where the upstream ends, with or without a terminal item. One thread iterates.
+
+    Raises (while iterating):
+        EngineError: the upstream refused, broke off, or sent what cannot be read.
+    """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[list[Item]]: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the upstream and end the iteration soon; from any thread, any number of times.
+
+        After the terminal item it may keep the connection for the next request.
+        """
+
+
+class Engine(ABC):
+    """An upstream. Made before a fork without touching the network; used from any thread."""
+
+    name: str
+
+    @abstractmethod
+    def stream(self, request: dict[str, Any]) -> ItemStream:
+        """Begin a response; nothing is sent before the iteration starts.
+
+        Args:
+            request: a `POST /responses` body with `stream: true` (`protocol.to_responses`).
+        """
+
+    def ping(self) -> str | None:
+        """Say what keeps the engine from working, or None; never blocks on the network."""
+        return None

@@ -1,0 +1,165 @@
+"""Assistants objects as plain dicts with every documented key, nulls explicit (wire.md 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .run_states import MessageStatus, RunStatus, StepStatus
+
+Object = dict[str, Any]
+
+RUN_SECONDS = 600
+"""A real run expired this long after its creation (wire.md 1.3)."""
+
+RUN_VOLATILE = (
+    "status",
+    "started_at",
+    "expires_at",
+    "cancelled_at",
+    "failed_at",
+    "completed_at",
+    "required_action",
+    "last_error",
+    "incomplete_details",
+    "usage",
+)
+"""The keys of a run that its events change; all others stay as they were stored (metadata may be edited)."""
+
+
+def assistant(id: str, created_at: int, model: str, **fields: Any) -> Object:
+    """Build an assistant; `fields` are those of the create request."""
+    return {
+        "id": id,
+        "object": "assistant",
+        "created_at": created_at,
+        "name": None,
+        "description": None,
+        "model": model,
+        "instructions": None,
+        "tools": [],
+        "tool_resources": {},
+        "metadata": {},
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "response_format": "auto",
+        "reasoning_effort": None,
+        **fields,
+    }
+
+
+def thread(id: str, created_at: int, *, metadata: Mapping[str, str] | None = None) -> Object:
+    """Build a thread."""
+    return {
+        "id": id,
+        "object": "thread",
+        "created_at": created_at,
+        "metadata": dict(metadata or {}),
+        "tool_resources": {},
+    }
+
+
+def text_part(value: str, annotations: Sequence[Object] = ()) -> Object:
+    """Build an output text part; `annotations` offsets are code points of `value`."""
+    return {"type": "text", "text": {"value": value, "annotations": list(annotations)}}
+
+
+def message(
+    id: str,
+    created_at: int,
+    thread_id: str,
+    role: str,
+    content: list[Object],
+    *,
+    status: MessageStatus = MessageStatus.COMPLETED,
+    run_id: str | None = None,
+    assistant_id: str | None = None,
+    attachments: list[Object] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Object:
+    """Build a message. User messages are `completed` (the real API left the key out; strict clients want it)."""
+    return {
+        "id": id,
+        "object": "thread.message",
+        "created_at": created_at,
+        "thread_id": thread_id,
+        "status": status.value,
+        "incomplete_details": None,
+        "completed_at": created_at if status is MessageStatus.COMPLETED else None,
+        "incomplete_at": None,
+        "role": role,
+        "content": content,
+        "assistant_id": assistant_id,
+        "run_id": run_id,
+        "attachments": attachments or [],
+        "metadata": dict(metadata or {}),
+    }
+
+
+def run(id: str, created_at: int, thread_id: str, assistant: Object, **overrides: Any) -> Object:
+    """Build a queued run of `assistant`.
+
+    `overrides` are fields of the run request, taken where they are not None. `instructions` is `""` and never
+    null: strict clients refuse null (wire.md 1.4).
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    body: Object = {
+        "id": id,
+        "object": "thread.run",
+        "created_at": created_at,
+        "assistant_id": assistant["id"],
+        "thread_id": thread_id,
+        "status": RunStatus.QUEUED.value,
+        "started_at": None,
+        "expires_at": created_at + RUN_SECONDS,
+        "cancelled_at": None,
+        "failed_at": None,
+        "completed_at": None,
+        "required_action": None,
+        "last_error": None,
+        "incomplete_details": None,
+        "usage": None,
+        "max_prompt_tokens": None,
+        "max_completion_tokens": None,
+        "truncation_strategy": {"type": "auto", "last_messages": None},
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "metadata": {},
+    }
+    for key in ("model", "tools", "tool_resources", "temperature", "top_p", "response_format", "reasoning_effort"):
+        body[key] = assistant[key]
+    body["instructions"] = assistant["instructions"] or ""
+    return {**body, **given}
+
+
+def run_step(id: str, created_at: int, run: Object, details: Object) -> Object:
+    """Build a step in progress; `details` is its `step_details` and names its type."""
+    return {
+        "id": id,
+        "object": "thread.run.step",
+        "created_at": created_at,
+        "run_id": run["id"],
+        "assistant_id": run["assistant_id"],
+        "thread_id": run["thread_id"],
+        "type": details["type"],
+        "status": StepStatus.IN_PROGRESS.value,
+        "cancelled_at": None,
+        "completed_at": None,
+        "expired_at": None,
+        "failed_at": None,
+        "last_error": None,
+        "step_details": details,
+        "usage": None,
+        "metadata": {},
+    }
+
+
+def page(data: list[Object], *, has_more: bool) -> Object:
+    """Build a list object (wire.md 1.2)."""
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": has_more,
+    }

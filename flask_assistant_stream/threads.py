@@ -1,0 +1,35 @@
+"""Run a blocking call without blocking the gevent loop; the only file that may look at gevent."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+POOL_SIZE = 8
+_pools: dict[int, Any] = {}
+
+
+def patched() -> bool:
+    """Say whether gevent has replaced `threading` in this process (a thread is then a greenlet)."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def run_blocking(call: Callable[..., T], *args: object) -> T:
+    """Return `call(*args)`, made in a native thread where this one is a greenlet.
+
+    The pool is ours: gevent's own also resolves names, and a locked database must not hold those up.
+    """
+    if not patched():
+        return call(*args)
+    pool = _pools.get(os.getpid())
+    if pool is None:
+        from gevent.threadpool import ThreadPool
+
+        pool = _pools[os.getpid()] = ThreadPool(POOL_SIZE)
+    result: T = pool.apply(call, args)
+    return result
