@@ -170,6 +170,12 @@ class Page:
     has_more: bool
 
 
+# `Store.list` hides the builtin inside the class, so its signatures use these.
+Runs = list[RunRecord]
+Rows = list[Row]
+Outcomes = list[Outcome]
+
+
 class Store(ABC):
     """A place for everything that must outlive a process.
 
@@ -310,13 +316,13 @@ class Store(ABC):
         """Return which of these runs have a cancel pending."""
 
     @abstractmethod
-    def due(self, now: float, limit: int = 100) -> list[RunRecord]:
+    def due(self, now: float, limit: int = 100) -> Runs:
         """Return active runs of any owner whose `due_at` has passed, the longest due first."""
 
     # -- the log ------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def append(self, rows: Sequence[Row]) -> list[Outcome]:
+    def append(self, rows: Sequence[Row]) -> Outcomes:
         """Store rows of many runs, each once (run protocol 2 to 4); an outcome for each, in order.
 
         A row whose place is taken is `STORED` if its own token stands there, else `REFUSED`; the others are
@@ -333,7 +339,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def read(self, run_id: str, after: int = 0, limit: int = 500) -> list[Row]:
+    def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
         """Return the first rows of a run with `last > after`, ascending, fences included."""
 
     @abstractmethod
@@ -342,7 +348,7 @@ class Store(ABC):
 
     # -- together -----------------------------------------------------------------------------------------
 
-    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> list[Outcome]:
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
         """Append rows and apply the projections of those that were stored, in that order.
 
         A store that can write both in one transaction overrides this to do so.

@@ -1,0 +1,165 @@
+"""Read a run's log from any number on: from memory where this process writes the run, else from the store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .errors import Gone
+from .protocol.events import STREAM_ENDINGS, Event
+
+if TYPE_CHECKING:
+    from .log import RunLog, Writer
+
+POLL_SECONDS = 0.075
+"""How often a reader asks the store for a run that another worker writes."""
+
+
+class Signal:
+    """A flag that one thread waits for: a lock, the cheapest thing gevent and plain threads both offer."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Wake the waiter, now or when it next waits."""
+        try:
+            if self._lock.locked():
+                self._lock.release()
+        except RuntimeError:  # another thread was quicker
+            pass
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until set, for ever or `seconds`; say whether it was."""
+        return self._lock.acquire(timeout=seconds)
+
+
+class Follower:
+    """A reader of a run's log: a context manager, and an iterator over lists of consecutive events.
+
+    An empty list says that a heartbeat is due. The iteration ends behind an event of `STREAM_ENDINGS` that is
+    the last of the log, so a reader that replays an answered required action goes on, and one that comes back
+    at the end ends at once.
+
+    Raises (while iterating):
+        Gone: the events after `after` have expired.
+        StoreError: the store does not answer.
+    """
+
+    def __init__(self, log: RunLog, run_id: str, after: int) -> None:
+        self.run_id = run_id
+        self.position = after
+        self.signal = Signal()
+        self.wrote_at = time.monotonic()
+        self._log = log
+        self._closed = False
+        self._last_name = ""
+        self._begun = False
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop following, from any thread."""
+        self._closed = True
+        self.signal.set()
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        while not self._closed:
+            writer = self._log.writer(self.run_id)
+            source = self._from_store() if writer is None else self._from_memory(writer)
+            for events in source:
+                self.wrote_at = time.monotonic()
+                if events:
+                    self._last_name = events[-1].name
+                    self.position = events[-1].seq
+                yield events
+            if self._at_end():
+                return
+
+    def _from_memory(self, writer: Writer) -> Iterator[list[Event]]:
+        """Follow a run that this process writes until it is finished or lost."""
+        writer.followers.add(self)
+        self._log.followers.add(self)
+        try:
+            while not self._closed:
+                visible = writer.visible
+                if visible > self.position:
+                    events = writer.slice(self.position, visible)
+                    yield self._stored_events() if events is None else events
+                elif writer.finished or writer.lost:
+                    return
+                else:
+                    self.signal.wait()
+                    if self._silent_for(self._log.heartbeat_seconds):
+                        yield []
+        finally:
+            writer.followers.discard(self)
+            self._log.followers.discard(self)
+
+    def _from_store(self) -> Iterator[list[Event]]:
+        """Follow a run that another worker writes, or that has ended, until its end or until it is ours."""
+        while not self._closed:
+            events = self._stored_events()
+            if events:
+                yield events
+            elif self._last_name in STREAM_ENDINGS or self._log.writer(self.run_id) is not None:
+                return
+            else:
+                self.signal.wait(POLL_SECONDS)
+                if self._silent_for(self._log.heartbeat_seconds):
+                    yield []
+
+    def _stored_events(self) -> list[Event]:
+        """Read on from the store; steps over fences, which hold no events.
+
+        The first read begins one event early: a reader that comes back at the last event must learn its name.
+        """
+        position, begun, self._begun = self.position, self._begun, True
+        while True:
+            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0))
+            if not rows:
+                if not begun:
+                    self._expect_rows()
+                return []
+            if rows[0].first > position + 1:
+                raise Gone(f"The events of run {self.run_id} after number {self.position} have expired.", param="after")
+            begun = True
+            passed = [event for row in rows for event in row.events]
+            self._last_name = passed[-1].name if passed else self._last_name
+            position = max(position, rows[-1].last)
+            events = [event for event in passed if event.seq > self.position]
+            if events:
+                return events
+
+    def _expect_rows(self) -> None:
+        """Tell a log that has expired from one that is shorter than the reader thinks."""
+        row = self._log.store.last_row(self.run_id)
+        if row is None:
+            raise Gone(f"The events of run {self.run_id} have expired; its messages are in the thread.", param="after")
+        names = [event.name for event in row.events]
+        self._last_name = names[-1] if names else ""
+
+    def _silent_for(self, seconds: float) -> bool:
+        return time.monotonic() - self.wrote_at >= seconds
+
+    def _at_end(self) -> bool:
+        """Say whether nothing follows: a required action may have been answered meanwhile, on any worker."""
+        if self._closed:
+            return True
+        if self._last_name not in STREAM_ENDINGS:
+            return False
+        if self._last_name != "thread.run.requires_action":
+            return True
+        if self._log.writer(self.run_id) is not None:
+            return False
+        return not any(row.events for row in self._log.store.read(self.run_id, self.position))
