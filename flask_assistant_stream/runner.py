@@ -1,0 +1,353 @@
+"""The runner owns a run's life: starts it, feeds the translator, takes tool outputs, cancels, expires, sweeps.
+
+Each run has a thread of its own that outlives its reader. Knows neither Flask nor wire formats.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .engines.base import Engine
+from .errors import RequestError, StoreError, ThreadBusy
+from .execution import Execution
+from .log import RunLog, RunLost, Writer
+from .protocol import ids, objects
+from .protocol.from_responses import Ending, Translator
+from .protocol.objects import Object
+from .protocol.run_states import RunStatus
+from .protocol.to_responses import to_responses
+from .run_logger import RunLogger
+from .stores.base import Kind, Record, Row, RunRecord, Start, Store
+from .takeover import Takeover
+
+logger = logging.getLogger(__name__)
+
+START_TRIES = 3
+CANCEL_SECONDS = 1.0
+"""A run that was asked to end and is still active after this long is taken from its worker (run protocol 13)."""
+SWEEP_SECONDS = 0.25
+HISTORY_CHARS = 2_000_000
+"""How much of a long thread is sent upstream, newest first: beyond every context window there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """What a runner is told by the configuration; times in seconds.
+
+    Attributes:
+        lease_seconds: how long a silent worker keeps a run.
+        expires_seconds: how long a required action may stay unanswered.
+        idle_seconds: silence upstream that ends a run as failed.
+        citations: whether markers and annotations are given out.
+        vector_store_ids: searched by every run.
+    """
+
+    lease_seconds: float = 15.0
+    expires_seconds: float = 600.0
+    idle_seconds: float = 120.0
+    citations: bool = True
+    vector_store_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """Where to follow a run from."""
+
+    thread_id: str
+    run_id: str
+    after: int
+
+
+class Runner:
+    """Starts and ends the runs of one configuration.
+
+    Args:
+        store: where everything is kept.
+        log: the run log over the same store.
+        engine: the upstream.
+        options: times and tools.
+        new_id: makes ids; injected by tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        log: RunLog,
+        engine: Engine,
+        options: RunnerOptions | None = None,
+        *,
+        new_id: ids.NewId = ids.new_id,
+    ) -> None:
+        self.store = store
+        self.log = log
+        self.engine = engine
+        self.options = options or RunnerOptions()
+        self._new_id = new_id
+        self._takeover = Takeover(store, self.options.lease_seconds, new_id, citations=self.options.citations)
+        self._executions: dict[str, Execution] = {}
+        self._renewed_at = 0.0
+        self._sweeping_pid = 0
+        self._wake_lock = threading.Lock()
+        log.on_tick.append(self._end_idle)
+
+    # -- what a route asks for -----------------------------------------------------------------------------
+
+    def start(
+        self,
+        owner: str,
+        assistant: Object,
+        content: list[Object],
+        *,
+        thread_id: str | None = None,
+        attachments: list[Object] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        request_id: str = "",
+    ) -> Attached:
+        """Add the user's message to a thread and run the assistant on it.
+
+        A run that is still active on the thread is cancelled first. When this returns, message and run are
+        stored.
+
+        Args:
+            owner: whose thread it is.
+            assistant: the assistant's object.
+            content: message content parts in stored form.
+            thread_id: None makes a thread, and `thread.created` is the first event.
+            attachments: as in the Assistants API.
+            overrides: fields of the run request.
+            request_id: for the records of this run.
+
+        Raises:
+            NotFound: no such thread for this owner; nothing was stored.
+            StoreError: the store does not answer; nothing goes upstream.
+        """
+        self.wake()
+        now = int(self.store.now())
+        thread = objects.thread(self._new_id(ids.THREAD), now) if thread_id is None else None
+        thread_id = thread["id"] if thread is not None else thread_id
+        assert thread_id is not None
+        message = objects.message(self._new_id(ids.MESSAGE), now, thread_id, "user", content, attachments=attachments)
+        expiry = {"expires_at": now + int(self.options.expires_seconds)}
+        body = objects.run(self._new_id(ids.RUN), now, thread_id, assistant, **{**(overrides or {}), **expiry})
+        translator = self._translator(body)
+        events = translator.start(thread)
+        run = RunRecord(
+            Kind.RUN, owner, translator.run, thread_id, due_at=self._lease_end(), last_seq=translator.last_seq
+        )
+        run = self._begin(
+            Start(
+                run,
+                Row.of(run.id, run.epoch, secrets.token_hex(8), events),
+                (Record(Kind.MESSAGE, owner, message, thread_id),),
+                None if thread is None else Record(Kind.THREAD, owner, thread),
+                {"updated_at": now},
+            )
+        )
+        writer = self.log.open(run, events, translator.last_seq)
+        self._launch(run, translator, writer, request_id)
+        return Attached(thread_id, run.id, 0)
+
+    def submit(
+        self, owner: str, thread_id: str, run_id: str, outputs: Mapping[str, str], *, request_id: str = ""
+    ) -> Attached:
+        """Answer a run's required action and let it go on, on this worker.
+
+        Args:
+            outputs: output by tool call id, exactly the pending ones.
+
+        Raises:
+            NotFound: no such run in that thread for this owner.
+            RequestError: it waits for nothing, or for other outputs; nothing was changed.
+        """
+        self.wake()
+        run = self._run(owner, thread_id, run_id)
+        if run.body["status"] == RunStatus.REQUIRES_ACTION.value and run.due_at <= self.store.now():
+            self._takeover.finish(run)
+            run = self._run(owner, thread_id, run_id)
+        self._check_waiting(run)
+        translator = self._takeover.restore(run)
+        after = translator.last_seq
+        events = translator.tool_outputs(outputs)  # refuses before anything is claimed
+        claimed = self.store.claim(run, due_at=self._lease_end())
+        if claimed is None:
+            self._check_waiting(self._run(owner, thread_id, run_id))
+            raise RequestError(f"Run {run_id} was answered or ended meanwhile.")
+        writer = self.log.open(claimed, [], after)
+        try:
+            writer.append(events)
+            stored = writer.wait_stored(self.options.lease_seconds)
+        except RunLost:
+            stored = False
+        if not stored:
+            raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
+        self._launch(claimed, translator, writer, request_id)
+        return Attached(thread_id, run_id, after)
+
+    def cancel(self, owner: str, thread_id: str, run_id: str) -> Object:
+        """Ask a run to end and return it: `cancelling`, or `cancelled` where nothing had to be waited for.
+
+        Raises:
+            NotFound: no such run in that thread for this owner.
+            RequestError: it has ended already.
+        """
+        self.wake()
+        run = self._run(owner, thread_id, run_id)
+        if not run.active:
+            raise RequestError(f"Cannot cancel run with status '{run.body['status']}'.")
+        self._ask_to_end(run)
+        run = self._run(owner, thread_id, run_id)
+        return {**run.body, "status": RunStatus.CANCELLING.value} if run.active else run.body
+
+    def delete_thread(self, owner: str, thread_id: str) -> None:
+        """Delete a thread with all that is below it; its active run is ended first.
+
+        Raises:
+            NotFound: no such thread for this owner.
+        """
+        self.wake()
+        self.store.get(Kind.THREAD, owner, thread_id)
+        for record in self.store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
+            if isinstance(record, RunRecord) and record.active:
+                self._end(record)
+        self.store.delete(Kind.THREAD, owner, thread_id)
+
+    def wake(self) -> None:
+        """Start the background threads, once per process; cheap when they run."""
+        self.log.wake()
+        if self._sweeping_pid == os.getpid():
+            return
+        with self._wake_lock:
+            if self._sweeping_pid != os.getpid():
+                self._sweeping_pid = os.getpid()
+                threading.Thread(target=self._sweep_forever, name="assistant-stream-sweep", daemon=True).start()
+
+    # -- starting ------------------------------------------------------------------------------------------
+
+    def _begin(self, start: Start) -> RunRecord:
+        """Store a start; a run in its way is ended (run protocol 14)."""
+        for _ in range(START_TRIES):
+            try:
+                return self.store.start(start)
+            except ThreadBusy as busy:
+                try:
+                    active = self.store.get(Kind.RUN, start.run.owner, busy.run_id)
+                except RequestError:
+                    continue
+                assert isinstance(active, RunRecord)
+                self._end(active)
+        raise RequestError(f"Thread {start.run.parent} is being written to by others; try again.")
+
+    def _translator(self, body: Object) -> Translator:
+        return Translator(body, new_id=self._new_id, now=self._now, citations=self.options.citations)
+
+    def _now(self) -> int:
+        return int(self.store.now())
+
+    def _lease_end(self) -> float:
+        return self.store.now() + self.options.lease_seconds
+
+    # -- executing -----------------------------------------------------------------------------------------
+
+    def _launch(self, run: RunRecord, translator: Translator, writer: Writer, request_id: str) -> None:
+        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id))
+        self._executions[run.id] = execution
+        threading.Thread(target=self._execute, args=(execution,), name=run.id, daemon=True).start()
+
+    def _execute(self, execution: Execution) -> None:
+        """Execute a run; the body of its thread."""
+        try:
+            execution.execute(self.engine, lambda: self._request(execution))
+        finally:
+            if self._executions.get(execution.run.id) is execution:
+                del self._executions[execution.run.id]
+
+    def _request(self, execution: Execution) -> dict[str, Any]:
+        run = execution.run
+        return to_responses(
+            execution.translator.run,
+            self._history(run),
+            execution.translator.items(),
+            vector_store_ids=self.options.vector_store_ids,
+        )
+
+    def _history(self, run: RunRecord) -> list[Object]:
+        """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""
+        newest_first: list[Object] = []
+        chars, after = 0, None
+        while True:
+            page = self.store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=100, after=after)
+            for record in page.records:
+                if record.body["run_id"] != run.id:
+                    newest_first.append(record.body)
+                    chars += sum(len(part["text"]["value"]) for part in record.body["content"] if "text" in part)
+            if not page.has_more or chars > HISTORY_CHARS:
+                return newest_first[::-1]
+            after = page.records[-1].id
+
+    def _end_idle(self, now: float) -> None:
+        """End the runs whose upstream has been silent for too long; called by the log's ticker."""
+        for execution in list(self._executions.values()):
+            execution.stop_if_idle(now, self.options.idle_seconds)
+
+    # -- ending --------------------------------------------------------------------------------------------
+
+    def _run(self, owner: str, thread_id: str, run_id: str) -> RunRecord:
+        run = self.store.get(Kind.RUN, owner, run_id, parent=thread_id)
+        assert isinstance(run, RunRecord)
+        return run
+
+    def _check_waiting(self, run: RunRecord) -> None:
+        if run.body["status"] != RunStatus.REQUIRES_ACTION.value:
+            raise RequestError(f'Runs in status "{run.body["status"]}" do not accept tool outputs.')
+
+    def _ask_to_end(self, run: RunRecord) -> None:
+        """Note the wish in the store, and see to it here where this worker has the run or nobody has."""
+        run = self.store.request_cancel(run.owner, run.id, due_at=self.store.now() + CANCEL_SECONDS)
+        execution = self._executions.get(run.id)
+        if execution is not None:
+            execution.stop(Ending.CANCELLED)
+        elif run.active and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
+            self._takeover.finish(run)
+
+    def _end(self, run: RunRecord) -> None:
+        """End a run and wait for it: its worker has a second, then it is taken over (run protocol 13)."""
+        self._ask_to_end(run)
+        deadline, pause = time.monotonic() + CANCEL_SECONDS, 0.005
+        while (run := self._run(run.owner, run.parent, run.id)).active:
+            if time.monotonic() >= deadline:
+                self._takeover.finish(run)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
+    # -- sweeping ------------------------------------------------------------------------------------------
+
+    def _sweep_forever(self) -> None:
+        while True:
+            try:
+                self._sweep()
+            except StoreError as error:
+                logger.warning("sweep put off, the store does not answer: %s", error.message)
+            except Exception:
+                logger.exception("sweep failed")
+            time.sleep(SWEEP_SECONDS)
+
+    def _sweep(self) -> None:
+        """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
+        mine = dict(self._executions)
+        if mine and time.monotonic() - self._renewed_at >= self.options.lease_seconds / 3:
+            self.store.renew([(run_id, execution.run.epoch) for run_id, execution in mine.items()], self._lease_end())
+            self._renewed_at = time.monotonic()
+        if mine:
+            for run_id in self.store.cancel_requested(list(mine)):
+                mine[run_id].stop(Ending.CANCELLED)
+        now = self.store.now()
+        for run in self.store.due(now):
+            if run.cancel_requested or run.id not in self._executions:
+                self._takeover.finish(run, if_due=now)
