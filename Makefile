@@ -1,0 +1,63 @@
+# make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
+# make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
+# make clean  remove what the other targets made (the example app's data in ./instance stays)
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 5000
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+NODE_MODULES := tests/node/node_modules
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint clean node
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+
+run: $(VENV)/.run
+	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint test
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+clean:
+	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian ships Python without `venv`; where we may, we add it.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { rm -rf $(VENV); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) python3-venv && $(PYTHON) -m venv $(VENV); \
+		else echo "This Python has no venv: install it (Debian: apt-get install python3-venv)" >&2; exit 1; fi; }
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+$(NODE_MODULES)/.stamp: tests/node/package-lock.json | node
+	npm ci --prefix tests/node --loglevel=error
+	@touch $@
+
+APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+NODE_OK := command -v npm >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))'
+
+node:
+	@$(NODE_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) nodejs npm && $(NODE_OK); } || \
+		{ echo "The tests decode with real Node clients: install Node 18 or newer, with npm" >&2; exit 1; }
