@@ -1,0 +1,170 @@
+"""Who may import whom, and who may start a thread: the tables of the architecture, checked against the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "flask_assistant_stream"
+SOURCE = Path(__file__).parent.parent / PACKAGE
+
+DOMAIN = "errors protocol stores.base"
+"""What the parts of the run protocol share."""
+
+TABLE = {
+    "": "*",  # public names, imported lazily
+    "errors": "",
+    "protocol": "errors protocol",
+    "encoders": "protocol encoders",
+    "stores": "protocol errors stores threads",
+    "stores.mongodb": "protocol errors stores threads pymongo bson",
+    "engines": "protocol errors engines",
+    "engines.http_connect": "errors engines certifi",
+    "engines.http_stream": "errors engines httptools",
+    "engines.openai": "protocol errors engines openai jiter",
+    "tools": "protocol errors pydantic",
+    "config": "errors",
+    "projection": DOMAIN,
+    "follow": f"{DOMAIN} log",
+    "log": f"{DOMAIN} follow projection",
+    "run_logger": DOMAIN,
+    "takeover": f"{DOMAIN} log projection run_logger",
+    "execution": f"{DOMAIN} log run_logger engines.base tools",
+    "runner": f"{DOMAIN} log execution run_logger takeover engines.base tools",
+    "assistants": DOMAIN,
+    "auth": "errors flask",
+    "routes": f"{DOMAIN} routes assistants encoders log follow runner auth flask marshmallow apispec",
+    "threads": "gevent",
+    "extension": f"{DOMAIN} * flask flask_cors",
+    "testing": "errors protocol stores engines encoders testing pytest",
+    "example": "errors extension auth stores engines flask",
+    "__main__": "errors extension example auth stores engines flask gevent",
+}
+"""Module or package → what it may import besides the standard library; `*` is every module of this package."""
+
+THREAD_STARTERS = {"log", "runner"}
+THREAD_CLASSES = {"Thread", "Timer", "ThreadPoolExecutor", "ThreadPool", "start_new_thread", "spawn"}
+GEVENT = {"threads", "__main__"}
+DYNAMIC = {"", "stores", "engines", "encoders"}
+"""Packages whose files are found by name, and the lazy public names."""
+
+IMPURE = {"asyncio", "logging", "os", "queue", "random", "socket", "subprocess", "threading", "time"}
+"""What `protocol` must not even take from the standard library; `secrets` is in ids.py alone."""
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name below the package."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def absolute(module: str, node: ast.ImportFrom) -> str:
+    """Resolve a relative import to its dotted name from the top."""
+    if not node.level:
+        return node.module or ""
+    parts = [PACKAGE, *module.split(".")] if module else [PACKAGE]
+    if MODULES[module].name != "__init__.py":
+        parts.pop()
+    base = parts[: len(parts) - node.level + 1]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def imported(module: str) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted target of every import: lazy ones and those for type checkers count as well."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(module, node)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".removeprefix(f"{PACKAGE}.")
+                is_module = base.startswith(PACKAGE) and inner in MODULES
+                yield node.lineno, f"{base}.{alias.name}" if is_module else base
+
+
+def row(module: str) -> str | None:
+    """Return the name of the closest row of the table: the module's own, or that of a package it is in."""
+    name = module
+    while name not in TABLE:
+        if "." not in name:
+            return None
+        name = name.rpartition(".")[0]
+    return name
+
+
+def covers(allowed: str, target: str) -> bool:
+    return target == allowed or target.startswith(f"{allowed}.")
+
+
+def may_import(allowed: list[str], target: str) -> bool:
+    """Say whether `target` is within the allowed modules and packages, or in the standard library."""
+    if target == PACKAGE or target.startswith(f"{PACKAGE}."):
+        inner = target.removeprefix(PACKAGE).removeprefix(".")
+        return "*" in allowed or any(covers(name, inner) for name in allowed)
+    return target.partition(".")[0] in sys.stdlib_module_names or any(covers(name, target) for name in allowed)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports(module: str) -> None:
+    name = row(module)
+    assert name is not None, f"{module} has no row in TABLE: say there what it may import, and in the architecture"
+    allowed = TABLE[name].split()
+    wrong = [
+        f"{MODULES[module].name}:{line} imports {target}"
+        for line, target in imported(module)
+        if not may_import(allowed, target)
+    ]
+    assert not wrong, f"{wrong}: the row {name!r} allows {allowed} and the standard library"
+
+
+def test_every_row_is_of_a_module() -> None:
+    assert not set(TABLE) - set(MODULES)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("protocol")])
+def test_protocol_is_pure(module: str) -> None:
+    forbidden = IMPURE if module == "protocol.ids" else {*IMPURE, "secrets"}
+    assert not {target.partition(".")[0] for _, target in imported(module)} & forbidden
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_threading_is_the_only_concurrency(module: str) -> None:
+    roots = {target.partition(".")[0] for _, target in imported(module)}
+    assert not roots & {"asyncio", "multiprocessing", "concurrent"}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - THREAD_STARTERS - GEVENT))
+def test_threads_are_started_in_the_log_and_the_runner_only(module: str) -> None:
+    calls = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
+    names = {func.id for func in calls if isinstance(func, ast.Name)}
+    names |= {func.attr for func in calls if isinstance(func, ast.Attribute)}
+    assert not names & THREAD_CLASSES
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - GEVENT))
+def test_nobody_else_looks_at_gevent(module: str) -> None:
+    """Neither by importing it nor by its name in `sys.modules`."""
+    texts = {node.value for node in ast.walk(tree(module)) if isinstance(node, ast.Constant)}
+    assert not {text for text in texts if isinstance(text, str) and covers("gevent", text)}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - DYNAMIC))
+def test_imports_can_be_read_from_the_source(module: str) -> None:
+    """A module named at run time would slip past the table."""
+    names = {node.id for node in ast.walk(tree(module)) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute)}
+    assert not names & {"import_module", "__import__"}
