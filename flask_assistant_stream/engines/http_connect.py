@@ -1,0 +1,205 @@
+"""Connections to one HTTP server: addresses, proxies, TLS, and the idle ones kept for the next request.
+
+Knows nothing of requests and answers. The standard library connects; gevent's patching makes that cooperative.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+
+from ..errors import ConfigError, EngineError
+
+MAX_IDLE = 128
+IDLE_SECONDS = 45.0
+_LOOPBACK = ("localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where requests go: what an upstream's base URL says."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @classmethod
+    def parse(cls, base_url: str, path: str) -> Address:
+        """Read a base URL such as `https://api.openai.com/v1` and add `path` to its own.
+
+        Raises:
+            ConfigError: not http or https, no host, or a user and password in it.
+        """
+        try:
+            parts = urlsplit(base_url.strip())
+            port, host = parts.port, (parts.hostname or "").encode("idna").decode("ascii")
+        except ValueError:
+            raise ConfigError("The upstream's base URL cannot be read; give one like https://host/v1.") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ConfigError("The upstream's base URL must start with http:// or https:// and name a host.")
+        if parts.username is not None or parts.password is not None:
+            raise ConfigError("The upstream's base URL must not hold a user or password; use the key or a header.")
+        if any(c <= " " or c > "~" for c in parts.path + parts.query):
+            raise ConfigError("The upstream's base URL must be ASCII without spaces; percent-encode the rest.")
+        secure = parts.scheme == "https"
+        return cls(secure, host, port or (443 if secure else 80), parts.path.rstrip("/") + path, parts.query)
+
+    @property
+    def authority(self) -> str:
+        """The `Host` header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def target(self) -> str:
+        """Path and query, as the request line names them."""
+        return (self.path or "/") + (f"?{self.query}" if self.query else "")
+
+    @property
+    def url(self) -> str:
+        """The whole URL, query included."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One open socket, and how requests on it begin.
+
+    Attributes:
+        target: the request target: a path, or the whole URL where a proxy forwards plain HTTP.
+        proxy_headers: for that proxy.
+        reused: an answer came over it before, so the other side may have given it up meanwhile.
+    """
+
+    sock: socket.socket
+    target: str
+    proxy_headers: dict[str, str]
+    reused: bool = False
+
+
+class Connections:
+    """Opens connections to an address and keeps idle ones, a set per process (sockets do not survive a fork)."""
+
+    def __init__(self, address: Address, connect_timeout: float) -> None:
+        self.address = address
+        self._timeout = connect_timeout
+        self._pid = -1
+        self._idle: deque[tuple[float, Connection]] = deque()
+        self._tls: ssl.SSLContext | None = None
+
+    def take(self) -> Connection | None:
+        """Return the idle connection used last, or None."""
+        self._own_process()
+        oldest = time.monotonic() - IDLE_SECONDS
+        while self._idle:
+            try:
+                since, connection = self._idle.pop()
+            except IndexError:  # another thread took it
+                break
+            if since > oldest:
+                return connection
+            connection.sock.close()
+        return None
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        self._own_process()
+        if len(self._idle) >= MAX_IDLE:
+            connection.sock.close()
+            return
+        used = Connection(connection.sock, connection.target, connection.proxy_headers, reused=True)
+        self._idle.append((time.monotonic(), used))
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop()[1].sock.close()
+
+    def open(self) -> Connection:
+        """Connect anew, through the proxy that the environment names for this host.
+
+        Raises:
+            OSError: refused, timed out, unknown host, TLS failure, proxy failure.
+            EngineError: the proxy is of a kind that cannot be used.
+        """
+        self._own_process()
+        proxy = _proxy(self.address)
+        first = self.address if proxy is None else proxy.address
+        http_connection = self._http_connection(first.host, first.port)
+        target, headers = self.address.target, {}
+        if proxy is not None and self.address.secure:
+            http_connection.set_tunnel(self.address.host, self.address.port, headers=proxy.headers)
+        elif proxy is not None:
+            target, headers = self.address.url, proxy.headers
+        try:
+            http_connection.connect()
+        except http.client.HTTPException:
+            http_connection.close()
+            raise ConnectionError("the proxy's answer is not HTTP") from None
+        except BaseException:
+            http_connection.close()
+            raise
+        http_connection.sock.settimeout(None)
+        return Connection(http_connection.sock, target, headers)
+
+    def _http_connection(self, host: str, port: int) -> http.client.HTTPConnection:
+        if not self.address.secure:
+            return http.client.HTTPConnection(host, port, timeout=self._timeout)
+        if self._tls is None:
+            self._tls = _tls_context()
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
+
+    def _own_process(self) -> None:
+        """Forget what another process opened; dropping a socket closes our copy, not the parent's connection."""
+        if self._pid != os.getpid():
+            self._idle, self._tls, self._pid = deque(), None, os.getpid()
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Trust what SSL_CERT_FILE or SSL_CERT_DIR name, else certifi's authorities."""
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    context = ssl.create_default_context(cafile=None if named else certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    address: Address
+    headers: dict[str, str]
+
+
+def _proxy(address: Address) -> _Proxy | None:
+    """Find the proxy for an address; loopback never has one."""
+    if address.host in _LOOPBACK or address.host.startswith("127.") or proxy_bypass(address.authority):
+        return None
+    proxies = getproxies()
+    url = proxies.get("https" if address.secure else "http") or proxies.get("all")
+    if not url:
+        return None
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise EngineError(
+            "The proxy that the environment names cannot be used: only http:// proxies can. "
+            "Set HTTPS_PROXY or HTTP_PROXY to one, or NO_PROXY for this host."
+        )
+    return _Proxy(Address(False, parts.hostname, parts.port or 80, "", ""), _proxy_headers(parts))
+
+
+def _proxy_headers(parts: SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode("ascii")}

@@ -1,0 +1,208 @@
+"""What an upstream's refusal or a broken connection means: error code, a text for people, whether to try again.
+
+Pure: no sockets, no clock. The shapes are those of upstreams.md 6, rule 16; the codes those of wire.md 3.3.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import EngineError
+from ..protocol.sse import SSEDecoder
+from .http_connect import Address
+
+MAX_TEXT = 1000
+MIN_SECRET = 4
+"""Shorter ones hide nothing; taking them out would spoil the text."""
+
+RATE_LIMIT = "rate_limit_exceeded"
+INVALID_PROMPT = "invalid_prompt"
+SERVER_ERROR = "server_error"
+
+_RETRIED = frozenset((408, 409, 429))
+_PROMPT_STATUSES = frozenset((400, 413, 422))
+_PROMPT_CODES = frozenset(("invalid_prompt", "bio_policy", "misalignment_policy_violation"))
+_LIMIT_CODES = frozenset((RATE_LIMIT, "insufficient_quota", "rate_limit_error", "too_many_requests"))
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def refused(address: Address, status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
+    """Make the error for an answer that is not a stream: any status, any body."""
+    text, code = read_refusal(body)
+    if status in (401, 403):
+        text = "Check OPENAI_API_KEY (and the organisation and project, where they are set)."
+    elif 300 <= status < 400:
+        text = f"It redirects to {_host(headers.get('location', ''))}; set OPENAI_BASE_URL to the address it means."
+    elif status == 404:
+        text = f"{_sentence(text)} Check OPENAI_BASE_URL (most end in /v1) and the model's name.".lstrip()
+    elif "html" in headers.get("content-type", ""):
+        text = f"It sent a web page ({text or 'untitled'}); check that OPENAI_BASE_URL is the API's address."
+    elif not text:
+        kind = headers.get("content-type", "no content type")
+        text = f"It sent {len(body)} bytes of {kind} and no reason; check OPENAI_BASE_URL."
+    said = f"The upstream {address.authority} answered {status}{_phrase(status)}: {text}"
+    return EngineError(said, code=error_code(status, code))
+
+
+def error_code(status: int, code: object) -> str:
+    """Choose the run's error code: from the HTTP status where it says enough, else from the body's own code."""
+    if status == 429:
+        return RATE_LIMIT
+    if status in _PROMPT_STATUSES:
+        return INVALID_PROMPT
+    name = str(code or "").lower()
+    if name.isdigit() and int(name) != status:
+        return error_code(int(name), None)
+    if name in _LIMIT_CODES:
+        return RATE_LIMIT
+    if name in _PROMPT_CODES or name.startswith(("image_", "invalid_image")):
+        return INVALID_PROMPT
+    return SERVER_ERROR
+
+
+def read_refusal(body: bytes) -> tuple[str, object]:
+    """Find the text and the code in an error body: JSON of any known shape, events, HTML or plain text."""
+    text = body.decode("utf-8", "replace").lstrip("\ufeff").strip()
+    value = _json(text)
+    if value is None and text.startswith(("data:", "event:", ":")):
+        payloads = [_json(p.decode("utf-8", "replace")) for p in SSEDecoder().feed(body + b"\n\n")]
+        value = next((p for p in payloads if isinstance(p, dict)), None)
+    if value is None:
+        title = _TITLE.search(text)
+        if title or text.startswith("<"):
+            text = title.group(1) if title else ""
+        return _shown(text), None
+    return _from_json(value)
+
+
+def _from_json(value: Any) -> tuple[str, object]:
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if not isinstance(value, dict):
+        return _shown(str(value)), None
+    error = value.get("error", value)
+    if isinstance(error, str):
+        return _shown(error), value.get("code")
+    if not isinstance(error, dict):
+        error = value
+    said = error.get("message") or error.get("detail") or error.get("msg") or error.get("errors") or ""
+    return _shown(_words(said)), error.get("code") or error.get("type")
+
+
+def _words(value: Any) -> str:
+    """Put a `detail` in words: a string, or a list of `{loc, msg}`."""
+    if isinstance(value, list):
+        return "; ".join(_words(entry) for entry in value)
+    if isinstance(value, dict):
+        where = ".".join(str(part) for part in value.get("loc") or ())
+        said = str(value.get("msg") or value.get("message") or json.dumps(value))
+        return f"{where}: {said}" if where else said
+    return str(value)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shown(text: str) -> str:
+    """Make a foreign text fit for one line: no control characters, no credentials in addresses, not endless."""
+    text = _USER_INFO.sub("", " ".join("".join(c if c.isprintable() else " " for c in text).split()))
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Take the secrets out of a text that may repeat them."""
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET:
+            text = text.replace(secret, "[key]")
+    return text
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+def _host(location: str) -> str:
+    try:
+        return _shown(urlsplit(location).hostname or location or "an address it does not name")
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return ""
+
+
+def broken(address: Address, error: OSError, *, streaming: bool = False) -> EngineError:
+    """Make the error for a connection that could not be made, or that broke once the answer was `streaming`."""
+    if streaming:
+        return EngineError(f"The upstream {address.authority} broke off in the middle of its answer: {_reason(error)}.")
+    advice = "Check OPENAI_BASE_URL and that the upstream is reachable from here."
+    return EngineError(f"{_what_broke(address, error)} {advice}")
+
+
+def _what_broke(address: Address, error: OSError) -> str:
+    name = address.authority
+    if isinstance(error, socket.gaierror):
+        return f"The upstream's host {address.host} is unknown (DNS)."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _shown(error.verify_message or "not trusted")
+        return f"The certificate of {name} was refused: {reason}. SSL_CERT_FILE can name your own authority."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS with {name} failed: {_shown(error.reason or 'broken off')}."
+    if isinstance(error, ConnectionRefusedError):
+        return f"Nothing listens at {name}: connection refused."
+    if isinstance(error, TimeoutError):
+        return f"Connecting to {name} timed out."
+    return f"The connection to {name} failed: {_reason(error)}."
+
+
+def _reason(error: OSError) -> str:
+    return _shown(error.strerror or str(error) or type(error).__name__).rstrip(".")
+
+
+def may_retry(status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether a refused request may be sent again: the upstream's own word first, then the status."""
+    asked = headers.get("x-should-retry")
+    if asked in ("true", "false"):
+        return asked == "true"
+    return status in _RETRIED or status >= 500
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Read how many seconds the upstream asks to wait, or None.
+
+    Args:
+        headers: names in lower case; `retry-after-ms`, `retry-after` (seconds or a date), and the name that a
+            LiteLLM proxy gives its own upstream's.
+        now: seconds since the epoch.
+    """
+    with_unit = ((headers.get("retry-after-ms"), 0.001), (headers.get("retry-after"), 1.0))
+    for value, unit in (*with_unit, (headers.get("llm_provider-retry-after"), 1.0)):
+        if value is not None and (seconds := _seconds(value.strip(), unit, now)) is not None:
+            return max(0.0, seconds)
+    return None
+
+
+def _seconds(value: str, unit: float, now: float) -> float | None:
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", value):
+        return float(value) * unit
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,184 @@
+"""Write the items of one response, in the shapes and the order of the Responses API's recorded streams.
+
+For engines that answer themselves: offline and scripted ones. It knows no pace and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..protocol.ids import NewId, new_id
+from .base import Item
+
+
+class ResponseItems:
+    """The items of one response; every method returns or yields the next ones in order.
+
+    Args:
+        request: the `POST /responses` body that is answered; what the response echoes comes from it, the
+            instructions never.
+        new_id: makes ids from a prefix.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, request: dict[str, Any], *, new_id: NewId = new_id, now: Callable[[], float]) -> None:
+        self._request = request
+        self._new_id = new_id
+        self._now = now
+        self._id = new_id("resp")
+        self._created_at = int(now())
+        self._seq = 0
+        self._output: list[dict[str, Any]] = []
+
+    def begin(self) -> list[Item]:
+        """Return `response.created` and `response.in_progress`."""
+        names = ("response.created", "response.in_progress")
+        return [self._item(name, response=self._response("in_progress")) for name in names]
+
+    def text(self, pieces: Iterable[str], citations: Iterable[dict[str, Any]] = ()) -> Iterator[Item]:
+        """Yield a message that says `pieces`, each a delta.
+
+        Args:
+            pieces: joined they are the text.
+            citations: annotations, each with the `index` of the character it stands before.
+        """
+        item, place = self._open_message()
+        yield self._added(item)
+        empty = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+        yield self._item("response.content_part.added", **place, part=empty)
+        text, annotations, waiting = "", list[dict[str, Any]](), list(citations)
+        for piece in pieces:
+            yield self._item("response.output_text.delta", **place, delta=piece, logprobs=[])
+            text += piece
+            while waiting and waiting[0].get("index", 0) <= len(text):
+                annotations.append(waiting.pop(0))
+                found = {"annotation_index": len(annotations) - 1, "annotation": annotations[-1]}
+                yield self._item("response.output_text.annotation.added", **place, **found)
+        yield self._item("response.output_text.done", **place, text=text, logprobs=[])
+        yield from self._close_message(item, place, {**empty, "annotations": annotations, "text": text})
+
+    def refusal(self, pieces: Iterable[str]) -> Iterator[Item]:
+        """Yield a message that refuses in `pieces`, each a delta."""
+        item, place = self._open_message()
+        yield self._added(item)
+        yield self._item("response.content_part.added", **place, part={"type": "refusal", "refusal": ""})
+        said = ""
+        for piece in pieces:
+            said += piece
+            yield self._item("response.refusal.delta", **place, delta=piece)
+        yield self._item("response.refusal.done", **place, refusal=said)
+        yield from self._close_message(item, place, {"type": "refusal", "refusal": said})
+
+    def call(self, name: str, arguments: str, pieces: Iterable[str] | None = None) -> Iterator[Item]:
+        """Yield a call of the function `name`.
+
+        Args:
+            arguments: JSON.
+            pieces: its deltas; one with everything by default.
+        """
+        item = {"id": self._new_id("fc"), "type": "function_call", "status": "in_progress", "arguments": ""}
+        item.update(call_id=self._new_id("call"), name=name)
+        yield self._added(item)
+        place = {"item_id": item["id"], "output_index": len(self._output)}
+        for piece in (arguments,) if pieces is None else pieces:
+            yield self._item("response.function_call_arguments.delta", **place, delta=piece)
+        yield self._item("response.function_call_arguments.done", **place, arguments=arguments)
+        yield self._done({**item, "status": "completed", "arguments": arguments})
+
+    def file_search(self, queries: list[str], results: list[dict[str, Any]] | None = None) -> Iterator[Item]:
+        """Yield a search in vector stores; `results` only where the request asked to include them."""
+        item = {"id": self._new_id("fs"), "type": "file_search_call", "status": "in_progress", "queries": []}
+        yield self._added({**item, "results": None})
+        place = {"item_id": item["id"], "output_index": len(self._output)}
+        for stage in ("in_progress", "searching", "completed"):
+            yield self._item(f"response.file_search_call.{stage}", **place)
+        yield self._done({**item, "status": "completed", "queries": queries, "results": results})
+
+    def complete(self, usage: dict[str, Any] | None = None) -> Item:
+        """Return `response.completed`."""
+        return self._item("response.completed", response=self._response("completed", usage=usage))
+
+    def incomplete(self, reason: str, usage: dict[str, Any] | None = None) -> Item:
+        """Return `response.incomplete`; `reason` is `max_output_tokens` or `content_filter`."""
+        response = self._response("incomplete", usage=usage, incomplete_details={"reason": reason})
+        return self._item("response.incomplete", response=response)
+
+    def fail(self, code: str, message: str) -> Item:
+        """Return `response.failed`."""
+        error = {"code": code, "message": message}
+        return self._item("response.failed", response=self._response("failed", error=error))
+
+    def error(self, code: str, message: str, *, nested: bool = False) -> Item:
+        """Return an `error` item: flat as documented, or `nested` as production sends it."""
+        error = {"code": code, "message": message, "param": None}
+        if nested:
+            return self._item("error", error={"type": code, **error})
+        return self._item("error", **error)
+
+    def _open_message(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        item = {"id": self._new_id("msg"), "type": "message", "status": "in_progress", "content": []}
+        item["role"] = "assistant"
+        return item, {"item_id": item["id"], "output_index": len(self._output), "content_index": 0}
+
+    def _close_message(self, item: dict[str, Any], place: dict[str, Any], part: dict[str, Any]) -> Iterator[Item]:
+        yield self._item("response.content_part.done", **place, part=part)
+        yield self._done({**item, "status": "completed", "content": [part]})
+
+    def _added(self, item: dict[str, Any]) -> Item:
+        return self._item("response.output_item.added", output_index=len(self._output), item=item)
+
+    def _done(self, item: dict[str, Any]) -> Item:
+        self._output.append(item)
+        return self._item("response.output_item.done", output_index=len(self._output) - 1, item=item)
+
+    def _item(self, name: str, **fields: Any) -> Item:
+        self._seq += 1
+        return {"type": name, "sequence_number": self._seq - 1, **fields}
+
+    def _response(self, status: str, **fields: Any) -> dict[str, Any]:
+        asked = self._request.get
+        response: dict[str, Any] = {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created_at,
+            "status": status,
+            "background": False,
+            "completed_at": int(self._now()) if status == "completed" else None,
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "max_output_tokens": asked("max_output_tokens"),
+            "max_tool_calls": None,
+            "model": asked("model", "offline"),
+            "output": list(self._output),
+            "parallel_tool_calls": asked("parallel_tool_calls", True),
+            "previous_response_id": None,
+            "prompt_cache_key": None,
+            "reasoning": {"effort": None, "summary": None},
+            "safety_identifier": None,
+            "service_tier": "default",
+            "store": asked("store", True),
+            "temperature": asked("temperature", 1.0),
+            "text": asked("text") or {"format": {"type": "text"}, "verbosity": "medium"},
+            "tool_choice": asked("tool_choice", "auto"),
+            "tools": asked("tools") or [],
+            "top_logprobs": 0,
+            "top_p": asked("top_p", 1.0),
+            "truncation": asked("truncation", "disabled"),
+            "usage": None,
+            "user": None,
+            "metadata": asked("metadata") or {},
+        }
+        return {**response, **fields}
+
+
+def usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    """Make a usage object without cached or reasoning tokens."""
+    return {
+        "input_tokens": input_tokens,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input_tokens + output_tokens,
+    }

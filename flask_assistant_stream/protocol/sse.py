@@ -1,0 +1,67 @@
+"""Decode server-sent events: bytes in, `data` payloads out. Knows nothing of JSON, sockets or what the data mean."""
+
+from __future__ import annotations
+
+from ..errors import EngineError
+
+_BOM = b"\xef\xbb\xbf"
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""An event that never ends must not fill the memory."""
+
+
+class SSEDecoder:
+    """Cut a byte stream into the `data` of its events, however it was cut on its way.
+
+    Field names other than `data` are skipped: the JSON names its own type, and several servers send no `event:`
+    line (upstreams.md 6, rule 1). Lines may end in LF, CRLF or CR, mixed at will.
+
+    Attributes:
+        silent: how many blocks without data have passed: comments, sent as a sign of life.
+    """
+
+    __slots__ = ("_after_cr", "_rest", "silent")
+
+    def __init__(self) -> None:
+        self.silent = 0
+        self._rest = b""
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads of the events that `data` completes.
+
+        Raises:
+            EngineError: an event is over `MAX_EVENT_BYTES`.
+        """
+        if self._after_cr or b"\r" in data:
+            data = self._with_line_feeds(data)
+        *blocks, self._rest = (self._rest + data).split(b"\n\n")
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise EngineError(f"The upstream sent an event of more than {MAX_EVENT_BYTES} bytes.")
+        payloads = [payload for block in blocks if (payload := _payload(block))]
+        self.silent += len(blocks) - len(payloads)
+        return payloads
+
+    def end(self) -> list[bytes]:
+        """Return what the stream's end leaves: the payload of an event whose blank line is missing, if any."""
+        block, self._rest = self._rest, b""
+        payload = _payload(block)
+        return [payload] if payload else []
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """Turn CRLF and CR into LF; a CR at the end counts at once, and a LF after it no more."""
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+        if data:
+            self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _payload(block: bytes) -> bytes:
+    """Join the `data` lines of one event; empty without any."""
+    if block.startswith(_BOM):
+        block = block[3:]
+    lines = [line[5:] for line in block.split(b"\n") if line.startswith(b"data:")]
+    if len(lines) == 1:
+        return lines[0][1:] if lines[0].startswith(b" ") else lines[0]
+    return b"\n".join([line.removeprefix(b" ") for line in lines])
