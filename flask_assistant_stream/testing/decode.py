@@ -1,0 +1,49 @@
+"""Decode what a stream route sends, as a client would: for tests of host apps and of encoders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ..protocol.events import Event, dump
+
+
+def decode_ndjson(body: bytes) -> list[Event]:
+    """Return the events of an NDJSON stream; empty lines (heartbeats) are skipped, a cut last line is an error."""
+    events = []
+    for line in body.split(b"\n"):
+        if line.strip():
+            envelope = json.loads(line)
+            events.append(Event(envelope["seq"], envelope["event"], dump(envelope["data"])))
+    return events
+
+
+def decode_sse(body: bytes) -> list[Event]:
+    """Return the events of a stream of server-sent events up to its `done`.
+
+    Comments are skipped. A stream that stops before `done` gives what came whole.
+    """
+    events = []
+    for block in body.split(b"\n\n"):
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if line and not line.startswith(b":"))
+        if fields.get(b"event") == b"done" or not {b"id", b"event", b"data"} <= fields.keys():
+            continue
+        events.append(Event(int(fields[b"id"]), fields[b"event"].decode("ascii"), fields[b"data"]))
+    return events
+
+
+def text_of(events: Iterable[Event]) -> str:
+    """Return the text of all `thread.message.delta` events, as a page would have shown it."""
+    return "".join(
+        part["text"].get("value", "")
+        for event in events
+        if event.name == "thread.message.delta"
+        for part in event.object()["delta"]["content"]
+        if part["type"] == "text"
+    )
+
+
+def objects_of(events: Iterable[Event], name: str) -> list[dict[str, Any]]:
+    """Return the objects of all events called `name`."""
+    return [event.object() for event in events if event.name == name]
