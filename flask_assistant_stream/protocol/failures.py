@@ -1,0 +1,70 @@
+"""What an upstream says when it fails, told as a run's `last_error` (wire.md 3.3). Knows neither HTTP nor runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .objects import Object
+
+SERVER_ERROR = "server_error"
+RATE_LIMIT = "rate_limit_exceeded"
+INVALID_PROMPT = "invalid_prompt"
+
+UNEXPLAINED = "The upstream failed and did not say why."
+MESSAGE_CHARS = 2000
+
+_RATE = re.compile(r"rate.?limit|quota|throttl|too_many_requests|^429$")
+_INVALID = re.compile(
+    r"image|^(invalid_prompt|invalid_request(_error)?|invalid_value|bio_policy|misalignment_policy_violation"
+    r"|context_length_exceeded|exceed_context_size_error|content_filter|content_policy_violation|400|413|422)$"
+)
+_CREDENTIALS = re.compile(r"api_key|authentication|permission|unauthorized|forbidden|^40[13]$")
+_SECRET = re.compile(r"\bsk-[\w*.-]{4,}|(?<=://)[^/\s@]+@|(?i:(?<=bearer ))[^\s\"',]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is known of a failure so far; `code` and `message` as the upstream spelt them, or empty."""
+
+    code: str = ""
+    message: str = ""
+
+    @classmethod
+    def of(cls, error: Any) -> Failure:
+        """Read an error object, an error string, or nothing at all (upstreams.md rules 12 and 16)."""
+        if isinstance(error, str):
+            return cls(message=error)
+        if not isinstance(error, dict):
+            return cls()
+        if isinstance(error.get("error"), (dict, str)):  # the nested form
+            return cls.of(error["error"]).richer(cls.of({**error, "error": None}))
+        code, kind, message = error.get("code"), error.get("type"), error.get("message")
+        named = code if isinstance(code, (str, int)) and code else kind
+        return cls(str(named) if isinstance(named, (str, int)) else "", message if isinstance(message, str) else "")
+
+    def richer(self, other: Failure) -> Failure:
+        """Return both in one: the first message, the code that says most."""
+        code = self.code if classify(self.code) != SERVER_ERROR or not other.code else other.code
+        return Failure(code or self.code, self.message or other.message)
+
+    def last_error(self) -> Object:
+        """Return the run's `last_error`; it reaches the client, so no credential is in it."""
+        if _CREDENTIALS.search(self.code):
+            return {"code": SERVER_ERROR, "message": "The upstream refused the credentials of this server."}
+        message = _SECRET.sub("…", self.message)[:MESSAGE_CHARS]
+        return {"code": classify(self.code), "message": message or UNEXPLAINED}
+
+
+def classify(code: str) -> str:
+    """Return the `last_error` code for an upstream's code, type or HTTP status."""
+    code = code.lower()
+    if _RATE.search(code):
+        return RATE_LIMIT
+    return INVALID_PROMPT if _INVALID.search(code) else SERVER_ERROR
+
+
+def step_error(error: Object) -> Object:
+    """Return a run's `last_error` as a step may carry it: steps know two codes only (wire.md 1.4)."""
+    return error if error["code"] == RATE_LIMIT else {**error, "code": SERVER_ERROR}

@@ -1,0 +1,375 @@
+"""One upstream output item each, accumulated from pieces that may overlap, repeat or be missing.
+
+Reading rules 5 to 7 of upstreams.md 6. An output knows how to show itself on a `RunWriter`, and as what it is
+replayed upstream; it does not know the other outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from .ids import CALL, NewId
+from .objects import Object
+from .text import citation, mend
+from .writer import RunWriter
+
+Item = dict[str, Any]
+
+PHASES = ("commentary", "final_answer")
+CALL_ID_CHARS = 64
+"""The longest call id that a request may carry (OpenAPI `FunctionCallOutputItemParam`)."""
+
+
+class Output(ABC):
+    """An output item.
+
+    Attributes:
+        kind: the upstream `type` of the item.
+        lingers: stays open after its end, until another output wants to open (rule 8).
+        id, index: the upstream's, either may be missing.
+        ordinal: its place among the outputs of its response.
+        done: the upstream has ended it.
+    """
+
+    kind: ClassVar[str]
+    lingers: ClassVar[bool] = False
+
+    def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
+        self.id = id
+        self.index = index
+        self.ordinal = ordinal
+        self.done = False
+
+    def begin(self, item: Item) -> None:
+        """Take what the copy in `output_item.added` says; it may be incomplete."""
+        self.take(item)
+
+    @abstractmethod
+    def take(self, item: Item) -> None:
+        """Take what the copy in `output_item.done` says."""
+
+    def supplement(self, item: Item) -> None:
+        """Take from the copy in the terminal item what nothing else said (rule 10)."""
+        self.take(item)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to show."""
+        return False
+
+    def open(self, writer: RunWriter) -> None:
+        """Open a step for it; only called while it is waiting."""
+        raise NotImplementedError
+
+    def show(self, writer: RunWriter) -> None:
+        """Write what is waiting."""
+
+    def replay(self) -> Item | None:
+        """Return the input item that tells the upstream of it in the next request, or None."""
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """One content part of an upstream message: `text` or `refusal`."""
+
+    kind: str
+    index: int | None
+    pieces: list[str] = field(default_factory=list)
+    cited: set[tuple[Any, ...]] = field(default_factory=set)
+    slot: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What has arrived, without markers."""
+        return mend("".join(self.pieces))
+
+
+class Message(Output):
+    """An assistant message. Content that comes after its step was closed opens another one."""
+
+    kind = "message"
+    lingers = True
+
+    def __init__(self, id: str | None, index: int | None, ordinal: int, *, citations: bool = True) -> None:
+        super().__init__(id, index, ordinal)
+        self.parts: list[Part] = []
+        self.phase: str | None = None
+        self._citations = citations
+        self._cited = 0
+        self._waiting: list[tuple[Part, str | Object]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether text or a citation has not been written yet."""
+        return bool(self._waiting)
+
+    @property
+    def text(self) -> str:
+        """All its text as the model wrote it, refusals included."""
+        return "\n".join(part.text for part in self.parts if part.pieces)
+
+    def part(self, kind: str, index: int | None) -> Part:
+        """Find or make a part; servers without a content index have one of each kind."""
+        fitting = [part for part in self.parts if part.kind == kind]
+        for part in fitting:
+            if part.index == index:
+                return part
+        if fitting and index is None:
+            return fitting[-1]
+        for part in fitting:
+            if part.index is None:
+                return part
+        self.parts.append(Part(kind, index))
+        return self.parts[-1]
+
+    def add(self, part: Part, piece: str) -> None:
+        """Append streamed text to a part."""
+        if piece:
+            part.pieces.append(piece)
+            self._waiting.append((part, piece))
+
+    def cite(self, part: Part, note: Any) -> None:
+        """Add an annotation after what has arrived, once; early and late ones alike (wire.md 3.4)."""
+        if not self._citations or not isinstance(note, dict) or part.kind != "text":
+            return
+        key = (note.get("type"), note.get("file_id"), repr(note.get("index")))
+        if key in part.cited:
+            return
+        made = citation(note, self.ordinal if self.index is None else self.index, self._cited)
+        if made is not None:
+            part.cited.add(key)
+            self._cited += 1
+            self._waiting.append((part, made))
+
+    def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
+        """Add what a `done` text has more than the deltas; where they disagree the deltas stay (rule 6)."""
+        text = part.text
+        full = mend(full) if isinstance(full, str) else ""
+        tail_from = len(text) if full.startswith(text) else len(full)
+        for note in sorted((n for n in _list(notes) if isinstance(n, dict)), key=_position):
+            at = min(max(_position(note), tail_from), len(full))
+            self.add(part, full[tail_from:at])
+            tail_from = at
+            self.cite(part, note)
+        self.add(part, full[tail_from:])
+
+    def begin(self, item: Item) -> None:
+        """Take the phase; a message that is added again goes on where it stands (rule 5)."""
+        self.done = False
+        if item.get("phase") in PHASES:
+            self.phase = item["phase"]
+
+    def take(self, item: Item) -> None:
+        """Take the whole content of a copy of the message."""
+        if item.get("phase") in PHASES:
+            self.phase = item["phase"]
+        for index, content in enumerate(_list(item.get("content"))):
+            if isinstance(content, dict):
+                self.take_part(index, content)
+
+    def take_part(self, index: int | None, content: Item) -> None:
+        """Take a whole content part; a part of another type (`reasoning_text`) is none of a message (rule 3)."""
+        if content.get("type") == "output_text" and (content.get("text") or content.get("annotations")):
+            self.complete(self.part("text", index), content.get("text"), content.get("annotations"))
+        elif content.get("type") == "refusal" and content.get("refusal"):
+            self.complete(self.part("refusal", index), content["refusal"])
+
+    def open(self, writer: RunWriter) -> None:
+        """Open a message."""
+        writer.open_message(self.phase)
+        for part in self.parts:
+            part.slot = None
+
+    def show(self, writer: RunWriter) -> None:
+        """Write the text and the citations that have arrived."""
+        waiting, self._waiting = self._waiting, []
+        for part, what in waiting:
+            if part.slot is None:
+                part.slot = writer.open_part(part.kind)
+            if isinstance(what, str):
+                writer.add_text(part.slot, what)
+            else:
+                writer.add_citation(part.slot, what)
+
+    def replay(self) -> Item | None:
+        """Return it with plain string content: list content needs fields that not every server sends."""
+        if not self.text:
+            return None
+        phase = {"phase": self.phase} if self.phase else {}
+        return {"type": "message", "role": "assistant", "content": self.text, **phase}
+
+
+class Call(Output):
+    """A function call; never shown while it arrives, handed out when the response ends (upstreams.md rule 4)."""
+
+    kind = "function_call"
+
+    def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
+        super().__init__(id, index, ordinal)
+        self.call_id = ""
+        self.name = ""
+        self.added = ""
+        self.streamed: list[str] = []
+        self.told = ""
+        self.whole = ""
+        self.terminal = ""
+
+    def begin(self, item: Item) -> None:
+        """Take names, and arguments that may be all or just the first piece."""
+        self._take_names(item)
+        self.added = _text(item.get("arguments")) or self.added
+
+    def take(self, item: Item) -> None:
+        """Take names and the whole arguments."""
+        self._take_names(item)
+        self.whole = _text(item.get("arguments")) or self.whole
+
+    def take_arguments(self, item: Item) -> None:
+        """Take `function_call_arguments.done`, which may bring the name too."""
+        self._take_names(item)
+        self.told = _text(item.get("arguments")) or self.told
+
+    def supplement(self, item: Item) -> None:
+        """Take names and arguments for the case that none came."""
+        self._take_names(item)
+        self.terminal = _text(item.get("arguments")) or self.terminal
+
+    def _take_names(self, item: Item) -> None:
+        self.call_id = self.call_id or mend(_text(item.get("call_id")))
+        self.name = self.name or mend(_text(item.get("name")))
+
+    @property
+    def arguments(self) -> str:
+        """The arguments, best evidence first (rule 7)."""
+        found = self.whole or self.told or "".join(self.streamed) or self.added
+        if self.terminal and not is_json_object(found):
+            found = self.terminal if is_json_object(self.terminal) or not found else found
+        return mend(found).strip() or "{}"
+
+    @property
+    def valid(self) -> bool:
+        """Whether it can be handed out: it has a name and its arguments are a JSON object (rule 14)."""
+        return bool(self.name) and is_json_object(self.arguments)
+
+    def name_it(self, taken: set[str], new_id: NewId) -> None:
+        """Settle its call id, a new one where the upstream's is missing, too long or taken."""
+        if not self.call_id or len(self.call_id) > CALL_ID_CHARS or self.call_id in taken:
+            self.call_id = new_id(CALL)
+        taken.add(self.call_id)
+
+    def tool_call(self) -> Object:
+        """Return it as `required_action` carries it (wire.md 1.4)."""
+        function = {"name": self.name, "arguments": self.arguments}
+        return {"id": self.call_id, "type": "function", "function": function}
+
+    def replay(self) -> Item | None:
+        """Return it without an item id: with `store: false` the upstream never kept one."""
+        return {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.arguments}
+
+
+class Search(Output):
+    """A file search that the upstream makes itself."""
+
+    kind = "file_search_call"
+
+    def __init__(self, id: str | None, index: int | None, ordinal: int, *, threshold: float = 0.0) -> None:
+        super().__init__(id, index, ordinal)
+        self._threshold = threshold
+        self._results: list[Object] = []
+        self._shown = False
+        self._ended = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its step is to be opened or closed."""
+        return not self._shown or (self.done and not self._ended)
+
+    def take(self, item: Item) -> None:
+        """Take results, which are there only if the request asked for them."""
+        self._results = list(_results(item.get("results"))) or self._results
+
+    def open(self, writer: RunWriter) -> None:
+        """Open its step."""
+        writer.open_step({"type": "tool_calls", "tool_calls": []})
+
+    def show(self, writer: RunWriter) -> None:
+        """Write the search as it was asked for, then, once it is done, its results into the step to be closed."""
+        if not self._shown:
+            self.id = self.id or writer.new_id(CALL)
+            writer.step_delta({"index": 0, **self._tool_call([])})
+            self._shown = True
+        writer.set_calls([self._tool_call(self._results)])
+        self._ended = self.done
+
+    def _tool_call(self, results: list[Object]) -> Object:
+        ranking = {"ranker": "auto", "score_threshold": self._threshold}
+        return {"id": self.id, "type": "file_search", "file_search": {"ranking_options": ranking, "results": results}}
+
+
+class Reasoning(Output):
+    """What the model thought, kept for replay where it is encrypted (wire.md 3.2)."""
+
+    kind = "reasoning"
+
+    _item: Item | None = None
+
+    def supplement(self, item: Item) -> None:
+        """Take nothing: the terminal copy of some servers looks like a message."""
+
+    def take(self, item: Item) -> None:
+        """Keep a copy that can be replayed; the `added` copy may hold less than the `done` one."""
+        content = item.get("encrypted_content")
+        if not (isinstance(content, str) and content and isinstance(item.get("id"), str)):
+            return
+        summary = [
+            {"type": "summary_text", "text": mend(part["text"])}
+            for part in _list(item.get("summary"))
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+        ]
+        self._item = {"type": "reasoning", "id": item["id"], "summary": summary, "encrypted_content": content}
+
+    def replay(self) -> Item | None:
+        """Return the item, or None where nothing encrypted came."""
+        return self._item
+
+
+def is_json_object(text: str) -> bool:
+    """Say whether a text is a JSON object that a browser can read too (no NaN)."""
+    try:
+        return isinstance(json.loads(text, parse_constant=_refuse), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _position(note: Item) -> int:
+    index = note.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _results(found: Any) -> Iterator[Object]:
+    for one in _list(found):
+        if isinstance(one, dict) and isinstance(one.get("file_id"), str):
+            score, text = one.get("score"), one.get("text")
+            yield {
+                "file_id": one["file_id"],
+                "file_name": str(one.get("filename") or one["file_id"]),
+                "score": min(max(score, 0), 1) if isinstance(score, (int, float)) else 0,
+                **({"content": [{"type": "text", "text": text}]} if isinstance(text, str) else {}),
+            }

@@ -1,0 +1,146 @@
+"""The outputs of one upstream response, and which of them an item speaks of (upstreams.md 6, rules 3 and 10).
+
+Neither ids nor indexes are reliable upstream. Knows nothing of what becomes of the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from .objects import Object
+from .outputs import Call, Item, Message, Output, Reasoning, Search
+
+O = TypeVar("O", bound=Output)  # noqa: E741
+
+KINDS: dict[str, type[Output]] = {kind.kind: kind for kind in (Message, Call, Search, Reasoning)}
+"""The output items that are understood, by their upstream `type`."""
+
+
+class Response:
+    """What one upstream response has put out so far.
+
+    Attributes:
+        outputs: in the order of their first item.
+    """
+
+    def __init__(self, run: Object, *, citations: bool = True) -> None:
+        self.outputs: list[Output] = []
+        self._by_id: dict[tuple[type[Output], str], Output] = {}
+        self._make: dict[type[Output], Callable[..., Output]] = {
+            Message: lambda *place: Message(*place, citations=citations),
+            Search: lambda *place: Search(*place, threshold=_score_threshold(run)),
+        }
+
+    def of(self, kind: type[O]) -> list[O]:
+        """Return the outputs of a kind."""
+        return [output for output in self.outputs if isinstance(output, kind)]
+
+    def added(self, kind: type[O], item: Item, index: Any) -> O:
+        """Find or make the output that `output_item.added` opens: the same id goes on, all else is new."""
+        id = _id(item.get("id"))
+        known = self._known(kind, id)
+        if known is None and id is None:
+            known = self._open(kind, lambda one: one.index is not None and one.index == index)
+        return known or self._new(kind, id, index)
+
+    def meant(self, kind: type[O], id: Any, index: Any, call_id: Any = None) -> O:
+        """Find or make the output that an item speaks of: by id, else the open one at the index, else the newest."""
+        id = _id(id)
+
+        def fits(one: Output) -> bool:
+            return not (isinstance(one, Call) and call_id and one.call_id and one.call_id != call_id)
+
+        return (
+            self._known(kind, id)
+            or self._open(kind, lambda one: one.index is not None and one.index == index and fits(one))
+            or self._open(kind, fits)
+            or self._new(kind, id, index)
+        )
+
+    def supplement(self, items: Any) -> None:
+        """Take from the terminal item's `output` what the stream did not bring; nothing is taken away by it."""
+        copies = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        for type_, kind in KINDS.items():
+            if kind is not Reasoning:
+                self._supplement(kind, [item for item in copies if item.get("type") == type_])
+
+    def replay(self) -> list[Item]:
+        """Return the outputs as input items, messages first, reasoning before what it belongs to (wire.md 3.2).
+
+        Reasoning without a successor that can be replayed is left out: the upstream refuses it alone. So are
+        file searches: with `store: false` the upstream does not know their ids.
+        """
+        messages: list[Item] = []
+        calls: list[Item] = []
+        thoughts: list[Item] = []
+        for output in self.outputs:
+            item = output.replay()
+            if isinstance(output, Reasoning):
+                thoughts += [item] if item else []
+                continue
+            if item is not None:
+                (calls if isinstance(output, Call) else messages).extend([*thoughts, item])
+            thoughts = []
+        return messages + calls
+
+    def _supplement(self, kind: type[Output], copies: list[Item]) -> None:
+        free = [output for output in self.outputs if type(output) is kind]
+        strangers: list[Item] = []
+        for item in copies:
+            known = self._known(kind, _id(item.get("id")))
+            if known is None:
+                strangers.append(item)
+                continue
+            known.supplement(item)
+            if known in free:
+                free.remove(known)
+        for item in strangers:
+            output = _likeness(item, free)
+            if output is None:
+                output = self._new(kind, _id(item.get("id")), None)
+            else:
+                free.remove(output)
+            output.supplement(item)
+
+    def _known(self, kind: type[O], id: str | None) -> O | None:
+        return cast("O | None", self._by_id.get((kind, id))) if id else None
+
+    def _open(self, kind: type[O], fits: Callable[[Output], bool]) -> O | None:
+        for output in reversed(self.outputs):
+            if type(output) is kind and not output.done and fits(output):
+                return output
+        return None
+
+    def _new(self, kind: type[O], id: str | None, index: Any) -> O:
+        make = self._make.get(kind, kind)
+        output = cast(O, make(id, index if isinstance(index, int) else None, len(self.outputs)))
+        self.outputs.append(output)
+        if id:
+            self._by_id[kind, id] = output
+        return output
+
+
+def _likeness(item: Item, free: list[Output]) -> Output | None:
+    """Find the streamed output that a terminal copy under another id is of; what is like none is new."""
+    for output in free:
+        if not isinstance(output, Call):
+            return output
+        if output.call_id and output.call_id == item.get("call_id"):
+            return output
+        if output.name == item.get("name") and output.arguments == item.get("arguments"):
+            return output
+    return None
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _score_threshold(run: Object) -> float:
+    for tool in run.get("tools") or ():
+        if tool.get("type") == "file_search":
+            options = (tool.get("file_search") or {}).get("ranking_options") or {}
+            score = options.get("score_threshold")
+            return score if isinstance(score, (int, float)) else 0.0
+    return 0.0

@@ -1,0 +1,57 @@
+"""Text that crosses the wire in pieces: surrogate halves and citation markers. Knows no event and no item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .objects import Object
+
+
+def mend(text: str) -> str:
+    """Return `text` without lone surrogates: halves that stand together become one character, others U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def mend_piece(piece: str) -> tuple[str, str]:
+    """Mend a piece of a stream and return it with the half that must wait for the next piece ("" for none)."""
+    if piece and "\ud800" <= piece[-1] <= "\udbff":
+        return mend(piece[:-1]), piece[-1]
+    return mend(piece), ""
+
+
+def citation(found: Object, output: int, number: int) -> Object | None:
+    """Translate a Responses annotation (wire.md 3.4), without the offsets that only its writer knows.
+
+    `output` and `number` make the marker unique in its message. None for what the Assistants union has no member
+    for (`url_citation` …) and for an annotation that names no file.
+    """
+    kind, file_id = found.get("type"), found.get("file_id")
+    if kind not in ("file_citation", "file_path") or not isinstance(file_id, str):
+        return None
+    filename = found.get("filename")
+    name = mend(filename) if isinstance(filename, str) and filename else file_id
+    return {"type": kind, "text": f"【{output}:{number}†{name}】", kind: {"file_id": file_id}}
+
+
+def without_markers(value: str, annotations: Sequence[Any]) -> str:
+    """Return the text that the model wrote: `value` without the markers that citations added to it."""
+    spans = sorted((note["start_index"], note["end_index"]) for note in annotations if _is_marker(value, note))
+    kept, position = [], 0
+    for start, end in spans:
+        kept.append(value[position:start])
+        position = max(position, end)
+    return "".join([*kept, value[position:]])
+
+
+def _is_marker(value: str, note: Any) -> bool:
+    if not isinstance(note, dict):
+        return False
+    start, end, text = note.get("start_index"), note.get("end_index"), note.get("text")
+    if not (isinstance(start, int) and isinstance(end, int) and isinstance(text, str)):
+        return False
+    return value[start:end] == text and text.startswith("【") and text.endswith("】")

@@ -1,0 +1,311 @@
+"""The Assistants side of a run: writes numbered events so that wire.md 2.5 holds, whatever is asked of it.
+
+One step and one message are open at most, statuses move by the tables only, deltas add up to what is completed.
+Knows nothing of the Responses API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from . import ids, objects
+from .events import Event, dump
+from .failures import step_error
+from .ids import NewId
+from .objects import Object
+from .run_states import MessageStatus, RunStatus, StepStatus, check_move
+from .text import mend_piece
+
+MESSAGE_DELTA = "thread.message.delta"
+STEP_DELTA = "thread.run.step.delta"
+
+_FIRST_TEXT_END = b',"annotations":[]}}]}}'
+_TEXT_END = b"}}]}}"
+_RUN_TIMES = {
+    RunStatus.COMPLETED: "completed_at",
+    RunStatus.FAILED: "failed_at",
+    RunStatus.CANCELLED: "cancelled_at",
+    RunStatus.IN_PROGRESS: "started_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How what is open is closed.
+
+    Attributes:
+        message: status of an open message.
+        reason: its `incomplete_details.reason`, or None.
+        step: status of the open step.
+        error: the run's `last_error`, or None.
+    """
+
+    message: MessageStatus
+    step: StepStatus
+    reason: str | None = None
+    error: Object | None = None
+
+
+WHOLE = Closing(MessageStatus.COMPLETED, StepStatus.COMPLETED)
+
+
+@dataclass(slots=True)
+class _Part:
+    """One content part of the open message. `head` and `tail` enclose the JSON string of a text delta."""
+
+    kind: str
+    head: bytes
+    tail: bytes = _FIRST_TEXT_END
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
+    half: str = ""
+    annotations: list[Object] = field(default_factory=list)
+
+    def content(self) -> Object:
+        value = "".join(self.pieces)
+        if self.kind == "refusal":
+            return {"type": "refusal", "refusal": value}
+        return objects.text_part(value, self.annotations)
+
+
+class RunWriter:
+    """Writes one run's events.
+
+    Attributes:
+        run: the run as its last event left it (its own copy).
+        step: the open step, or None.
+        message: the open message with empty `content`, or None.
+        new_id: makes ids, by prefix.
+        last_seq: the number of the last event written.
+    """
+
+    def __init__(self, run: Object, *, new_id: NewId, now: Callable[[], int], last_seq: int) -> None:
+        self.run: Object = dict(run)
+        self.step: Object | None = None
+        self.message: Object | None = None
+        self.last_seq = last_seq
+        self.new_id = new_id
+        self._now = now
+        self._parts: list[_Part] = []
+        self._events: list[Event] = []
+
+    @property
+    def status(self) -> RunStatus:
+        """The run's status."""
+        return RunStatus(self.run["status"])
+
+    def take(self) -> list[Event]:
+        """Return the events written since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def emit(self, name: str, data: Object) -> None:
+        """Write any event."""
+        self.last_seq += 1
+        self._events.append(Event(self.last_seq, name, dump(data)))
+
+    # -- the run ------------------------------------------------------------------------------------------
+
+    def move_run(self, status: RunStatus, **changes: Any) -> None:
+        """Change the run's status and say so.
+
+        Raises:
+            IllegalMove: before anything is written.
+        """
+        check_move(self.status, status)
+        if status in _RUN_TIMES:
+            changes[_RUN_TIMES[status]] = self._now()
+        self.run = {**self.run, **changes, "status": status.value}
+        self.emit(f"thread.run.{status.value}", self.run)
+
+    def end_run(self, status: RunStatus, closing: Closing, *, step_usage: Object | None = None, **changes: Any) -> None:
+        """Close what is open, innermost first, then the run.
+
+        Args:
+            status: the terminal status.
+            closing: how to close a message and a step.
+            step_usage: usage of the step that is open.
+            changes: other keys of the run.
+
+        Raises:
+            IllegalMove: before anything is written.
+        """
+        check_move(self.status, status)
+        self.close_step(closing, usage=step_usage)
+        self.move_run(status, required_action=None, **changes)
+
+    # -- steps --------------------------------------------------------------------------------------------
+
+    def open_step(self, details: Object) -> None:
+        """Open a step of the type that `details` names; none may be open."""
+        if self.step is not None:
+            raise RuntimeError("A step is open already.")
+        self.step = objects.run_step(self.new_id(ids.RUN_STEP), self._now(), self.run, details)
+        self.emit("thread.run.step.created", self.step)
+        self.emit("thread.run.step.in_progress", self.step)
+
+    def step_delta(self, call: Object) -> None:
+        """Tell a piece of a tool call of the open step; `call` has its `index`."""
+        assert self.step is not None
+        details = {"type": "tool_calls", "tool_calls": [call]}
+        self.emit(STEP_DELTA, {"id": self.step["id"], "object": STEP_DELTA, "delta": {"step_details": details}})
+
+    def open_calls(self, calls: list[Object]) -> None:
+        """Open a step with function calls, one after the other: names first, then arguments (wire.md 2.1, 2.5)."""
+        self.open_step({"type": "tool_calls", "tool_calls": []})
+        for index, call in enumerate(calls):
+            function = call["function"]
+            self.step_delta({**call, "index": index, "function": {**function, "arguments": "", "output": None}})
+            arguments = {"arguments": function["arguments"]}
+            self.step_delta({"index": index, "type": "function", "function": arguments})
+        self.set_calls(calls)
+
+    def set_calls(self, calls: list[Object]) -> None:
+        """Set the tool calls that the open step will be closed with."""
+        assert self.step is not None
+        self.step = {**self.step, "step_details": {"type": "tool_calls", "tool_calls": calls}}
+
+    def close_step(self, closing: Closing = WHOLE, *, usage: Object | None = None) -> None:
+        """Close the open message and the open step; nothing happens where none is open."""
+        self._close_message(closing)
+        if self.step is None:
+            return
+        check_move(StepStatus(self.step["status"]), closing.step)
+        changes: Object = {"status": closing.step.value, f"{closing.step.value}_at": self._now(), "usage": usage}
+        if closing.step is StepStatus.FAILED and closing.error:
+            changes["last_error"] = step_error(closing.error)
+        self.emit(f"thread.run.step.{closing.step.value}", {**self.step, **changes})
+        self.step = None
+
+    # -- messages -----------------------------------------------------------------------------------------
+
+    def open_message(self, phase: str | None = None) -> None:
+        """Open a message in a step of its own; `phase` is kept as a key of it (wire.md 3.2)."""
+        id = self.new_id(ids.MESSAGE)
+        self.open_step({"type": "message_creation", "message_creation": {"message_id": id}})
+        run = self.run
+        self.message = objects.message(
+            id,
+            self._now(),
+            run["thread_id"],
+            "assistant",
+            [],
+            status=MessageStatus.IN_PROGRESS,
+            run_id=run["id"],
+            assistant_id=run["assistant_id"],
+        )
+        if phase:
+            self.message["phase"] = phase
+        self._parts = []
+        self.emit("thread.message.created", self.message)
+        self.emit("thread.message.in_progress", self.message)
+
+    def open_part(self, kind: str) -> int:
+        """Add a content part, `text` or `refusal`, to the open message and return its index."""
+        assert self.message is not None
+        index = len(self._parts)
+        self._parts.append(_Part(kind, _text_head(self.message["id"], index)))
+        return index
+
+    def add_text(self, index: int, piece: str) -> None:
+        """Add text to a part. The hot path: no object is built, only the string is encoded."""
+        part = self._parts[index]
+        encoded = encode_basestring_ascii(piece)
+        if part.half or "\\ud" in encoded:  # perhaps half a pair, perhaps just a character beyond the BMP
+            piece, part.half = mend_piece(part.half + piece)
+            encoded = encode_basestring_ascii(piece)
+        if not piece:
+            return
+        part.pieces.append(piece)
+        part.length += len(piece)
+        if part.kind == "refusal":
+            self._part_delta({"index": index, "type": "refusal", "refusal": piece})
+            return
+        self.last_seq = seq = self.last_seq + 1
+        self._events.append(Event(seq, MESSAGE_DELTA, part.head + encoded.encode("ascii") + part.tail))
+        part.tail = _TEXT_END
+
+    def add_citation(self, index: int, note: Object) -> None:
+        """Add an annotation and its marker at the end of a text part; offsets are code points (wire.md 3.4)."""
+        part = self._parts[index]
+        self._end_half(index)
+        marker, kind = note["text"], note["type"]
+        placed = {**note, "start_index": part.length, "end_index": part.length + len(marker)}
+        told = {"index": len(part.annotations), **placed}
+        if kind == "file_citation":
+            told[kind] = {**note[kind], "quote": ""}
+        self._part_delta({"index": index, "type": "text", "text": {"value": marker, "annotations": [told]}})
+        part.tail = _TEXT_END
+        part.annotations.append(placed)
+        part.pieces.append(marker)
+        part.length += len(marker)
+
+    def _close_message(self, closing: Closing) -> None:
+        if self.message is None:
+            return
+        for index in range(len(self._parts)):
+            self._end_half(index)
+        check_move(MessageStatus(self.message["status"]), closing.message)
+        status = closing.message.value
+        changes: Object = {"status": status, f"{status}_at": self._now()}
+        if closing.reason is not None:
+            changes["incomplete_details"] = {"reason": closing.reason}
+        content = [part.content() for part in self._parts]
+        self.emit(f"thread.message.{status}", {**self.message, **changes, "content": content})
+        self.message, self._parts = None, []
+
+    def _end_half(self, index: int) -> None:
+        if self._parts[index].half:
+            self._parts[index].half = ""
+            self.add_text(index, "\ufffd")
+
+    def _part_delta(self, content: Object) -> None:
+        assert self.message is not None
+        id = self.message["id"]
+        self.emit(MESSAGE_DELTA, {"id": id, "object": MESSAGE_DELTA, "delta": {"content": [content]}})
+
+    # -- taking over --------------------------------------------------------------------------------------
+
+    def resume(self, events: Iterable[Event]) -> None:
+        """Take up where the events of a log end: the run's keys, the open step, the open message with its text."""
+        deltas: list[Event] = []
+        for event in events:
+            kind, _, what = event.name.rpartition(".")
+            self.last_seq = max(self.last_seq, event.seq)
+            if event.name == MESSAGE_DELTA:
+                deltas.append(event)
+            elif kind == "thread.run":
+                self._resume_run(event.object())
+            elif kind == "thread.run.step" and what != "delta":
+                self.step = event.object() if what in ("created", "in_progress") else None
+            elif kind == "thread.message":
+                self.message = event.object() if what in ("created", "in_progress") else None
+                deltas.clear()
+        for event in deltas if self.message else ():
+            for content in event.object()["delta"]["content"]:
+                self._resume_part(content)
+
+    def _resume_run(self, told: Object) -> None:
+        self.run.update({key: told[key] for key in objects.RUN_VOLATILE if key in told})
+
+    def _resume_part(self, content: Object) -> None:
+        if content["index"] == len(self._parts):
+            self.open_part(content["type"])
+        part = self._parts[content["index"]]
+        part.tail = _TEXT_END
+        text = content.get("text", {})
+        for told in text.get("annotations", ()):
+            note = {key: value for key, value in told.items() if key != "index"}
+            note[note["type"]] = {"file_id": note[note["type"]]["file_id"]}
+            part.annotations.append(note)
+        piece = content["refusal"] if part.kind == "refusal" else text["value"]
+        part.pieces.append(piece)
+        part.length += len(piece)
+
+
+def _text_head(message_id: str, index: int) -> bytes:
+    shape = {"id": message_id, "object": MESSAGE_DELTA, "delta": {"content": [{"index": index, "type": "text"}]}}
+    return dump(shape)[: -len(b"}]}}")] + b',"text":{"value":'
