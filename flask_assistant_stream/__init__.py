@@ -1,1 +1,84 @@
-"""A streaming AI assistant for an existing Flask app: one blueprint, the Assistants protocol, your own database."""
+"""A streaming AI assistant for an existing Flask app: one blueprint, the Assistants protocol, your own database.
+
+The names below are imported when they are first asked for: `python -m flask_assistant_stream` imports this package
+before gevent has patched anything, so nothing heavy may come along.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .auth import Authenticator, Principal, session_owner, shared_owner
+    from .config import DEFAULT_MODEL, KEYS, Key, Settings
+    from .errors import (
+        AssistantStreamError,
+        ConfigError,
+        EngineError,
+        Forbidden,
+        Gone,
+        NotFound,
+        RequestError,
+        StoreError,
+        TooLarge,
+        Unauthorized,
+    )
+    from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
+
+_HOMES = {
+    "auth": ("Authenticator", "Principal", "session_owner", "shared_owner"),
+    "config": ("DEFAULT_MODEL", "KEYS", "Key", "Settings"),
+    "errors": (
+        "AssistantStreamError",
+        "ConfigError",
+        "EngineError",
+        "Forbidden",
+        "Gone",
+        "NotFound",
+        "RequestError",
+        "StoreError",
+        "TooLarge",
+        "Unauthorized",
+    ),
+    "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "KEYS",
+    "AssistantBlueprint",
+    "AssistantStream",
+    "AssistantStreamError",
+    "Authenticator",
+    "ConfigError",
+    "EngineError",
+    "Forbidden",
+    "Gone",
+    "Key",
+    "NotFound",
+    "Principal",
+    "RequestError",
+    "Settings",
+    "StoreError",
+    "TooLarge",
+    "Unauthorized",
+    "create_assistant_blueprint",
+    "session_owner",
+    "shared_owner",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,134 @@
+"""Which assistant a request means: declared in code, stored, or made from the configuration. Knows no Flask."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .errors import ConfigError, Duplicate, NotFound
+from .protocol import objects
+from .protocol.objects import Object
+from .stores.base import Kind, Record, Store
+
+FIELDS: Mapping[str, tuple[type, ...]] = {
+    "id": (str,),
+    "model": (str,),
+    "name": (str, type(None)),
+    "description": (str, type(None)),
+    "instructions": (str, type(None)),
+    "tools": (list,),
+    "tool_resources": (dict, type(None)),
+    "metadata": (dict,),
+    "temperature": (int, float, type(None)),
+    "top_p": (int, float, type(None)),
+    "response_format": (str, dict, type(None)),
+    "reasoning_effort": (str, type(None)),
+}
+"""Keys of an assistant that is declared in code (wire.md 1.1), and their types."""
+
+MADE_FROM = "made_from"
+"""The `extra` key that holds, as JSON, the configuration an assistant was made from."""
+
+
+def declare(assistants: Iterable[Mapping[str, Any]], model: str) -> dict[str, Object]:
+    """Check the assistants declared in code and return them by id.
+
+    Args:
+        assistants: Assistants API bodies with an `id`.
+        model: of those that name none.
+
+    Raises:
+        ConfigError: a key or a value that does not fit, or an id used twice.
+    """
+    declared: dict[str, Object] = {}
+    for given in assistants:
+        _check(given)
+        if given["id"] in declared:
+            raise ConfigError(f"assistants: the id {given['id']!r} is declared twice.")
+        declared[given["id"]] = objects.assistant(given["id"], int(time.time()), **{"model": model, **_fields(given)})
+    return declared
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key != "id"}
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping) or not isinstance(given.get("id"), str) or not given["id"]:
+        raise ConfigError('assistants: each is a dict with at least an "id", such as {"id": "asst_support"}.')
+    for key, value in given.items():
+        if key not in FIELDS:
+            raise ConfigError(f"assistants: {given['id']!r} has no field {key!r}; it may have {', '.join(FIELDS)}.")
+        if not isinstance(value, FIELDS[key]) or isinstance(value, bool):
+            expected = " or ".join(kind.__name__ for kind in FIELDS[key])
+            raise ConfigError(f"assistants: {key!r} of {given['id']!r} must be {expected}, not {value!r}.")
+
+
+class Assistants:
+    """Finds assistants for one registration.
+
+    Args:
+        store: where those made over the API or from the configuration are.
+        default: the assistant to make where nothing stands under its id; `id` and `model` at least.
+        declared: from `declare`.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        default: Object,
+        declared: Mapping[str, Object] | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._default = default
+        self._declared = dict(declared or {})
+        self._now = now
+
+    def resolve(self, owner: str, assistant_id: str | None = None) -> Object:
+        """Return an assistant, the default one where no id is given.
+
+        The default assistant is made from the configuration and stored when an owner first uses it. What the
+        owner has not changed of it follows the configuration from then on.
+
+        Raises:
+            NotFound: no such assistant for this owner.
+        """
+        assistant_id = self._default["id"] if assistant_id is None else assistant_id
+        if assistant_id in self._declared:
+            return self._declared[assistant_id]
+        try:
+            record = self._store.get(Kind.ASSISTANT, owner, assistant_id)
+        except NotFound:
+            if assistant_id != self._default["id"]:
+                raise NotFound(f"No assistant found with id '{assistant_id}'.", param="assistantId") from None
+            record = self._make(owner)
+        return self._follow_configuration(record).body
+
+    def _make(self, owner: str) -> Record:
+        body = objects.assistant(created_at=int(self._now()), **self._default)
+        try:
+            return self._store.insert(Record(Kind.ASSISTANT, owner, body, extra={MADE_FROM: json.dumps(self._default)}))
+        except Duplicate:  # a request beside this one was quicker
+            return self._store.get(Kind.ASSISTANT, owner, self._default["id"])
+
+    def _follow_configuration(self, record: Record) -> Record:
+        """Bring along what the configuration has changed since, where nobody has edited it.
+
+        A model that its maker switches off is replaced in the configuration; stored copies must not keep it.
+        """
+        made_from = json.loads(record.extra.get(MADE_FROM, "null"))
+        if made_from is None or made_from == self._default:
+            return record
+        untouched = [key for key in self._default if record.body[key] == made_from.get(key)]
+        return self._store.update(
+            Kind.ASSISTANT,
+            record.owner,
+            record.id,
+            body={key: self._default[key] for key in untouched},
+            extra={MADE_FROM: json.dumps(self._default)},
+        )

@@ -1,0 +1,330 @@
+"""The one table of settings: keys, types, units, defaults and environment names. Knows nothing of Flask.
+
+Each field of `Settings` is a row of the table; arguments, `app.config`, the environment and the docs page are all
+read against it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+DEFAULT_MODEL = "gpt-6.1-terra"
+"""Generally available since 2026-10-26, no shutdown announced: what its maker recommends in place of gpt-5-mini."""
+
+PREFIX = "ASSISTANT_"
+DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:3000")
+ALIASES: Mapping[str, str] = MappingProxyType({"mongo_uri": "store"})
+"""Other names of arguments."""
+
+Parse = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A row of the table.
+
+    Attributes:
+        argument: the keyword argument's name; the other names follow from it.
+        parse: takes what was given, a string from the environment, and returns the value or raises ValueError
+            with the words that follow "must be".
+        default: the value when nothing is given, parsed already.
+        doc: what it means, one line.
+        unit: of the value, "" where it has none.
+        origin: environment names that the origin project documented, tried last.
+        secret: neither shown in a repr nor in an error.
+    """
+
+    argument: str
+    parse: Parse
+    default: Any
+    doc: str
+    unit: str = ""
+    origin: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def name(self) -> str:
+        """The key in `app.config` and in the environment."""
+        upper = self.argument.upper()
+        return upper if upper.startswith((PREFIX, "OPENAI_")) else PREFIX + upper
+
+
+# -- parsers: ValueError("a number …") reads on from "must be" ----------------------------------------------
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        # app.config.from_prefixed_env() reads digits as a number.
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise ValueError("a string")
+    return value.strip()
+
+
+def _choice(*choices: str) -> Parse:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value.strip().lower() not in choices:
+            raise ValueError("one of " + ", ".join(choices))
+        return value.strip().lower()
+
+    return parse
+
+
+def _number(kind: type[int] | type[float], low: float, high: float = math.inf) -> Parse:
+    what = "a whole number" if kind is int else "a number"
+    limits = f" from {low:g}" + (f" to {high:g}" if high < math.inf else " up")
+
+    def parse(value: Any) -> float:
+        try:
+            if isinstance(value, bool):
+                raise TypeError
+            number = kind(value.strip()) if isinstance(value, str) else kind(value)
+            exact = isinstance(value, str) or number == value
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(what + limits) from None
+        if not exact or not low <= number <= high or math.isinf(number):
+            raise ValueError(what + limits)
+        return number
+
+    return parse
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable) or isinstance(value, Mapping):
+        raise ValueError("a list of names, or names joined by commas")
+    names = [name.strip() if isinstance(name, str) else name for name in value]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("a list of names, or names joined by commas")
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _pairs(value: Any) -> Mapping[str, str]:
+    """Read a dict, a JSON object, or `name=value` joined by commas."""
+    shape = "a dict of strings, or name=value pairs joined by commas"
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError(shape) from None
+    if isinstance(value, str):
+        value = dict(_pair(part, shape) for part in value.split(",") if part.strip())
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
+        raise ValueError(shape)
+    pairs = {name.strip(): text.strip() for name, text in value.items()}
+    if not all(pairs) or not all(pairs.values()):
+        raise ValueError(shape + ", none of them empty")
+    return MappingProxyType(pairs)
+
+
+def _pair(part: str, shape: str) -> tuple[str, str]:
+    name, equals, value = part.partition("=")
+    if not equals:
+        raise ValueError(shape)
+    return name, value
+
+
+def _headers(value: Any) -> Mapping[str, str]:
+    pairs = _pairs(value)
+    if any(not part.isascii() or not part.isprintable() for pair in pairs.items() for part in pair):
+        raise ValueError("a dict of headers of printable ASCII")
+    return pairs
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return ()
+    return tuple(_origin(origin) for origin in _names(value))
+
+
+def _origin(value: str) -> str:
+    """Read an origin as browsers send it: `scheme://host`, and the port where it is not the scheme's own."""
+    if value == "*":
+        raise ValueError("origins by name: browsers refuse * with credentials; list the front-ends, or none")
+    shape = "origins like https://chat.example.com or http://localhost:3000, without a path"
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError:
+        raise ValueError(shape) from None
+    bad = set(value) & set(" *@?#\\")
+    if bad or not url.scheme or not url.hostname or url.path not in ("", "/"):
+        raise ValueError(shape)
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return f"{url.scheme}://{host}" + (f":{port}" if port is not None and port != default else "")
+
+
+def _owner(value: Any) -> str:
+    owner = _text(value)
+    kind, colon, name = owner.partition(":")
+    if owner != "session" and not (kind == "shared" and colon and name.strip()):
+        raise ValueError("session or shared:NAME")
+    return owner
+
+
+# -- the table ------------------------------------------------------------------------------------------------
+
+
+def _key(
+    parse: Parse, default: Any, doc: str, *, unit: str = "", origin: Iterable[str] = (), secret: bool = False
+) -> Any:
+    row = {"parse": parse, "default": default, "doc": doc, "unit": unit, "origin": tuple(origin), "secret": secret}
+    return field(default_factory=lambda: default, repr=not secret, metadata=row)
+
+
+_SECONDS = _number(float, 0.01, 86_400 * 366)
+_NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one registration, resolved; see `resolve`."""
+
+    assistant_id: str = _key(_text, "asst_default", "id of the default assistant", origin=["OPENAI_ASSISTANT_ID"])
+    model: str = _key(_text, DEFAULT_MODEL, "model of the assistant made from configuration")
+    instructions: str = _key(_text, "", "instructions of the assistant made from configuration")
+    store: str | None = _key(
+        _text,
+        None,
+        "mongodb://…, mongodb+srv://… or sqlite:///path; by default one SQLite file in the instance folder",
+        origin=["MONGODB_URI"],
+        secret=True,
+    )
+    engine: str | None = _key(
+        _choice("openai", "offline"),
+        None,
+        "openai or offline; by default openai when there is a key or a base URL, else offline",
+    )
+    vector_store_ids: tuple[str, ...] = _key(
+        _names,
+        (),
+        "vector stores that file_search searches for everybody, joined by commas",
+        origin=["OPENAI_VECTOR_STORE_ID", "OPENAI_KNOWLEDGE_STORE_ID"],
+    )
+    owner: str | None = _key(
+        _owner, None, "session or shared:NAME: who owns a request when no authenticate function is given"
+    )
+    api_keys: Mapping[str, str] = _key(
+        _pairs, _NO_PAIRS, "bearer keys and their owners: a dict, or key=owner pairs joined by commas", secret=True
+    )
+    cors_origins: tuple[str, ...] = _key(
+        _origins, DEFAULT_ORIGINS, "front-ends on other origins, joined by commas; none for no others"
+    )
+    max_content_chars: int = _key(
+        _number(int, 1, 10**8), 256_000, "longest content of one message, or output of one tool", unit="characters"
+    )
+    heartbeat_seconds: float = _key(
+        _SECONDS, 10.0, "silence after which a stream carries a heartbeat; below every proxy's time-out", unit="seconds"
+    )
+    lease_seconds: float = _key(
+        _SECONDS, 15.0, "after which another worker may end a run whose worker is gone", unit="seconds"
+    )
+    run_expires_seconds: float = _key(
+        _SECONDS, 600.0, "how long a required action waits for its tool outputs", unit="seconds"
+    )
+    log_seconds: float = _key(_SECONDS, 86_400.0, "how long a run's events stay readable after its end", unit="seconds")
+    upstream_idle_seconds: float = _key(
+        _SECONDS, 120.0, "silence of the upstream that ends a run as failed", unit="seconds"
+    )
+    upstream_retries: int = _key(
+        _number(int, 0, 10), 2, "further attempts upstream, before the first byte only", unit="attempts"
+    )
+    upstream_headers: Mapping[str, str] = _key(
+        _headers, _NO_PAIRS, "headers added to every upstream request: a dict, or name=value pairs", secret=True
+    )
+    citations: str = _key(_choice("marker", "none"), "marker", "how file citations show in the text: marker, or none")
+    offline_delay_seconds: float = _key(
+        _number(float, 0, 60), 0.02, "pace of the offline engine, per word", unit="seconds"
+    )
+    openai_api_key: str | None = _key(_text, None, "key of the upstream", secret=True)
+    openai_base_url: str | None = _key(_text, None, "another Responses server, up to and with its /v1", secret=True)
+    openai_org_id: str | None = _key(_text, None, "organisation that the upstream bills")
+    openai_project_id: str | None = _key(_text, None, "project that the upstream bills")
+
+
+KEYS: tuple[Key, ...] = tuple(Key(argument=row.name, **row.metadata) for row in fields(Settings))
+"""The table, in the order of the docs page."""
+
+
+def resolve(
+    arguments: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settle every key: argument, then `config`, then the environment, then the origin's names, then the default.
+
+    None and blank strings count as not given, wherever they stand.
+
+    Args:
+        arguments: by argument name; `ALIASES` are known.
+        config: `app.config`; only keys of the table are read.
+        environ: `os.environ` unless given.
+
+    Raises:
+        ConfigError: an unknown name, or a value that does not fit.
+    """
+    environ = os.environ if environ is None else environ
+    given = _without_aliases(arguments)
+    _refuse_unknown(given, config)
+    values = {}
+    for key in KEYS:
+        for source, value in _candidates(key, given, config, environ):
+            if value is not None and not (isinstance(value, str) and not value.strip()):
+                values[key.argument] = _parse(key, source, value)
+                break
+    return Settings(**values)
+
+
+def _candidates(
+    key: Key, given: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str]
+) -> Iterable[tuple[str, Any]]:
+    yield f"argument {key.argument!r}", given.get(key.argument)
+    yield f"app.config[{key.name!r}]", config.get(key.name)
+    for name in (key.name, *key.origin):
+        yield f"environment variable {name}", environ.get(name)
+
+
+def _parse(key: Key, source: str, value: Any) -> Any:
+    try:
+        return key.parse(value)
+    except ValueError as error:
+        got = "" if key.secret else f", not {value!r}"
+        raise ConfigError(f"The {source} must be {error}{got}. It is: {key.doc}.") from None
+
+
+def _without_aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    for alias, name in ALIASES.items():
+        if alias in given:
+            if name in given:
+                raise ConfigError(f"Give either {alias!r} or {name!r}: both name the same setting.")
+            given[name] = given.pop(alias)
+    return given
+
+
+def _refuse_unknown(given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    names, keys = {key.argument for key in KEYS}, {key.name for key in KEYS}
+    for argument in given:
+        if argument not in names:
+            raise ConfigError(f"There is no argument {argument!r}{_nearest(argument, names | set(ALIASES))}")
+    for name in config:
+        if isinstance(name, str) and name.startswith(PREFIX) and name not in keys:
+            raise ConfigError(
+                f"There is no setting {name!r} (found in app.config){_nearest(name, keys)} Remove or rename it: "
+                f"the names that begin with {PREFIX} belong to flask-assistant-stream."
+            )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ": the configuration page lists them all."

@@ -1,0 +1,131 @@
+"""What a route is: declared once, with the schemas of what goes in and out; dispatch and description read the same.
+
+A view sees a `Call` and path parameters, never Flask's request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema
+
+from ..assistants import Assistants
+from ..auth import Gate
+from ..encoders.base import Encoder
+from ..engines.base import Engine
+from ..log import RunLog
+from ..runner import Runner
+from ..stores.base import Store
+
+EXTENSION = "flask_assistant_stream"
+"""The key of `app.extensions` under which registrations stand by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One blueprint in one app under one name, and all it works with.
+
+    Attributes:
+        name: the blueprint's name in the app, dotted where it is nested.
+        gate: decides who owns a request.
+        cors: adds the CORS headers to a response.
+        max_content_chars: of one message or one tool output.
+    """
+
+    name: str
+    store: Store
+    engine: Engine
+    log: RunLog
+    runner: Runner
+    assistants: Assistants
+    gate: Gate
+    cors: Callable[[Response], Response]
+    max_content_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as a view sees it: authenticated and validated.
+
+    Attributes:
+        owner: "" on public routes.
+        body: the loaded body; empty where the route takes none.
+        query: the loaded query.
+        encoder: of the format asked for, where the route streams.
+        request_id: for the records of a run that it starts.
+    """
+
+    site: Registration
+    owner: str
+    body: Mapping[str, Any]
+    query: Mapping[str, Any]
+    encoder: Encoder | None
+    request_id: str
+
+
+View = Callable[..., Any]
+"""Takes a `Call` and the path parameters by name; returns an object, which becomes JSON, or a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route: method and rule, its view, and what it takes and gives.
+
+    Attributes:
+        rule: below the prefix, Flask's syntax.
+        summary: one line for the API description; the first of the view's docstring.
+        body, query: schemas of what is taken, or None.
+        answer: the schema of the JSON answer, or None for a stream or a free document.
+        stream: the answer is a stream; its format is chosen before the view is called.
+        public: needs no owner.
+    """
+
+    method: str
+    rule: str
+    view: View
+    summary: str
+    body: Schema | None = None
+    query: Schema | None = None
+    answer: Schema | None = None
+    stream: bool = False
+    public: bool = False
+
+    @property
+    def name(self) -> str:
+        """The endpoint and `operationId`."""
+        return self.view.__name__
+
+
+@dataclass(slots=True)
+class Resource:
+    """Collects the routes of one file.
+
+    Attributes:
+        tag: what the API description groups them under.
+    """
+
+    tag: str
+    operations: list[Operation] = field(default_factory=list)
+
+    def route(
+        self,
+        method: str,
+        rule: str,
+        *,
+        body: Schema | None = None,
+        query: Schema | None = None,
+        answer: Schema | None = None,
+        stream: bool = False,
+        public: bool = False,
+    ) -> Callable[[View], View]:
+        """Declare the decorated view as a route; see `Operation`."""
+
+        def declare(view: View) -> View:
+            summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+            self.operations.append(Operation(method, rule, view, summary, body, query, answer, stream, public))
+            return view
+
+        return declare

@@ -1,0 +1,102 @@
+"""Read and validate what a request carries: JSON of any or no Content-Type, within a bound of bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from flask import Request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ..errors import RequestError, TooLarge
+
+BYTES_PER_CHAR = 12
+"""The longest JSON escape of one character: a pair of surrogates."""
+SLACK_BYTES = 256 * 1024
+"""For everything in a body that is not content."""
+
+
+def body_limit(max_content_chars: int) -> int:
+    """Return how many bytes a body may have, so that a huge one is refused before it is read."""
+    return max_content_chars * BYTES_PER_CHAR + SLACK_BYTES
+
+
+def read_object(request: Request, limit: int) -> dict[str, Any]:
+    """Return the JSON object of a request; no body at all is an empty one.
+
+    Front-ends send JSON as text/plain or without a Content-Type (front-ends.md), so the header is not asked.
+
+    Args:
+        limit: in bytes; the app's own `MAX_CONTENT_LENGTH` holds where it is lower.
+
+    Raises:
+        TooLarge: over the limit.
+        RequestError: not a JSON object.
+    """
+    text = _decode(_read(request, limit))
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise RequestError(f"The body is not valid JSON: {error.msg} at character {error.pos}.") from None
+    except (ValueError, RecursionError):
+        raise RequestError("The body is not valid JSON: a number or its nesting is out of bounds.") from None
+    if not isinstance(value, dict):
+        raise RequestError('The body must be a JSON object, such as {"content": "hello"}.')
+    return value
+
+
+def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate values against a schema.
+
+    Raises:
+        RequestError: the first thing that does not fit; `param` is its path, as in `attachments[0].file_id`.
+    """
+    try:
+        loaded: dict[str, Any] = schema.load(values)
+    except ValidationError as error:
+        param, message = _first(error.messages)
+        raise RequestError(f"Invalid '{param}': {message}", param=param) from None
+    return loaded
+
+
+def check_length(text: str, limit: int, param: str) -> None:
+    """Refuse a text of more than `limit` characters."""
+    if len(text) > limit:
+        raise RequestError(
+            f"Invalid '{param}': it is {len(text)} characters long, the limit is {limit}.",
+            param=param,
+            code="string_above_max_length",
+        )
+
+
+def _read(request: Request, limit: int) -> bytes:
+    own = request.max_content_length
+    request.max_content_length = limit if own is None else min(own, limit)
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise TooLarge(f"The body is too large: the limit is {request.max_content_length} bytes.") from None
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"The body is not valid UTF-8 at byte {error.start}.") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _first(messages: Any) -> tuple[str, str]:
+    """Return path and text of the first message in marshmallow's tree of them."""
+    path = ""
+    while isinstance(messages, dict):
+        key, messages = next(iter(messages.items()))
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+    return path, str(messages[0] if isinstance(messages, list) else messages)

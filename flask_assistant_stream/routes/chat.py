@@ -1,0 +1,21 @@
+"""`POST /chat/stream`: one message in, the run's events out."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from . import schemas
+from .base import Call, Resource
+from .messages import send
+from .stream import stream
+
+resource = Resource("chat")
+
+
+@resource.route("POST", "/chat/stream", body=schemas.ChatMessage(), stream=True)
+def chat(call: Call) -> Response:
+    """Send a message and stream the answer, on a new thread where none is named.
+
+    A run that is still active on the thread is cancelled first.
+    """
+    return stream(call, send(call, call.body.get("thread_id") or None))

@@ -1,0 +1,63 @@
+"""What happens around a view: owner, validation, answer, headers, log record. The only place that knows all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from flask.typing import RouteCallable
+
+from . import request_log
+from .base import EXTENSION, Call, Operation, Registration
+from .body import body_limit, load, read_object
+from .failures import json_response
+from .stream import choose_format
+
+
+def registration() -> Registration:
+    """Return the registration that the current request belongs to."""
+    found: Registration = current_app.extensions[EXTENSION][request.blueprint]
+    return found
+
+
+def add_operation(blueprint: Blueprint, operation: Operation) -> None:
+    """Register a route."""
+    blueprint.add_url_rule(
+        operation.rule,
+        operation.name,
+        _endpoint(operation),
+        methods=[operation.method],
+        provide_automatic_options=False,
+        strict_slashes=False,
+    )
+
+
+def finish(response: Response) -> Response:
+    """Put what every answer carries on a response and write the request's record; an `after_request`."""
+    response.headers["X-Request-Id"] = request_log.current().request_id
+    response = registration().cors(response)
+    request_log.write(response)
+    return response
+
+
+def _endpoint(operation: Operation) -> RouteCallable:
+    def endpoint(**path: Any) -> Response:
+        site, info = registration(), request_log.current()
+        site.runner.wake()
+        info.thread_id, info.run_id = path.get("thread_id", ""), path.get("run_id", "")
+        owner = "" if operation.public else site.gate.admit(request).owner
+        if owner:
+            info.of_owner(owner)
+        answer = operation.view(_call(operation, site, owner, info.request_id), **path)
+        return answer if isinstance(answer, Response) else json_response(answer)
+
+    return endpoint
+
+
+def _call(operation: Operation, site: Registration, owner: str, request_id: str) -> Call:
+    encoder = choose_format(request) if operation.stream else None
+    query = {} if operation.query is None else load(operation.query, request.args.to_dict())
+    body = {}
+    if operation.body is not None:
+        body = load(operation.body, read_object(request, body_limit(site.max_content_chars)))
+    return Call(site, owner, body, query, encoder, request_id)

@@ -1,0 +1,36 @@
+"""`GET /health`: the process answers. `GET /health/ready`: it can serve requests."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ..errors import StoreError
+from ..protocol.objects import Object
+from . import schemas
+from .base import Call, Registration, Resource
+from .failures import json_response
+
+resource = Resource("health")
+
+
+@resource.route("GET", "/health", answer=schemas.Health(), public=True)
+def health(_call: Call) -> Object:
+    """Say that the process answers; touches neither store nor engine."""
+    return {"status": "ok"}
+
+
+@resource.route("GET", "/health/ready", answer=schemas.Readiness(), public=True)
+def ready(call: Call) -> Response:
+    """Say whether store and engine can serve requests: 200, or 503 and what is missing."""
+    parts = {"store": _store(call.site), "engine": call.site.engine.ping() or "ok"}
+    fine = all(state == "ok" for state in parts.values())
+    return json_response({"status": "ok" if fine else "unavailable", **parts}, 200 if fine else 503)
+
+
+def _store(site: Registration) -> str:
+    """Return the store's state; the reason is in the log only, it may name hosts."""
+    try:
+        site.store.ping()
+    except StoreError:
+        return "unreachable"
+    return "ok"

@@ -1,0 +1,44 @@
+"""The messages of a thread: its history, and sending one as the quickstart does."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ..protocol.objects import Object, page
+from ..runner import Attached
+from ..stores.base import Kind
+from . import schemas
+from .base import Call, Resource
+from .body import check_length
+from .paging import list_page
+from .stream import stream
+
+resource = Resource("messages")
+
+
+@resource.route("GET", "/threads/<thread_id>/messages", query=schemas.ListQuery(), answer=schemas.MessagePage())
+def list_messages(call: Call, thread_id: str) -> Object:
+    """List the messages of a thread, the newest first unless asked otherwise."""
+    call.site.store.get(Kind.THREAD, call.owner, thread_id)
+    found = list_page(call, Kind.MESSAGE, parent=thread_id)
+    return page([record.body for record in found.records], has_more=found.has_more)
+
+
+@resource.route("POST", "/threads/<thread_id>/messages", body=schemas.NewMessage(), stream=True)
+def create_message(call: Call, thread_id: str) -> Response:
+    """Send a message on a thread and stream the answer."""
+    return stream(call, send(call, thread_id))
+
+
+def send(call: Call, thread_id: str | None) -> Attached:
+    """Store the message of a call and start its run; nothing is stored unless all of it is in order."""
+    site, content = call.site, call.body["content"]
+    check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
+    return site.runner.start(
+        call.owner,
+        site.assistants.resolve(call.owner, call.body.get("assistant_id")),
+        content,
+        thread_id=thread_id,
+        attachments=call.body.get("attachments"),
+        request_id=call.request_id,
+    )

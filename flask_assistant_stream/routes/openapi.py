@@ -1,0 +1,113 @@
+"""`GET /openapi.json`: the API described from the routes' own declarations and schemas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import request
+from marshmallow import Schema
+
+from ..protocol.objects import Object
+from . import schemas
+from .base import Call, Operation, Resource
+from .stream import FORMATS
+
+resource = Resource("description")
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+@resource.route("GET", "/openapi.json", public=True)
+def openapi(_call: Call) -> Object:
+    """Describe this API."""
+    from . import RESOURCES
+
+    server = request.root_path + request.path.removesuffix("/openapi.json")
+    return describe(RESOURCES, server or "/")
+
+
+def describe(resources: Sequence[Resource], server: str) -> Object:
+    """Return the OpenAPI document.
+
+    Args:
+        server: where the routes are, a URL or a path.
+    """
+    plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
+    spec = APISpec(
+        title="Assistant stream",
+        version="1",
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={"description": "Threads, messages and streamed runs in the shapes of the Assistants API."},
+        servers=[{"url": server}],
+    )
+    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    for group in resources:
+        spec.tag({"name": group.tag})
+        for operation in group.operations:
+            spec.path(path=_path(operation), operations={operation.method.lower(): _operation(group, operation)})
+    document: Object = spec.to_dict()
+    return document
+
+
+def _schema_name(schema: Any) -> str:
+    return (schema if isinstance(schema, type) else type(schema)).__name__
+
+
+def _path(operation: Operation) -> str:
+    return _PARAMETER.sub(r"{\1}", operation.rule)
+
+
+def _operation(group: Resource, operation: Operation) -> Object:
+    described: Object = {
+        "tags": [group.tag],
+        "summary": operation.summary,
+        "operationId": operation.name,
+        # Cookies and other ways of the host's own are beyond this document, hence the empty alternative.
+        "security": [] if operation.public else [{"bearer": []}, {}],
+        "parameters": _parameters(operation),
+        "responses": {"200": _answer(operation), "default": _json("What went wrong.", schemas.Error())},
+    }
+    if operation.body is not None:
+        body = _json("JSON; the Content-Type is not looked at.", operation.body)
+        described["requestBody"] = {**body, "required": _required(operation.body)}
+    return described
+
+
+def _required(body: Schema) -> bool:
+    return any(field.required for field in body.fields.values())
+
+
+def _parameters(operation: Operation) -> list[Any]:
+    found: list[Any] = [
+        {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(operation.rule)
+    ]
+    if operation.query is not None:
+        found.append({"in": "query", "schema": operation.query})
+    if operation.stream:
+        words = "The stream format; without it, Accept decides."
+        choices = {"type": "string", "enum": list(FORMATS)}
+        found.append({"in": "query", "name": "format", "description": words, "schema": choices})
+    return found
+
+
+def _answer(operation: Operation) -> Object:
+    if not operation.stream:
+        return _json("Done.", operation.answer or {"type": "object"})
+    text = {"type": "string"}
+    return {
+        "description": "The run's events, numbered from 1, with heartbeats between them.",
+        "headers": {
+            "X-Thread-Id": {"schema": text, "description": "The thread."},
+            "X-Run-Id": {"schema": text, "description": "The run."},
+        },
+        "content": {encoder.media_type: {"schema": text} for encoder in FORMATS.values()},
+    }
+
+
+def _json(description: str, schema: Any) -> Object:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,42 @@
+"""Runs: come back to one, live or finished, and stop one."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Response, request
+
+from ..errors import RequestError
+from ..protocol.objects import Object
+from ..runner import Attached
+from ..stores.base import Kind, RunRecord
+from . import schemas
+from .base import Call, Resource
+from .stream import stream
+
+resource = Resource("runs")
+
+
+@resource.route("GET", "/threads/<thread_id>/runs/<run_id>/stream", query=schemas.AttachQuery(), stream=True)
+def stream_run(call: Call, thread_id: str, run_id: str) -> Response:
+    """Stream the events of a run behind a number, from any worker, live or finished."""
+    after = _last_event_id(call.query["after"])
+    run = call.site.store.get(Kind.RUN, call.owner, run_id, parent=thread_id)
+    assert isinstance(run, RunRecord)
+    return stream(call, Attached(thread_id, run_id, after), live=run.active and after >= run.last_seq)
+
+
+@resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
+def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
+    """Stop a run, from any tab or worker; what it has said so far is kept."""
+    return call.site.runner.cancel(call.owner, thread_id, run_id)
+
+
+def _last_event_id(after: int) -> int:
+    """Return where to go on: a reconnecting EventSource repeats its URL and knows better in `Last-Event-ID`."""
+    header = request.headers.get("Last-Event-ID", "").strip()
+    if not header:
+        return after
+    if not re.fullmatch(r"[0-9]{1,16}", header):
+        raise RequestError("Invalid 'Last-Event-ID': it must be a whole number, 0 or more.", param="Last-Event-ID")
+    return int(header)

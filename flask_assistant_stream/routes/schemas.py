@@ -1,0 +1,311 @@
+"""The shapes of bodies, queries and answers. What breaks a rule is a `ValidationError`; nothing here stores.
+
+Unknown keys are ignored: front-ends send extra ones.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from ..protocol import objects
+
+MAX_ID_CHARS = 128
+MAX_TITLE_CHARS = 200
+MAX_TOOL_OUTPUTS = 128
+MAX_SEQ = 2**53 - 1
+
+
+def check_text(value: Any) -> str:
+    """Return a string that every store and every encoder can take."""
+    if not isinstance(value, str):
+        raise ValidationError("It must be a string.")
+    if "\0" in value:
+        raise ValidationError("It must not contain NUL characters.")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValidationError("It must not contain lone surrogates: it is not valid Unicode.")
+    return value
+
+
+class Text(fields.String):
+    """A string without NUL and lone surrogates."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return check_text(value)
+
+
+class Id(Text):
+    """An id of ours; an ill-formed one is as unknown as any other, so only its length is checked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(1, MAX_ID_CHARS), **kwargs)
+
+
+class Digits(fields.Integer):
+    """A whole number in a query: ASCII digits only."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,16}", value):
+            raise ValidationError("It must be a whole number, 0 or more.")
+        return int(value)
+
+
+class Content(fields.Field[list[objects.Object]]):
+    """A message's content: a string or text parts; loads to message content parts."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[objects.Object]:
+        texts = [self._part(part) for part in value] if isinstance(value, list) else [check_text(value)]
+        if not any(text.strip() for text in texts):
+            raise ValidationError("It must not be empty.")
+        return [objects.text_part(text) for text in texts]
+
+    def _part(self, part: Any) -> str:
+        if not isinstance(part, dict) or part.get("type") != "text":
+            raise ValidationError('A content part must be {"type": "text", "text": "…"}.')
+        return check_text(part.get("text"))
+
+
+class Metadata(fields.Dict):
+    """Up to 16 strings, keys up to 64 characters, values up to 512 (wire.md 1.1); null empties it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("It must be an object of strings.")
+        if len(value) > 16:
+            raise ValidationError("It must have at most 16 keys.")
+        for key, text in value.items():
+            if len(check_text(key)) > 64 or len(check_text(text)) > 512:
+                raise ValidationError("Its keys are at most 64 characters long, its values at most 512.")
+        return value
+
+
+class Body(Schema):
+    """Base of everything that comes in."""
+
+    class Meta:
+        """Extra keys are dropped."""
+
+        unknown = EXCLUDE
+
+
+# -- bodies ---------------------------------------------------------------------------------------------------
+
+
+class AttachmentTool(Body):
+    """A tool that may read an attachment."""
+
+    type = Text(required=True, validate=validate.OneOf(("file_search", "code_interpreter")))
+
+
+class Attachment(Body):
+    """A file that goes with a message."""
+
+    file_id = Id(required=True)
+    tools = fields.List(fields.Nested(AttachmentTool), validate=validate.Length(1, 2))
+
+
+class NewMessage(Body):
+    """A user's message."""
+
+    content = Content(
+        required=True,
+        metadata={
+            "description": "The text, or text parts.",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["type", "text"],
+                        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+                    },
+                },
+            ],
+        },
+    )
+    attachments = fields.List(fields.Nested(Attachment), allow_none=True, validate=validate.Length(max=10))
+    assistant_id = Id(data_key="assistantId", allow_none=True, metadata={"description": "Instead of the default one."})
+
+
+class ThreadRef(Text):
+    """The id of a thread, or null or "" for a new one: a page that has none yet sends its empty state."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, validate=validate.Length(max=MAX_ID_CHARS), **kwargs)
+
+
+class ChatMessage(NewMessage):
+    """A user's message, on a thread or on a new one."""
+
+    thread_id = ThreadRef(
+        data_key="threadId", metadata={"description": "Absent, null or empty: a thread is made for the message."}
+    )
+
+
+class NewThread(Body):
+    """A thread to make."""
+
+    title = Text(allow_none=True, validate=validate.Length(max=MAX_TITLE_CHARS))
+    metadata = Metadata(allow_none=True)
+
+
+class ThreadPatch(NewThread):
+    """What to change of a thread; null clears the title or empties the metadata."""
+
+
+class ToolOutput(Body):
+    """What a function call came to; front-ends leave `output` out for functions they do not know."""
+
+    tool_call_id = Id(required=True)
+    output = Text(load_default="", allow_none=True)
+
+
+class Actions(Body):
+    """The answers to a required action: all pending calls, in one request."""
+
+    run_id = Id(required=True, data_key="runId")
+    outputs = fields.List(
+        fields.Nested(ToolOutput),
+        required=True,
+        data_key="toolCallOutputs",
+        validate=validate.Length(1, MAX_TOOL_OUTPUTS),
+    )
+
+
+# -- queries --------------------------------------------------------------------------------------------------
+
+
+class ListQuery(Body):
+    """A page of a list (wire.md 1.2)."""
+
+    limit = Digits(load_default=20, validate=validate.Range(1, 100))
+    order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
+    after = Id(metadata={"description": "Id of the last object of the page before."})
+    before = Id(metadata={"description": "Id of the first object of the page behind."})
+
+
+class AttachQuery(Body):
+    """Where to go on in a run's events."""
+
+    after = Digits(
+        load_default=0,
+        validate=validate.Range(0, MAX_SEQ),
+        metadata={"description": "The last number seen. The header Last-Event-ID says the same and goes first."},
+    )
+
+
+# -- answers --------------------------------------------------------------------------------------------------
+
+
+class ErrorDetail(Schema):
+    """What went wrong."""
+
+    message = fields.String(required=True)
+    type = fields.String(required=True)
+    param = fields.String(required=True, allow_none=True, metadata={"description": "The field at fault."})
+    code = fields.String(required=True, allow_none=True)
+
+
+class Error(Schema):
+    """The body of every error."""
+
+    error = fields.Nested(ErrorDetail, required=True)
+
+
+class ThreadId(Schema):
+    """The id of a thread that was made."""
+
+    thread_id = fields.String(required=True, data_key="threadId")
+
+
+class AssistantId(Schema):
+    """The id of the default assistant."""
+
+    assistant_id = fields.String(required=True, data_key="assistantId")
+
+
+class _Object(Schema):
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    created_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
+    metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class Thread(_Object):
+    """A thread, with the title and the time of its last message."""
+
+    title = fields.String(required=True, allow_none=True)
+    updated_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
+    tool_resources = fields.Dict(allow_none=True)
+
+
+class Message(_Object):
+    """A message of the Assistants API."""
+
+    thread_id = fields.String(required=True)
+    status = fields.String(required=True)
+    role = fields.String(required=True)
+    content = fields.List(fields.Dict(), required=True)
+    assistant_id = fields.String(required=True, allow_none=True)
+    run_id = fields.String(required=True, allow_none=True)
+    attachments = fields.List(fields.Dict(), allow_none=True)
+    incomplete_details = fields.Dict(required=True, allow_none=True)
+    completed_at = fields.Integer(required=True, allow_none=True)
+    incomplete_at = fields.Integer(required=True, allow_none=True)
+
+
+class Run(_Object):
+    """A run of the Assistants API."""
+
+    thread_id = fields.String(required=True)
+    assistant_id = fields.String(required=True)
+    status = fields.String(required=True)
+    model = fields.String(required=True)
+    instructions = fields.String(required=True)
+    last_error = fields.Dict(required=True, allow_none=True)
+    usage = fields.Dict(required=True, allow_none=True)
+
+
+class Deleted(Schema):
+    """What was deleted."""
+
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    deleted = fields.Boolean(required=True)
+
+
+class _Page(Schema):
+    object = fields.String(required=True)
+    first_id = fields.String(required=True, allow_none=True)
+    last_id = fields.String(required=True, allow_none=True)
+    has_more = fields.Boolean(required=True)
+
+
+class ThreadPage(_Page):
+    """A page of threads, newest first."""
+
+    data = fields.List(fields.Nested(Thread), required=True)
+
+
+class MessagePage(_Page):
+    """A page of messages."""
+
+    data = fields.List(fields.Nested(Message), required=True)
+
+
+class Health(Schema):
+    """That the process answers."""
+
+    status = fields.String(required=True)
+
+
+class Readiness(Schema):
+    """Whether requests can be served: each part is `ok` or what is wrong with it."""
+
+    status = fields.String(required=True)
+    store = fields.String(required=True)
+    engine = fields.String(required=True)

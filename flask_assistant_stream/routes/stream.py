@@ -1,0 +1,96 @@
+"""Turn a place in a run's log into a streaming response, in the format that was asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+
+from flask import Request, Response
+from werkzeug.exceptions import NotAcceptable
+
+from ..encoders.base import Encoder
+from ..encoders.ndjson import NDJSONEncoder
+from ..encoders.sse import SSEEncoder
+from ..errors import AssistantStreamError, RequestError
+from ..follow import Follower
+from ..protocol.events import Event
+from ..runner import Attached
+from . import request_log
+from .base import Call
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    # no-transform: proxies that compress hold a stream back (front-ends.md); X-Accel-Buffering: so does nginx.
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+FORMATS: Mapping[str, type[Encoder]] = {encoder.name: encoder for encoder in (NDJSONEncoder, SSEEncoder)}
+"""What `?format=` knows; the first is the default."""
+
+
+def choose_format(request: Request) -> Encoder:
+    """Return the encoder for a request: `?format=`, else `Accept`, else NDJSON.
+
+    Raises:
+        RequestError: no such format.
+        NotAcceptable: `Accept` names other types only.
+    """
+    name = request.args.get("format")
+    if name:
+        if name not in FORMATS:
+            raise RequestError(f"Invalid 'format': it must be one of {', '.join(FORMATS)}.", param="format")
+        return FORMATS[name]()
+    types = {encoder.media_type: encoder for encoder in FORMATS.values()}
+    if not request.accept_mimetypes:
+        return next(iter(FORMATS.values()))()
+    best = request.accept_mimetypes.best_match(list(types))
+    if best is None:
+        raise NotAcceptable(f"Accept one of {', '.join(types)} or */*, or choose with ?format={'|'.join(FORMATS)}.")
+    return types[best]()
+
+
+def stream(call: Call, attached: Attached, *, live: bool = False) -> Response:
+    """Return a response that follows a run.
+
+    What can fail before there is anything to show fails here, so that it has a status.
+
+    Args:
+        live: the store has nothing after `attached.after` yet: send the headers instead of waiting for it.
+
+    Raises:
+        Gone: the events after `attached.after` have expired.
+        StoreError: the store does not answer.
+    """
+    assert call.encoder is not None
+    info = request_log.current()
+    info.thread_id, info.run_id = attached.thread_id, attached.run_id
+    follower = call.site.log.follow(attached.run_id, attached.after)
+    batches = iter(follower)
+    first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
+    body = _frames(follower, chain(list(first), batches), call.encoder, info.extra)
+    response = Response(body, headers=HEADERS, content_type=call.encoder.content_type)
+    response.headers["X-Thread-Id"] = attached.thread_id
+    response.headers["X-Run-Id"] = attached.run_id
+    response.call_on_close(follower.close)
+    return response
+
+
+def _frames(
+    follower: Follower, batches: Iterator[list[Event]], encoder: Encoder, extra: dict[str, str]
+) -> Iterator[bytes]:
+    """Yield what goes over the wire. Never raises into an open body: a stream that breaks off just ends."""
+    try:
+        for events in batches:
+            yield encoder.encode(events) if events else encoder.heartbeat
+        if end := encoder.end():
+            yield end
+    except Exception as error:
+        reason = error.message if isinstance(error, AssistantStreamError) else type(error).__name__
+        logger.warning("stream broken off: %s [%s]", reason, request_log.readable(extra), extra=extra)
+    finally:
+        follower.close()

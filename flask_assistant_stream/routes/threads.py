@@ -1,0 +1,60 @@
+"""Threads: make, list, read, rename, delete."""
+
+from __future__ import annotations
+
+from ..protocol import ids, objects
+from ..protocol.objects import Object, page
+from ..stores.base import Kind, Record
+from . import schemas
+from .base import Call, Resource
+from .paging import list_page
+
+resource = Resource("threads")
+
+
+@resource.route("POST", "/threads", body=schemas.NewThread(), answer=schemas.ThreadId())
+def create_thread(call: Call) -> Object:
+    """Make an empty thread; the body may be left out."""
+    now = int(call.site.store.now())
+    thread = objects.thread(ids.new_id(ids.THREAD), now, metadata=call.body.get("metadata"))
+    extra = {"title": _title(call.body.get("title")), "updated_at": now}
+    call.site.store.insert(Record(Kind.THREAD, call.owner, thread, extra=extra))
+    return {"threadId": thread["id"]}
+
+
+@resource.route("GET", "/threads", query=schemas.ListQuery(), answer=schemas.ThreadPage())
+def list_threads(call: Call) -> Object:
+    """List your threads, the newest first unless asked otherwise."""
+    found = list_page(call, Kind.THREAD)
+    return page([_body(record) for record in found.records], has_more=found.has_more)
+
+
+@resource.route("GET", "/threads/<thread_id>", answer=schemas.Thread())
+def get_thread(call: Call, thread_id: str) -> Object:
+    """Return a thread."""
+    return _body(call.site.store.get(Kind.THREAD, call.owner, thread_id))
+
+
+@resource.route("PATCH", "/threads/<thread_id>", body=schemas.ThreadPatch(), answer=schemas.Thread())
+def update_thread(call: Call, thread_id: str) -> Object:
+    """Change title or metadata of a thread; what is left out stays."""
+    body = {"metadata": call.body["metadata"] or {}} if "metadata" in call.body else {}
+    extra = {"title": _title(call.body["title"])} if "title" in call.body else {}
+    return _body(call.site.store.update(Kind.THREAD, call.owner, thread_id, body=body, extra=extra))
+
+
+@resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
+def delete_thread(call: Call, thread_id: str) -> Object:
+    """Delete a thread with all its messages; its active run is ended first."""
+    call.site.runner.delete_thread(call.owner, thread_id)
+    return {"id": thread_id, "object": "thread.deleted", "deleted": True}
+
+
+def _body(record: Record) -> Object:
+    updated_at = record.extra.get("updated_at", record.body["created_at"])
+    return {**record.body, "title": record.extra.get("title"), "updated_at": updated_at}
+
+
+def _title(given: str | None) -> str | None:
+    """Return a title without blank edges; a blank one is none."""
+    return (given or "").strip() or None
