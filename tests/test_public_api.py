@@ -1,0 +1,98 @@
+"""The names that host apps import, and what importing them costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import flask_assistant_stream
+
+PUBLIC = {
+    # a host app
+    "AssistantStream",
+    "AssistantBlueprint",
+    "create_assistant_blueprint",
+    # who owns a request
+    "Authenticator",
+    "Principal",
+    "session_owner",
+    "shared_owner",
+    # settings, for tools and documentation
+    "DEFAULT_MODEL",
+    "KEYS",
+    "Key",
+    "Settings",
+    # errors
+    "AssistantStreamError",
+    "ConfigError",
+    "EngineError",
+    "Forbidden",
+    "Gone",
+    "NotFound",
+    "RequestError",
+    "StoreError",
+    "TooLarge",
+    "Unauthorized",
+}
+
+HEAVY = {"openai", "pymongo", "gevent", "flask", "werkzeug", "marshmallow", "apispec", "httptools", "ssl", "logging"}
+"""None of these comes with the package: the first four by contract, all of them so that patching comes first."""
+
+LIGHT_MODULES = ["", ".errors", ".config", ".protocol.events", ".encoders.sse", ".stores.base", ".engines.base", ".log"]
+"""What needs none of the frameworks: the core runs without a web server."""
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has loaded after some code."""
+    report = "import sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    answer = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, check=True, timeout=60)
+    return set(json.loads(answer.stdout))
+
+
+def test_all_is_what_is_documented() -> None:
+    assert set(flask_assistant_stream.__all__) == PUBLIC
+    assert set(dir(flask_assistant_stream)) >= PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(flask_assistant_stream, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = flask_assistant_stream.nothing
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert not loaded_after("import flask_assistant_stream") & HEAVY
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_the_core_needs_no_framework(module: str) -> None:
+    loaded = loaded_after(f"import flask_assistant_stream{module}")
+    assert not loaded & {"openai", "pymongo", "gevent", "flask", "marshmallow"}
+
+
+def test_the_blueprint_needs_neither_gevent_nor_drivers() -> None:
+    """A host app on threads never loads gevent; a store's driver and a client come when they are used."""
+    loaded = loaded_after("from flask_assistant_stream import create_assistant_blueprint")
+    assert not loaded & {"openai", "pymongo", "gevent"}
+
+
+def test_the_server_patches_before_it_imports() -> None:
+    """`ssl`, `threading`'s users and frameworks imported before `patch_all` would keep the unpatched parts."""
+    spy = """
+import gevent.monkey, runpy, sys, json
+before = set(sys.modules)
+def patch_all(*args, **kwargs):
+    print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))
+    raise SystemExit
+gevent.monkey.patch_all = patch_all
+runpy.run_module("flask_assistant_stream", run_name="__main__")
+"""
+    answer = subprocess.run([sys.executable, "-c", spy], capture_output=True, check=True, timeout=60, text=True)
+    assert not set(json.loads(answer.stdout)) & (HEAVY - {"gevent"})
