@@ -67,6 +67,7 @@ class Output(ABC):
 
     def show(self, writer: RunWriter) -> None:
         """Write what is waiting."""
+        raise NotImplementedError
 
     def replay(self) -> Item | None:
         """Return the input item that tells the upstream of it in the next request, or None."""

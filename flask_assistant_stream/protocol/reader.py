@@ -1,0 +1,244 @@
+"""Reads the items of one upstream response: the rows of wire.md 3.3, one method each, by the rules of upstreams.md 6.
+
+Writes messages and hosted tool steps as they come; how the run goes on when the response ends is not its affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from .failures import Failure
+from .objects import Object
+from .outputs import Call, Item, Message, Output, Part
+from .response import KINDS, Response
+from .turns import Turns
+from .usage import usage_of
+from .writer import Closing, RunWriter
+
+TEXT_DELTA = "response.output_text.delta"
+
+
+class Outcome(NamedTuple):
+    """How a response ended: `completed`, `incomplete`, `failed` or `cancelled`, and the upstream's reason."""
+
+    status: str
+    reason: str = ""
+
+
+Row = Callable[["ResponseReader", Item], "Outcome | None"]
+_R = TypeVar("_R", bound=Row)
+_ROWS: dict[str, Row] = {}
+
+
+def _row(*types: str) -> Callable[[_R], _R]:
+    def register(method: _R) -> _R:
+        _ROWS.update(dict.fromkeys(types, method))
+        return method
+
+    return register
+
+
+class ResponseReader:
+    """The state of one response.
+
+    Attributes:
+        response: its outputs.
+        turns: which of them is writing.
+        usage: its usage, or None so far.
+        failing: a failure was seen; reading goes on, the richest account of it is kept in `failure` (rule 12).
+        unknown: how many items no row is for.
+    """
+
+    def __init__(self, writer: RunWriter, *, citations: bool) -> None:
+        self.response = Response(writer.run, citations=citations)
+        self.turns = Turns(writer)
+        self.usage: Object | None = None
+        self.failing = False
+        self.failure = Failure()
+        self.unknown = 0
+        self._lane: tuple[Any, Any, Any] | None = None
+        self._part: tuple[Message, Part] | None = None
+        self._pieces: list[str] = []
+
+    def read(self, items: Sequence[Item]) -> Outcome | None:
+        """Take the items of one upstream read, up to a terminal one, and return how the response ended by it.
+
+        Text deltas of a part that stand together become one piece. Only failures are held, not returned.
+        """
+        pieces = self._pieces
+        for item in items:
+            if item.get("type") == TEXT_DELTA:
+                lane = (item.get("item_id"), item.get("output_index"), item.get("content_index"))
+                if lane != self._lane:
+                    self._change_lane(lane)
+                piece = item.get("delta")
+                if isinstance(piece, str):
+                    pieces.append(piece)
+                continue
+            if self._lane is not None:
+                self._leave_lane()
+            row = _ROWS.get(str(item.get("type")))
+            if row is None:
+                self.unknown += 1
+                continue
+            outcome = row(self, item)
+            if outcome is not None:
+                return outcome
+        if pieces:
+            self._flush()
+        return None
+
+    def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:
+        """Write all that has arrived; see `Turns.settle`."""
+        self._leave_lane()
+        return self.turns.settle(closing, cut)
+
+    @property
+    def all_done(self) -> bool:
+        """Whether the upstream has ended every output of which it sent anything (rule 13)."""
+        return bool(self.response.outputs) and all(output.done for output in self.response.outputs)
+
+    # -- text deltas: the hot path ------------------------------------------------------------------------
+
+    def _change_lane(self, lane: tuple[Any, Any, Any]) -> None:
+        """Find the part that deltas of this address go to. Ids may change with every item: the part counts."""
+        id, index, content_index = lane
+        message = self.response.meant(Message, id, index)
+        part = message.part("text", content_index if isinstance(content_index, int) else None)
+        if self._part is not None and self._part[1] is not part:
+            self._flush()
+        self._lane, self._part = lane, (message, part)
+
+    def _leave_lane(self) -> None:
+        self._flush()
+        self._lane = self._part = None
+
+    def _flush(self) -> None:
+        if self._pieces and self._part is not None:
+            piece = "".join(self._pieces)
+            self._pieces.clear()
+            self.turns.add_text(*self._part, piece)
+
+    # -- rows ---------------------------------------------------------------------------------------------
+
+    @_row("response.created", "response.queued", "response.in_progress", "keepalive")
+    def _on_life(self, item: Item) -> None:
+        """Do nothing: that anything came has begun the run (rule 2)."""
+
+    @_row("response.output_item.added")
+    def _on_added(self, item: Item) -> None:
+        copy, kind = self._copy(item)
+        if kind is not None:
+            output = self.response.added(kind, copy, item.get("output_index"))
+            output.begin(copy)
+            self.turns.touch(output)
+
+    @_row("response.output_item.done")
+    def _on_done(self, item: Item) -> None:
+        copy, kind = self._copy(item)
+        if kind is not None:
+            output = self.response.meant(kind, copy.get("id"), item.get("output_index"), copy.get("call_id"))
+            output.take(copy)
+            output.done = True
+            self.turns.touch(output)
+
+    @_row("response.output_text.done")
+    def _on_text_done(self, item: Item) -> None:
+        self._take_part(item, {"type": "output_text", "text": item.get("text")})
+
+    @_row("response.refusal.done")
+    def _on_refusal_done(self, item: Item) -> None:
+        self._take_part(item, {"type": "refusal", "refusal": item.get("refusal")})
+
+    @_row("response.content_part.done")
+    def _on_part_done(self, item: Item) -> None:
+        part = _object(item.get("part"))
+        if part.get("type") in ("output_text", "refusal"):  # reasoning text never opens a message (rule 3)
+            self._take_part(item, part)
+
+    @_row("response.output_text.annotation.added")
+    def _on_annotation(self, item: Item) -> None:
+        message = self._message(item)
+        message.cite(message.part("text", _index(item)), item.get("annotation"))
+        self.turns.touch(message)
+
+    @_row("response.refusal.delta")
+    def _on_refusal(self, item: Item) -> None:
+        message, piece = self._message(item), item.get("delta")
+        if isinstance(piece, str):
+            message.add(message.part("refusal", _index(item)), piece)
+        self.turns.touch(message)
+
+    @_row("response.function_call_arguments.delta")
+    def _on_arguments(self, item: Item) -> None:
+        call = self.response.meant(Call, item.get("item_id"), item.get("output_index"))
+        piece = item.get("delta")
+        if isinstance(piece, str):
+            call.streamed.append(piece)
+        self.turns.touch(call)
+
+    @_row("response.function_call_arguments.done")
+    def _on_arguments_done(self, item: Item) -> None:
+        call = self.response.meant(Call, item.get("item_id"), item.get("output_index"), item.get("call_id"))
+        call.take_arguments(item)
+        self.turns.touch(call)
+
+    @_row("error")
+    def _on_error(self, item: Item) -> None:
+        self._hold(item)
+
+    @_row("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+    def _on_terminal(self, item: Item) -> Outcome | None:
+        response = _object(item.get("response"))
+        self.usage = usage_of(response.get("usage")) or self.usage
+        outcome = _outcome(item["type"], response)
+        if outcome.status == "failed":
+            self._hold(response.get("error"))
+            return None
+        if self.failing:
+            return Outcome("failed")
+        self.response.supplement(response.get("output"))
+        for output in self.response.outputs:
+            output.done = output.done or outcome.status == "completed"
+            self.turns.touch(output)
+        return outcome
+
+    # -- what rows have in common -------------------------------------------------------------------------
+
+    def _copy(self, item: Item) -> tuple[Item, type[Output] | None]:
+        copy = _object(item.get("item"))
+        kind = KINDS.get(str(copy.get("type")))
+        self.unknown += kind is None
+        return copy, kind
+
+    def _message(self, item: Item) -> Message:
+        return self.response.meant(Message, item.get("item_id"), item.get("output_index"))
+
+    def _take_part(self, item: Item, part: Item) -> None:
+        message = self._message(item)
+        message.take_part(_index(item), part)
+        self.turns.touch(message)
+
+    def _hold(self, error: Any) -> None:
+        self.failure = self.failure.richer(Failure.of(error))
+        self.failing = True
+
+
+def _outcome(type: str, response: Object) -> Outcome:
+    """Return how a response ended: its status says it, then its details, then the item's type (rule 9)."""
+    named = type.rpartition(".")[2]
+    reason = str(_object(response.get("incomplete_details")).get("reason") or "")
+    status = response.get("status")
+    if named == "failed" or status not in ("completed", "incomplete", "failed", "cancelled"):
+        status = named if named == "failed" or not reason else "incomplete"
+    return Outcome(str(status), reason)
+
+
+def _object(value: Any) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _index(item: Item) -> int | None:
+    index = item.get("content_index")
+    return index if isinstance(index, int) else None

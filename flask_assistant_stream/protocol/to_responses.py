@@ -1,0 +1,213 @@
+"""A run and its thread's messages in, the Responses request that continues them out (wire.md 3.1, 3.2).
+
+The history is ours: every request carries all of it and asks the upstream to store nothing, so any server that
+speaks `POST /responses` will do. Optional fields are sent only where they say something (upstreams.md rule 18).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .objects import Object
+from .outputs import Item
+from .text import mend, without_markers
+
+MIN_OUTPUT_TOKENS = 16
+"""The upstream refuses a smaller `max_output_tokens`."""
+
+_REASONING = re.compile(r"(?:.*[/:])?(?:o\d|gpt-(?:[5-9]|\d{2,})(?!.*-chat))")
+_NO_PARAMETERS = {"type": "object", "properties": {}}
+
+
+def to_responses(
+    run: Object,
+    history: Sequence[Object],
+    items: Sequence[Item],
+    *,
+    vector_store_ids: Sequence[str] = (),
+    search_results: bool = False,
+    used_tokens: int = 0,
+    user: str | None = None,
+) -> dict[str, Any]:
+    """Build the body of `POST /responses`.
+
+    Args:
+        run: the run; its `instructions` are all there are.
+        history: the thread's messages before the run's own, newest last.
+        items: what this run has put out already and the outputs of its calls (`Translator.items`).
+        vector_store_ids: searched besides those of the run's `tool_resources`.
+        search_results: whether file searches are to tell what they found.
+        used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
+        user: names the end user towards the upstream; a hash, never an address.
+    """
+    tools = _tools(run, vector_store_ids)
+    request = {
+        "model": run["model"],
+        "instructions": mend(run["instructions"] or "") or None,
+        "input": _input(run, history, items),
+        "tools": tools or None,
+        "tool_choice": _tool_choice(run, tools, first=not items),
+        "parallel_tool_calls": False if tools and run["parallel_tool_calls"] is False else None,
+        "text": _text(run["response_format"]),
+        "reasoning": {"effort": run["reasoning_effort"]} if run.get("reasoning_effort") else None,
+        "temperature": _unless_default(run.get("temperature")),
+        "top_p": _unless_default(run.get("top_p")),
+        "max_output_tokens": _budget(run, used_tokens),
+        "truncation": "auto" if _last_messages(run) is None else None,
+        "include": _include(run, tools, search_results) or None,
+        "safety_identifier": user,
+        "store": False,
+        "stream": True,
+        "stream_options": {"include_obfuscation": False},
+    }
+    return {key: value for key, value in request.items() if value is not None}
+
+
+def wants_encrypted_reasoning(model: str) -> bool:
+    """Say whether to ask for `reasoning.encrypted_content`, by the model's name.
+
+    OpenAI and Azure answer 400 ("Encrypted content is not supported with this model") to the question for models
+    that do not reason (gpt-4o, gpt-4.1, gpt-5-chat …), and some servers answer 400 to any `include`. Newer
+    endpoints return it unasked where nothing is stored (wire.md 3.2). So only the families that are known to
+    reason are asked: the o series, and gpt-5 and later but for their chat variants; unknown names are not.
+    """
+    return _REASONING.match(model.lower()) is not None
+
+
+# -- input ------------------------------------------------------------------------------------------------
+
+
+def _input(run: Object, history: Sequence[Object], items: Sequence[Item]) -> list[Item]:
+    last = _last_messages(run)
+    messages = [_message(one) for one in (history if last is None else history[-last:])]
+    found = [message for message in messages if message is not None] + list(items)
+    if not found or "role" not in found[0]:  # some servers take what follows for content parts (rule 20)
+        found.insert(0, {"type": "message", "role": "user", "content": ""})
+    return found
+
+
+def _last_messages(run: Object) -> int | None:
+    strategy = run.get("truncation_strategy") or {}
+    return strategy.get("last_messages") if strategy.get("type") == "last_messages" else None
+
+
+def _message(message: Object) -> Item | None:
+    """Translate a stored message, or None for one that says nothing."""
+    if message["role"] == "assistant":
+        text = "\n".join(filter(None, map(_spoken, message["content"])))
+        phase = {"phase": message["phase"]} if message.get("phase") else {}
+        return {"type": "message", "role": "assistant", "content": text, **phase} if text else None
+    parts = [part for part in map(_part, message["content"]) if part is not None]
+    parts += [{"type": "input_file", "file_id": file["file_id"]} for file in _loose_files(message)]
+    if not parts:
+        return None
+    single = len(parts) == 1 and parts[0]["type"] == "input_text"
+    return {"type": "message", "role": "user", "content": parts[0]["text"] if single else parts}
+
+
+def _spoken(part: Object) -> str:
+    """Return what the model wrote; a refusal is text like any other (rule 17)."""
+    if part["type"] == "text":
+        return mend(without_markers(part["text"]["value"], part["text"]["annotations"]))
+    return mend(part["refusal"]) if part["type"] == "refusal" else ""
+
+
+def _part(part: Object) -> Item | None:
+    kind = part["type"]
+    if kind == "text":
+        return {"type": "input_text", "text": mend(part["text"]["value"])}
+    if kind == "image_file":
+        image = {"file_id": part[kind]["file_id"]}
+    elif kind == "image_url":
+        image = {"image_url": part[kind]["url"]}
+    else:
+        return None
+    return {"type": "input_image", **image, "detail": part[kind].get("detail") or "auto"}
+
+
+def _loose_files(message: Object) -> list[Object]:
+    """Return the attachments that no tool reads: the model gets them as they are (wire.md 3.2)."""
+    return [file for file in message.get("attachments") or () if file.get("file_id") and not file.get("tools")]
+
+
+# -- tools ------------------------------------------------------------------------------------------------
+
+
+def _tools(run: Object, vector_store_ids: Sequence[str]) -> list[Object]:
+    made: list[Object] = []
+    for tool in run["tools"]:
+        if tool["type"] == "function":
+            made.append(_function(tool["function"]))
+        elif tool["type"] == "file_search" and (stores := _stores(run, vector_store_ids)):
+            made.append(_file_search(tool.get("file_search") or {}, stores))
+    return made
+
+
+def _function(function: Object) -> Object:
+    described = {"description": function["description"]} if function.get("description") else {}
+    return {
+        "type": "function",
+        "name": function["name"],
+        **described,
+        "parameters": function.get("parameters") or _NO_PARAMETERS,
+        "strict": bool(function.get("strict")),
+    }
+
+
+def _file_search(options: Object, stores: list[str]) -> Object:
+    tool: Object = {"type": "file_search", "vector_store_ids": stores}
+    if options.get("max_num_results"):
+        tool["max_num_results"] = options["max_num_results"]
+    ranking = options.get("ranking_options") or {}
+    if ranking.get("score_threshold") is not None:  # the rankers' names differ: auto is the common one
+        tool["ranking_options"] = {"ranker": "auto", "score_threshold": ranking["score_threshold"]}
+    return tool
+
+
+def _stores(run: Object, shared: Sequence[str]) -> list[str]:
+    own = ((run.get("tool_resources") or {}).get("file_search") or {}).get("vector_store_ids") or ()
+    return list(dict.fromkeys([*own, *shared]))
+
+
+def _tool_choice(run: Object, tools: list[Object], *, first: bool) -> Any:
+    """Return the choice where it is not the default; a forced one holds for a run's first call, else it loops."""
+    choice = run["tool_choice"]
+    if not tools or choice in (None, "auto") or (choice != "none" and not first):
+        return None
+    if not isinstance(choice, dict):
+        return choice
+    if choice["type"] == "function":
+        return {"type": "function", "name": choice["function"]["name"]}
+    return {"type": choice["type"]} if any(tool["type"] == choice["type"] for tool in tools) else None
+
+
+def _include(run: Object, tools: list[Object], search_results: bool) -> list[str]:
+    wanted = ["reasoning.encrypted_content"] if wants_encrypted_reasoning(run["model"]) else []
+    if search_results and any(tool["type"] == "file_search" for tool in tools):
+        wanted.append("file_search_call.results")
+    return wanted
+
+
+# -- the rest ---------------------------------------------------------------------------------------------
+
+
+def _text(response_format: Any) -> Object | None:
+    if not isinstance(response_format, dict) or response_format.get("type") in (None, "text"):
+        return None
+    if response_format["type"] != "json_schema":
+        return {"format": {"type": response_format["type"]}}
+    schema = response_format["json_schema"]
+    given = {key: schema[key] for key in ("description", "strict") if schema.get(key) is not None}
+    shape = {"name": schema["name"], "schema": schema.get("schema") or {}}
+    return {"format": {"type": "json_schema", **shape, **given}}
+
+
+def _unless_default(value: float | None) -> float | None:
+    return None if value == 1 else value
+
+
+def _budget(run: Object, used: int) -> int | None:
+    budget = run.get("max_completion_tokens")
+    return None if budget is None else max(budget - used, MIN_OUTPUT_TOKENS)

@@ -1,0 +1,78 @@
+"""Who may write: outputs overlap upstream, while a stream has one open message or step (upstreams.md rule 4)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .outputs import Call, Message, Output, Part
+from .writer import WHOLE, Closing, RunWriter
+
+
+class Turns:
+    """Lets the outputs of a response write one at a time, in the order of their first content.
+
+    Attributes:
+        current: the output whose message or step is open, or None.
+        last: the output that received content last, calls included.
+    """
+
+    def __init__(self, writer: RunWriter) -> None:
+        self.current: Output | None = None
+        self.last: Output | None = None
+        self._writer = writer
+        self._queue: deque[Output] = deque()
+
+    def touch(self, output: Output) -> None:
+        """Write what an output has, or let it wait for its turn."""
+        if output.waiting or (isinstance(output, Call) and not output.done):
+            self.last = output
+        if output.waiting and output is not self.current and output not in self._queue:
+            self._queue.append(output)
+        self._advance()
+
+    def add_text(self, message: Message, part: Part, piece: str) -> None:
+        """Write streamed text, at once where it is the message's turn."""
+        if message is self.current and part.slot is not None:
+            part.pieces.append(piece)
+            self.last = message
+            self._writer.add_text(part.slot, piece)
+            return
+        message.add(part, piece)
+        self.touch(message)
+
+    def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:
+        """Write all that waits, whoever's turn it is.
+
+        Args:
+            closing: for outputs that `cut` picks, and for what another worker left open; the others are whole.
+
+        Returns:
+            How to close what is still open then.
+        """
+        while True:
+            current = self.current
+            if current is not None and current.waiting:
+                current.show(self._writer)
+            how = closing if current is None or cut(current) else WHOLE
+            if not self._queue:
+                return how
+            self._writer.close_step(how)
+            self._open_next()
+
+    def _advance(self) -> None:
+        while self.current is not None or self._queue:
+            current = self.current
+            if current is None:
+                self._open_next()
+                continue
+            if current.waiting:
+                current.show(self._writer)
+            if not current.done or (current.lingers and not self._queue):
+                return
+            self._writer.close_step()
+            self.current = None
+
+    def _open_next(self) -> None:
+        self.current = self._queue.popleft()
+        self.current.open(self._writer)
