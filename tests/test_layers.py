@@ -43,7 +43,7 @@ TABLE = {
     "extension": "* flask flask_cors typing_extensions",
     "testing": "errors protocol stores engines encoders testing pytest",
     "example": "errors config auth extension flask",
-    "__main__": "errors example flask gevent",
+    "__main__": "errors example routes.base flask gevent",
 }
 """Module or package → what it may import besides the standard library; `*` is every module of this package."""
 

@@ -1,0 +1,89 @@
+"""`python -m flask_assistant_stream`: the example app on gevent. Patches before anything else is imported."""
+
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import socket
+import sys
+
+import gevent
+from flask import Flask
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+
+from .errors import ConfigError
+from .example import API_KEY_FILE, PREFIX, create_example_app, instance_folder
+from .routes.base import EXTENSION
+
+STOP_SECONDS = 5
+"""How long streams may go on after the server was told to stop; their runs are kept in any case."""
+
+logger = logging.getLogger("flask_assistant_stream.server")
+
+
+def main() -> None:
+    """Serve until a signal says stop, then let open streams go on for a moment."""
+    arguments = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    key_file = instance_folder() / API_KEY_FILE
+    first_start = not key_file.exists()
+    try:
+        app = create_example_app(host=arguments.host)
+        server = _server(app, arguments.host, arguments.port)
+    except (ConfigError, OSError) as error:
+        sys.exit(f"Cannot start: {error}")
+    _greet(app, _origin(arguments.host, server.server_port))
+    if first_start and key_file.exists():
+        print(f"API key, for clients that send one; shown this once, kept in {key_file}:\n  {key_file.read_text()}\n")
+    print("Ready. Ctrl-C stops.", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, server.stop)
+    server.serve_forever()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m flask_assistant_stream", description="Serve the example app.")
+    parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1", help="address (default: %(default)s)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=os.environ.get("PORT") or "5000",
+        help="port, 0 for a free one (default: %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def _server(app: Flask, host: str, port: int) -> WSGIServer:
+    """Listen; what is written to an accepted connection goes out at once, as its socket is told here."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = WSGIServer.get_listener((host, port), family=family)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    server = WSGIServer(listener, app, spawn=Pool(), log=None, error_log=logger)
+    server.stop_timeout = STOP_SECONDS
+    server.start()
+    return server
+
+
+def _origin(host: str, port: int) -> str:
+    name = "localhost" if host == "::1" else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
+
+
+def _greet(app: Flask, origin: str) -> None:
+    site = next(iter(app.extensions[EXTENSION].values()))
+    store = type(site.store).__module__.rpartition(".")[2]
+    body = shlex.quote('{"content": "hello"}')
+    print(f"Serving {origin}{PREFIX}")
+    print(f"Engine {site.engine.name}, store {store}, instance folder {app.instance_path}\n")
+    print(f"  curl -N -d {body} {origin}{PREFIX}/chat/stream\n")
+
+
+if __name__ == "__main__":
+    main()

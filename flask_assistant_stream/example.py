@@ -1,0 +1,123 @@
+"""The example app: one blueprint in a Flask app that keeps what it needs in its instance folder.
+
+For `python -m flask_assistant_stream` and for any WSGI server; knows no server and no engine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from . import config
+from .auth import shared_owner
+from .errors import ConfigError
+from .extension import create_assistant_blueprint
+
+PREFIX = "/api/assistants"
+OWNER = "local"
+API_KEY_FILE = "api_key"
+SECRET_KEY_FILE = "secret_key"
+LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
+
+GET_WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Determine the weather at a place",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "location": {"type": "string", "description": "A city, such as Paris"},
+                "unit": {"type": "string", "enum": ["c", "f"]},
+            },
+            "required": ["location"],
+        },
+    },
+}
+"""A tool of the client: the run waits in `requires_action` until the front-end has answered."""
+
+
+def instance_folder() -> Path:
+    """Return where the app keeps its data: `ASSISTANT_INSTANCE`, else `./instance`."""
+    return Path(os.environ.get("ASSISTANT_INSTANCE") or "instance").absolute()
+
+
+def create_example_app(*, host: str = "") -> Flask:
+    """Make the example app.
+
+    Settings come from the environment: those of `config.py` by their own names, Flask's with the prefix `FLASK_`.
+
+    Args:
+        host: the address that the app will be served at. On a loopback address everybody is one owner, an API key
+            of that owner is kept in the instance folder, and only requests to this machine's own names are taken.
+            Anywhere else, or where it is not given, the settings must say who owns a request.
+
+    Raises:
+        ConfigError: a setting is wrong or missing; the message says how to mend it.
+    """
+    folder = instance_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app = Flask("flask_assistant_stream.example", instance_path=str(folder), static_folder=None)
+    app.config.from_prefixed_env()
+    app.secret_key = app.secret_key or kept_secret(folder / SECRET_KEY_FILE, "")
+    settings = config.resolve({}, app.config)
+    app.register_blueprint(
+        create_assistant_blueprint(
+            assistants=[
+                {"id": settings.assistant_id, "name": "Example", "tools": [GET_WEATHER], **_declared(settings)}
+            ],
+            **(_local_access(app, settings, folder, host) if is_loopback(host) else {}),
+        ),
+        url_prefix=PREFIX,
+    )
+    return app
+
+
+def _declared(settings: config.Settings) -> dict[str, Any]:
+    return {"model": settings.model, "instructions": settings.instructions or "You are a friendly assistant."}
+
+
+def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str) -> dict[str, Any]:
+    """Let everybody on this machine in as one owner, unless the settings have chosen otherwise."""
+    if app.config["TRUSTED_HOSTS"] is None:  # a page elsewhere cannot reach us by a name that it rebinds
+        app.config["TRUSTED_HOSTS"] = [*LOOPBACK_NAMES, host]
+    if settings.owner is not None:
+        return {}
+    access: dict[str, Any] = {"authenticate": shared_owner(OWNER)}
+    if not settings.api_keys:
+        access["api_keys"] = {kept_secret(folder / API_KEY_FILE, "sk-local-"): OWNER}
+    return access
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def kept_secret(path: Path, prefix: str) -> str:
+    """Return the secret kept in a file that only its user may read; the first caller makes it.
+
+    Whole or not at all, also where several workers start at once.
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(prefix + secrets.token_urlsafe(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another worker was quicker
+        finally:
+            draft.unlink()
+    secret = path.read_text(encoding="ascii").strip()
+    if not secret:
+        raise ConfigError(f"{path} is empty. Remove it, and the next start makes a new one.")
+    return secret

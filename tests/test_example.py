@@ -1,0 +1,70 @@
+"""The example app under any server: the factory's choices, and the secrets it keeps."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from flask_assistant_stream import ConfigError
+from flask_assistant_stream.example import create_example_app, is_loopback, kept_secret
+from tests.example_server import FOREIGN
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ASSISTANT_INSTANCE", str(tmp_path / "instance"))
+    monkeypatch.setenv("ASSISTANT_ENGINE", "offline")
+
+
+def test_without_an_address_somebody_must_have_chosen_owners() -> None:
+    """`gunicorn "flask_assistant_stream.example:create_example_app()"` may listen anywhere."""
+    with pytest.raises(ConfigError, match="ASSISTANT_OWNER"):
+        create_example_app()
+
+
+def test_flask_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLASK_SECRET_KEY", "given")
+    assert create_example_app(host="127.0.0.1").secret_key == "given"
+    assert not (tmp_path / "instance" / "secret_key").exists()
+
+
+def test_visitors_are_known_again_after_a_restart() -> None:
+    first, second = create_example_app(host="localhost"), create_example_app(host="localhost")
+    assert first.secret_key == second.secret_key
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_this_machine_alone(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", ""])
+def test_other_machines_too(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_workers_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
+    barrier, found = threading.Barrier(8), set()
+
+    def start() -> None:
+        barrier.wait()
+        found.add(kept_secret(tmp_path / "key", "sk-"))
+
+    workers = [threading.Thread(target=start) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert found == {(tmp_path / "key").read_text()}
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
+
+
+def test_an_empty_secret_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    with pytest.raises(ConfigError, match="Remove it"):
+        kept_secret(tmp_path / "key", "sk-")

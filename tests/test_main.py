@@ -1,0 +1,146 @@
+"""`python -m flask_assistant_stream` as its user meets it: a process, a port, an instance folder."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.example_server import Answer, ExampleServer, clean_environment, example_server
+
+CHAT = "/chat/stream"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleServer]:
+    with example_server(tmp_path_factory.mktemp("instance")) as running:
+        yield running
+
+
+def thread_of(answer: Answer) -> str:
+    return str(answer.data("thread.run.created")["thread_id"])
+
+
+def texts(messages: Answer) -> list[tuple[str, str]]:
+    """Return role and text of each message of a history."""
+    return [(message["role"], message["content"][0]["text"]["value"]) for message in messages.json["data"]]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}])
+def test_a_message_streams_an_answer(server: ExampleServer, headers: dict[str, str]) -> None:
+    answer = server.post(CHAT, {"content": "hello"}, **headers)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/x-ndjson; charset=utf-8"
+    assert answer.names[0] == "thread.created"
+    assert answer.names[-1] == "thread.run.completed"
+    assert [event["seq"] for event in answer.events] == list(range(1, len(answer.events) + 1))
+
+
+def test_curl_as_printed_streams(server: ExampleServer) -> None:
+    """curl says `application/x-www-form-urlencoded`, whatever it sends."""
+    assert any(line.strip().startswith("curl -N -d") and server.url in line for line in server.printed)
+    answer = server.post(CHAT, {"content": "hello"}, **{"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.names[-1] == "thread.run.completed"
+
+
+def test_the_declared_tool_waits_for_its_output(server: ExampleServer) -> None:
+    asked = server.post(CHAT, {"content": '/get_weather {"location":"Paris"}'})
+    assert asked.names[-1] == "thread.run.requires_action"
+    run = asked.data("thread.run.requires_action")
+    (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("get_weather", '{"location":"Paris"}')
+    outputs = [{"tool_call_id": call["id"], "output": "21 degrees"}]
+    rest = server.post(f"/threads/{run['thread_id']}/actions", {"runId": run["id"], "toolCallOutputs": outputs})
+    assert rest.names[-1] == "thread.run.completed"
+
+
+def test_history_outlives_the_server(tmp_path: Path) -> None:
+    with example_server(tmp_path) as first:
+        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        second = first.post(CHAT, {"content": "and again", "threadId": thread})
+        assert thread_of(second) == thread
+        assert "thread.created" not in second.names
+        before = texts(first.get(f"/threads/{thread}/messages?order=asc"))
+        assert first.stop() == 0
+    with example_server(tmp_path) as later:
+        after = texts(later.get(f"/threads/{thread}/messages?order=asc"))
+    assert [role for role, _ in after] == ["user", "assistant", "user", "assistant"]
+    assert [text for role, text in after if role == "user"] == ["hello", "and again"]
+    assert after == before
+
+
+def test_the_api_key_is_told_once_and_names_the_same_owner(tmp_path: Path) -> None:
+    with example_server(tmp_path) as first:
+        key = (tmp_path / "api_key").read_text()
+        assert any(key in line for line in first.printed)
+        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        assert first.get(f"/threads/{thread}", Authorization=f"Bearer {key}").status == 200
+        assert first.get(f"/threads/{thread}", Authorization="Bearer wrong").status == 401
+    with example_server(tmp_path) as second:
+        assert second.get(f"/threads/{thread}", Authorization=f"Bearer {key}").status == 200
+        assert not any(key in line for line in second.printed)
+
+
+def test_secrets_are_for_their_user_alone(server: ExampleServer, tmp_path: Path) -> None:
+    with example_server(tmp_path / "made"):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "made").iterdir()}
+        folder = stat.S_IMODE((tmp_path / "made").stat().st_mode)
+    assert folder == 0o700
+    assert (modes["api_key"], modes["secret_key"]) == (0o600, 0o600)
+    assert set(modes) - {"api_key", "secret_key"}, "the database is in the instance folder"
+
+
+def test_a_host_name_that_is_not_this_machine_is_refused(server: ExampleServer) -> None:
+    """A page elsewhere that rebinds its own name to 127.0.0.1 must not read anything."""
+    assert server.get("/threads", Host="evil.example").status == 400
+    assert server.get("/threads", Host="localhost:5000").status == 200
+
+
+def test_keys_from_the_environment_replace_the_kept_one(tmp_path: Path) -> None:
+    with example_server(tmp_path, ASSISTANT_API_KEYS="sk-mine=local") as server:
+        assert server.get("/threads", Authorization="Bearer sk-mine").status == 200
+        assert not (tmp_path / "api_key").exists()
+
+
+def refusal(tmp_path: Path, *arguments: str, **environment: str) -> str:
+    """Return what a server says that cannot start."""
+    command = [sys.executable, "-m", "flask_assistant_stream", *arguments]
+    environ = clean_environment(ASSISTANT_INSTANCE=str(tmp_path), **environment)
+    answer = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    return answer.stderr
+
+
+def test_other_machines_come_in_by_choice_only(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "--host", "0.0.0.0", "--port", "0")
+    assert "ASSISTANT_OWNER" in said
+    assert "ASSISTANT_API_KEYS" in said
+
+
+def test_with_an_owner_any_address_is_served(tmp_path: Path) -> None:
+    with example_server(tmp_path, "--host", "0.0.0.0", ASSISTANT_OWNER="session") as server:
+        server.url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert server.post(CHAT, {"content": "hello"}, Host="chat.example").names[-1] == "thread.run.completed"
+        assert not (tmp_path / "api_key").exists()
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f":{port}" in refusal(tmp_path, "--port", str(port))
+
+
+def test_a_wrong_setting_is_told_with_its_name(tmp_path: Path) -> None:
+    assert "ASSISTANT_HEARTBEAT_SECONDS" in refusal(tmp_path, ASSISTANT_HEARTBEAT_SECONDS="soon")
+
+
+def test_a_stopped_server_lets_the_open_stream_end(tmp_path: Path) -> None:
+    with example_server(tmp_path) as server:
+        assert server.stop() == 0
+        assert not any("Traceback" in line for line in server.printed)
