@@ -46,8 +46,11 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 RECORDINGS = SHARED / "recordings"
 DESCRIPTION = SHARED / "spec" / "openapi.anyof.json.gz"
 TOP_LEVEL = frozenset(
-    "model input instructions tools tool_choice parallel_tool_calls temperature top_p max_output_tokens metadata "
-    "store stream stream_options include text reasoning truncation safety_identifier".split()
+    {
+        *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "temperature", "top_p"),
+        *("max_output_tokens", "metadata", "store", "stream", "stream_options", "include", "text", "reasoning"),
+        *("truncation", "safety_identifier"),
+    }
 )
 """What the project may send: the description is open, so a wrong name would pass it."""
 
@@ -223,8 +226,8 @@ def file_search(body: Body, options: Options) -> Reply:
     """A search and a text with one citation before its full stop."""
     results = None
     if "file_search_call.results" in (body.get("include") or ()):
-        found = {"file_id": "file-food", "filename": "food.txt", "score": 0.9, "text": "Travis: pizza", "attributes": {}}
-        results = [{**found, "vector_store_id": "vs_food"}]
+        found = {"file_id": "file-food", "filename": "food.txt", "score": 0.9, "text": "Travis: pizza"}
+        results = [{**found, "attributes": {}, "vector_store_id": "vs_food"}]
     citation = {"type": "file_citation", "file_id": "file-food", "filename": "food.txt", "index": len(CITED) - 1}
 
     def middle(items: ResponseItems) -> Iterator[Step]:
@@ -262,8 +265,8 @@ def error_flat(body: Body, options: Options) -> Reply:
 @script
 def error_nested(body: Body, options: Options) -> Reply:
     """The production shape: a nested `error`, then `response.failed`."""
-    items = _items(body)
-    end = [items.error("rate_limit_exceeded", "Slow down.", nested=True), items.fail("rate_limit_exceeded", "Slow down.")]
+    items, code = _items(body), "rate_limit_exceeded"
+    end = [items.error(code, "Slow down.", nested=True), items.fail(code, "Slow down.")]
     return Reply(_some_text(body, _after(options), *end))
 
 
@@ -325,7 +328,8 @@ def late_eof(body: Body, options: Options) -> Reply:
 def status(body: Body, options: Options) -> Reply:
     """A refusal: `code` is the HTTP status; `retry_after`, `message` and `error_code` fill it in."""
     headers = {"retry-after": options["retry_after"]} if "retry_after" in options else {}
-    return error_reply(int(options.get("code", "500")), options.get("message", "scripted"), options.get("error_code"), **headers)
+    code, message = int(options.get("code", "500")), options.get("message", "scripted")
+    return error_reply(code, message, options.get("error_code"), **headers)
 
 
 @script

@@ -51,7 +51,7 @@ class Address:
             raise ConfigError("The upstream's base URL must start with http:// or https:// and name a host.")
         if parts.username is not None or parts.password is not None:
             raise ConfigError("The upstream's base URL must not hold a user or password; use the key or a header.")
-        if any(c <= " " or c > "~" for c in parts.path + parts.query):
+        if any(c <= " " or c > "~" for c in host + parts.path + parts.query):
             raise ConfigError("The upstream's base URL must be ASCII without spaces; percent-encode the rest.")
         secure = parts.scheme == "https"
         return cls(secure, host, port or (443 if secure else 80), parts.path.rstrip("/") + path, parts.query)

@@ -164,7 +164,7 @@ def _what_broke(address: Address, error: OSError) -> str:
         reason = _shown(error.verify_message or "not trusted")
         return f"The certificate of {name} was refused: {reason}. SSL_CERT_FILE can name your own authority."
     if isinstance(error, ssl.SSLError):
-        return f"TLS with {name} failed: {_shown(error.reason or 'broken off')}."
+        return f"TLS with {name} failed: {_shown(getattr(error, 'reason', None) or 'broken off')}."
     if isinstance(error, ConnectionRefusedError):
         return f"Nothing listens at {name}: connection refused."
     if isinstance(error, TimeoutError):

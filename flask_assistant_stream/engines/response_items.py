@@ -5,6 +5,7 @@ For engines that answer themselves: offline and scripted ones. It knows no pace 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -182,3 +183,20 @@ def usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": input_tokens + output_tokens,
     }
+
+
+def words(text: str) -> list[str]:
+    """Cut a text into words, each with the space before it; joined they are the text again."""
+    return re.findall(r"\s*\S+|\s+$", text)
+
+
+def by_delta(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Group items as an upstream's reads would: each list ends with a delta, the last with the end."""
+    read: list[Item] = []
+    for item in items:
+        read.append(item)
+        if item["type"].endswith(".delta"):
+            yield read
+            read = []
+    if read:
+        yield read

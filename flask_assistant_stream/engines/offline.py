@@ -1,0 +1,170 @@
+"""The engine without a network: it says so, answers in Markdown at a walking pace, and calls tools on request.
+
+It emits what the Responses API would, so everything behind it can be tried without a key. It knows no model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..protocol.ids import NewId, new_id
+from .base import Engine, Item, ItemStream
+from .response_items import ResponseItems, by_delta, usage, words
+
+MAX_ECHO = 2000
+_COMMAND = re.compile(r"/([A-Za-z0-9_-]{1,64})(?:\s+(.*))?", re.DOTALL)
+
+
+class OfflineEngine(Engine):
+    """Answers by itself.
+
+    `/name {json}` as the last user message calls the function tool `name`, if the request declares it.
+
+    Args:
+        delay: seconds between two words.
+        new_id, now: for tests that compare ids and times.
+    """
+
+    name = "offline"
+
+    def __init__(self, delay: float = 0.02, *, new_id: NewId = new_id, now: Callable[[], float] = time.time) -> None:
+        self._delay = delay
+        self._new_id = new_id
+        self._now = now
+
+    def stream(self, request: dict[str, Any]) -> ItemStream:
+        """Begin a response."""
+        writer = ResponseItems(request, new_id=self._new_id, now=self._now)
+        return PacedStream(by_delta(_items(request, writer)), self._delay)
+
+
+class PacedStream(ItemStream):
+    """Lists of items with a pause between two; `close` interrupts the pause.
+
+    Args:
+        reads: the lists, taken as the iteration goes on.
+        delay: seconds.
+    """
+
+    def __init__(self, reads: Iterable[list[Item]], delay: float) -> None:
+        self._reads = reads
+        self._delay = delay
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        pause = 0.0
+        for items in self._reads:
+            if self._closed.wait(pause) if pause else self._closed.is_set():
+                return
+            yield items
+            pause = self._delay
+
+    def close(self) -> None:
+        """End the iteration."""
+        self._closed.set()
+
+
+def _items(request: dict[str, Any], writer: ResponseItems) -> Iterator[Item]:
+    yield from writer.begin()
+    given = _input(request)
+    heard, command = _count(_said(request, given)), _command(request, given)
+    if isinstance(command, dict):
+        arguments = json.dumps(command["arguments"])
+        yield from writer.call(command["name"], arguments, words(arguments))
+        yield writer.complete(usage(heard, _count(arguments)))
+        return
+    pieces = words(command or _answer(request, given))
+    limit = request.get("max_output_tokens")
+    whole = limit is None or len(pieces) <= limit
+    kept = pieces if whole else pieces[:limit]
+    yield from writer.text(kept)
+    spent = usage(heard, len(kept))
+    yield writer.complete(spent) if whole else writer.incomplete("max_output_tokens", spent)
+
+
+def _command(request: dict[str, Any], given: list[dict[str, Any]]) -> dict[str, Any] | str | None:
+    """Read `/name {json}`: the call's name and arguments, a text that says what is wrong, or None if it is no call."""
+    last = given[-1] if given else {}
+    found = _COMMAND.fullmatch(_text(last).strip()) if last.get("role") == "user" else None
+    if found is None or found[1] not in _functions(request) or request.get("tool_choice") == "none":
+        return None
+    try:
+        arguments = json.loads(found[2] or "{}")
+    except (ValueError, RecursionError) as error:
+        return f'What follows `/{found[1]}` is not JSON: {error}. Write it like `/{found[1]} {{"key": "value"}}`.'
+    if not isinstance(arguments, dict):
+        return f'What follows `/{found[1]}` must be a JSON object, like `/{found[1]} {{"key": "value"}}`.'
+    return {"name": found[1], "arguments": arguments}
+
+
+def _answer(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
+    outputs = _outputs(given)
+    if outputs:
+        blocks = [f"`{name}` answered:\n\n```\n{output}\n```" for name, output in outputs]
+        return "\n\n".join(["The **offline engine** has the tool outputs.", *blocks])
+    asked = next((_text(item) for item in reversed(given) if item.get("role") == "user"), "").strip()
+    shown = asked if len(asked) <= MAX_ECHO else asked[:MAX_ECHO] + " …"
+    quote = "\n".join(f"> {line}" for line in (shown or "(no text)").splitlines())
+    return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, given)), _CLOSING))
+
+
+_OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. You wrote:"
+_CLOSING = """To talk to a model, start with a key:
+
+```sh
+OPENAI_API_KEY=... python -m flask_assistant_stream
+```"""
+
+
+def _facts(request: dict[str, Any], given: list[dict[str, Any]]) -> Iterator[str]:
+    count = sum(1 for item in given if "role" in item)
+    yield f"- *History:* {count} message{'' if count == 1 else 's'} in this thread, yours included."
+    if request.get("instructions"):
+        yield "- *Instructions:* the assistant has some; a model would follow them."
+    for name in _functions(request):
+        yield f'- *Tool:* write `/{name} {{"key": "value"}}` and I call it with that JSON.'
+
+
+def _functions(request: dict[str, Any]) -> list[str]:
+    return [tool["name"] for tool in request.get("tools") or () if tool.get("type") == "function"]
+
+
+def _outputs(given: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Find the tool outputs that the input ends with: function name and output."""
+    names = {item["call_id"]: item["name"] for item in given if item.get("type") == "function_call"}
+    found = []
+    for item in reversed(given):
+        if item.get("type") != "function_call_output":
+            break
+        found.append((str(names.get(item["call_id"], "a tool")), _flat(item.get("output"))))
+    return found[::-1]
+
+
+def _input(request: dict[str, Any]) -> list[dict[str, Any]]:
+    given = request.get("input") or []
+    return [{"role": "user", "content": given}] if isinstance(given, str) else given
+
+
+def _said(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
+    outputs = (_flat(item.get("output")) for item in given)
+    return " ".join((request.get("instructions") or "", *map(_text, given), *outputs))
+
+
+def _text(item: dict[str, Any]) -> str:
+    return _flat(item.get("content"))
+
+
+def _flat(content: Any) -> str:
+    """Return the text of a string or of a list of parts."""
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    return content if isinstance(content, str) else ""
+
+
+def _count(text: str) -> int:
+    return len(text.split())

@@ -1,0 +1,170 @@
+"""An engine that plays what a test tells it to: items, recorded streams, failures, pauses held open by the test."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..engines.base import Engine, Item, ItemStream
+from ..engines.response_items import ResponseItems, by_delta, usage, words
+from ..errors import EngineError
+from ..protocol.sse import SSEDecoder
+
+Step: TypeAlias = "Item | list[Item] | threading.Event | EngineError | Callable[[], object]"
+"""One step of a script: an item, the items of one read, a gate to wait for, an error to raise, a call to make."""
+
+Script: TypeAlias = "Iterable[Step] | str | Path"
+"""Steps in order, or the path of an `.sse` file."""
+
+
+class ScriptedEngine(Engine):
+    """Plays the next script for each call of `stream`.
+
+        engine = ScriptedEngine(text("Hello"), call("get_weather", {"city": "Oslo"}), failure("server_error"))
+
+    A `threading.Event` in a script holds the stream open until the test sets it; any other callable is called
+    between two reads. `close()` on the stream ends it at once, at a gate too.
+
+    Args:
+        scripts: one per stream, in order.
+        delay: seconds between two reads.
+
+    Attributes:
+        requests: the requests so far, as they were then.
+        streams: the streams so far.
+    """
+
+    name = "scripted"
+
+    def __init__(self, *scripts: Script, delay: float = 0) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.streams: list[ScriptedStream] = []
+        self._scripts = iter(scripts)
+        self._lock = threading.Lock()
+        self._delay = delay
+
+    def stream(self, request: dict[str, Any]) -> ScriptedStream:
+        """Begin the next script; where all were played, the iteration raises an EngineError."""
+        with self._lock:
+            self.requests.append(copy.deepcopy(request))
+            missing = EngineError(f"There is no script for call number {len(self.requests)}.")
+            script = next(self._scripts, [missing])
+            stream = ScriptedStream(read_sse(script) if isinstance(script, (str, Path)) else script, self._delay)
+            self.streams.append(stream)
+        return stream
+
+
+class ScriptedStream(ItemStream):
+    """One script being played.
+
+    Attributes:
+        closed: set once `close` was called.
+    """
+
+    def __init__(self, steps: Iterable[Step], delay: float = 0) -> None:
+        self.closed = threading.Event()
+        self._steps = steps
+        self._delay = delay
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        for step in self._steps:
+            if isinstance(step, threading.Event):
+                self._wait_for(step)
+            if self.closed.wait(self._delay) if self._delay else self.closed.is_set():
+                return
+            if isinstance(step, EngineError):
+                raise step
+            if isinstance(step, dict):
+                yield [step]
+            elif isinstance(step, list):
+                yield step
+            elif callable(step):
+                step()
+
+    def close(self) -> None:
+        """End the stream, also where it waits."""
+        self.closed.set()
+
+    def _wait_for(self, gate: threading.Event) -> None:
+        while not self.closed.is_set() and not gate.wait(0.01):
+            pass
+
+
+def text(said: str, *, citations: Iterable[dict[str, Any]] = ()) -> list[list[Item]]:
+    """Script an answer: `said` word by word, a read per word.
+
+    Args:
+        said: the whole text.
+        citations: annotations of the Responses API, each with the `index` of the character it stands before.
+    """
+    return _script(lambda items: items.text(words(said), citations), words(said))
+
+
+def refusal(said: str) -> list[list[Item]]:
+    """Script an answer that refuses."""
+    return _script(lambda items: items.refusal(words(said)), words(said))
+
+
+def call(name: str, arguments: dict[str, Any] | str | None = None) -> list[list[Item]]:
+    """Script one function call; `arguments` is an object, or a string to be sent as it is."""
+    return calls((name, arguments))
+
+
+def calls(*wanted: tuple[str, dict[str, Any] | str | None]) -> list[list[Item]]:
+    """Script several function calls in one response: pairs of name and arguments."""
+
+    def middle(items: ResponseItems) -> Iterator[Item]:
+        for name, arguments in wanted:
+            yield from items.call(name, arguments if isinstance(arguments, str) else json.dumps(arguments or {}))
+
+    return _script(middle, [name for name, _ in wanted])
+
+
+def failure(code: str = "server_error", message: str = "The model failed.", *, after: str = "") -> list[list[Item]]:
+    """Script `response.failed`, behind the text `after` if there is one."""
+    items, reads = _begun(after)
+    return [*reads, [items.fail(code, message)]]
+
+
+def incomplete(said: str, reason: str = "max_output_tokens") -> list[list[Item]]:
+    """Script a text that ends early; the reason may also be `content_filter`."""
+    items = _items()
+    whole = [*by_delta([*items.begin(), *items.text(words(said))])]
+    return [*whole, [items.incomplete(reason, usage(1, len(words(said))))]]
+
+
+def unfinished(said: str) -> list[list[Item]]:
+    """Script the begin of an answer and nothing after it: put a gate or an `EngineError` behind it."""
+    return _begun(said)[1]
+
+
+def read_sse(path: str | Path) -> list[Item]:
+    """Read the items of a recorded `.sse` file; what is not JSON (`[DONE]`) is left out."""
+    decoder = SSEDecoder()
+    payloads = [*decoder.feed(Path(path).read_bytes()), *decoder.end()]
+    return [json.loads(payload) for payload in payloads if payload.startswith(b"{")]
+
+
+def _items() -> ResponseItems:
+    return ResponseItems({"model": "scripted"}, now=lambda: 1_700_000_000.0)
+
+
+def _script(middle: Callable[[ResponseItems], Iterable[Item]], words: list[str]) -> list[list[Item]]:
+    items = _items()
+    whole = [*items.begin(), *middle(items)]
+    return [*by_delta(whole), [items.complete(usage(1, len(words)))]]
+
+
+def _begun(said: str) -> tuple[ResponseItems, list[list[Item]]]:
+    """Begin an answer and leave its message open."""
+    items = _items()
+    begun = items.begin()
+    for item in items.text(words(said)) if said else ():
+        if item["type"] == "response.output_text.done":
+            break
+        begun.append(item)
+    return items, [*by_delta(begun)]

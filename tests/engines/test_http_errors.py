@@ -1,0 +1,140 @@
+"""What refusals say: every shape of body that servers were seen to send, and pauses in every notation."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import pytest
+
+from flask_assistant_stream.engines import http_errors
+from flask_assistant_stream.engines.http_connect import Address
+from flask_assistant_stream.engines.http_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, read_refusal
+
+HERE = Address.parse("https://up.example/v1", "/responses")
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "code"),
+    [
+        (b'{"error":{"message":"No.","type":"t","param":null,"code":"c"}}', "No.", "c"),
+        (b'{"error":{"message":"No.","type":"t","code":null}}', "No.", "t"),
+        (b'{"error":{"code":400,"message":"No.","type":"invalid_request_error"}}', "No.", 400),
+        (b'{"code":"400","error":"Argument not supported: include"}', "Argument not supported: include", "400"),
+        (b'{"detail":"Unexpected fields in the request: {\'x\'}"}', "Unexpected fields in the request: {'x'}", None),
+        (b'{"detail":[{"loc":["body","input",0],"msg":"bad","type":"v"}]}', "body.input.0: bad", None),
+        (b'{"error":{"code":"invalid_prompt","message":"No."},"metadata":null}', "No.", "invalid_prompt"),
+        (b'{"message":"Not authorised"}', "Not authorised", None),
+        (b'[{"error":{"code":429,"message":"No."}}]', "No.", 429),
+        (b'data: {"error":{"message":"No.","code":"429"}}\n\ndata: [DONE]\n\n', "No.", "429"),
+        (b"Internal Server Error", "Internal Server Error", None),
+        (b'"just a string"', "just a string", None),
+        (b"<html><head><title>502\nBad Gateway</title></head></html>", "502 Bad Gateway", None),
+        (b"<html>nothing to say</html>", "", None),
+        (b"\xff\xfe\x00broken", "\ufffd\ufffd broken", None),
+        (b"a\r\nb\x1b[31mc\x00", "a b [31mc", None),
+        (b'{"error":null}', "", None),
+        (b"[]", "", None),
+        (b"", "", None),
+        (b"[" * 100_000, "[" * 999 + "…", None),
+        (b'{"error":{"message":"see https://user:pw@host/x"}}', "see https://host/x", None),
+    ],
+)
+def test_every_shape_of_error_body_is_read(body: bytes, text: str, code: object) -> None:
+    assert read_refusal(body) == (text, code)
+
+
+def test_long_texts_are_cut() -> None:
+    assert len(read_refusal(b"x" * 5000)[0]) == http_errors.MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (429, None, RATE_LIMIT),
+        (429, "invalid_prompt", RATE_LIMIT),
+        (400, "rate_limit_exceeded", INVALID_PROMPT),
+        (413, None, INVALID_PROMPT),
+        (422, None, INVALID_PROMPT),
+        (401, "invalid_api_key", SERVER_ERROR),
+        (404, "model_not_found", SERVER_ERROR),
+        (500, None, SERVER_ERROR),
+        (500, "429", RATE_LIMIT),
+        (500, 429, RATE_LIMIT),
+        (500, "500", SERVER_ERROR),
+        (200, "insufficient_quota", RATE_LIMIT),
+        (200, "invalid_image_format", INVALID_PROMPT),
+        (200, "image_too_large", INVALID_PROMPT),
+        (200, "bio_policy", INVALID_PROMPT),
+        (200, "something new", SERVER_ERROR),
+        (200, 400, INVALID_PROMPT),
+    ],
+)
+def test_the_status_decides_before_the_body(status: int, code: object, expected: str) -> None:
+    assert http_errors.error_code(status, code) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 1.5 "}, 1.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:40 GMT"}, 20.0),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:00 GMT"}, 0.0),
+        ({"llm_provider-retry-after": "3"}, 3.0),
+        ({"retry-after": "soon", "llm_provider-retry-after": "3"}, 3.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_pauses_in_every_notation(headers: dict[str, str], seconds: float | None) -> None:
+    assert http_errors.retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        (500, {}, b"", "0 bytes of no content type"),
+        (999, {}, b"odd", "answered 999: odd"),
+        (307, {"location": "https://user:pw@other.example/v1"}, b"", "redirects to other.example"),
+        (307, {"location": "http://[broken"}, b"", "cannot be read"),
+        (404, {}, b"", "OPENAI_BASE_URL"),
+        (200, {"content-type": "text/html"}, b"<p>", "web page (untitled)"),
+    ],
+)
+def test_the_message_says_what_came_and_what_to_check(
+    status: int, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    error = http_errors.refused(HERE, status, headers, body)
+    assert said in error.message
+    assert "up.example" in error.message
+    assert "pw" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "Nothing listens at up.example"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "up.example is unknown"),
+        (TimeoutError("timed out"), "timed out"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS with up.example failed"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "Network is unreachable"),
+        (OSError("Tunnel connection failed: 407 Proxy Authentication Required"), "407"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_a_connection_that_fails_says_why(error: OSError, said: str) -> None:
+    told = http_errors.broken(HERE, error)
+    assert said in told.message
+    assert "OPENAI_BASE_URL" in told.message
+    assert told.code == SERVER_ERROR
+    assert "broke off" in http_errors.broken(HERE, error, streaming=True).message
+
+
+def test_secrets_are_taken_out_but_not_what_hides_nothing() -> None:
+    assert http_errors.without("a sk-1234 b", ["sk-1234", "", "a"]) == "a [key] b"

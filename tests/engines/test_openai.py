@@ -1,0 +1,761 @@
+"""The engine against a real HTTP server: framings, faults, refusals, retries, kept connections, TLS and closing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.engines import openai
+from flask_assistant_stream.engines.base import Engine, Item
+from flask_assistant_stream.engines.openai import KEEPALIVE, OpenAIEngine
+from flask_assistant_stream.errors import ConfigError, EngineError
+from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
+from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
+
+KEY = "sk-test-0123456789"
+
+
+def asking(text: str) -> dict[str, Any]:
+    message = {"type": "message", "role": "user", "content": text}
+    return {"model": "gpt-test", "input": [message], "stream": True, "store": False}
+
+
+def script(line: str) -> dict[str, Any]:
+    return asking(f"please @@script:{line}@@")
+
+
+@pytest.fixture
+def engine(upstream: FakeUpstream) -> Iterator[OpenAIEngine]:
+    made = OpenAIEngine(KEY, upstream.base_url, retries=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def retrying(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIEngine]:
+    """An engine that tries three times without a pause, unless the upstream asks for one."""
+    monkeypatch.setattr(openai, "_pause", lambda attempt: 0.0)
+    made = OpenAIEngine(KEY, upstream.base_url)
+    yield made
+    made.close()
+
+
+def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Item], EngineError]:
+    """Return the items before the failure, and the failure."""
+    items: list[Item] = []
+    stream = engine.stream(request)
+    with pytest.raises(EngineError) as caught:
+        items.extend(item for read in stream for item in read)
+    stream.close()
+    return items, caught.value
+
+
+class TestSuite(EngineSuite):
+    @pytest.fixture
+    def engine(self, upstream: FakeUpstream) -> Iterator[Engine]:  # type: ignore[override]
+        made = OpenAIEngine(KEY, upstream.base_url)
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def asked(self) -> dict[str, Any]:
+        return script("text?delay=0.001")
+
+    @pytest.fixture
+    def slow(self) -> dict[str, Any]:
+        return script("stall")
+
+
+# ---- what goes out -------------------------------------------------------------------------------------------------
+
+
+def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(
+        f" {KEY} ",
+        upstream.base_url + "/",
+        headers={"X-Team": "blue", "user-agent": "mine"},
+        organization="org",
+        project="proj",
+    )
+    collect(engine.stream(asking("Grüße \ud83d 🌞")))
+    engine.close()
+    (request,) = upstream.requests
+    assert request.path == "/v1/responses"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["openai-organization"] == "org"
+    assert request.headers["openai-project"] == "proj"
+    assert request.headers["x-team"] == "blue"
+    assert request.headers["user-agent"] == "mine"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["host"] == f"127.0.0.1:{upstream.port}"
+    assert request.body == asking("Grüße \ud83d 🌞")
+
+
+def test_a_server_without_keys_gets_no_authorization(upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(None, upstream.base_url)
+    collect(engine.stream(asking("hello")))
+    engine.close()
+    assert "authorization" not in upstream.requests[0].headers
+    assert upstream.requests[0].headers["user-agent"].startswith("flask-assistant-stream/")
+
+
+def test_a_query_in_the_base_url_stays(upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(KEY, upstream.base_url + "?api-version=preview")
+    collect(engine.stream(asking("hello")))
+    engine.close()
+    assert upstream.requests[0].path == "/v1/responses?api-version=preview"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/v1",
+        "host/v1",
+        "https://",
+        "https://user:pw@host/v1",
+        "https://host:port/v1",
+        "http://ho st/v1",
+        "https://host/v 1",
+    ],
+)
+def test_a_base_url_that_cannot_work_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        OpenAIEngine(KEY, url)
+    assert "base URL" in caught.value.message
+    assert "pw" not in caught.value.message
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "1\r\nX-B: 2"}, {"X A": "1"}, {"X-A": "☃"}])
+def test_a_header_that_cannot_be_sent_is_refused_at_once(headers: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="header"):
+        OpenAIEngine(KEY, headers=headers)
+
+
+def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        OpenAIEngine("sk-first\nsk-second")
+    assert "sk-" not in caught.value.message
+
+
+def test_neither_key_nor_query_is_in_the_repr() -> None:
+    engine = OpenAIEngine(KEY, "https://host.example/v1?code=secret")
+    assert repr(engine) == "OpenAIEngine(host.example/v1/responses)"
+
+
+def test_ping_misses_the_key_where_it_is_needed() -> None:
+    assert OpenAIEngine(None).ping() == "OPENAI_API_KEY is not set."
+    assert OpenAIEngine(KEY).ping() is None
+    assert OpenAIEngine(None, "http://127.0.0.1:11434/v1").ping() is None
+
+
+def test_streaming_does_not_import_the_official_package(upstream: FakeUpstream) -> None:
+    code = (
+        "import sys; from flask_assistant_stream.engines.openai import OpenAIEngine;"
+        f"e = OpenAIEngine('k', {upstream.base_url!r});"
+        "s = e.stream({'model': 'm', 'input': 'hello', 'stream': True}); n = sum(1 for _ in s); s.close(); e.close();"
+        "assert n; assert 'openai' not in sys.modules and 'gevent' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)
+
+
+# ---- what comes back -----------------------------------------------------------------------------------------------
+
+FRAMINGS = ["framing=chunked", "framing=length", "framing=close"]
+FORMS = ["cut=7", "newline=crlf", "newline=cr&cut=7", "events=0&done=1", "comments=1&delay=0.001"]
+
+
+@pytest.mark.parametrize("form", [*FRAMINGS, *FORMS])
+def test_every_framing_gives_the_same_text(engine: OpenAIEngine, form: str) -> None:
+    items = collect(engine.stream(script(f"text?{form}")))
+    assert text_of(items) == ANSWER
+    assert items[-1]["type"] == "response.completed"
+    assert [item["sequence_number"] for item in items if item != KEEPALIVE] == list(
+        range(len(items) - items.count(KEEPALIVE))
+    )
+
+
+@pytest.mark.parametrize(
+    "name", sorted(p.relative_to(RECORDINGS).with_suffix("").as_posix() for p in RECORDINGS.rglob("*.sse")) or ["-"]
+)
+@pytest.mark.parametrize("form", ["", "&cut=7", "&framing=close"])
+def test_recorded_streams_come_whole(engine: OpenAIEngine, name: str, form: str) -> None:
+    if name == "-":
+        pytest.skip("shared material is missing")
+    lines = (RECORDINGS / f"{name}.sse").read_text().splitlines()
+    recorded = [json.loads(line[5:]) for line in lines if line.startswith("data: {")]
+    assert collect(engine.stream(script(f"recording?name={name}{form}"))) == recorded
+
+
+def test_what_arrives_together_comes_in_one_list(engine: OpenAIEngine) -> None:
+    stream = engine.stream(script("text?framing=length&n=200"))
+    assert len(list(stream)) < 20
+    stream.close()
+
+
+def test_a_delta_comes_before_the_next_is_sent(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    gate = threading.Event()
+    first = {"type": "response.output_text.delta", "delta": "one"}
+    upstream.play(Reply([first, Gate(gate), {"type": "response.completed", "response": {}}]))
+    stream = engine.stream(asking("hello"))
+    reads = iter(stream)
+    assert next(reads) == [first]
+    gate.set()
+    assert next(reads)[-1]["type"] == "response.completed"
+    stream.close()
+
+
+def test_comments_are_a_sign_of_life(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    upstream.play(Reply([b": working\n\n", Pause(0.05), {"type": "response.completed", "response": {}}]))
+    assert [item["type"] for item in collect(engine.stream(asking("hello")))] == ["keepalive", "response.completed"]
+
+
+def test_what_is_no_item_is_skipped(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    junk = b'data: [1]\n\ndata: null\n\ndata: "text"\n\ndata: [DONE]\n\ndata: 7\n\n'
+    upstream.play(Reply([junk, {"type": "response.completed"}]))
+    assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
+
+
+def test_lone_surrogates_are_read(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    upstream.play(Reply([b'data: {"type":"response.output_text.delta","delta":"a\\ud83d"}\n\n']))
+    assert text_of(collect(engine.stream(asking("hello")))) == "a\ud83d"
+
+
+def test_the_iteration_ends_at_the_terminal_item(engine: OpenAIEngine) -> None:
+    begun = time.monotonic()
+    items = collect(engine.stream(script("late_eof")))
+    assert items[-1]["type"] == "response.completed"
+    assert time.monotonic() - begun < 1.0
+
+
+def test_a_clean_end_without_a_terminal_item_just_ends(engine: OpenAIEngine) -> None:
+    items = collect(engine.stream(script("clean_eof?framing=close")))
+    assert items[-1]["type"] == "response.output_text.delta"
+
+
+def test_an_event_that_the_end_cut_off_is_left_out(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    upstream.play(Reply([{"type": "response.created"}, b'data: {"type":"response.comp'], framing="close"))
+    assert collect(engine.stream(asking("hello"))) == [{"type": "response.created"}]
+
+
+def test_a_terminal_item_without_its_blank_line_counts(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    upstream.play(Reply([b'data: {"type":"response.completed"}\n']))
+    assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
+
+
+@pytest.mark.parametrize("fault", ["reset", "cut_off", "bad_json", "bad_utf8"])
+@pytest.mark.parametrize("form", ["", "&delay=0.002", "&cut=7"])
+def test_faults_in_the_stream_are_errors_and_keep_the_text_so_far(
+    upstream: FakeUpstream, engine: OpenAIEngine, fault: str, form: str
+) -> None:
+    items, error = until_error(engine, script(f"{fault}?after=4{form}"))
+    assert text_of(items) == "The sun is *shining*"
+    assert error.code == "server_error"
+    assert len(upstream.requests) == 1
+
+
+def test_garbage_in_the_framing_is_an_error(upstream: FakeUpstream) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    first = b'data: {"type":"response.created"}\n\n'
+    with raw_server(head + b"%x\r\n%s\r\nzz\r\n" % (len(first), first)) as port:
+        items, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0), asking("hello"))
+    assert items == [{"type": "response.created"}]
+    assert "not HTTP" in error.message
+
+
+def test_provisional_answers_are_passed_over() -> None:
+    body = b'data: {"type":"response.completed"}\n\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(body)
+    early = b"HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    with raw_server(early + head + body) as port:
+        engine = OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0)
+        assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
+        engine.close()
+
+
+def test_something_else_than_http_is_said_so() -> None:
+    with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
+        _, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0), asking("hello"))
+    assert "not HTTP" in error.message
+
+
+class raw_server:  # noqa: N801 - reads as a statement
+    """Answer one connection with given bytes and close it."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def _serve(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(self._answer)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(65536)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        return int(self._socket.getsockname()[1])
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(5)
+        self._socket.close()
+
+
+# ---- failures that the upstream tells ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("fail", ["response.failed"]),
+        ("error_flat", ["error"]),
+        ("error_nested", ["error", "response.failed"]),
+        ("failed_then_error", ["response.failed", "error"]),
+    ],
+)
+@pytest.mark.parametrize("form", ["", "?delay=0.002"])
+def test_failures_come_as_items_however_late_the_reason_is(
+    engine: OpenAIEngine, name: str, types: list[str], form: str
+) -> None:
+    items = collect(engine.stream(script(name + form)))
+    assert [item["type"] for item in items][-len(types) :] == types
+
+
+def test_after_a_failure_the_wait_is_short(
+    upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai, "FAILURE_SECONDS", 0.2)
+    upstream.play(Reply([{"type": "error", "code": "x", "message": "y"}, Stall()]))
+    begun = time.monotonic()
+    assert [item["type"] for item in collect(engine.stream(asking("hello")))] == ["error"]
+    assert 0.15 < time.monotonic() - begun < 2
+
+
+def test_a_frame_with_an_error_and_no_type_is_an_error_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    upstream.play(Reply([b'data: {"error":{"message":"no","code":"429"}}\n\n']))
+    (item,) = collect(engine.stream(asking("hello")))
+    assert item == {"type": "error", "error": {"message": "no", "code": "429"}}
+
+
+# ---- refusals and retries ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("status?code=400&message=Bad+tool", "invalid_prompt", "Bad tool"),
+        ("status?code=429&message=Slow+down", "rate_limit_exceeded", "Slow down"),
+        ("status?code=503&message=Busy", "server_error", "Busy"),
+        ("status?code=404&message=no+such+model", "server_error", "OPENAI_BASE_URL"),
+        ("json_error", "server_error", "No model loaded."),
+        ("html", "server_error", "web page (Sign in)"),
+        ("html?code=502", "server_error", "web page (Sign in)"),
+        ("redirect", "server_error", "elsewhere.invalid"),
+    ],
+)
+def test_refusals_are_errors_with_the_upstreams_words(engine: OpenAIEngine, line: str, code: str, said: str) -> None:
+    items, error = until_error(engine, script(line))
+    assert items == []
+    assert error.code == code
+    assert said in error.message
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_said_neutrally(upstream: FakeUpstream, engine: OpenAIEngine, status: int) -> None:
+    upstream.play(error_reply(status, f"Incorrect API key provided: {KEY}"))
+    _, error = until_error(engine, asking("hello"))
+    assert "OPENAI_API_KEY" in error.message
+    assert KEY not in error.message
+    assert "Incorrect" not in error.message
+
+
+def test_an_echoed_key_is_taken_out(upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(KEY, upstream.base_url, retries=0, headers={"api-key": "azure-secret", "X-Team": "blue"})
+    upstream.play(error_reply(400, f"cannot use {KEY} or azure-secret of blue"))
+    _, error = until_error(engine, asking("hello"))
+    assert "cannot use [key] or [key] of blue" in error.message
+
+
+def test_an_answer_at_once_counts_as_its_terminal_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    response = {"object": "response", "status": "completed", "output": [], "error": None}
+    upstream.play(json_reply(response))
+    assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed", "response": response}]
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+def test_refusals_that_pass_are_tried_again(upstream: FakeUpstream, retrying: OpenAIEngine, status: int) -> None:
+    upstream.play(error_reply(status), error_reply(status))
+    assert text_of(collect(retrying.stream(asking("hello")))) == ANSWER
+    assert len(upstream.requests) == 3
+
+
+def test_retries_are_counted(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    upstream.play(*[error_reply(500)] * 4)
+    until_error(retrying, asking("hello"))
+    assert len(upstream.requests) == 3
+
+
+@pytest.mark.parametrize(("status", "word", "requests"), [(400, "true", 2), (503, "false", 1), (400, None, 1)])
+def test_the_upstream_says_whether_to_try_again(
+    upstream: FakeUpstream, retrying: OpenAIEngine, status: int, word: str | None, requests: int
+) -> None:
+    upstream.play(error_reply(status, **({"x-should-retry": word} if word else {})))
+    if requests == 1:
+        until_error(retrying, asking("hello"))
+    else:
+        collect(retrying.stream(asking("hello")))
+    assert len(upstream.requests) == requests
+
+
+def test_the_pause_that_is_asked_for_is_kept(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    upstream.play(error_reply(429, **{"retry-after-ms": "300"}))
+    begun = time.monotonic()
+    collect(retrying.stream(asking("hello")))
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_too_long_a_pause_is_not_waited_for(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    upstream.play(error_reply(429, "quota", **{"retry-after": "3600"}))
+    begun = time.monotonic()
+    _, error = until_error(retrying, asking("hello"))
+    assert error.code == "rate_limit_exceeded"
+    assert time.monotonic() - begun < 2
+    assert len(upstream.requests) == 1
+
+
+def test_close_interrupts_the_pause(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    upstream.play(error_reply(503, **{"retry-after": "15"}))
+    stream = retrying.stream(asking("hello"))
+    thread = threading.Thread(target=lambda: list(stream))
+    thread.start()
+    _wait(lambda: len(upstream.requests) == 1)
+    stream.close()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_pauses_grow_and_vary() -> None:
+    for attempt, most in enumerate((0.5, 1.0, 2.0, 4.0, 8.0, 8.0)):
+        pauses = [openai._pause(attempt) for _ in range(50)]
+        assert all(most * 0.75 <= pause <= most for pause in pauses)
+        assert len(set(pauses)) > 1
+
+
+def test_connection_failures_are_tried_again(retrying: OpenAIEngine, upstream: FakeUpstream) -> None:
+    upstream.play("stall_head")
+    stream = retrying.stream(asking("hello"))
+    done: list[list[Item]] = []
+    thread = threading.Thread(target=lambda: done.extend(stream))
+    thread.start()
+    _wait(lambda: len(upstream.requests) == 1)
+    upstream.drop_idle()
+    thread.join(5)
+    stream.close()
+    assert done[-1][-1]["type"] == "response.completed"
+    assert len(upstream.requests) == 2
+
+
+def test_a_stream_that_began_is_never_asked_for_again(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    until_error(retrying, script("reset?after=0"))
+    assert len(upstream.requests) == 1
+
+
+def test_nobody_listens(retrying: OpenAIEngine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    _, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1"), asking("hello"))
+    assert f"127.0.0.1:{port}" in error.message
+    assert "refused" in error.message
+    assert "OPENAI_BASE_URL" in error.message
+
+
+def test_an_unknown_host(retrying: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", _no_such_host)
+    _, error = until_error(OpenAIEngine(KEY, "http://upstream.invalid/v1"), asking("hello"))
+    assert "upstream.invalid is unknown (DNS)" in error.message
+
+
+def _no_such_host(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+# ---- kept connections ----------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_kept_for_the_next_request(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    for line in ("text", "call", "text?framing=length&delay=0.001"):
+        collect(engine.stream(script(line)))
+    assert {request.connection for request in upstream.requests} == {1}
+
+
+@pytest.mark.parametrize("line", ["text?framing=close", "late_eof", "fail", "clean_eof", "cut_off"])
+def test_a_connection_that_is_not_free_is_not_kept(upstream: FakeUpstream, engine: OpenAIEngine, line: str) -> None:
+    stream = engine.stream(script(line))
+    try:
+        list(stream)
+    except EngineError:
+        assert line == "cut_off"
+    stream.close()
+    collect(engine.stream(asking("hello")))
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+def test_a_dead_connection_is_replaced(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    collect(engine.stream(asking("hello")))
+    upstream.drop_idle()
+    assert text_of(collect(engine.stream(asking("again")))) == ANSWER
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+def test_old_idle_connections_are_not_used(
+    upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(engine.stream(asking("hello")))
+    monkeypatch.setattr("flask_assistant_stream.engines.http_connect.IDLE_SECONDS", -1.0)
+    collect(engine.stream(asking("hello")))
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+def test_only_so_many_are_kept(upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_assistant_stream.engines.http_connect.MAX_IDLE", 1)
+    pair = [engine.stream(asking("hello")) for _ in range(2)]
+    for _ in itertools.zip_longest(*pair):
+        pass
+    for stream in pair:
+        stream.close()
+    pair = [engine.stream(asking("hello")) for _ in range(2)]
+    for _ in itertools.zip_longest(*pair):
+        pass
+    for stream in pair:
+        stream.close()
+    assert len({request.connection for request in upstream.requests}) == 3
+
+
+def test_a_forked_process_opens_its_own_connections(upstream: FakeUpstream, tmp_path: Path) -> None:
+    code = f"""
+import os, sys
+from flask_assistant_stream.engines.openai import OpenAIEngine
+engine = OpenAIEngine("k", {upstream.base_url!r}, retries=0)
+def ask():
+    stream = engine.stream({{"model": "m", "input": "hello", "stream": True}})
+    assert [i for read in stream for i in read][-1]["type"] == "response.completed"
+    stream.close()
+ask()
+child = os.fork()
+ask()
+engine.close()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    used = [request.connection for request in upstream.requests]
+    assert len(used) == 3
+    assert len(set(used)) == 2
+
+
+# ---- closing -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", ["stall", "stall_head", "stall?after=0", "text?delay=1"])
+def test_close_tells_the_upstream_at_once(upstream: FakeUpstream, engine: OpenAIEngine, line: str) -> None:
+    stream = engine.stream(script(line))
+    ended = threading.Event()
+    thread = threading.Thread(target=lambda: (list(stream), ended.set()))
+    thread.start()
+    _wait(lambda: len(upstream.requests) == 1)
+    stream.close()
+    assert upstream.gone.acquire(timeout=2)
+    thread.join(2)
+    assert ended.is_set()
+
+
+def test_leaving_the_loop_frees_the_connection(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    stream = engine.stream(script("stall"))
+    for _ in stream:
+        break
+    stream.close()
+    assert upstream.gone.acquire(timeout=2)
+
+
+def test_nothing_is_handed_out_after_close(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    stream = engine.stream(script("text?n=3000&framing=length"))
+    reads = iter(stream)
+    next(reads)
+    stream.close()
+    assert list(reads) == []
+
+
+def _wait(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.002)
+
+
+# ---- TLS and proxies -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS context for 127.0.0.1 and upstream.test, and the file of the authority that signed it."""
+    trustme = pytest.importorskip("trustme")
+    made = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.issue_cert("127.0.0.1", "upstream.test").configure_cert(context)
+    path = tmp_path_factory.mktemp("tls") / "authority.pem"
+    made.cert_pem.write_to_path(str(path))
+    return context, path
+
+
+@pytest.fixture
+def tls_upstream(authority: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUpstream]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    with FakeUpstream(tls=authority[0]) as fake:
+        yield fake
+    fake.check()
+
+
+def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(KEY, tls_upstream.base_url, retries=0)
+    assert text_of(collect(engine.stream(script("text?n=2000")))).count("w") == 2000
+    assert text_of(collect(engine.stream(script("text?delay=0.002")))) == ANSWER
+    engine.close()
+    assert {request.connection for request in tls_upstream.requests} == {1}
+
+
+def test_close_wakes_a_tls_reader(tls_upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(KEY, tls_upstream.base_url, retries=0)
+    stream = engine.stream(script("stall"))
+    begun, ended = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: ([begun.set() for _ in stream], ended.set()))
+    thread.start()
+    assert begun.wait(10)
+    stream.close()
+    thread.join(2)
+    assert ended.is_set()
+
+
+def test_an_untrusted_certificate_is_said_so(tls_upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    _, error = until_error(OpenAIEngine(KEY, tls_upstream.base_url), asking("hello"))
+    assert "certificate" in error.message
+    assert "SSL_CERT_FILE" in error.message
+
+
+def test_plain_http_behind_https_is_said_so(upstream: FakeUpstream) -> None:
+    url = upstream.base_url.replace("http:", "https:")
+    _, error = until_error(OpenAIEngine(KEY, url, retries=0), asking("hello"))
+    assert "TLS" in error.message
+
+
+class Proxy:
+    """A forwarding proxy on loopback: CONNECT and absolute targets go to one server, whatever name they give."""
+
+    def __init__(self, target: int) -> None:
+        self.heads: list[str] = []
+        self._target = target
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            with client:
+                self._serve(client)
+
+    def _serve(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(65536)
+        self.heads.append(head.partition(b"\r\n\r\n")[0].decode())
+        with socket.create_connection(("127.0.0.1", self._target)) as server:
+            if head.startswith(b"CONNECT"):
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                server.sendall(head.replace(b"http://upstream.test", b"", 1))
+            back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
+            back.start()
+            self._copy(client, server)
+            back.join(5)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def stop(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_https_tunnels_through_the_proxy(tls_upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy(tls_upstream.port)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
+    engine = OpenAIEngine(KEY, "https://upstream.test/v1", retries=0)
+    assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
+    engine.close()
+    proxy.stop()
+    assert proxy.heads[0].startswith("CONNECT upstream.test:443")
+    assert "Proxy-Authorization: Basic bWU6cEBzcw==" in proxy.heads[0]
+    assert KEY not in proxy.heads[0]
+    assert "proxy-authorization" not in tls_upstream.requests[0].headers
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_plain_http_is_forwarded_by_the_proxy(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy(upstream.port)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    engine = OpenAIEngine(KEY, "http://upstream.test/v1", retries=0)
+    assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
+    engine.close()
+    proxy.stop()
+    assert proxy.heads[0].startswith("POST http://upstream.test/v1/responses HTTP/1.1")
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_loopback_goes_past_the_proxy(
+    upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_proxy_that_cannot_be_used_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:hidden@127.0.0.1:9")
+    _, error = until_error(OpenAIEngine(KEY, "https://upstream.test/v1"), asking("hello"))
+    assert "proxy" in error.message
+    assert "hidden" not in error.message

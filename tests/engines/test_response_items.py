@@ -1,0 +1,111 @@
+"""Items are written in the shapes of recorded streams: same types, same order, same fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.engines.response_items import ResponseItems, words
+from flask_assistant_stream.testing.scripted import read_sse
+from tests.fake_upstream import RECORDINGS, SHARED
+
+Item = dict[str, Any]
+
+
+def recorded(name: str) -> list[Item]:
+    if not RECORDINGS.exists():
+        pytest.skip("shared material is missing")
+    return read_sse(RECORDINGS / f"{name}.sse")
+
+
+def writer(**request: Any) -> ResponseItems:
+    return ResponseItems({"model": "gpt-4o-mini", **request}, now=lambda: 1_700_000_000.9)
+
+
+def again(items: list[Item]) -> Iterator[Item]:
+    """Write a recorded response once more with our own means."""
+    mine = writer()
+    yield from mine.begin()
+    done = [item["item"] for item in items if item["type"] == "response.output_item.done"]
+    for item in done:
+        deltas = [i["delta"] for i in items if i["type"].endswith(".delta") and i["item_id"] == item["id"]]
+        if item["type"] == "message":
+            yield from mine.text(deltas, item["content"][0]["annotations"])
+        elif item["type"] == "function_call":
+            yield from mine.call(item["name"], item["arguments"], deltas)
+        else:
+            yield from mine.file_search(item["queries"], item["results"])
+    yield mine.complete(items[-1]["response"]["usage"])
+
+
+@pytest.mark.parametrize("name", ["text", "function_call", "file_search"])
+def test_types_order_and_fields_are_those_of_the_recording(name: str) -> None:
+    theirs = recorded(name)
+    mine = list(again(theirs))
+    assert [item["type"] for item in mine] == [item["type"] for item in theirs]
+    for own, their in zip(mine, theirs, strict=True):
+        assert own.keys() == their.keys() - {"obfuscation"}
+        assert own["sequence_number"] == their["sequence_number"]
+        for name in ("delta", "text", "arguments", "annotation", "output_index", "content_index"):
+            assert own.get(name) == their.get(name)
+        if "item" in own:
+            assert own["item"].keys() == their["item"].keys()
+            assert own["item"]["status"] == their["item"]["status"]
+        if "response" in own:
+            assert their["response"].keys() - own["response"].keys() <= VARYING
+            assert own["response"]["status"] == their["response"]["status"]
+
+
+VARYING = {"billing", "frequency_penalty", "presence_penalty", "prompt_cache_retention", "background_options"}
+"""Fields that came and went between recordings."""
+
+
+def test_every_item_is_what_the_description_says() -> None:
+    path = SHARED / "spec" / "openapi.anyof.json.gz"
+    if not path.exists():
+        pytest.skip("shared material is missing")
+    import gzip
+
+    import jsonschema
+
+    components = json.loads(gzip.decompress(path.read_bytes()))["components"]
+    schema = {"$ref": "#/components/schemas/ResponseStreamEvent", "components": components}
+    validator = jsonschema.Draft202012Validator(schema)
+    mine = writer()
+    citation = {"type": "file_citation", "file_id": "file-1", "filename": "a.txt", "index": 2}
+    items = [*mine.begin(), *mine.file_search(["q"]), *mine.text(["ab", "."], [citation])]
+    items += [*mine.refusal(["no"]), *mine.call("f", "{}"), mine.complete(None), mine.incomplete("content_filter")]
+    items += [mine.fail("server_error", "no"), mine.error("server_error", "no")]
+    for item in items:
+        assert not [error.message for error in validator.iter_errors(item)], item["type"]
+
+
+def test_a_citation_comes_at_its_place() -> None:
+    citations = [{"type": "file_citation", "index": index} for index in (2, 4)]
+    kinds = [item["type"].rpartition(".")[2] for item in writer().text(["ab", "cd", "e"], citations)]
+    assert kinds == ["added", "added", "delta", "added", "delta", "added", "delta", "done", "done", "done"]
+
+
+def test_the_nested_error_holds_the_reason() -> None:
+    item = writer().error("rate_limit_exceeded", "Slow down.", nested=True)
+    assert item["error"]["code"] == "rate_limit_exceeded"
+    assert "code" not in item
+
+
+def test_instructions_are_not_echoed() -> None:
+    assert "secret" not in str(writer(instructions="secret").begin())
+
+
+def test_a_response_does_not_grow_after_it_was_told() -> None:
+    mine = writer()
+    first = mine.begin()[0]
+    list(mine.text(["a"]))
+    assert first["response"]["output"] == []
+
+
+@pytest.mark.parametrize("text", ["", "a", " a  b\n\n- c ", "\n", "é 🌞"])
+def test_words_joined_are_the_text(text: str) -> None:
+    assert "".join(words(text)) == text
