@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import jsonschema
 import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems, usage
@@ -627,16 +628,28 @@ def _at_once(reply: Reply) -> Reply:
 
 
 @functools.cache
-def _validator() -> Any:
+def _components() -> Any:
     """Read the description once per process; None where the shared material is missing."""
     if not DESCRIPTION.exists():
         return None
-    import jsonschema
-
     with gzip.open(DESCRIPTION) as packed:
-        components = json.load(packed)["components"]
-    schema = {"$ref": "#/components/schemas/CreateResponse", "components": components}
-    return jsonschema.Draft202012Validator(schema)
+        return json.load(packed)["components"]
+
+
+@functools.cache
+def _validator(name: str) -> Any:
+    components = _components()
+    if components is None:
+        return None
+    return jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components})
+
+
+def described(name: str) -> Any:
+    """Return the validator of a component of the API's description."""
+    validator = _validator(name)
+    if validator is None:
+        pytest.skip("shared material is missing")
+    return validator
 
 
 def violations(body: Any) -> list[str]:
@@ -644,7 +657,7 @@ def violations(body: Any) -> list[str]:
     if not isinstance(body, dict):
         return ["the body is not a JSON object"]
     found = [f"{name}: not a field that this project may send" for name in sorted(body.keys() - TOP_LEVEL)]
-    validator = _validator()
+    validator = _validator("CreateResponse")
     if validator is not None:
         found += [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(body)]
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems, words
 from flask_assistant_stream.testing.scripted import read_sse
-from tests.fake_upstream import RECORDINGS, SHARED
+from tests.fake_upstream import RECORDINGS, described
 
 Item = dict[str, Any]
 
@@ -64,23 +63,22 @@ VARYING = {"billing", "frequency_penalty", "presence_penalty", "prompt_cache_ret
 
 
 def test_every_item_is_what_the_description_says() -> None:
-    path = SHARED / "spec" / "openapi.anyof.json.gz"
-    if not path.exists():
-        pytest.skip("shared material is missing")
-    import gzip
-
-    import jsonschema
-
-    components = json.loads(gzip.decompress(path.read_bytes()))["components"]
-    schema = {"$ref": "#/components/schemas/ResponseStreamEvent", "components": components}
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = described("ResponseStreamEvent")
     mine = writer()
     citation = {"type": "file_citation", "file_id": "file-1", "filename": "a.txt", "index": 2}
     items = [*mine.begin(), *mine.file_search(["q"]), *mine.text(["ab", "."], [citation])]
-    items += [*mine.refusal(["no"]), *mine.call("f", "{}"), mine.complete(None), mine.incomplete("content_filter")]
+    items += [*mine.refusal(["no"]), *mine.call("f", "{}"), mine.complete(), mine.incomplete("content_filter")]
     items += [mine.fail("server_error", "no"), mine.error("server_error", "no")]
     for item in items:
-        assert not [error.message for error in validator.iter_errors(item)], item["type"]
+        assert not [error.message for error in validator.iter_errors(as_described(item))], item["type"]
+
+
+def as_described(item: Item) -> Item:
+    """Leave out where the recordings and the description differ: two nulls, and the name of a call."""
+    if "response" in item:
+        unset = {"user": None, "usage": None}.items()
+        return {**item, "response": {k: v for k, v in item["response"].items() if (k, v) not in unset}}
+    return {**item, "name": "f"} if item["type"] == "response.function_call_arguments.done" else item
 
 
 def test_a_citation_comes_at_its_place() -> None:
