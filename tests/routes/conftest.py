@@ -1,0 +1,113 @@
+"""An app with a scripted engine and a store of its own, and a look into that store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from flask_assistant_stream import Unauthorized, create_assistant_blueprint
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.routes.base import EXTENSION, Registration
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.testing.decode import decode_ndjson
+from flask_assistant_stream.testing.scripted import ScriptedEngine
+
+PREFIX = "/api/assistants"
+OWNERS = ("anna", "ben", "local")
+FRONT_END = "http://localhost:3000"
+
+
+def by_header(request: Any) -> str:
+    """Authenticate as a host would: who says nothing is anna."""
+    user = request.headers.get("X-User", "anna")
+    if user == "nobody":
+        raise Unauthorized("Log in first.")
+    return str(user)
+
+
+@dataclass
+class Site:
+    """An app and what stands behind it."""
+
+    app: Flask
+    engine: ScriptedEngine
+    prefix: str = PREFIX
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    @property
+    def registration(self) -> Registration:
+        found: Registration = self.app.extensions[EXTENSION]["assistant_stream"]
+        return found
+
+    def request(self, method: str, path: str, *, user: str = "anna", **options: Any) -> TestResponse:
+        """Make a request and read its answer to the end."""
+        headers = {"X-User": user, **options.pop("headers", {})}
+        return self.client.open(self.prefix + path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> TestResponse:
+        return self.request("POST", path, **({} if body is None else {"json": body}), **options)
+
+    def chat(self, content: str = "hello", **rest: Any) -> list[Event]:
+        """Send a message and return the events of the answer."""
+        response = self.post("/chat/stream", {"content": content, **rest})
+        assert response.status_code == 200, response.text
+        return decode_ndjson(response.data)
+
+    def contents(self) -> list[Any]:
+        """Return everything that is stored for anybody."""
+        store, found = self.registration.store, []
+        for owner in OWNERS:
+            found += [(owner, record.body) for record in store.list(Kind.ASSISTANT, owner, limit=100).records]
+            for thread in store.list(Kind.THREAD, owner, limit=100).records:
+                found.append((owner, thread.body, thread.extra))
+                for kind in (Kind.MESSAGE, Kind.RUN):
+                    below = store.list(kind, owner, parent=thread.id, limit=100).records
+                    found += [(owner, record.body) for record in below]
+        return found
+
+
+MakeSite = Callable[..., Site]
+
+
+def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **options: Any) -> Site:
+    """Make a site; `options` are those of the blueprint."""
+    app = Flask("host", instance_path=str(folder))
+    app.config.update({"TESTING": True, "SECRET_KEY": "test"}, **(config or {}))
+    engine = ScriptedEngine(*scripts)
+    given = {"engine": engine, "store": f"sqlite:///{folder / 'store.sqlite3'}", "authenticate": by_header}
+    app.register_blueprint(create_assistant_blueprint(**{**given, **options}))
+    return Site(app, engine)
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+    """Return a maker of sites: scripts of the engine, then options."""
+    made: list[Site] = []
+
+    def make(*scripts: Any, **options: Any) -> Site:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(build(folder, *scripts, **options))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.registration.store.close()
+
+
+def run_of(events: list[Event]) -> dict[str, Any]:
+    """Return the run as its last event left it."""
+    return next(event.object() for event in reversed(events) if event.name.startswith("thread.run."))

@@ -1,0 +1,66 @@
+"""History of a thread, and sending a message below it."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from flask_assistant_stream.testing.scripted import text
+
+from .conftest import MakeSite
+
+
+def said(message: dict) -> str:
+    return "".join(part["text"]["value"] for part in message["content"])
+
+
+def test_history_shows_both_turns_newest_first(make_site: MakeSite) -> None:
+    site = make_site(text("Pong."))
+    thread_id = site.chat("Ping.")[0].object()["id"]
+    page = site.get(f"/threads/{thread_id}/messages").get_json()
+    assert page["object"] == "list"
+    assert page["has_more"] is False
+    assert [(message["role"], said(message)) for message in page["data"]] == [("assistant", "Pong."), ("user", "Ping.")]
+    assert (page["first_id"], page["last_id"]) == (page["data"][0]["id"], page["data"][1]["id"])
+    assert {message["status"] for message in page["data"]} == {"completed"}
+
+
+def test_paging_forth_and_back(make_site: MakeSite) -> None:
+    site = make_site(*[text(f"a{n}") for n in range(3)])
+    thread_id = site.chat("q0")[0].object()["id"]
+    for n in (1, 2):
+        site.chat(f"q{n}", threadId=thread_id)
+    url = f"/threads/{thread_id}/messages"
+    seen, after = [], ""
+    while True:
+        page = site.get(
+            url, query_string={"limit": 2, "order": "asc", **({"after": after} if after else {})}
+        ).get_json()
+        seen += [said(message) for message in page["data"]]
+        if not page["has_more"]:
+            break
+        after = page["last_id"]
+    assert seen == ["q0", "a0", "q1", "a1", "q2", "a2"]
+    last = site.get(url, query_string={"order": "asc", "limit": 100}).get_json()["last_id"]
+    before = site.get(url, query_string={"order": "asc", "before": last}).get_json()
+    assert [said(message) for message in before["data"]] == seen[:-1]
+
+
+def test_sending_below_a_thread_streams(make_site: MakeSite) -> None:
+    site = make_site(text("Pong."))
+    thread_id = site.post("/threads").get_json()["threadId"]
+    response = site.request(
+        "POST", f"/threads/{thread_id}/messages", data='{"content":"Ping."}', content_type="text/plain;charset=UTF-8"
+    )
+    events = decode_ndjson(response.data)
+    assert events[0].name == "thread.run.created"
+    assert text_of(events) == "Pong."
+
+
+@pytest.mark.parametrize("param", ["after", "before"])
+def test_a_place_that_is_not_in_the_list(make_site: MakeSite, param: str) -> None:
+    site = make_site()
+    thread_id = site.post("/threads").get_json()["threadId"]
+    response = site.get(f"/threads/{thread_id}/messages", query_string={param: "msg_unknown"})
+    assert response.status_code == 400
+    assert response.get_json()["error"]["param"] == param

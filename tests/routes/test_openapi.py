@@ -1,0 +1,95 @@
+"""The API description: valid, complete, and true of what the routes answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from werkzeug.test import TestResponse
+
+from flask_assistant_stream.routes import RESOURCES
+from flask_assistant_stream.routes.failures import CATCH_ALL
+from flask_assistant_stream.testing.scripted import text
+
+from .conftest import PREFIX, MakeSite, Site
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(text("Hi."))
+
+
+@pytest.fixture
+def document(site: Site) -> dict[str, Any]:
+    found: dict[str, Any] = site.get("/openapi.json", user="nobody").get_json()
+    return found
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+
+
+def test_it_says_where_it_is(document: dict[str, Any], site: Site) -> None:
+    assert document["servers"] == [{"url": PREFIX}]
+    below = site.client.get(f"{PREFIX}/openapi.json", base_url="http://localhost/sub").get_json()
+    assert below["servers"] == [{"url": f"/sub{PREFIX}"}]
+
+
+def test_it_has_every_route_of_the_app_and_no_other(document: dict[str, Any], site: Site) -> None:
+    described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    routed = set()
+    for rule in site.app.url_map.iter_rules():
+        if rule.rule.startswith(PREFIX) and not rule.endpoint.endswith(CATCH_ALL):
+            path = re.sub(r"<(\w+)>", r"{\1}", rule.rule.removeprefix(PREFIX))
+            routed |= {(method, path) for method in (rule.methods or set()) - {"HEAD"}}
+    assert described == routed
+
+
+def test_every_operation_says_what_it_is(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert len(operations) == sum(len(resource.operations) for resource in RESOURCES)
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["operationId"]
+        assert operation["responses"]["default"]
+
+
+def check(document: dict[str, Any], method: str, path: str, response: TestResponse) -> None:
+    described = document["paths"][path][method.lower()]["responses"]
+    answer = described["200" if response.status_code == 200 else "default"]
+    schema = {**answer["content"]["application/json"]["schema"], "components": document["components"]}
+    Draft202012Validator(schema).validate(response.get_json())
+
+
+def test_the_answers_are_as_described(document: dict[str, Any], site: Site) -> None:
+    run = site.chat()[-1].object()
+    names = {"thread_id": run["thread_id"], "run_id": run["id"]}
+    for path, method, body in (
+        ("/threads", "POST", {}),
+        ("/threads", "GET", None),
+        ("/threads/{thread_id}", "GET", None),
+        ("/threads/{thread_id}", "PATCH", {"title": "x"}),
+        ("/threads/{thread_id}/messages", "GET", None),
+        ("/threads/{thread_id}/runs/{run_id}/cancel", "POST", None),  # ended already: an error
+        ("/chat/stream", "POST", {}),
+        ("/health", "GET", None),
+        ("/health/ready", "GET", None),
+        ("/", "POST", None),
+        ("/threads/{thread_id}", "DELETE", None),
+    ):
+        options = {} if body is None else {"json": body}
+        check(document, method, path, site.request(method, path.format(**names), **options))
+
+
+def test_what_must_be_there_is_marked(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["ChatMessage"]["required"] == ["content"]
+    assert {"threadId", "attachments", "assistantId", "content"} == set(schemas["ChatMessage"]["properties"])
+    assert document["paths"]["/chat/stream"]["post"]["requestBody"]["required"] is True
+    assert document["paths"]["/threads"]["post"]["requestBody"]["required"] is False
+    formats = [p for p in document["paths"]["/chat/stream"]["post"]["parameters"] if p["name"] == "format"]
+    assert formats[0]["schema"]["enum"] == ["ndjson", "sse"]

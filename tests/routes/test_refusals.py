@@ -1,0 +1,285 @@
+"""Bad input: each a JSON error with the right status and the field's name, CORS headers on it, nothing stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.testing.scripted import text
+
+from .conftest import FRONT_END, Site, build
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("refusals")
+    site = build(folder, text("Hi."), max_content_chars=1000, api_keys={"key-a": "anna"})
+    yield site
+    site.registration.store.close()
+
+
+@pytest.fixture(scope="module")
+def thread(site: Site) -> dict[str, str]:
+    run = site.chat()[-1].object()
+    return {"thread": run["thread_id"], "run": run["id"]}
+
+
+def refused(site: Site, method: str, path: str, status: int, param: str | None = None, **options: Any) -> dict:
+    """Make a request that must change nothing and return its error."""
+    before = site.contents()
+    headers = {"Origin": FRONT_END, **options.pop("headers", {})}
+    response = site.request(method, path, headers=headers, **options)
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/json"
+    error = response.get_json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert error["param"] == param
+    assert response.headers["X-Request-Id"]
+    if headers["Origin"] == FRONT_END:
+        assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
+        assert response.headers["Access-Control-Allow-Credentials"] == "true"
+    assert site.contents() == before
+    return dict(error)
+
+
+BODIES = [
+    (b"", "content"),
+    (b"   ", "content"),
+    (b"{}", "content"),
+    (b"{", None),
+    (b"[]", None),
+    (b'"hello"', None),
+    (b"null", None),
+    (b"content=hello", None),
+    (b'{"content": NaN}', None),
+    (b'{"content": 1e999999}', "content"),
+    (b'{"a":' * 100_000, None),
+    (b"[" * 100_000, None),
+    (b'{"content": ' + b"1" * 5000 + b"}", None),
+    (b'{"content": "\xff"}', None),
+    (b"\xff\xfe{\x00}\x00", None),
+    (b'{"content": null}', "content"),
+    (b'{"content": 1}', "content"),
+    (b'{"content": true}', "content"),
+    (b'{"content": {"text": "x"}}', "content"),
+    (b'{"content": ""}', "content"),
+    (b'{"content": " \\n\\t "}', "content"),
+    (b'{"content": []}', "content"),
+    (b'{"content": ["x"]}', "content"),
+    (b'{"content": [{"type": "text"}]}', "content"),
+    (b'{"content": [{"type": "text", "text": " "}]}', "content"),
+    (b'{"content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}', "content"),
+    (b'{"content": "a\\u0000b"}', "content"),
+    (b'{"content": "a\\ud800b"}', "content"),
+    (b'{"content": "\\udc00\\ud800"}', "content"),
+    (b'{"content": [{"type": "text", "text": "\\udfff"}]}', "content"),
+    (b'{"content": "' + b"x" * 1001 + b'"}', "content"),
+    (b'{"content": "' + b"\\ud83d\\ude00" * 1001 + b'"}', "content"),
+    (b'{"content": "hi", "threadId": 5}', "threadId"),
+    (b'{"content": "hi", "threadId": ["thread_x"]}', "threadId"),
+    (b'{"content": "hi", "threadId": "thread\\u0000"}', "threadId"),
+    (b'{"content": "hi", "threadId": "' + b"t" * 200 + b'"}', "threadId"),
+    (b'{"content": "hi", "assistantId": 5}', "assistantId"),
+    (b'{"content": "hi", "assistantId": ""}', "assistantId"),
+    (b'{"content": "hi", "attachments": "file_1"}', "attachments"),
+    (b'{"content": "hi", "attachments": ["file_1"]}', "attachments[0]"),
+    (b'{"content": "hi", "attachments": [{}]}', "attachments[0].file_id"),
+    (b'{"content": "hi", "attachments": [{"file_id": "f", "tools": [{"type": "x"}]}]}', "attachments[0].tools[0].type"),
+]
+
+
+def shown(body: Any) -> str:
+    return repr(body)[:60]
+
+
+@pytest.mark.parametrize(("body", "param"), BODIES, ids=shown)
+def test_bodies_of_chat(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+    refused(site, "POST", "/chat/stream", 400, param, data=body)
+
+
+@pytest.mark.parametrize(("body", "param"), [row for row in BODIES if row[1] != "threadId"], ids=shown)
+def test_bodies_of_messages(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+    refused(site, "POST", f"/threads/{thread['thread']}/messages", 400, param, data=body)
+
+
+def test_a_text_of_the_limits_length_is_taken_in_characters(site: Site, thread: dict) -> None:
+    error = refused(site, "POST", "/chat/stream", 404, json={"content": "😀" * 1000, "threadId": "thread_unknown"})
+    assert "thread" in error["message"].lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"", "runId"),
+        (b'{"runId": "{run}"}', "toolCallOutputs"),
+        (b'{"runId": 5, "toolCallOutputs": [{"tool_call_id": "call_1"}]}', "runId"),
+        (b'{"runId": "{run}", "toolCallOutputs": []}', "toolCallOutputs"),
+        (b'{"runId": "{run}", "toolCallOutputs": {"a": "b"}}', "toolCallOutputs"),
+        (b'{"runId": "{run}", "toolCallOutputs": [{}]}', "toolCallOutputs[0].tool_call_id"),
+        (b'{"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "c", "output": {}}]}', "toolCallOutputs[0].output"),
+        (
+            b'{"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "c", "output": "\\u0000"}]}',
+            "toolCallOutputs[0].output",
+        ),
+        (b'{"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "call_1"}]}', None),  # it waits for nothing
+    ],
+    ids=shown,
+)
+def test_bodies_of_actions(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+    data = body.replace(b"{run}", thread["run"].encode())
+    refused(site, "POST", f"/threads/{thread['thread']}/actions", 400, param, data=data)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"title": 5}', "title"),
+        (b'{"title": "%s"}' % (b"x" * 201), "title"),
+        (b'{"title": "\\u0000"}', "title"),
+        (b'{"title": "\\ud800"}', "title"),
+        (b'{"metadata": []}', "metadata"),
+        (b'{"metadata": "x"}', "metadata"),
+        (b'{"metadata": {"a": 1}}', "metadata"),
+        (b'{"metadata": {"a": null}}', "metadata"),
+        (b'{"metadata": {"%s": "v"}}' % (b"k" * 65), "metadata"),
+        (b'{"metadata": {"k": "%s"}}' % (b"v" * 513), "metadata"),
+        (b'{"metadata": {"k\\u0000": "v"}}', "metadata"),
+        (b'{"metadata": {"k": "\\udead"}}', "metadata"),
+        (b'{"metadata": {%s}}' % b",".join(b'"%d":""' % n for n in range(17)), "metadata"),
+        (b"[1]", None),
+    ],
+    ids=shown,
+)
+@pytest.mark.parametrize(("method", "path"), [("PATCH", "/threads/{thread}"), ("POST", "/threads")])
+def test_bodies_of_threads(site: Site, thread: dict, method: str, path: str, body: bytes, param: str | None) -> None:
+    refused(site, method, path.format(**thread), 400, param, data=body)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=", "limit"),
+        ("limit=%D9%A1", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("order=up", "order"),
+        ("order=", "order"),
+        ("after=", "after"),
+        ("after=a%00b", "after"),
+        ("before=" + "x" * 200, "before"),
+        ("after=unknown", "after"),
+        ("before=unknown", "before"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/threads", "/threads/{thread}/messages"])
+def test_queries_of_lists(site: Site, thread: dict, path: str, query: str, param: str) -> None:
+    refused(site, "GET", f"{path.format(**thread)}?{query}", 400, param)
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "1.5", "", "9007199254740992", "1" * 30, "%00"])
+def test_places_in_a_run(site: Site, thread: dict, after: str) -> None:
+    refused(site, "GET", f"/threads/{thread['thread']}/runs/{thread['run']}/stream?after={after}", 400, "after")
+
+
+@pytest.mark.parametrize("number", ["-1", "x", "1.2", "1" * 30])
+def test_last_event_ids(site: Site, thread: dict, number: str) -> None:
+    url = f"/threads/{thread['thread']}/runs/{thread['run']}/stream"
+    refused(site, "GET", url, 400, "Last-Event-ID", headers={"Last-Event-ID": number})
+
+
+STREAMS = [
+    ("POST", "/chat/stream"),
+    ("POST", "/threads/{thread}/messages"),
+    ("POST", "/threads/{thread}/actions"),
+    ("GET", "/threads/{thread}/runs/{run}/stream"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), STREAMS)
+def test_formats(site: Site, thread: dict, method: str, path: str) -> None:
+    body = {} if method == "GET" else {"json": {"content": "hi", "runId": thread["run"]}}
+    path = path.format(**thread)
+    error = refused(site, method, f"{path}?format=xml", 400, "format", **body)
+    assert "ndjson" in error["message"]
+    assert "sse" in error["message"]
+    error = refused(site, method, path, 406, headers={"Accept": "application/xml"}, **body)
+    assert "application/x-ndjson" in error["message"]
+
+
+OF_A_THREAD = [
+    ("GET", "/threads/{thread}"),
+    ("PATCH", "/threads/{thread}"),
+    ("DELETE", "/threads/{thread}"),
+    ("GET", "/threads/{thread}/messages"),
+    ("POST", "/threads/{thread}/messages"),
+    ("POST", "/threads/{thread}/actions"),
+    ("GET", "/threads/{thread}/runs/{run}/stream"),
+    ("POST", "/threads/{thread}/runs/{run}/cancel"),
+]
+FULL = {"content": "hi", "title": "x", "runId": "run_x", "toolCallOutputs": [{"tool_call_id": "call_x"}]}
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_THREAD)
+@pytest.mark.parametrize("thread_id", ["thread_unknown", "x", "%00", "..", "a" * 500, "%F0%9F%98%80", "%FF"])
+def test_unknown_threads(site: Site, thread: dict, method: str, path: str, thread_id: str) -> None:
+    body = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
+    refused(site, method, path.format(thread=thread_id, run=thread["run"]), 404, **body)
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_THREAD)
+def test_threads_of_others_answer_like_unknown_ones(site: Site, thread: dict, method: str, path: str) -> None:
+    body = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
+    theirs = refused(site, method, path.format(**thread), 404, user="ben", **body)
+    unknown = refused(site, method, path.format(thread="thread_unknown", run=thread["run"]), 404, user="ben", **body)
+    assert theirs["message"].replace(thread["thread"], "ID") == unknown["message"].replace("thread_unknown", "ID")
+    assert {**theirs, "message": ""} == {**unknown, "message": ""}
+
+
+def test_an_unknown_or_foreign_thread_in_a_body(site: Site, thread: dict) -> None:
+    refused(site, "POST", "/chat/stream", 404, json={"content": "hi", "threadId": "thread_unknown"})
+    refused(site, "POST", "/chat/stream", 404, user="ben", json={"content": "hi", "threadId": thread["thread"]})
+
+
+def test_an_unknown_assistant(site: Site, thread: dict) -> None:
+    refused(site, "POST", "/chat/stream", 404, "assistantId", json={"content": "hi", "assistantId": "asst_unknown"})
+
+
+ALL = [*OF_A_THREAD, ("POST", "/chat/stream"), ("GET", "/threads"), ("POST", "/threads"), ("POST", "/")]
+
+
+@pytest.mark.parametrize(("method", "path"), ALL)
+def test_nobody(site: Site, thread: dict, method: str, path: str) -> None:
+    body = {} if method == "GET" else {"json": FULL}
+    error = refused(site, method, path.format(**thread), 401, user="nobody", **body)
+    assert error["code"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in ALL if one[0] != "GET"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+def test_foreign_origins(site: Site, thread: dict, method: str, path: str, origin: str) -> None:
+    error = refused(site, method, path.format(**thread), 403, json=FULL, headers={"Origin": origin})
+    assert "ASSISTANT_CORS_ORIGINS" in error["message"]
+
+
+def test_a_wrong_bearer_key(site: Site) -> None:
+    # The host's function sees the token; here it does not know it either.
+    refused(site, "POST", "/threads", 401, user="nobody", headers={"Authorization": "Bearer wrong"})
+
+
+@pytest.mark.parametrize("path", ["/chat/stream", "/threads"])
+def test_a_body_over_the_byte_limit_is_not_read(site: Site, path: str) -> None:
+    refused(site, "POST", path, 413, data=b'{"content": "' + b"x" * 300_000 + b'"}')
+
+
+def test_a_body_over_the_apps_own_limit(tmp_path: Path) -> None:
+    site = build(tmp_path, config={"MAX_CONTENT_LENGTH": 100})
+    refused(site, "POST", "/chat/stream", 413, data=b'{"content": "' + b"x" * 200 + b'"}')
+    site.registration.store.close()

@@ -1,0 +1,137 @@
+"""The format of a stream, and what its body does when things go wrong behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from flask import Flask, Request
+from werkzeug.exceptions import NotAcceptable
+from werkzeug.test import EnvironBuilder
+
+from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
+from flask_assistant_stream.encoders.sse import SSEEncoder
+from flask_assistant_stream.errors import Gone, RequestError, StoreError
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.routes.base import Call
+from flask_assistant_stream.routes.stream import choose_format, stream
+from flask_assistant_stream.runner import Attached
+
+DONE = Event(1, "thread.run.completed", b"{}")
+
+
+class FakeFollower:
+    """Plays batches; an exception among them is raised."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = list(batches)
+        self.closed = False
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        for batch in self.batches:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def call_over(follower: FakeFollower) -> Call:
+    log = SimpleNamespace(follow=lambda run_id, after: follower)
+    return cast(Call, SimpleNamespace(site=SimpleNamespace(log=log), encoder=NDJSONEncoder()))
+
+
+@pytest.fixture(autouse=True)
+def context() -> Iterator[None]:
+    with Flask(__name__).test_request_context("/"):
+        yield
+
+
+def body_of(*batches: Any, live: bool = False) -> tuple[list[bytes], FakeFollower]:
+    follower = FakeFollower(batches)
+    response = stream(call_over(follower), Attached("thread_1", "run_1", 0), live=live)
+    return list(cast(Iterable[bytes], response.response)), follower
+
+
+def test_batches_and_heartbeats() -> None:
+    chunks, follower = body_of([DONE], [], [DONE._replace(seq=2)])
+    assert chunks == [
+        b'{"event":"thread.run.completed","data":{},"seq":1}\n',
+        b"\n",
+        b'{"event":"thread.run.completed","data":{},"seq":2}\n',
+    ]
+    assert follower.closed
+
+
+def test_a_live_stream_begins_with_a_heartbeat_instead_of_waiting() -> None:
+    assert body_of([DONE], live=True)[0][0] == b"\n"
+
+
+@pytest.mark.parametrize("error", [StoreError("gone away"), ValueError("the user's words")])
+def test_an_open_body_just_ends(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    chunks, follower = body_of([DONE], error)
+    assert len(chunks) == 1
+    assert follower.closed
+    assert "stream broken off" in caplog.text
+    assert "run_id=run_1" in caplog.text
+    assert "words" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [Gone("expired"), StoreError("gone away")])
+def test_what_fails_before_the_body_has_a_status(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        body_of(error)
+
+
+def test_a_client_that_leaves_closes_the_follower() -> None:
+    follower = FakeFollower([[DONE], [], []])
+    response = stream(call_over(follower), Attached("thread_1", "run_1", 0))
+    next(iter(cast(Iterator[bytes], response.response)))
+    response.close()
+    assert follower.closed
+    unread = FakeFollower([[DONE]])
+    stream(call_over(unread), Attached("thread_1", "run_1", 0)).close()
+    assert unread.closed
+
+
+def asking(accept: str | None = None, query: str = "") -> Request:
+    headers = {} if accept is None else {"Accept": accept}
+    return Request(EnvironBuilder(headers=headers, query_string=query).get_environ())
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "expected"),
+    [
+        (None, "", NDJSONEncoder),
+        ("", "", NDJSONEncoder),
+        ("*/*", "", NDJSONEncoder),
+        ("application/json, text/plain, */*", "", NDJSONEncoder),
+        ("application/x-ndjson", "", NDJSONEncoder),
+        ("application/*", "", NDJSONEncoder),
+        ("text/event-stream", "", SSEEncoder),
+        ("text/event-stream, */*", "", SSEEncoder),
+        ("application/x-ndjson;q=0.5, text/event-stream", "", SSEEncoder),
+        ("*/*", "format=sse", SSEEncoder),
+        ("text/event-stream", "format=ndjson", NDJSONEncoder),
+        ("application/xml", "format=sse", SSEEncoder),
+        ("text/event-stream", "format=", SSEEncoder),
+    ],
+)
+def test_the_format(accept: str | None, query: str, expected: type) -> None:
+    assert type(choose_format(asking(accept, query))) is expected
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "application/x-ndjson;q=0", "image/*"])
+def test_none_of_ours(accept: str) -> None:
+    with pytest.raises(NotAcceptable, match="text/event-stream"):
+        choose_format(asking(accept))
+
+
+@pytest.mark.parametrize("name", ["xml", "NDJSON", "sse "])
+def test_an_unknown_name(name: str) -> None:
+    with pytest.raises(RequestError, match="ndjson, sse") as caught:
+        choose_format(asking(query=f"format={name}"))
+    assert caught.value.param == "format"

@@ -1,0 +1,100 @@
+"""Which assistant is meant, and that a configured one follows its configuration until somebody edits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.assistants import Assistants, declare
+from flask_assistant_stream.errors import ConfigError, Duplicate, NotFound
+from flask_assistant_stream.protocol import objects
+from flask_assistant_stream.stores.base import Kind, Record, Store
+from flask_assistant_stream.stores.sqlite import SQLiteStore
+
+DEFAULT = {"id": "asst_default", "model": "m-1", "instructions": "Be kind."}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = SQLiteStore(tmp_path / "store.sqlite3")
+    yield store
+    store.close()
+
+
+def assistants(store: Store, **changes: Any) -> Assistants:
+    return Assistants(store, {**DEFAULT, **changes}, now=lambda: 1_700_000_000.5)
+
+
+def test_the_default_is_made_once_per_owner(store: Store) -> None:
+    made = assistants(store).resolve("anna")
+    assert (made["id"], made["model"], made["instructions"]) == ("asst_default", "m-1", "Be kind.")
+    assert made["created_at"] == 1_700_000_000
+    assert assistants(store).resolve("anna", "asst_default") == made
+    assert store.get(Kind.ASSISTANT, "anna", "asst_default").body == made
+    with pytest.raises(NotFound):
+        store.get(Kind.ASSISTANT, "ben", "asst_default")
+
+
+def test_two_first_requests_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rival = assistants(store)
+    insert = store.insert
+
+    def late(record: Record) -> Record:
+        monkeypatch.setattr(store, "insert", insert)
+        rival.resolve("anna")
+        raise Duplicate("there already")
+
+    monkeypatch.setattr(store, "insert", late)
+    assert assistants(store).resolve("anna")["id"] == "asst_default"
+
+
+def test_what_nobody_edited_follows_the_configuration(store: Store) -> None:
+    assistants(store).resolve("anna")
+    assistants(store).resolve("ben")
+    store.update(Kind.ASSISTANT, "ben", "asst_default", body={"model": "m-own"})
+    for owner, model in (("anna", "m-2"), ("ben", "m-own")):
+        found = assistants(store, model="m-2", instructions="Be brief.").resolve(owner)
+        assert (found["model"], found["instructions"]) == (model, "Be brief.")
+        assert store.get(Kind.ASSISTANT, owner, "asst_default").body == found
+
+
+def test_a_stored_one_is_used_as_it_is(store: Store) -> None:
+    body = objects.assistant("asst_default", 1, "m-stored")
+    store.insert(Record(Kind.ASSISTANT, "anna", body))
+    assert assistants(store).resolve("anna") == body
+
+
+def test_a_declared_one_is_everybodys(store: Store) -> None:
+    declared = declare([{"id": "asst_default", "instructions": "Rhyme."}, {"id": "asst_b", "model": "m-b"}], "m-1")
+    known = Assistants(store, DEFAULT, declared)
+    assert known.resolve("anna")["instructions"] == "Rhyme."
+    assert known.resolve("anna")["model"] == "m-1"
+    assert known.resolve("ben", "asst_b")["model"] == "m-b"
+
+
+def test_an_unknown_one(store: Store) -> None:
+    with pytest.raises(NotFound) as caught:
+        assistants(store).resolve("anna", "asst_other")
+    assert caught.value.param == "assistantId"
+    with pytest.raises(NotFound):
+        store.get(Kind.ASSISTANT, "anna", "asst_default")  # nothing was made on the way
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([{}], 'at least an "id"'),
+        (["asst_a"], 'at least an "id"'),
+        ([{"id": ""}], 'at least an "id"'),
+        ([{"id": "a", "tool": []}], "no field 'tool'"),
+        ([{"id": "a", "tools": {}}], "must be list"),
+        ([{"id": "a", "temperature": True}], "must be int or float"),
+        ([{"id": "a"}, {"id": "a"}], "twice"),
+    ],
+)
+def test_declarations_are_checked(given: list, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        declare(given, "m-1")

@@ -1,0 +1,263 @@
+"""Registering: one app or many, one name or many, and what start-up refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+
+import flask_assistant_stream
+from flask_assistant_stream import AssistantStream, ConfigError, create_assistant_blueprint, shared_owner
+from flask_assistant_stream.engines.offline import OfflineEngine
+from flask_assistant_stream.engines.openai import OpenAIEngine
+from flask_assistant_stream.routes.base import EXTENSION, Registration
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+
+OWN = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "MONGODB_URI")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OWN:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Flask:
+    return make_app(tmp_path)
+
+
+def make_app(folder: Path) -> Flask:
+    app = Flask("host", instance_path=str(folder / "instance"))
+    app.config["TESTING"] = True
+    return app
+
+
+def of(app: Flask, name: str = "assistant_stream") -> Registration:
+    found: Registration = app.extensions[EXTENSION][name]
+    return found
+
+
+def test_the_blueprint_form(app: Flask) -> None:
+    blueprint = create_assistant_blueprint(engine=ScriptedEngine(text("Hi.")))
+    app.register_blueprint(blueprint, url_prefix="/api/chat")
+    response = app.test_client().post("/api/chat/chat/stream", json={"content": "hello"})
+    assert text_of(decode_ndjson(response.data)) == "Hi."
+    assert isinstance(blueprint.assistant_stream, AssistantStream)
+
+
+def test_the_extension_form(app: Flask) -> None:
+    stream = AssistantStream(engine=ScriptedEngine(text("Hi.")))
+    stream.init_app(app)
+    response = app.test_client().post("/api/assistants/chat/stream", json={"content": "hello"})
+    assert text_of(decode_ndjson(response.data)) == "Hi."
+    other = make_app(Path(app.instance_path))
+    AssistantStream(other, url_prefix="/x", engine="offline")
+    assert other.test_client().get("/x/health").status_code == 200
+
+
+def test_several_apps_have_nothing_in_common(tmp_path: Path) -> None:
+    blueprint = create_assistant_blueprint(engine="offline")
+    apps = []
+    for name in ("one", "two"):
+        app = make_app(tmp_path / name)
+        app.config["ASSISTANT_ID"] = f"asst_{name}"
+        app.register_blueprint(blueprint)
+        apps.append(app)
+    one, two = apps
+    assert of(one) is not of(two)
+    assert one.test_client().post("/api/assistants/").get_json() == {"assistantId": "asst_one"}
+    assert two.test_client().post("/api/assistants/").get_json() == {"assistantId": "asst_two"}
+    made = one.test_client().post("/api/assistants/threads").get_json()["threadId"]
+    assert one.test_client().get(f"/api/assistants/threads/{made}").status_code == 200
+    assert two.test_client().get(f"/api/assistants/threads/{made}").status_code == 404
+
+
+def test_one_blueprint_twice_in_an_app(app: Flask) -> None:
+    blueprint = create_assistant_blueprint(engine="offline")
+    app.register_blueprint(blueprint, url_prefix="/a")
+    app.register_blueprint(blueprint, name="second", url_prefix="/b")
+    assert of(app) is not of(app, "second")
+    for prefix in ("/a", "/b"):
+        assert app.test_client().get(f"{prefix}/health").status_code == 200
+        assert app.test_client().get(f"{prefix}/nowhere").get_json()["error"]
+
+
+def test_two_blueprints_in_an_app_keep_apart(app: Flask, tmp_path: Path) -> None:
+    for name in ("support", "sales"):
+        app.register_blueprint(
+            create_assistant_blueprint(
+                name=name,
+                url_prefix=f"/{name}",
+                assistant_id=f"asst_{name}",
+                authenticate=shared_owner(name),
+                cors_origins=[f"https://{name}.example"],
+                engine="offline",
+            )
+        )
+    client = app.test_client()
+    for name, other in (("support", "sales"), ("sales", "support")):
+        answer = client.post(f"/{name}/", headers={"Origin": f"https://{name}.example"})
+        assert answer.get_json() == {"assistantId": f"asst_{name}"}
+        assert answer.headers["Access-Control-Allow-Origin"] == f"https://{name}.example"
+        assert client.post(f"/{name}/", headers={"Origin": f"https://{other}.example"}).status_code == 403
+    made = client.post("/support/threads").get_json()["threadId"]
+    assert client.get(f"/sales/threads/{made}").status_code == 404
+
+
+def test_below_another_blueprint(app: Flask) -> None:
+    parent = Blueprint("parent", __name__, url_prefix="/parent")
+    parent.register_blueprint(create_assistant_blueprint(url_prefix="/chat", engine="offline"))
+    app.register_blueprint(parent)
+    assert of(app, "parent.assistant_stream").name == "parent.assistant_stream"
+    assert app.test_client().post("/parent/chat/threads").status_code == 200
+    assert app.test_client().put("/parent/chat/threads").status_code == 405
+
+
+def test_a_name_taken_is_refused_with_the_fix(app: Flask) -> None:
+    create = create_assistant_blueprint
+    app.register_blueprint(create(engine="offline"))
+    before = of(app)
+    with pytest.raises(ConfigError, match=r'name="assistant_stream_2"'):
+        app.register_blueprint(create(engine="offline"), url_prefix="/other")
+    assert of(app) is before
+
+
+@pytest.mark.parametrize("prefix", ["/", "/deep/er/prefix", "/trailing/"])
+def test_prefixes(app: Flask, prefix: str) -> None:
+    app.register_blueprint(create_assistant_blueprint(engine="offline"), url_prefix=prefix)
+    at = prefix.rstrip("/")
+    client = app.test_client()
+    assert client.get(f"{at}/health").status_code == 200
+    assert client.get(f"{at}/openapi.json").get_json()["servers"] == [{"url": at or "/"}]
+    assert client.get(f"{at}/nowhere").get_json()["error"]
+
+
+def test_settings_come_from_the_apps_config(app: Flask) -> None:
+    app.config.update(ASSISTANT_ENGINE="offline", ASSISTANT_OFFLINE_DELAY_SECONDS=0, ASSISTANT_MAX_CONTENT_CHARS=5)
+    app.register_blueprint(create_assistant_blueprint())
+    response = app.test_client().post("/api/assistants/chat/stream", json={"content": "too long"})
+    assert response.get_json()["error"]["param"] == "content"
+
+
+def test_from_prefixed_env(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_ASSISTANT_ID", "asst_env")
+    monkeypatch.setenv("FLASK_ASSISTANT_API_KEYS", '{"key-a": "anna"}')
+    app.config.from_prefixed_env()
+    app.register_blueprint(create_assistant_blueprint(engine="offline"))
+    client = app.test_client()
+    assert client.post("/api/assistants/").status_code == 401
+    answer = client.post("/api/assistants/", headers={"Authorization": "Bearer key-a"})
+    assert answer.get_json() == {"assistantId": "asst_env"}
+
+
+# -- engine and store -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, OfflineEngine),
+        ({"OPENAI_API_KEY": "sk-x"}, OpenAIEngine),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, OpenAIEngine),
+        ({"OPENAI_API_KEY": "sk-x", "ASSISTANT_ENGINE": "offline"}, OfflineEngine),
+    ],
+)
+def test_the_engine(app: Flask, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], expected: type) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    app.register_blueprint(create_assistant_blueprint())
+    assert type(of(app).engine) is expected
+
+
+def test_an_app_in_production_hears_that_it_is_offline(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.config["TESTING"] = False
+    app.register_blueprint(create_assistant_blueprint(authenticate=shared_owner("x")))
+    assert "OPENAI_API_KEY" in caplog.text
+
+
+def test_openai_without_a_key_is_refused(app: Flask) -> None:
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
+        app.register_blueprint(create_assistant_blueprint(engine="openai"))
+
+
+@pytest.mark.parametrize("argument", ["store", "engine"])
+def test_objects_are_checked(app: Flask, argument: str) -> None:
+    options: dict[str, Any] = {argument: object()}
+    with pytest.raises(ConfigError, match=f"{argument!r} must be a string or a {argument.title()}"):
+        app.register_blueprint(create_assistant_blueprint(**options))
+
+
+def test_a_store_object_is_used(app: Flask, tmp_path: Path) -> None:
+    first = make_app(tmp_path / "first")
+    first.register_blueprint(create_assistant_blueprint(engine="offline"))
+    app.register_blueprint(create_assistant_blueprint(engine="offline", store=of(first).store))
+    assert of(app).store is of(first).store
+
+
+def test_the_default_store_is_a_file_in_the_instance_folder(app: Flask) -> None:
+    app.register_blueprint(create_assistant_blueprint(engine="offline"))
+    assert not Path(app.instance_path).exists()  # nothing is touched before the first use
+    app.test_client().post("/api/assistants/threads")
+    assert list(Path(app.instance_path).glob("assistant_stream.sqlite3"))
+
+
+@pytest.mark.parametrize("url", ["redis://x", "mongodb//x", "store.db"])
+def test_an_unknown_store_is_refused(app: Flask, url: str) -> None:
+    with pytest.raises(ConfigError, match="sqlite"):
+        app.register_blueprint(create_assistant_blueprint(engine="offline", store=url))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"modle": "x"}, "did you mean 'model'"),
+        ({"cors_origins": "*"}, "browsers refuse"),
+        ({"assistants": [{"name": "x"}]}, "at least an"),
+        ({"authenticate": "session"}, "must be a function"),
+    ],
+)
+def test_start_up_refuses_with_the_fix(app: Flask, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        app.register_blueprint(create_assistant_blueprint(**{"engine": "offline", **options}))
+
+
+def test_an_app_without_owners_is_refused(app: Flask) -> None:
+    app.config["TESTING"] = False
+    with pytest.raises(ConfigError, match="authenticate="):
+        app.register_blueprint(create_assistant_blueprint(engine="offline"))
+
+
+# -- the public names -----------------------------------------------------------------------------------------
+
+
+def test_public_names() -> None:
+    for name in flask_assistant_stream.__all__:
+        assert getattr(flask_assistant_stream, name) is not None
+        assert name in dir(flask_assistant_stream)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        flask_assistant_stream.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def imported_by(statement: str) -> set[str]:
+    heavy = "openai,pymongo,gevent,flask,marshmallow"
+    code = f"import sys; {statement}; print(*[n for n in {heavy!r}.split(',') if n in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(out.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert imported_by("import flask_assistant_stream") == set()
+
+
+def test_a_host_app_imports_no_driver_it_does_not_use() -> None:
+    build = (
+        "from flask import Flask; from flask_assistant_stream import create_assistant_blueprint as c; "
+        "app = Flask('x'); app.testing = True; app.register_blueprint(c(engine='offline'))"
+    )
+    assert imported_by(build) == {"flask", "marshmallow"}
