@@ -275,6 +275,7 @@ class Runner:
             self._history(run),
             execution.translator.items(),
             vector_store_ids=self.options.vector_store_ids,
+            used_tokens=execution.translator.completion_tokens,
         )
 
     def _history(self, run: RunRecord) -> list[Object]:

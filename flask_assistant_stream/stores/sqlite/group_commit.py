@@ -1,0 +1,92 @@
+"""Group commit: writes that come while a write is under way are then done together, by one of those that wait.
+
+No thread of its own: whoever finds nobody writing writes, for itself and for all that have come. Knows no database.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from ...errors import StoreError
+
+Work = TypeVar("Work")
+
+
+class Job(Generic[Work]):
+    """One write that waits: set `value` or `error` when it is done."""
+
+    __slots__ = ("_turn", "error", "leads", "value", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.leads = False
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    def wake(self) -> None:
+        """Let the one that waits go on: its write is done, or it is to lead the next group."""
+        self._turn.release()
+
+    def wait(self) -> None:
+        """Wait for `wake`."""
+        self._turn.acquire()
+
+
+class GroupCommit(Generic[Work]):
+    """Collects writes.
+
+    Args:
+        execute: does all of a group and sets each job's `value` or `error`; one call at a time. What it raises is
+            the error of all of them.
+    """
+
+    def __init__(self, execute: Callable[[Sequence[Job[Work]]], None]) -> None:
+        self._execute = execute
+        self._lock = threading.Lock()
+        self._waiting: list[Job[Work]] = []
+        self._busy = False
+
+    def write(self, work: Work) -> Any:
+        """Do one write, alone or with others; blocks until it is done and returns its value or raises its error."""
+        job = Job(work)
+        with self._lock:
+            self._waiting.append(job)
+            job.leads = not self._busy
+            self._busy = True
+        if not job.leads:
+            job.wait()
+        if job.leads:
+            self._lead(job)
+        if job.error is not None:
+            raise job.error
+        return job.value
+
+    def _lead(self, own: Job[Work]) -> None:
+        with self._lock:
+            group, self._waiting = self._waiting, []
+        try:
+            self._execute(group)
+        except BaseException as error:
+            # A leader that is killed leaves the outcome open for the others.
+            for job in group:
+                job.error = (
+                    error if job is own or isinstance(error, Exception) else StoreError("The write was cut off.")
+                )
+        finally:
+            for job in group:
+                job.leads = False
+                if job is not own:
+                    job.wake()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            self._busy = bool(self._waiting)
+            following = self._waiting[0] if self._waiting else None
+        if following is not None:
+            following.leads = True
+            following.wake()

@@ -1,0 +1,81 @@
+"""The tables, and the steps from each version of them to the next. A step is never changed once released."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ...errors import ConfigError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE records (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        seq INTEGER NOT NULL DEFAULT 0,
+        body TEXT NOT NULL,
+        extra TEXT NOT NULL DEFAULT '{}',
+        PRIMARY KEY (kind, id, owner)
+    );
+    CREATE INDEX records_listed ON records (kind, owner, parent, position, id);
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY,
+        thread_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        due_at REAL NOT NULL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0,
+        active INTEGER NOT NULL,
+        last_seq INTEGER NOT NULL DEFAULT 0,
+        state TEXT,
+        ended_at REAL
+    );
+    CREATE UNIQUE INDEX runs_one_active ON runs (thread_id) WHERE active;
+    CREATE INDEX runs_due ON runs (due_at) WHERE active;
+    CREATE INDEX runs_logged ON runs (ended_at) WHERE ended_at IS NOT NULL;
+    CREATE TABLE log (
+        run_id TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        packed BLOB NOT NULL,
+        state TEXT,
+        PRIMARY KEY (run_id, first)
+    );
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring a file to the newest version; processes that come at once wait for the one that does it.
+
+    Raises:
+        ConfigError: the file was written by a newer version of this library.
+    """
+    newest = len(migrations)
+    if _version(connection) == newest:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > newest:
+            raise ConfigError(
+                f"The SQLite file has schema version {version}, this flask-assistant-stream knows {newest}: "
+                "upgrade the package or point ASSISTANT_STORE to another file."
+            )
+        for step in migrations[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {newest}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,302 @@
+"""The store verbs in SQL: a table of records, one of what the run protocol needs of runs, one of log rows."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ...errors import ConfigError
+from ...protocol.run_states import RunStatus
+from ..base import (
+    TURN,
+    Kind,
+    Order,
+    Outcome,
+    Outcomes,
+    Page,
+    Projection,
+    Record,
+    Row,
+    Rows,
+    RunRecord,
+    Runs,
+    Start,
+    Store,
+    placed,
+)
+from .connections import Connections
+from .statements import (
+    ALL,
+    APPEND,
+    LOG,
+    RUNS,
+    allot_turns,
+    append_rows,
+    apply_projections,
+    delete_below,
+    get_record,
+    get_run,
+    insert_record,
+    insert_run,
+    purge_logs,
+    row_values,
+    to_json,
+    to_record,
+    to_row,
+    to_run,
+)
+
+Connection = sqlite3.Connection
+
+Values = list[Any]
+
+PURGE_SECONDS = 60.0
+"""How often expired logs are looked for."""
+
+
+class SQLiteStore(Store):
+    """One SQLite file.
+
+    Args:
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, with `?synchronous=full` to survive power cuts.
+        log_seconds: how long a run's events stay after its end.
+    """
+
+    def __init__(self, url: str, *, log_seconds: float = 86400.0) -> None:
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path[1:]))
+        synchronous = parse_qs(parts.query).get("synchronous", ["normal"])[-1].lower()
+        if parts.netloc or not path.name or path.name == ":memory:":
+            raise ConfigError(
+                "ASSISTANT_STORE: write sqlite:///path/to/file (relative) or sqlite:////path/to/file (absolute); "
+                "a store in memory would lose everything."
+            )
+        if synchronous not in ("normal", "full"):
+            raise ConfigError("ASSISTANT_STORE: synchronous is normal or full.")
+        if not os.access(path.parent, os.W_OK):
+            raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or cannot be written to.")
+        self._connections = Connections(path, synchronous)
+        self._log_seconds = log_seconds
+        self._last_position = 0
+        self._purged_at = 0.0
+
+    def open(self) -> None:
+        """Make or migrate the tables."""
+        self.ping()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._connections.close()
+
+    def ping(self) -> None:
+        """Read one row."""
+        self._connections.read(lambda connection: connection.execute("SELECT 1 FROM records LIMIT 1").fetchone())
+
+    def now(self) -> float:
+        """Return the host's clock: all processes of the file share it."""
+        return time.time()
+
+    # -- records ------------------------------------------------------------------------------------------
+
+    def insert(self, record: Record) -> Record:
+        """Store a new record."""
+
+        def work(connection: Connection) -> Record:
+            position = record.position
+            if not position and record.kind in (Kind.MESSAGE, Kind.RUN):
+                position = allot_turns(connection, record.owner, record.parent, 1, {}) * TURN
+            stored = placed(record, position or self._next_position())
+            insert_record(connection, stored)
+            return stored
+
+        return self._connections.write(work)
+
+    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
+        """Return a record."""
+        return self._connections.read(lambda connection: get_record(connection, kind, owner, id, parent))
+
+    def update(
+        self,
+        kind: Kind,
+        owner: str,
+        id: str,
+        *,
+        parent: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Set some keys of a record."""
+
+        def work(connection: Connection) -> Record:
+            record = get_record(connection, kind, owner, id, parent)
+            record.body.update(body or {})
+            record.extra.update(extra or {})
+            connection.execute(
+                "UPDATE records SET body = ?, extra = ? WHERE kind = ? AND id = ? AND owner = ?",
+                (to_json(record.body), to_json(record.extra), kind.value, id, owner),
+            )
+            return record
+
+        return self._connections.write(work)
+
+    def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
+        """Remove a record; a thread with all below it."""
+
+        def work(connection: Connection) -> None:
+            get_record(connection, kind, owner, id, parent)
+            connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
+            if kind is Kind.THREAD:
+                delete_below(connection, owner, id)
+
+        self._connections.write(work)
+
+    def list(
+        self,
+        kind: Kind,
+        owner: str,
+        *,
+        parent: str = "",
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
+        run_id: str | None = None,
+    ) -> Page:
+        """Return a page."""
+        # Read backwards from `before`, so that the page is what stands next to it.
+        backwards = before is not None and after is None
+        descending = (order == "desc") is not backwards
+
+        def work(connection: Connection) -> Page:
+            where = "r.kind = ? AND r.owner = ? AND r.parent = ?"
+            values: Values = [kind.value, owner, parent]
+            for cursor, follows in ((after, True), (before, False)):
+                if cursor is not None:
+                    anchor = get_record(connection, kind, owner, cursor, parent)
+                    where += f" AND (r.position, r.id) {'<' if (order == 'desc') is follows else '>'} (?, ?)"
+                    values += [anchor.position, anchor.id]
+            if run_id is not None:
+                where += " AND json_extract(r.body, '$.run_id') = ?"
+                values.append(run_id)
+            way = "DESC" if descending else "ASC"
+            sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
+            found = [to_record(row) for row in connection.execute(sql, (*values, limit + 1))]
+            page = found[:limit]
+            return Page(page[::-1] if backwards else page, len(found) > limit)
+
+        return self._connections.read(work)
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    def start(self, start: Start) -> RunRecord:
+        """Begin a run."""
+
+        def work(connection: Connection) -> RunRecord:
+            run = start.run
+            if start.thread is not None:
+                insert_record(connection, placed(start.thread, self._next_position()))
+            turn = allot_turns(connection, run.owner, run.parent, 2, start.touched)
+            insert_run(connection, run)
+            run = replace(run, position=turn * TURN)
+            for number, message in enumerate(start.messages):
+                insert_record(connection, placed(message, (turn - 1) * TURN + number))
+            insert_record(connection, run)
+            connection.execute(APPEND, row_values(start.row))
+            return run
+
+        return self._connections.write(work)
+
+    def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
+        """Compare and set."""
+
+        def work(connection: Connection) -> RunRecord | None:
+            changed = connection.execute(
+                "UPDATE runs SET epoch = epoch + 1, due_at = ?"
+                " WHERE id = ? AND epoch = ? AND status = ? AND active AND due_at <= ?",
+                (due_at, run.id, run.epoch, run.body["status"], float("inf") if if_due is None else if_due),
+            ).rowcount
+            return get_run(connection, run.id) if changed else None
+
+        return self._connections.write(work)
+
+    def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
+        """Extend leases."""
+        sql = "UPDATE runs SET due_at = ? WHERE id = ? AND epoch = ? AND active AND NOT cancel_requested"
+        sql += f" AND status != '{RunStatus.REQUIRES_ACTION.value}'"
+        values = [(due_at, run_id, epoch) for run_id, epoch in runs]
+        self._connections.write(lambda connection: connection.executemany(sql, values) and None)
+
+    def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
+        """Note that a run is to end."""
+
+        def work(connection: Connection) -> RunRecord:
+            get_record(connection, Kind.RUN, owner, run_id, None)
+            connection.execute(
+                "UPDATE runs SET cancel_requested = 1, due_at = min(due_at, ?) WHERE id = ? AND active",
+                (due_at, run_id),
+            )
+            return get_run(connection, run_id)
+
+        return self._connections.write(work)
+
+    def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
+        """Return the runs with a cancel pending."""
+        sql = "SELECT id FROM runs WHERE active AND cancel_requested AND id IN (SELECT value FROM json_each(?))"
+        wanted = to_json(list(run_ids))
+        return self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (wanted,))})
+
+    def due(self, now: float, limit: int = 100) -> Runs:
+        """Return the runs that may be claimed, and drop expired logs now and then."""
+        if now - self._purged_at >= PURGE_SECONDS:
+            self._purged_at = now
+            self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
+        sql = f"{RUNS} WHERE u.active AND u.due_at <= ? ORDER BY u.due_at LIMIT ?"
+        return self._connections.read(lambda connection: [to_run(row) for row in connection.execute(sql, (now, limit))])
+
+    # -- the log ------------------------------------------------------------------------------------------
+
+    def append(self, rows: Sequence[Row]) -> Outcomes:
+        """Store rows."""
+        return self._connections.write(lambda connection: append_rows(connection, rows))
+
+    def project(self, projections: Sequence[Projection]) -> None:
+        """Apply projections."""
+        now = self.now()
+        self._connections.write(lambda connection: apply_projections(connection, projections, now))
+
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
+        """Append and project in one transaction."""
+        now = self.now()
+
+        def work(connection: Connection) -> Outcomes:
+            outcomes = append_rows(connection, [row for row, _ in writes])
+            stored = [p for (_, p), outcome in zip(writes, outcomes, strict=True) if p and outcome is Outcome.STORED]
+            apply_projections(connection, stored, now)
+            return outcomes
+
+        return self._connections.write(work)
+
+    def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
+        """Return rows, found through the one that holds `after + 1` so that a long log costs nothing."""
+        sql = (
+            f"{LOG} AND first >= (SELECT coalesce(max(first), 0) FROM log WHERE run_id = ? AND first <= ?)"
+            " AND last > ? ORDER BY first LIMIT ?"
+        )
+        values = (run_id, run_id, after + 1, after, limit)
+        return self._connections.read(lambda connection: [to_row(row) for row in connection.execute(sql, values)])
+
+    def last_row(self, run_id: str) -> Row | None:
+        """Return the newest row."""
+        sql = f"{LOG} ORDER BY first DESC LIMIT 1"
+        found = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
+        return to_row(found) if found else None
+
+    def _next_position(self) -> int:
+        self._last_position = max(self._last_position + 1, int(self.now() * 1e9))
+        return self._last_position
