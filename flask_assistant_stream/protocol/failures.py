@@ -46,8 +46,8 @@ class Failure:
 
     def richer(self, other: Failure) -> Failure:
         """Return both in one: the first message, the code that says most."""
-        code = self.code if classify(self.code) != SERVER_ERROR or not other.code else other.code
-        return Failure(code or self.code, self.message or other.message)
+        code = max(self.code, other.code, key=_weight)  # the first of equals
+        return Failure(code, self.message or other.message)
 
     def last_error(self) -> Object:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
@@ -55,6 +55,12 @@ class Failure:
             return {"code": SERVER_ERROR, "message": "The upstream refused the credentials of this server."}
         message = _SECRET.sub("…", self.message)[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
+
+
+def _weight(code: str) -> int:
+    if classify(code) != SERVER_ERROR:
+        return 3
+    return 0 if not code else 1 if code in (SERVER_ERROR, "error") else 2
 
 
 def classify(code: str) -> str:

@@ -175,9 +175,9 @@ class Translator:
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
         """Translate the items of one upstream read. Items after the terminal one are ignored."""
-        if not items or self.ended or self.waiting:
-            return []
-        if self._writer.status is RunStatus.QUEUED:
+        if self._writer.status is not RunStatus.IN_PROGRESS:
+            if self._writer.status is not RunStatus.QUEUED or not items:
+                return []
             self._writer.move_run(RunStatus.IN_PROGRESS)
         outcome = self._reader.read(items)
         if outcome is not None:
@@ -217,7 +217,8 @@ class Translator:
         elif reason is Ending.EOF and self._lenient_end and self._reader.all_done and not self.failing:
             self._complete()
         else:
-            self._fail(Failure.of(error or {"code": SERVER_ERROR, "message": _ERRORS[reason]}))
+            unexplained = Failure() if self.failing else Failure(SERVER_ERROR, _ERRORS[reason])
+            self._fail(Failure.of(error) if error else unexplained)
         return self._writer.take()
 
     # -- how a response ended -----------------------------------------------------------------------------

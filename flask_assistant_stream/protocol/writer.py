@@ -60,7 +60,6 @@ class _Part:
     head: bytes
     tail: bytes = _FIRST_TEXT_END
     pieces: list[str] = field(default_factory=list)
-    length: int = 0
     half: str = ""
     annotations: list[Object] = field(default_factory=list)
 
@@ -76,6 +75,7 @@ class RunWriter:
 
     Attributes:
         run: the run as its last event left it (its own copy).
+        status: its status.
         step: the open step, or None.
         message: the open message with empty `content`, or None.
         new_id: makes ids, by prefix.
@@ -84,6 +84,7 @@ class RunWriter:
 
     def __init__(self, run: Object, *, new_id: NewId, now: Callable[[], int], last_seq: int) -> None:
         self.run: Object = dict(run)
+        self.status = RunStatus(run["status"])
         self.step: Object | None = None
         self.message: Object | None = None
         self.last_seq = last_seq
@@ -91,11 +92,6 @@ class RunWriter:
         self._now = now
         self._parts: list[_Part] = []
         self._events: list[Event] = []
-
-    @property
-    def status(self) -> RunStatus:
-        """The run's status."""
-        return RunStatus(self.run["status"])
 
     def take(self) -> list[Event]:
         """Return the events written since the last call."""
@@ -118,6 +114,7 @@ class RunWriter:
         check_move(self.status, status)
         if status in _RUN_TIMES:
             changes[_RUN_TIMES[status]] = self._now()
+        self.status = status
         self.run = {**self.run, **changes, "status": status.value}
         self.emit(f"thread.run.{status.value}", self.run)
 
@@ -220,7 +217,6 @@ class RunWriter:
         if not piece:
             return
         part.pieces.append(piece)
-        part.length += len(piece)
         if part.kind == "refusal":
             self._part_delta({"index": index, "type": "refusal", "refusal": piece})
             return
@@ -233,7 +229,8 @@ class RunWriter:
         part = self._parts[index]
         self._end_half(index)
         marker, kind = note["text"], note["type"]
-        placed = {**note, "start_index": part.length, "end_index": part.length + len(marker)}
+        start = sum(map(len, part.pieces))
+        placed = {**note, "start_index": start, "end_index": start + len(marker)}
         told = {"index": len(part.annotations), **placed}
         if kind == "file_citation":
             told[kind] = {**note[kind], "quote": ""}
@@ -241,7 +238,6 @@ class RunWriter:
         part.tail = _TEXT_END
         part.annotations.append(placed)
         part.pieces.append(marker)
-        part.length += len(marker)
 
     def _close_message(self, closing: Closing) -> None:
         if self.message is None:
@@ -275,21 +271,30 @@ class RunWriter:
         for event in events:
             kind, _, what = event.name.rpartition(".")
             self.last_seq = max(self.last_seq, event.seq)
-            if event.name == MESSAGE_DELTA:
+            if event.name in (MESSAGE_DELTA, STEP_DELTA):
                 deltas.append(event)
             elif kind == "thread.run":
                 self._resume_run(event.object())
-            elif kind == "thread.run.step" and what != "delta":
+            elif kind == "thread.run.step":
                 self.step = event.object() if what in ("created", "in_progress") else None
+                deltas.clear()
             elif kind == "thread.message":
                 self.message = event.object() if what in ("created", "in_progress") else None
                 deltas.clear()
-        for event in deltas if self.message else ():
-            for content in event.object()["delta"]["content"]:
+        for event in deltas:
+            self._resume_delta(event.object()["delta"])
+
+    def _resume_delta(self, delta: Object) -> None:
+        if self.message is not None:
+            for content in delta["content"]:
                 self._resume_part(content)
+        elif self.step is not None:
+            (told,) = delta["step_details"]["tool_calls"]
+            self.set_calls(_with_call(self.step["step_details"]["tool_calls"], told))
 
     def _resume_run(self, told: Object) -> None:
         self.run.update({key: told[key] for key in objects.RUN_VOLATILE if key in told})
+        self.status = RunStatus(self.run["status"])
 
     def _resume_part(self, content: Object) -> None:
         if content["index"] == len(self._parts):
@@ -303,7 +308,17 @@ class RunWriter:
             part.annotations.append(note)
         piece = content["refusal"] if part.kind == "refusal" else text["value"]
         part.pieces.append(piece)
-        part.length += len(piece)
+
+
+def _with_call(calls: list[Object], told: Object) -> list[Object]:
+    """Add a delta of `open_calls` or of a hosted tool to the calls so far."""
+    call = {key: value for key, value in told.items() if key != "index"}
+    if told["index"] == len(calls):
+        return [*calls, call]
+    begun = calls[told["index"]]
+    arguments = begun["function"]["arguments"] + call["function"]["arguments"]
+    begun = {**begun, "function": {**begun["function"], "arguments": arguments}}
+    return [*calls[: told["index"]], begun, *calls[told["index"] + 1 :]]
 
 
 def _text_head(message_id: str, index: int) -> bytes:
