@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
+from ..protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify
 from ..protocol.sse import SSEDecoder
 from .http_connect import Address
 
@@ -23,14 +24,9 @@ MAX_TEXT = 1000
 MIN_SECRET = 4
 """Shorter ones hide nothing; taking them out would spoil the text."""
 
-RATE_LIMIT = "rate_limit_exceeded"
-INVALID_PROMPT = "invalid_prompt"
-SERVER_ERROR = "server_error"
 
 _RETRIED = frozenset((408, 409, 429))
 _PROMPT_STATUSES = frozenset((400, 413, 422))
-_PROMPT_CODES = frozenset(("invalid_prompt", "bio_policy", "misalignment_policy_violation"))
-_LIMIT_CODES = frozenset((RATE_LIMIT, "insufficient_quota", "rate_limit_error", "too_many_requests"))
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -59,14 +55,7 @@ def error_code(status: int, code: object) -> str:
         return RATE_LIMIT
     if status in _PROMPT_STATUSES:
         return INVALID_PROMPT
-    name = str(code or "").lower()
-    if name.isdigit() and int(name) != status:
-        return error_code(int(name), None)
-    if name in _LIMIT_CODES:
-        return RATE_LIMIT
-    if name in _PROMPT_CODES or name.startswith(("image_", "invalid_image")):
-        return INVALID_PROMPT
-    return SERVER_ERROR
+    return SERVER_ERROR if 300 <= status < 500 else classify(str(code or ""))
 
 
 def read_refusal(body: bytes) -> tuple[str, object]:

@@ -266,7 +266,7 @@ class _ResponseStream(ItemStream):
         items = []
         for payload in payloads:
             try:
-                item = jiter.from_json(payload, cache_mode="keys")
+                item = jiter.from_json(payload)
             except ValueError:
                 if payload == b"[DONE]":
                     continue

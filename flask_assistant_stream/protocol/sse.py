@@ -59,9 +59,8 @@ class SSEDecoder:
 
 def _payload(block: bytes) -> bytes:
     """Join the `data` lines of one event; empty without any."""
-    if block.startswith(_BOM):
-        block = block[3:]
-    lines = [line[5:] for line in block.split(b"\n") if line.startswith(b"data:")]
-    if len(lines) == 1:
-        return lines[0][1:] if lines[0].startswith(b" ") else lines[0]
+    head, mark, payload = block.partition(b"\ndata: ")
+    if mark and b"\n" not in payload and head.startswith(b"event:") and b"\n" not in head:
+        return payload  # what nearly all events are: two lines
+    lines = [line[5:] for line in block.removeprefix(_BOM).split(b"\n") if line.startswith(b"data:")]
     return b"\n".join([line.removeprefix(b" ") for line in lines])

@@ -10,7 +10,8 @@ import pytest
 
 from flask_assistant_stream.engines import http_errors
 from flask_assistant_stream.engines.http_connect import Address
-from flask_assistant_stream.engines.http_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, read_refusal
+from flask_assistant_stream.engines.http_errors import read_refusal
+from flask_assistant_stream.protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
 
 HERE = Address.parse("https://up.example/v1", "/responses")
 NOW = 1_700_000_000.0

@@ -6,13 +6,11 @@ import itertools
 import json
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -546,7 +544,7 @@ def test_only_so_many_are_kept(upstream: FakeUpstream, engine: OpenAIEngine, mon
     assert len({request.connection for request in upstream.requests}) == 3
 
 
-def test_a_forked_process_opens_its_own_connections(upstream: FakeUpstream, tmp_path: Path) -> None:
+def test_a_forked_process_opens_its_own_connections(upstream: FakeUpstream) -> None:
     code = f"""
 import os, sys
 from flask_assistant_stream.engines.openai import OpenAIEngine
@@ -608,26 +606,6 @@ def _wait(condition: Any) -> None:
 
 
 # ---- TLS and proxies -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS context for 127.0.0.1 and upstream.test, and the file of the authority that signed it."""
-    trustme = pytest.importorskip("trustme")
-    made = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.issue_cert("127.0.0.1", "upstream.test").configure_cert(context)
-    path = tmp_path_factory.mktemp("tls") / "authority.pem"
-    made.cert_pem.write_to_path(str(path))
-    return context, path
-
-
-@pytest.fixture
-def tls_upstream(authority: tuple[ssl.SSLContext, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUpstream]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
-    with FakeUpstream(tls=authority[0]) as fake:
-        yield fake
-    fake.check()
 
 
 def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> None:
