@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigError, Duplicate, NotFound
@@ -66,6 +68,20 @@ def _check(given: Mapping[str, Any]) -> None:
             raise ConfigError(f"assistants: {key!r} of {given['id']!r} must be {expected}, not {value!r}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An assistant, and the write that is still to come where it was made or changed from the configuration."""
+
+    body: Object
+    write: Callable[[], object] | None = None
+
+    def keep(self) -> None:
+        """Store it if that is still to come; a request beside this one may have done so."""
+        if self.write is not None:
+            with suppress(Duplicate):
+                self.write()
+
+
 class Assistants:
     """Finds assistants for one registration.
 
@@ -89,46 +105,38 @@ class Assistants:
         self._declared = dict(declared or {})
         self._now = now
 
-    def resolve(self, owner: str, assistant_id: str | None = None) -> Object:
-        """Return an assistant, the default one where no id is given.
+    def find(self, owner: str, assistant_id: str | None = None) -> Found:
+        """Return an assistant, the default one where no id is given; writes nothing.
 
-        The default assistant is made from the configuration and stored when an owner first uses it. What the
-        owner has not changed of it follows the configuration from then on.
+        The default assistant is made from the configuration when an owner first uses it. What the owner has not
+        changed of it follows the configuration from then on: a model that its maker switches off is replaced
+        there, and stored copies must not keep it.
 
         Raises:
             NotFound: no such assistant for this owner.
         """
         assistant_id = self._default["id"] if assistant_id is None else assistant_id
         if assistant_id in self._declared:
-            return self._declared[assistant_id]
+            return Found(self._declared[assistant_id])
         try:
             record = self._store.get(Kind.ASSISTANT, owner, assistant_id)
         except NotFound:
             if assistant_id != self._default["id"]:
                 raise NotFound(f"No assistant found with id '{assistant_id}'.", param="assistantId") from None
-            record = self._make(owner)
-        return self._follow_configuration(record).body
-
-    def _make(self, owner: str) -> Record:
-        body = objects.assistant(created_at=int(self._now()), **self._default)
-        try:
-            return self._store.insert(Record(Kind.ASSISTANT, owner, body, extra={MADE_FROM: json.dumps(self._default)}))
-        except Duplicate:  # a request beside this one was quicker
-            return self._store.get(Kind.ASSISTANT, owner, self._default["id"])
-
-    def _follow_configuration(self, record: Record) -> Record:
-        """Bring along what the configuration has changed since, where nobody has edited it.
-
-        A model that its maker switches off is replaced in the configuration; stored copies must not keep it.
-        """
+            return self._made(owner)
         made_from = json.loads(record.extra.get(MADE_FROM, "null"))
-        if made_from is None or made_from == self._default:
-            return record
+        return Found(record.body) if made_from in (None, self._default) else self._changed(record, made_from)
+
+    def _made(self, owner: str) -> Found:
+        body = objects.assistant(created_at=int(self._now()), **self._default)
+        record = Record(Kind.ASSISTANT, owner, body, extra={MADE_FROM: json.dumps(self._default)})
+        return Found(body, lambda: self._store.insert(record))
+
+    def _changed(self, record: Record, made_from: Object) -> Found:
         untouched = [key for key in self._default if record.body[key] == made_from.get(key)]
-        return self._store.update(
-            Kind.ASSISTANT,
-            record.owner,
-            record.id,
-            body={key: self._default[key] for key in untouched},
-            extra={MADE_FROM: json.dumps(self._default)},
+        changes = {key: self._default[key] for key in untouched}
+        extra = {MADE_FROM: json.dumps(self._default)}
+        return Found(
+            {**record.body, **changes},
+            lambda: self._store.update(Kind.ASSISTANT, record.owner, record.id, body=changes, extra=extra),
         )

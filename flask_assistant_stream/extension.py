@@ -228,7 +228,7 @@ def _engine(app: Flask, settings: Settings) -> Engine:
     if name == "offline":
         from .engines.offline import OfflineEngine
 
-        return OfflineEngine(delay_seconds=settings.offline_delay_seconds)
+        return OfflineEngine(settings.offline_delay_seconds)
     return _openai(settings)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.assistants import Assistants, declare
-from flask_assistant_stream.errors import ConfigError, Duplicate, NotFound
+from flask_assistant_stream.errors import ConfigError, NotFound
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.stores.base import Kind, Record, Store
 from flask_assistant_stream.stores.sqlite import SQLiteStore
@@ -28,35 +28,41 @@ def assistants(store: Store, **changes: Any) -> Assistants:
     return Assistants(store, {**DEFAULT, **changes}, now=lambda: 1_700_000_000.5)
 
 
+def use(known: Assistants, owner: str, assistant_id: str | None = None) -> dict[str, Any]:
+    found = known.find(owner, assistant_id)
+    found.keep()
+    return found.body
+
+
 def test_the_default_is_made_once_per_owner(store: Store) -> None:
-    made = assistants(store).resolve("anna")
+    made = use(assistants(store), "anna")
     assert (made["id"], made["model"], made["instructions"]) == ("asst_default", "m-1", "Be kind.")
     assert made["created_at"] == 1_700_000_000
-    assert assistants(store).resolve("anna", "asst_default") == made
+    assert use(assistants(store), "anna", "asst_default") == made
     assert store.get(Kind.ASSISTANT, "anna", "asst_default").body == made
     with pytest.raises(NotFound):
         store.get(Kind.ASSISTANT, "ben", "asst_default")
 
 
-def test_two_first_requests_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    rival = assistants(store)
-    insert = store.insert
+def test_finding_writes_nothing(store: Store) -> None:
+    assistants(store).find("anna")
+    with pytest.raises(NotFound):
+        store.get(Kind.ASSISTANT, "anna", "asst_default")
 
-    def late(record: Record) -> Record:
-        monkeypatch.setattr(store, "insert", insert)
-        rival.resolve("anna")
-        raise Duplicate("there already")
 
-    monkeypatch.setattr(store, "insert", late)
-    assert assistants(store).resolve("anna")["id"] == "asst_default"
+def test_two_first_requests_at_once(store: Store) -> None:
+    one, two = assistants(store).find("anna"), assistants(store).find("anna")
+    one.keep()
+    two.keep()
+    assert assistants(store).find("anna").body == one.body
 
 
 def test_what_nobody_edited_follows_the_configuration(store: Store) -> None:
-    assistants(store).resolve("anna")
-    assistants(store).resolve("ben")
+    use(assistants(store), "anna")
+    use(assistants(store), "ben")
     store.update(Kind.ASSISTANT, "ben", "asst_default", body={"model": "m-own"})
     for owner, model in (("anna", "m-2"), ("ben", "m-own")):
-        found = assistants(store, model="m-2", instructions="Be brief.").resolve(owner)
+        found = use(assistants(store, model="m-2", instructions="Be brief."), owner)
         assert (found["model"], found["instructions"]) == (model, "Be brief.")
         assert store.get(Kind.ASSISTANT, owner, "asst_default").body == found
 
@@ -64,20 +70,20 @@ def test_what_nobody_edited_follows_the_configuration(store: Store) -> None:
 def test_a_stored_one_is_used_as_it_is(store: Store) -> None:
     body = objects.assistant("asst_default", 1, "m-stored")
     store.insert(Record(Kind.ASSISTANT, "anna", body))
-    assert assistants(store).resolve("anna") == body
+    assert use(assistants(store), "anna") == body
 
 
 def test_a_declared_one_is_everybodys(store: Store) -> None:
     declared = declare([{"id": "asst_default", "instructions": "Rhyme."}, {"id": "asst_b", "model": "m-b"}], "m-1")
     known = Assistants(store, DEFAULT, declared)
-    assert known.resolve("anna")["instructions"] == "Rhyme."
-    assert known.resolve("anna")["model"] == "m-1"
-    assert known.resolve("ben", "asst_b")["model"] == "m-b"
+    assert use(known, "anna")["instructions"] == "Rhyme."
+    assert use(known, "anna")["model"] == "m-1"
+    assert use(known, "ben", "asst_b")["model"] == "m-b"
 
 
 def test_an_unknown_one(store: Store) -> None:
     with pytest.raises(NotFound) as caught:
-        assistants(store).resolve("anna", "asst_other")
+        assistants(store).find("anna", "asst_other")
     assert caught.value.param == "assistantId"
     with pytest.raises(NotFound):
         store.get(Kind.ASSISTANT, "anna", "asst_default")  # nothing was made on the way

@@ -119,6 +119,15 @@ def test_below_another_blueprint(app: Flask) -> None:
     assert app.test_client().put("/parent/chat/threads").status_code == 405
 
 
+def test_a_blueprint_of_the_host_below_ours(app: Flask) -> None:
+    blueprint = create_assistant_blueprint(engine="offline")
+    child = Blueprint("child", __name__, url_prefix="/child")
+    child.add_url_rule("/", "index", lambda: "the host's")
+    blueprint.register_blueprint(child)
+    app.register_blueprint(blueprint)
+    assert app.test_client().get("/api/assistants/child/").text == "the host's"
+
+
 def test_a_name_taken_is_refused_with_the_fix(app: Flask) -> None:
     create = create_assistant_blueprint
     app.register_blueprint(create(engine="offline"))

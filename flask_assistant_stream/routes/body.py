@@ -98,5 +98,7 @@ def _first(messages: Any) -> tuple[str, str]:
     path = ""
     while isinstance(messages, dict):
         key, messages = next(iter(messages.items()))
+        if key == "_schema":  # marshmallow's word for the value as a whole
+            continue
         path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
     return path, str(messages[0] if isinstance(messages, list) else messages)

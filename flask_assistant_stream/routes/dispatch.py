@@ -16,8 +16,9 @@ from .stream import choose_format
 
 def registration() -> Registration:
     """Return the registration that the current request belongs to."""
-    found: Registration = current_app.extensions[EXTENSION][request.blueprint]
-    return found
+    registrations: dict[str, Registration] = current_app.extensions[EXTENSION]
+    # The innermost that is ours: a host may nest blueprints of its own below this one.
+    return next(registrations[name] for name in request.blueprints if name in registrations)
 
 
 def add_operation(blueprint: Blueprint, operation: Operation) -> None:

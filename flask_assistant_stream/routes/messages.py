@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Response
 
+from ..errors import StoreError
 from ..protocol.objects import Object, page
 from ..runner import Attached
 from ..stores.base import Kind
@@ -34,11 +37,15 @@ def send(call: Call, thread_id: str | None) -> Attached:
     """Store the message of a call and start its run; nothing is stored unless all of it is in order."""
     site, content = call.site, call.body["content"]
     check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
-    return site.runner.start(
+    assistant = site.assistants.find(call.owner, call.body.get("assistant_id"))
+    attached = site.runner.start(
         call.owner,
-        site.assistants.resolve(call.owner, call.body.get("assistant_id")),
+        assistant.body,
         content,
         thread_id=thread_id,
         attachments=call.body.get("attachments"),
         request_id=call.request_id,
     )
+    with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
+        assistant.keep()
+    return attached

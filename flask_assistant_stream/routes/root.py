@@ -12,4 +12,6 @@ resource = Resource("assistants")
 @resource.route("POST", "/", answer=schemas.AssistantId())
 def default_assistant(call: Call) -> Object:
     """Return the id of the default assistant."""
-    return {"assistantId": call.site.assistants.resolve(call.owner)["id"]}
+    assistant = call.site.assistants.find(call.owner)
+    assistant.keep()
+    return {"assistantId": assistant.body["id"]}

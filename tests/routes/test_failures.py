@@ -30,9 +30,7 @@ def site(make_site: MakeSite) -> Site:
 # -- unknown paths and methods --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["/nowhere", "/threads/a/b/c/d", "/threads/", "/chat", "/v1/threads", "/a%00b", "/%FF"]
-)
+@pytest.mark.parametrize("path", ["/nowhere", "/threads/a/b/c/d", "/chat", "/v1/threads", "/a%00b", "/%FF"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "PUT", "TRACE", "BREW"])
 def test_unknown_paths(site: Site, method: str, path: str) -> None:
     response = site.request(method, path, headers={"Origin": FRONT_END})
@@ -57,6 +55,11 @@ def test_unknown_methods(site: Site, method: str, path: str, allow: set[str]) ->
     assert response.status_code == 405
     assert response.get_json()["error"]["type"] == "invalid_request_error"
     assert set(response.headers["Allow"].split(", ")) == allow
+
+
+def test_a_slash_at_the_end_changes_nothing(site: Site) -> None:
+    assert site.get("/threads/").status_code == 200
+    assert site.request("DELETE", "/threads/").status_code == 405
 
 
 def test_head_answers_as_get_without_a_body(site: Site) -> None:

@@ -57,7 +57,7 @@ BODIES = [
     (b"content=hello", None),
     (b'{"content": NaN}', None),
     (b'{"content": 1e999999}', "content"),
-    (b'{"a":' * 100_000, None),
+    (b'{"a":' * 40_000, None),
     (b"[" * 100_000, None),
     (b'{"content": ' + b"1" * 5000 + b"}", None),
     (b'{"content": "\xff"}', None),

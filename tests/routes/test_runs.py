@@ -56,6 +56,13 @@ def test_a_live_run_answers_its_headers_at_once(make_site: MakeSite) -> None:
     second.close()
 
 
+def test_head_opens_no_stream(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    run = run_of(site.chat())
+    response = site.request("HEAD", f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
+    assert (response.status_code, response.data) == (200, b"")
+
+
 def test_events_that_have_expired_are_gone(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = make_site(text("Hi."))
     run = run_of(site.chat())
