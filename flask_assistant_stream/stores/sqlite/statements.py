@@ -158,13 +158,20 @@ def _apply_run_changes(connection: Connection, projection: Projection, now: floa
         ),
     ).rowcount
     if written:
-        sql = " FROM records WHERE kind = 'thread.run' AND id = ? AND owner = ?"
-        (body,) = connection.execute(f"SELECT body {sql}", (run.id, run.owner)).fetchone()
-        changed = to_json({**json.loads(body), **changes})
-        connection.execute(
-            "UPDATE records SET body = ? WHERE kind = 'thread.run' AND id = ? AND owner = ?",
-            (changed, run.id, run.owner),
-        )
+        _change_body(connection, run, changes)
+
+
+def set_status(connection: Connection, run: RunRecord, status: RunStatus) -> None:
+    """Set a run's status, nothing else of it."""
+    connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status.value, run.id))
+    _change_body(connection, run, {"status": status.value})
+
+
+def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
+    where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
+    (body,) = connection.execute(f"SELECT body FROM records {where}", (run.id, run.owner)).fetchone()
+    changed = to_json({**json.loads(body), **changes})
+    connection.execute(f"UPDATE records SET body = ? {where}", (changed, run.id, run.owner))
 
 
 def delete_below(connection: Connection, owner: str, thread_id: str) -> None:

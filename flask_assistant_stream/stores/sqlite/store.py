@@ -46,6 +46,7 @@ from .statements import (
     insert_run,
     purge_logs,
     row_values,
+    set_status,
     to_json,
     to_record,
     to_row,
@@ -221,6 +222,8 @@ class SQLiteStore(Store):
                 " WHERE id = ? AND epoch = ? AND status = ? AND active AND due_at <= ?",
                 (due_at, run.id, run.epoch, run.body["status"], float("inf") if if_due is None else if_due),
             ).rowcount
+            if changed and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
+                set_status(connection, run, RunStatus.QUEUED)
             return get_run(connection, run.id) if changed else None
 
         return self._connections.write(work)

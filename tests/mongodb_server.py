@@ -1,0 +1,126 @@
+"""A MongoDB server for the tests, and the fixtures that give a test each store in turn.
+
+`MONGODB_URI` names a server that is there; else one is started from the wheel `SecantusDB`, which speaks MongoDB's
+wire protocol and is a process of its own, never imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import pytest
+from pymongo import MongoClient
+
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Store
+
+# The wheel's other server, secantusd-rs, is two to three times faster, but the first update of an indexed field
+# leaves its entry in a unique index: a thread whose run has ended would stay busy for ever.
+SERVER = "secantusd-py"
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+OpenStore = Callable[[], Store]
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URI of a server that runs for the whole session."""
+    given = os.environ.get("MONGODB_URI")
+    if given:
+        yield given
+        return
+    where = tmp_path_factory.mktemp("mongodb")
+    process, port = start_server(where)
+    try:
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        stop_server(process)
+
+
+def start_server(where: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server with its data and its log below `where`; return it and its port once it listens."""
+    program = shutil.which(SERVER, path=sysconfig.get_path("scripts")) or shutil.which(SERVER)
+    assert program, f"{SERVER} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
+    command = [program, "--port", "0", "--cache-size", "64M", "--storage-path", str(where / "data"), *arguments]
+    said = where / "server.log"
+    with said.open("wb") as log:
+        process = subprocess.Popen(command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        listening = re.search(r"listening on 127\.0\.0\.1:(\d+)", said.read_text())
+        if listening:
+            return process, int(listening[1])
+        time.sleep(0.05)
+    stop_server(process)
+    raise AssertionError(f"{SERVER} did not start: {said.read_text()}")
+
+
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    """End a server that `start_server` has started."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_SECONDS)
+
+
+def with_database(uri: str, database: str) -> str:
+    """Return the URI with another database; credentials go on being checked where they were."""
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    if parts.username:
+        options.setdefault("authSource", parts.path.strip("/") or "admin")
+    return urlunsplit(parts._replace(path=f"/{database}", query=urlencode(options)))
+
+
+@pytest.fixture
+def mongodb_url(mongodb_uri: str) -> Iterator[str]:
+    """Give a store URL with a database of this test's own, dropped afterwards."""
+    database = f"assistant_stream_test_{secrets.token_hex(8)}"
+    yield with_database(mongodb_uri, database)
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client.drop_database(database)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Give a store URL with a file of this test's own."""
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty store, of each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def open_store(store_url: str) -> Iterator[OpenStore]:
+    """Give what makes store objects on the same data, initially empty, of each kind in turn."""
+    yield from opened(store_url)
+
+
+def opened(url: str, *, log_seconds: float = 86400.0) -> Iterator[OpenStore]:
+    """Yield what makes store objects on one URL; all are closed afterwards."""
+    stores: list[Store] = []
+
+    def make() -> Store:
+        stores.append(make_store(url, log_seconds=log_seconds))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
