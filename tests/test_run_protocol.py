@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -79,7 +79,7 @@ def worker(open_store: Callable[[], Store]) -> Iterator[MakeWorker]:
 class Begun:
     """A run as a worker left it: started by hand, so that nothing goes on by itself."""
 
-    def __init__(self, worker: Worker, *reads: list[dict[str, Any]]) -> None:
+    def __init__(self, worker: Worker, reads: Sequence[Any] = ()) -> None:
         self.worker = worker
         thread = objects.thread(ids.new_id(ids.THREAD), 1)
         now = int(worker.store.now())
@@ -97,15 +97,20 @@ class Begun:
             )
         )
         self.thread_id, self.id = thread["id"], self.run.id
-        for items in reads:
-            assert self.write(self.translator.feed(items)) is Outcome.STORED
+        self.play(reads)
+
+    def play(self, reads: Sequence[Any], *, project: bool = True) -> list[Row]:
+        """Translate and store reads; without `project` the worker died before it told the objects."""
+        rows = [self.row(events) for items in reads if (events := self.translator.feed(items))]
+        for row in rows:
+            assert self.store_row(row, project=project) is Outcome.STORED
+        return rows
 
     def row(self, events: list[Event]) -> Row:
         state = self.translator.state() if self.translator.waiting else None
         return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
 
-    def write(self, events: list[Event], *, project: bool = True) -> Outcome:
-        row = self.row(events)
+    def store_row(self, row: Row, *, project: bool = True) -> Outcome:
         outcome = self.worker.store.append([row])[0]
         projection = project_events(self.run, row.events, row.state)
         if project and outcome is Outcome.STORED and projection is not None:
@@ -137,7 +142,7 @@ READS = unfinished("The answer is forty-two")
 
 def test_a_dead_workers_run_is_ended_with_its_partial_text(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("Next."))
-    begun = Begun(dead, *READS)
+    begun = Begun(dead, READS)
     other.sweep()
     assert other.run(begun.id).active, "its lease has not run out"
     other.skipped = LEASE + 1
@@ -156,8 +161,7 @@ def test_a_dead_workers_run_is_ended_with_its_partial_text(worker: MakeWorker) -
 def test_killed_between_the_terminal_row_and_the_run(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("Next."))
     begun = Begun(dead)
-    for items in text("Done."):
-        begun.write(begun.translator.feed(items), project=False)
+    begun.play(text("Done."), project=False)
     assert other.run(begun.id).body["status"] == "queued"
     other.skipped = LEASE + 1
     other.sweep()
@@ -170,8 +174,7 @@ def test_killed_between_the_terminal_row_and_the_run(worker: MakeWorker) -> None
 def test_killed_between_the_action_row_and_the_run_the_action_can_be_answered(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("It is cold."))
     begun = Begun(dead)
-    for items in call("get_weather", {"city": "Oslo"}):
-        begun.write(begun.translator.feed(items), project=False)
+    begun.play(call("get_weather", {"city": "Oslo"}), project=False)
     other.skipped = LEASE + 1
     other.sweep()
     run = other.run(begun.id)
@@ -189,8 +192,7 @@ def test_killed_between_the_action_row_and_the_run_the_action_can_be_answered(wo
 def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -> None:
     slow, other = worker(), worker()
     begun = Begun(slow)
-    for items in call("get_weather"):
-        begun.write(begun.translator.feed(items), project=False)
+    begun.play(call("get_weather"), project=False)
     other.skipped = LEASE + 1
     other.sweep()
     late = Event(begun.translator.last_seq + 1, "thread.run.step.completed", b"{}")
@@ -199,9 +201,9 @@ def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -
 
 def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWorker) -> None:
     dead, dies_too, other = worker(), worker(), worker()
-    begun = Begun(dead, *READS)
+    begun = Begun(dead, READS)
     last = begun.translator.last_seq
-    claimed = dies_too.store.claim(begun.run.__class__(**_fields(other.run(begun.id))), due_at=other.store.now() + LEASE)
+    claimed = dies_too.store.claim(other.run(begun.id), due_at=other.store.now() + LEASE)
     assert claimed is not None
     fence = Row(begun.id, last + 1, last + WINDOW, claimed.epoch, "dead claimant")
     assert dies_too.store.append([fence]) == [Outcome.STORED]
@@ -210,11 +212,7 @@ def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWor
     events = other.events(begun.id)
     assert endings(events) == ["thread.run.failed"]
     assert_numbers_are_unique_and_ascending(events)
-    assert [e.seq for e in events if e.seq > last][0] == last + 2 * WINDOW + 1
-
-
-def _fields(run: RunRecord) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in RunRecord.__dataclass_fields__}
+    assert next(e.seq for e in events if e.seq > last) == last + 2 * WINDOW + 1
 
 
 # -- workers that stall ------------------------------------------------------------------------------------
@@ -222,19 +220,19 @@ def _fields(run: RunRecord) -> dict[str, Any]:
 
 def test_a_worker_that_wakes_after_its_lease_cannot_write(worker: MakeWorker) -> None:
     stalled, other = worker(), worker()
-    begun = Begun(stalled, *READS)
+    begun = Begun(stalled, READS)
     other.skipped = LEASE + 1
     other.sweep()
-    more = begun.translator.feed(text("more")[-1])
-    assert begun.write(more) is Outcome.REFUSED
+    late = begun.row(begun.translator.feed(text("more")[-1]))
+    assert begun.store_row(late) is Outcome.REFUSED
     assert endings(stalled.events(begun.id)) == ["thread.run.failed"]
     assert stalled.run(begun.id).body["status"] == "failed"
 
 
 def test_a_late_projection_turns_nothing_back(worker: MakeWorker) -> None:
     stalled, other = worker(), worker()
-    begun = Begun(stalled, *READS[:2])
-    middle = begun.row(begun.translator.feed([item for read in READS[2:] for item in read]))
+    begun = Begun(stalled)
+    middle = begun.row(begun.translator.feed([item for read in READS for item in read]))
     assert stalled.store.append([middle]) == [Outcome.STORED]
     other.skipped = LEASE + 1
     other.sweep()
@@ -248,9 +246,7 @@ def test_a_late_projection_turns_nothing_back(worker: MakeWorker) -> None:
 def test_stalled_between_the_terminal_row_and_its_update_while_another_claims(worker: MakeWorker) -> None:
     stalled, other = worker(), worker()
     begun = Begun(stalled)
-    rows = [begun.row(begun.translator.feed(items)) for items in text("Done.")]
-    rows = [row for row in rows if row.packed]
-    assert set(stalled.store.append(rows)) == {Outcome.STORED}
+    rows = begun.play(text("Done."), project=False)
     other.skipped = LEASE + 1
     other.sweep()
     for row in rows:
@@ -262,7 +258,7 @@ def test_stalled_between_the_terminal_row_and_its_update_while_another_claims(wo
 
 def test_two_sweepers_at_once_end_a_run_once(worker: MakeWorker) -> None:
     dead, one, two = worker(), worker(), worker()
-    begun = Begun(dead, *READS)
+    begun = Begun(dead, READS)
     one.skipped = two.skipped = LEASE + 1
     threads = [threading.Thread(target=w.sweep) for w in (one, two)]
     for thread in threads:
@@ -448,6 +444,20 @@ def test_an_unanswered_action_expires(worker: MakeWorker) -> None:
     assert names[-2:] == ["thread.run.step.expired", "thread.run.expired"]
 
 
+def test_an_answer_that_was_claimed_and_never_stored_can_be_given_again(worker: MakeWorker) -> None:
+    dead, other = worker(), worker(text("It is cold."))
+    begun = Begun(dead, call("get_weather"))
+    (asked,) = other.run(begun.id).body["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert dead.store.claim(other.run(begun.id), due_at=dead.store.now() + LEASE) is not None
+    with pytest.raises(RequestError, match="do not accept tool outputs"):
+        other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
+    other.skipped = LEASE + 1
+    other.sweep()
+    attached = other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
+    with other.log.follow(begun.id, attached.after) as follower:
+        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+
+
 # -- cancel ------------------------------------------------------------------------------------------------
 
 
@@ -480,7 +490,7 @@ def test_cancel_from_another_worker(worker: MakeWorker) -> None:
 
 def test_a_run_that_does_not_heed_its_cancel_is_taken(worker: MakeWorker) -> None:
     hung, other = worker(), worker(text("Next."))
-    begun = Begun(hung, *READS)
+    begun = Begun(hung, READS)
     attached = other.runner.start("ann", ASSISTANT, HELLO, thread_id=begun.thread_id)
     assert endings(other.events(begun.id)) == ["thread.run.cancelled"]
     with other.log.follow(attached.run_id) as follower:

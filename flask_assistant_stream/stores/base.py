@@ -286,6 +286,9 @@ class Store(ABC):
     def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
         """Take a run over (run protocol 8): compare status and epoch with `run`, then epoch + 1 and a new lease.
 
+        A run that required an action is `queued` from then on, so that of two answers one is taken; whoever finds
+        it abandoned like that releases it again.
+
         Args:
             run: as it was read.
             due_at: the end of the new lease.
