@@ -397,7 +397,7 @@ def test_only_the_pending_calls_may_be_answered(given: dict[str, str]) -> None:
 
 def test_outputs_are_refused_when_nothing_waits() -> None:
     made, _ = play([*answer("Hi"), terminal()])
-    with pytest.raises(RequestError, match='Runs in status "completed" do not accept tool outputs.'):
+    with pytest.raises(RequestError, match='Runs in status "completed" do not accept'):
         made.tool_outputs({})
 
 
