@@ -31,6 +31,7 @@ logger = logging.getLogger("flask_assistant_stream.server")
 def main() -> None:
     """Serve until a signal says stop, then let open streams go on for a moment."""
     arguments = _arguments()
+    os.umask(0o077)  # what is in the instance folder is nobody else's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     key_file = instance_folder() / API_KEY_FILE
     first_start = not key_file.exists()
@@ -42,9 +43,9 @@ def main() -> None:
     _greet(app, _origin(arguments.host, server.server_port))
     if first_start and key_file.exists():
         print(f"API key, for clients that send one; shown this once, kept in {key_file}:\n  {key_file.read_text()}\n")
-    print("Ready. Ctrl-C stops.", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, server.stop)
+    print("Ready. Ctrl-C stops.", flush=True)
     server.serve_forever()
 
 

@@ -75,6 +75,17 @@ class ExampleServer:
         finally:
             connection.close()
 
+    @contextmanager
+    def opened(self, body: object) -> Iterator[http.client.HTTPResponse]:
+        """Send a message and give the answer while it streams."""
+        place = urlsplit(self.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=START_SECONDS)
+        try:
+            connection.request("POST", f"{place.path}/chat/stream", json.dumps(body).encode())
+            yield connection.getresponse()
+        finally:
+            connection.close()
+
     def get(self, path: str, **headers: str) -> Answer:
         """GET."""
         return self.request("GET", path, headers=headers)
@@ -92,10 +103,15 @@ class ExampleServer:
 @contextmanager
 def example_server(instance: Path, *arguments: str, **environment: str) -> Iterator[ExampleServer]:
     """Run `python -m flask_assistant_stream` on a free port; `printed` is what it has said so far."""
-    environ = clean_environment(ASSISTANT_INSTANCE=str(instance), ASSISTANT_OFFLINE_DELAY_SECONDS="0", **environment)
+    given = {"ASSISTANT_INSTANCE": str(instance), "ASSISTANT_OFFLINE_DELAY_SECONDS": "0", **environment}
     command = [sys.executable, "-m", "flask_assistant_stream", "--port", "0", *arguments]
     with subprocess.Popen(
-        command, env=environ, cwd=instance.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        env=clean_environment(**given),
+        cwd=instance.parent,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as process:
         server = ExampleServer(process)
         ready = threading.Event()
