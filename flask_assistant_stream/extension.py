@@ -213,10 +213,18 @@ def _default_assistant(settings: Settings) -> dict[str, Any]:
 def _store(app: Flask, settings: Settings) -> Store:
     from .stores import make_store
 
-    url = settings.store
-    if url is None:
-        url = f"sqlite:///{Path(app.instance_path) / STORE_FILE}"
-    return make_store(url, log_seconds=settings.log_seconds)
+    return make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
+
+
+def _store_file(app: Flask) -> str:
+    """Return the URL of the store that needs no setting; Flask leaves it to its users to make the folder."""
+    try:
+        Path(app.instance_path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The instance folder {app.instance_path} cannot be made ({error.strerror}). Set ASSISTANT_STORE."
+        ) from None
+    return f"sqlite:///{Path(app.instance_path) / STORE_FILE}"
 
 
 def _engine(app: Flask, settings: Settings) -> Engine:

@@ -11,15 +11,15 @@ import pytest
 from flask_assistant_stream.assistants import Assistants, declare
 from flask_assistant_stream.errors import ConfigError, NotFound
 from flask_assistant_stream.protocol import objects
+from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Record, Store
-from flask_assistant_stream.stores.sqlite import SQLiteStore
 
 DEFAULT = {"id": "asst_default", "model": "m-1", "instructions": "Be kind."}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = SQLiteStore(tmp_path / "store.sqlite3")
+    store = make_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
     yield store
     store.close()
 

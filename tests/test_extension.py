@@ -211,9 +211,15 @@ def test_a_store_object_is_used(app: Flask, tmp_path: Path) -> None:
 
 def test_the_default_store_is_a_file_in_the_instance_folder(app: Flask) -> None:
     app.register_blueprint(create_assistant_blueprint(engine="offline"))
-    assert not Path(app.instance_path).exists()  # nothing is touched before the first use
+    assert list(Path(app.instance_path).iterdir()) == []  # nothing is opened before the first use
     app.test_client().post("/api/assistants/threads")
     assert list(Path(app.instance_path).glob("assistant_stream.sqlite3"))
+
+
+def test_an_instance_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "instance").write_text("a file")
+    with pytest.raises(ConfigError, match="Set ASSISTANT_STORE"):
+        make_app(tmp_path).register_blueprint(create_assistant_blueprint(engine="offline"))
 
 
 @pytest.mark.parametrize("url", ["redis://x", "mongodb//x", "store.db"])
@@ -264,9 +270,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert imported_by("import flask_assistant_stream") == set()
 
 
-def test_a_host_app_imports_no_driver_it_does_not_use() -> None:
+def test_a_host_app_imports_no_driver_it_does_not_use(tmp_path: Path) -> None:
     build = (
         "from flask import Flask; from flask_assistant_stream import create_assistant_blueprint as c; "
-        "app = Flask('x'); app.testing = True; app.register_blueprint(c(engine='offline'))"
+        f"app = Flask('x', instance_path={str(tmp_path)!r}); app.testing = True; app.register_blueprint(c(engine='offline'))"
     )
     assert imported_by(build) == {"flask", "marshmallow"}
