@@ -29,7 +29,7 @@ logger = logging.getLogger("flask_assistant_stream.server")
 
 
 def main() -> None:
-    """Serve until a signal says stop, then let open streams go on for a moment."""
+    """Serve until Ctrl-C, or until SIGTERM, which lets open streams go on for a moment."""
     arguments = _arguments()
     os.umask(0o077)  # what is in the instance folder is nobody else's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -43,8 +43,8 @@ def main() -> None:
     _greet(app, _origin(arguments.host, server.server_port))
     if first_start and key_file.exists():
         print(f"API key, for clients that send one; shown this once, kept in {key_file}:\n  {key_file.read_text()}\n")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, server.stop)
+    gevent.signal_handler(signal.SIGTERM, server.stop)
+    gevent.signal_handler(signal.SIGINT, server.stop, 0)
     print("Ready. Ctrl-C stops.", flush=True)
     server.serve_forever()
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from flask_assistant_stream.example import PREFIX
+
 START_SECONDS = 30
 FOREIGN = ("OPENAI_", "ASSISTANT_", "FLASK_", "MONGODB_", "HOST", "PORT")
 """Variables of whoever runs the tests that must not reach the server."""
@@ -103,10 +105,24 @@ class ExampleServer:
 @contextmanager
 def example_server(instance: Path, *arguments: str, **environment: str) -> Iterator[ExampleServer]:
     """Run `python -m flask_assistant_stream` on a free port; `printed` is what it has said so far."""
+    with _running(["flask_assistant_stream", "--port", "0", *arguments], instance, environment) as server:
+        yield server
+
+
+@contextmanager
+def gunicorn_server(instance: Path, *arguments: str, **environment: str) -> Iterator[ExampleServer]:
+    """Run the example app on gunicorn's gevent workers on a free port."""
+    factory = "flask_assistant_stream.example:create_example_app(host='127.0.0.1')"
+    given = ["gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gevent", *arguments, factory]
+    with _running(given, instance, environment) as server:
+        yield server
+
+
+@contextmanager
+def _running(module: list[str], instance: Path, environment: Mapping[str, str]) -> Iterator[ExampleServer]:
     given = {"ASSISTANT_INSTANCE": str(instance), "ASSISTANT_OFFLINE_DELAY_SECONDS": "0", **environment}
-    command = [sys.executable, "-m", "flask_assistant_stream", "--port", "0", *arguments]
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", *module],
         env=clean_environment(**given),
         cwd=instance.parent,
         text=True,
@@ -118,19 +134,23 @@ def example_server(instance: Path, *arguments: str, **environment: str) -> Itera
         reader = threading.Thread(target=_read, args=(server, ready))
         reader.start()
         try:
-            assert ready.wait(START_SECONDS), "".join(server.printed)
+            ready.wait(START_SECONDS)
+            assert server.url, "".join(server.printed)
             yield server
         finally:
-            process.kill()
+            process.terminate()
             reader.join()
 
 
 def _read(server: ExampleServer, ready: threading.Event) -> None:
+    """Keep what the process prints; its address is in `Serving URL` or gunicorn's `Listening at: URL (pid)`."""
     assert server.process.stdout is not None
     for line in server.process.stdout:
         server.printed.append(line)
         if line.startswith("Serving "):
             server.url = line.split()[1]
-        if line.startswith("Ready"):
+        elif "Listening at: " in line:
+            server.url = line.split("Listening at: ")[1].split()[0] + PREFIX
+        if line.startswith("Ready") or "Booting worker" in line:
             ready.set()
     ready.set()

@@ -10,7 +10,7 @@ import pytest
 
 from flask_assistant_stream import ConfigError
 from flask_assistant_stream.example import create_example_app, is_loopback, kept_secret
-from tests.example_server import FOREIGN
+from tests.example_server import FOREIGN, gunicorn_server
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +68,12 @@ def test_an_empty_secret_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "key").touch()
     with pytest.raises(ConfigError, match="Remove it"):
         kept_secret(tmp_path / "key", "sk-")
+
+
+def test_gunicorn_serves_it_on_several_workers(tmp_path: Path) -> None:
+    with gunicorn_server(tmp_path / "served", "--workers", "2") as server:
+        asked = [server.post("/chat/stream", {"content": f"message {number}"}) for number in range(4)]
+        assert [answer.names[-1] for answer in asked] == ["thread.run.completed"] * 4
+        key = (tmp_path / "served" / "api_key").read_text()
+        assert len(server.get("/threads", Authorization=f"Bearer {key}").json["data"]) == 4
+        assert server.stop() == 0

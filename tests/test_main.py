@@ -10,11 +10,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from tests.example_server import Answer, ExampleServer, clean_environment, example_server
+from tests.fake_upstream import UpstreamProcess
+from tests.node_clients import NODE_VERSIONS, NodeDecoder
 
 CHAT = "/chat/stream"
 
@@ -100,6 +103,36 @@ def test_the_instance_folder_is_for_its_user_alone(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
+def test_with_a_key_the_upstream_answers(tmp_path: Path, upstream_process: UpstreamProcess) -> None:
+    settings = {"OPENAI_API_KEY": "sk-upstream", "OPENAI_BASE_URL": upstream_process.base_url}
+    with example_server(tmp_path, **settings) as server:
+        answer = server.post(CHAT, {"content": "@@script:text@@"})
+        assert answer.names[-1] == "thread.run.completed"
+        (sent,) = upstream_process.told()["requests"]
+        assert sent["path"] == "/v1/responses"
+        assert [tool["name"] for tool in sent["body"]["tools"]] == ["get_weather"]
+        assert any(line.startswith("Engine openai") for line in server.printed)
+        assert not any("sk-upstream" in line for line in server.printed)
+
+
+def test_with_a_mongodb_uri_the_threads_are_there(tmp_path: Path, mongodb_url: str) -> None:
+    with example_server(tmp_path, MONGODB_URI=mongodb_url) as first:
+        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        assert any("store mongodb" in line for line in first.printed)
+        assert first.stop() == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"api_key", "secret_key"}
+    with example_server(tmp_path, MONGODB_URI=mongodb_url) as second:
+        assert texts(second.get(f"/threads/{thread}/messages?order=asc"))[0] == ("user", "hello")
+
+
+@pytest.mark.parametrize("version", NODE_VERSIONS)
+def test_front_ends_decode_what_is_served(server: ExampleServer, node_decode: NodeDecoder, version: str) -> None:
+    decoded = node_decode.fetch(version, f"{server.url}{CHAT}", {"content": "Grüße 👋"})
+    assert (decoded.status, decoded.error, decoded.run_status) == (200, None, "completed")
+    assert decoded.text == "".join(decoded.deltas)
+    assert "Grüße 👋" in decoded.text
+
+
 def test_a_host_name_that_is_not_this_machine_is_refused(server: ExampleServer) -> None:
     """A page elsewhere that rebinds its own name to 127.0.0.1 must not read anything."""
     assert server.get("/threads", Host="evil.example").status == 400
@@ -146,21 +179,26 @@ def test_a_wrong_setting_is_told_with_its_name(tmp_path: Path) -> None:
 
 
 def test_a_stopped_server_lets_the_open_stream_end(tmp_path: Path) -> None:
-    with (
-        example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="0.02") as server,
-        server.opened({"content": "hello"}) as answer,
-    ):
-        while "thread.message.delta" not in answer.readline().decode():
-            pass
-        server.process.send_signal(signal.SIGTERM)
-        assert json.loads(answer.read().splitlines()[-1])["event"] == "thread.run.completed"
-        answer.close()
+    with example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="0.02") as server:
+        with server.opened({"content": "hello"}) as answer:
+            wait_for_delta(answer)
+            server.process.send_signal(signal.SIGTERM)
+            assert json.loads(answer.read().splitlines()[-1])["event"] == "thread.run.completed"
         assert server.process.wait(30) == 0
         assert not any("Traceback" in line for line in server.printed)
 
 
+def wait_for_delta(answer: HTTPResponse) -> None:
+    while b"thread.message.delta" not in answer.readline():
+        pass
+
+
 def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
-    with example_server(tmp_path) as server:
+    with (
+        example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server,
+        server.opened({"content": "hello"}) as answer,
+    ):
+        wait_for_delta(answer)
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
         assert not any("Traceback" in line for line in server.printed)
