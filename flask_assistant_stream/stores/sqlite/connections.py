@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -125,11 +126,11 @@ class Connections:
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             if not self._migrated:
+                _to_wal(connection)
                 migrate(connection)
                 self._migrated = True
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
             raise
@@ -142,6 +143,19 @@ class Connections:
             _inherited.extend(self._idle)
             self._idle = deque()
             self._group = GroupCommit(lambda jobs: run_blocking(self._execute, jobs))
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Switch a file to WAL mode, for good; SQLite does not wait for others at that, so the waiting is ours."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
 
 
 _inherited: list[sqlite3.Connection] = []
