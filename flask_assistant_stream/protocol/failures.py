@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .objects import Object
+from .text import mend
 
 SERVER_ERROR = "server_error"
 RATE_LIMIT = "rate_limit_exceeded"
@@ -53,7 +54,7 @@ class Failure:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
         if _CREDENTIALS.search(self.code):
             return {"code": SERVER_ERROR, "message": "The upstream refused the credentials of this server."}
-        message = _SECRET.sub("…", self.message)[:MESSAGE_CHARS]
+        message = _SECRET.sub("…", mend(self.message))[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
 
 

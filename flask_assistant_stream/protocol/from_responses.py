@@ -18,6 +18,7 @@ from .objects import Object
 from .outputs import Call, Item
 from .reader import Outcome, ResponseReader
 from .run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
+from .text import mend
 from .usage import add_usage
 from .writer import WHOLE, Closing, RunWriter
 
@@ -39,6 +40,7 @@ _ERRORS = {
     Ending.EOF: "The upstream ended before its answer was complete.",
     Ending.INTERRUPTED: "The run was interrupted before its answer was complete; the message may be sent again.",
 }
+_IN_PROGRESS = RunStatus.IN_PROGRESS  # looked up for every read: an enum's attribute costs
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
 _BUDGET_SPENT = {"reason": "max_completion_tokens"}
 _INCOMPLETE: dict[str, tuple[str, Object]] = {
@@ -175,7 +177,7 @@ class Translator:
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
         """Translate the items of one upstream read. Items after the terminal one are ignored."""
-        if self._writer.status is not RunStatus.IN_PROGRESS:
+        if self._writer.status is not _IN_PROGRESS:
             if self._writer.status is not RunStatus.QUEUED or not items:
                 return []
             self._writer.move_run(RunStatus.IN_PROGRESS)
@@ -197,7 +199,7 @@ class Translator:
         if set(pending) != set(outputs):
             message = f"Expected tool outputs for call_ids {pending}, got {list(outputs)}"
             raise RequestError(message, param="tool_outputs")
-        self._answer([{**call, "function": {**call["function"], "output": outputs[call["id"]]}} for call in calls])
+        self._answer([{**one, "function": {**one["function"], "output": mend(outputs[one["id"]])}} for one in calls])
         self._writer.move_run(RunStatus.QUEUED, required_action=None)
         return self._writer.take()
 

@@ -81,7 +81,7 @@ class Part:
     kind: str
     index: int | None
     pieces: list[str] = field(default_factory=list)
-    cited: set[tuple[Any, ...]] = field(default_factory=set)
+    cited: set[str] = field(default_factory=set)
     slot: int | None = None
 
     @property
@@ -138,7 +138,7 @@ class Message(Output):
         """Add an annotation after what has arrived, once; early and late ones alike (wire.md 3.4)."""
         if not self._citations or not isinstance(note, dict) or part.kind != "text":
             return
-        key = (note.get("type"), note.get("file_id"), repr(note.get("index")))
+        key = repr((note.get("type"), note.get("file_id"), note.get("index")))
         if key in part.cited:
             return
         made = citation(note, self.ordinal if self.index is None else self.index, self._cited)
@@ -241,8 +241,8 @@ class Call(Output):
         self.terminal = _text(item.get("arguments")) or self.terminal
 
     def _take_names(self, item: Item) -> None:
-        self.call_id = self.call_id or mend(_text(item.get("call_id")))
-        self.name = self.name or mend(_text(item.get("name")))
+        self.call_id = self.call_id or _text(item.get("call_id"))
+        self.name = self.name or _text(item.get("name"))
 
     @property
     def arguments(self) -> str:
@@ -324,15 +324,15 @@ class Reasoning(Output):
 
     def take(self, item: Item) -> None:
         """Keep a copy that can be replayed; the `added` copy may hold less than the `done` one."""
-        content = item.get("encrypted_content")
-        if not (isinstance(content, str) and content and isinstance(item.get("id"), str)):
+        id, content = _text(item.get("id")), _text(item.get("encrypted_content"))
+        if not (id and content):
             return
         summary = [
-            {"type": "summary_text", "text": mend(part["text"])}
+            {"type": "summary_text", "text": _text(part["text"])}
             for part in _list(item.get("summary"))
             if isinstance(part, dict) and isinstance(part.get("text"), str)
         ]
-        self._item = {"type": "reasoning", "id": item["id"], "summary": summary, "encrypted_content": content}
+        self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
 
     def replay(self) -> Item | None:
         """Return the item, or None where nothing encrypted came."""
@@ -352,7 +352,8 @@ def _refuse(constant: str) -> None:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Return a whole string from upstream, fit for every store; "" for anything else."""
+    return mend(value) if isinstance(value, str) else ""
 
 
 def _list(value: Any) -> list[Any]:
@@ -366,11 +367,16 @@ def _position(note: Item) -> int:
 
 def _results(found: Any) -> Iterator[Object]:
     for one in _list(found):
-        if isinstance(one, dict) and isinstance(one.get("file_id"), str):
-            score, text = one.get("score"), one.get("text")
+        file_id = _text(one.get("file_id")) if isinstance(one, dict) else ""
+        if file_id:
+            text = one.get("text")
             yield {
-                "file_id": one["file_id"],
-                "file_name": str(one.get("filename") or one["file_id"]),
-                "score": min(max(score, 0), 1) if isinstance(score, (int, float)) else 0,
-                **({"content": [{"type": "text", "text": text}]} if isinstance(text, str) else {}),
+                "file_id": file_id,
+                "file_name": _text(one.get("filename")) or file_id,
+                "score": _score(one.get("score")),
+                **({"content": [{"type": "text", "text": mend(text)}]} if isinstance(text, str) else {}),
             }
+
+
+def _score(value: Any) -> float:
+    return value if isinstance(value, (int, float)) and 0 <= value <= 1 else 0

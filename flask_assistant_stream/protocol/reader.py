@@ -118,7 +118,8 @@ class ResponseReader:
         if self._pieces and self._part is not None:
             piece = "".join(self._pieces)
             self._pieces.clear()
-            self.turns.add_text(*self._part, piece)
+            message, part = self._part
+            self.turns.add_text(message, part, piece)
 
     # -- rows ---------------------------------------------------------------------------------------------
 

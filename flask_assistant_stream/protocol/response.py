@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from .objects import Object
 from .outputs import Call, Item, Message, Output, Reasoning, Search
+from .text import mend
 
 O = TypeVar("O", bound=Output)  # noqa: E741
 
@@ -134,7 +135,7 @@ def _likeness(item: Item, free: list[Output]) -> Output | None:
 
 
 def _id(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return mend(value) if isinstance(value, str) and value else None
 
 
 def _score_threshold(run: Object) -> float:

@@ -30,10 +30,10 @@ def citation(found: Object, output: int, number: int) -> Object | None:
     `output` and `number` make the marker unique in its message. None for what the Assistants union has no member
     for (`url_citation` …) and for an annotation that names no file.
     """
-    kind, file_id = found.get("type"), found.get("file_id")
+    kind, file_id, filename = found.get("type"), found.get("file_id"), found.get("filename")
     if kind not in ("file_citation", "file_path") or not isinstance(file_id, str):
         return None
-    filename = found.get("filename")
+    file_id = mend(file_id)
     name = mend(filename) if isinstance(filename, str) and filename else file_id
     return {"type": kind, "text": f"【{output}:{number}†{name}】", kind: {"file_id": file_id}}
 

@@ -117,7 +117,8 @@ def _spoken(part: Object) -> str:
 def _part(part: Object) -> Item | None:
     kind = part["type"]
     if kind == "text":
-        return {"type": "input_text", "text": mend(part["text"]["value"])}
+        text = mend(part["text"]["value"])
+        return {"type": "input_text", "text": text} if text else None
     if kind == "image_file":
         image = {"file_id": part[kind]["file_id"]}
     elif kind == "image_url":

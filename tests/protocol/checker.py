@@ -84,6 +84,7 @@ class Fold:
         assert b"\n" not in event.data
         data = json.loads(event.data)
         assert isinstance(data, dict)
+        json.dumps(data, ensure_ascii=False).encode()  # no lone surrogate: no store takes one
         self.names.append(event.name)
         kind, _, what = event.name.rpartition(".")
         if kind == "thread.run":

@@ -40,7 +40,8 @@ def recording(name: str) -> list[Item]:
 def _schemas() -> dict[str, Any]:
     with gzip.open(SHARED / "spec" / "openapi.anyof.json.gz") as file:
         document: dict[str, Any] = json.load(file)
-    return _draft(document)
+    made: dict[str, Any] = _draft(document)
+    return made
 
 
 def _draft(value: Any) -> Any:

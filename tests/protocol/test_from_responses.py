@@ -409,7 +409,7 @@ def test_nothing_is_read_while_outputs_are_awaited() -> None:
 
 # -- file search ------------------------------------------------------------------------------------------
 
-SEARCH = {"type": "file_search_call", "id": "fs_1", "status": "in_progress", "queries": [], "results": None}
+SEARCH: Item = {"type": "file_search_call", "id": "fs_1", "status": "in_progress", "queries": [], "results": None}
 FOUND = {"file_id": "file_1", "filename": "a.txt", "score": 0.7, "text": "Pizza", "attributes": {}}
 
 
@@ -670,7 +670,7 @@ def test_status_missing_from_the_terminal_item() -> None:
 
 def test_reasoning_parts_open_no_message() -> None:
     part = {"type": "reasoning_text", "text": "hm"}
-    items = [
+    items: list[Item] = [
         {"type": "response.content_part.added", "item_id": "rs", "part": part},
         {"type": "response.reasoning_text.delta", "item_id": "rs", "delta": "hm"},
         {"type": "response.content_part.done", "item_id": "rs", "part": part},
@@ -680,7 +680,7 @@ def test_reasoning_parts_open_no_message() -> None:
 
 
 def test_signs_of_life_and_strangers() -> None:
-    strange = [
+    strange: list[Item] = [
         {"type": "keepalive"},
         {"type": "response.in_progress"},
         {"type": "response.in_progress", "response": None},

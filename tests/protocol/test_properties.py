@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ from .material import (
 
 Item = dict[str, Any]
 
-SEARCH = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": [], "results": None}
+SEARCH: Item = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": [], "results": None}
+FOUND = {"file_id": "file_1", "filename": "a.txt", "score": 0.7, "text": "Pizza", "attributes": {}}
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
 CITED = {"type": "file_citation", "file_id": "file_1", "filename": "a.txt", "index": 3}
 SYNTHETIC: list[list[Item]] = [
@@ -40,7 +42,7 @@ SYNTHETIC: list[list[Item]] = [
     [
         created(),
         {"type": "response.output_item.added", "output_index": 0, "item": SEARCH},
-        {"type": "response.output_item.done", "output_index": 0, "item": SEARCH},
+        {"type": "response.output_item.done", "output_index": 0, "item": {**SEARCH, "results": [FOUND]}},
         {"type": "response.output_item.done", "output_index": 1, "item": THOUGHT},
         text("Pizza\ud83d", "m1", 2),
         text("\ude00", "m1", 2),
@@ -55,7 +57,18 @@ SYNTHETIC: list[list[Item]] = [
 STREAMS = SYNTHETIC + [read_sse(path) for path in RECORDINGS]
 """The recordings are played too where they are there."""
 
-RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=250)
+
+
+def scrambled(draw: st.DrawFn, value: Any, odd: Any) -> Any:
+    """Put something odd somewhere into a value, at any depth."""
+    if not isinstance(value, (dict, list)) or not value or draw(st.integers(0, 3)) == 0:
+        return odd
+    if isinstance(value, list):
+        at = draw(st.integers(0, len(value) - 1))
+        return [*value[:at], scrambled(draw, value[at], odd), *value[at + 1 :]]
+    key = draw(st.sampled_from(sorted(value)))
+    return {**value, key: scrambled(draw, value[key], odd)}
 
 
 @st.composite
@@ -78,9 +91,26 @@ def mangled(draw: st.DrawFn) -> list[list[Item]]:
             keys = draw(st.sets(st.sampled_from(["item_id", "output_index", "content_index", "item", "response"])))
             items[at] = {key: value for key, value in items[at].items() if key not in keys}
         elif what == "mix":
-            odd = draw(st.sampled_from([None, "", 7, [], {}, ["x"], "msg_u", True]))
-            key = draw(st.sampled_from(sorted(items[at]))) if items[at] else "type"
-            items[at] = {**items[at], key: odd}
+            odd: Any = draw(
+                st.sampled_from(
+                    [
+                        None,
+                        "",
+                        7,
+                        [],
+                        {},
+                        ["x"],
+                        "msg_u",
+                        True,
+                        "\ud83d",
+                        {"id": "\udc00", "type": "message"},
+                        -1,
+                        10**30,
+                    ]
+                )
+            )
+            made = scrambled(draw, items[at], odd)
+            items[at] = made if isinstance(made, dict) else {}
         else:
             del items[max(at, 1) :]
     reads, start = [], 0
@@ -160,7 +190,7 @@ def test_another_worker_can_go_on_with_tool_outputs(reads: list[list[Item]]) -> 
     events = follow(made, reads)
     if not made.waiting:
         return
-    state = made.state()
+    state = json.loads(json.dumps(made.state()))
     stored = Translator.restore(made.run, events, state, new_id=ids_of("b"), now=clock())
     fresh = Translator.restore(made.run, [], state, new_id=ids_of("b"), now=clock(), last_seq=made.last_seq)
     assert stored.waiting
