@@ -273,6 +273,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_a_host_app_imports_no_driver_it_does_not_use(tmp_path: Path) -> None:
     build = (
         "from flask import Flask; from flask_assistant_stream import create_assistant_blueprint as c; "
-        f"app = Flask('x', instance_path={str(tmp_path)!r}); app.testing = True; app.register_blueprint(c(engine='offline'))"
+        f"app = Flask('x', instance_path={str(tmp_path)!r}); app.testing = True; "
+        "app.register_blueprint(c(engine='offline'))"
     )
     assert imported_by(build) == {"flask", "marshmallow"}

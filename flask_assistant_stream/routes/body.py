@@ -75,11 +75,15 @@ def check_length(text: str, limit: int, param: str) -> None:
 
 def _read(request: Request, limit: int) -> bytes:
     own = request.max_content_length
-    request.max_content_length = limit if own is None else min(own, limit)
+    limit = request.max_content_length = limit if own is None else min(own, limit)
     try:
-        return request.get_data(cache=False)
+        data = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        raise TooLarge(f"The body is too large: the limit is {request.max_content_length} bytes.") from None
+        data = None
+    # A chunked body says no length, and werkzeug stops reading it at the limit without a word.
+    if data is None or (request.content_length is None and len(data) >= limit):
+        raise TooLarge(f"The body is too large: the limit is {limit} bytes.")
+    return data
 
 
 def _decode(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,11 @@ def test_a_wrong_bearer_key(site: Site) -> None:
 @pytest.mark.parametrize("path", ["/chat/stream", "/threads"])
 def test_a_body_over_the_byte_limit_is_not_read(site: Site, path: str) -> None:
     refused(site, "POST", path, 413, data=b'{"content": "' + b"x" * 300_000 + b'"}')
+
+
+def test_a_chunked_body_over_the_byte_limit(site: Site) -> None:
+    body = BytesIO(b'{"content": "hi"}' + b" " * 300_000)
+    refused(site, "POST", "/chat/stream", 413, input_stream=body, environ_overrides={"wsgi.input_terminated": True})
 
 
 def test_a_body_over_the_apps_own_limit(tmp_path: Path) -> None:
