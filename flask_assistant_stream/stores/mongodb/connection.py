@@ -1,0 +1,162 @@
+"""The connection of each process to the MongoDB database, and the collections with their indexes.
+
+What the driver raises leaves here as `StoreError`, without the address it was given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pymongo
+from bson.errors import BSONError
+from pymongo import ASCENDING, MongoClient, ReadPreference, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+from ...errors import ConfigError, StoreError
+from ..base import Kind
+from .documents import Document
+
+Db = Database[Document]
+
+DATABASE = "assistant_stream"
+"""Taken where the URI names none."""
+PING_SECONDS = 2.0
+OPTIONS: dict[str, Any] = {
+    "appname": "flask-assistant-stream",
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 5_000,
+    "socketTimeoutMS": 10_000,
+}
+"""Options that the URI may override."""
+DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
+"""What was acknowledged survives any one server (run protocol 15); the URI cannot weaken it."""
+
+COLLECTIONS = {
+    Kind.ASSISTANT: "assistant_assistants",
+    Kind.THREAD: "assistant_threads",
+    Kind.MESSAGE: "assistant_messages",
+    Kind.RUN: "assistant_runs",
+    Kind.RUN_STEP: "assistant_run_steps",
+}
+LOG = "assistant_run_log"
+META = "assistant_meta"
+RUNS, THREADS = COLLECTIONS[Kind.RUN], COLLECTIONS[Kind.THREAD]
+
+
+def _first_version(db: Db) -> None:
+    for name in COLLECTIONS.values():
+        db[name].create_index([(key, ASCENDING) for key in ("owner", "parent", "position", "_id")], name="listed")
+    db[COLLECTIONS[Kind.MESSAGE]].create_index("body.run_id", name="of_run")
+    active = {"active": True}
+    db[RUNS].create_index("parent", name="one_active", unique=True, partialFilterExpression=active)
+    db[RUNS].create_index("due_at", name="due", partialFilterExpression=active)
+    db[LOG].create_index([("run_id", ASCENDING), ("last", ASCENDING)], name="read")
+    db[LOG].create_index("expires_at", name="expiry", expireAfterSeconds=0)
+
+
+Migration = Callable[[Db], None]
+
+MIGRATIONS: tuple[Migration, ...] = (_first_version,)
+"""From each version to the next; each may be run twice, also by two processes at once. Never changed once released."""
+
+
+def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the database to the newest version.
+
+    Raises:
+        ConfigError: a newer version of this library wrote it.
+    """
+    newest = len(migrations)
+    found = db[META].find_one({"_id": "schema"})
+    version = found["version"] if found else 0
+    if version > newest:
+        raise ConfigError(
+            f"The MongoDB database has schema version {version}, this flask-assistant-stream knows {newest}: "
+            "upgrade the package or let ASSISTANT_STORE name another database."
+        )
+    for migration in migrations[version:]:
+        migration(db)
+    if version < newest:
+        db[META].update_one({"_id": "schema"}, {"$max": {"version": newest}}, upsert=True)
+
+
+class Connection:
+    """One database, with a client per process: a client does not survive a fork.
+
+    Args:
+        url: as the driver takes it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._clients: dict[int, MongoClient[Document]] = {}
+        self._migrated: set[int] = set()
+
+    def __repr__(self) -> str:
+        return "<Connection to MongoDB>"
+
+    @contextmanager
+    def database(self) -> Iterator[Db]:
+        """Give the database, its indexes made, and turn what the driver raises into `StoreError`."""
+        with _translated():
+            client = self._client()
+            db = _database(client)
+            pid = os.getpid()
+            if pid not in self._migrated:
+                migrate(db)
+                self._migrated.add(pid)
+            yield db
+
+    @contextmanager
+    def admin(self) -> Iterator[Db]:
+        """Give the server's own database, for a call that must not take longer than `PING_SECONDS`."""
+        with _translated(), pymongo.timeout(PING_SECONDS):
+            yield self._client().admin
+
+    def close(self) -> None:
+        """Close this process's client."""
+        pid = os.getpid()
+        self._migrated.discard(pid)
+        client = self._clients.pop(pid, None)
+        if client is not None:
+            client.close()
+
+    def _client(self) -> MongoClient[Document]:
+        pid = os.getpid()
+        client = self._clients.get(pid)
+        if client is None:
+            # Without connecting: of two threads that come at once one client is dropped unused.
+            client = self._clients.setdefault(pid, _make_client(self._url))
+        return client
+
+
+def _make_client(url: str) -> MongoClient[Document]:
+    given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2])}
+    options = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
+    try:
+        return MongoClient(url, connect=False, tz_aware=True, **options)
+    except (ConfigurationError, InvalidURI, ValueError, TypeError):
+        # Without the driver's words: they may quote the URI, and its password.
+        raise ConfigError(
+            "ASSISTANT_STORE: the MongoDB URI is not valid. Write mongodb://user:password@host:27017/database, user "
+            "and password percent-encoded; for mongodb+srv:// the host's DNS records must exist."
+        ) from None
+
+
+def _database(client: MongoClient[Document]) -> Db:
+    return client.get_default_database(DATABASE, read_preference=ReadPreference.PRIMARY, write_concern=DURABLE)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise StoreError(f"The MongoDB store failed: {type(error).__name__}.") from error
+    except (BSONError, UnicodeError, OverflowError) as error:
+        raise StoreError(f"MongoDB cannot hold this: {type(error).__name__}.") from error

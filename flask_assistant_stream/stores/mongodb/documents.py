@@ -1,0 +1,159 @@
+"""Records and log rows as MongoDB documents, native BSON throughout so that hosts can query their data.
+
+Pure: knows no connection. A field name that MongoDB or its drivers would read as more than a name (`$ref`, `a.b`)
+is kept with `%24`, `%2E` for the characters in question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ...protocol.objects import Object
+from ..base import Kind, Record, Row, RunRecord
+
+Document = dict[str, Any]
+
+_SPECIAL = re.compile(r"[%$.\0]")
+_ESCAPED = re.compile(r"%(25|24|2E|00)")
+_INT64 = 1 << 63
+
+
+def encode(value: Any) -> Any:
+    """Return a JSON value as BSON can hold it."""
+    if isinstance(value, str):
+        return value if value.isascii() else _text(value)
+    if isinstance(value, Mapping):
+        return {field_name(key): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return float(value)  # as every JSON reader without big integers does
+    return value
+
+
+def decode(value: Any) -> Any:
+    """Return what `encode` was given."""
+    if isinstance(value, dict):
+        return {_ESCAPED.sub(_plain, key) if "%" in key else key: decode(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    return value
+
+
+def field_name(key: str) -> str:
+    """Return a key as a field name."""
+    name = key if key.isascii() else _text(key)
+    return _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def _plain(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16))
+
+
+def _text(value: str) -> str:
+    """Join surrogate pairs and replace lone surrogates, which UTF-8 has no place for: a model may emit them."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def record_id(kind: Kind, owner: str, id: str) -> str:
+    """Return a record's `_id`: its id, with the owner before an assistant's (the default one stands once for each)."""
+    return f"{owner}/{id}" if kind is Kind.ASSISTANT else id
+
+
+def to_document(record: Record) -> Document:
+    """Return a new record as a document."""
+    document: Document = {
+        "_id": record_id(record.kind, record.owner, record.id),
+        "owner": record.owner,
+        "parent": record.parent,
+        "position": record.position,
+        "body": encode(record.body),
+        "extra": encode(record.extra),
+    }
+    if isinstance(record, RunRecord):
+        document |= {
+            "epoch": record.epoch,
+            "due_at": record.due_at,
+            "cancel_requested": record.cancel_requested,
+            "active": record.active,
+            "last_seq": record.last_seq,
+            "state": encode(record.state),
+        }
+    elif record.kind is Kind.THREAD:
+        document["turns"] = 0
+    else:
+        document["seq"] = 0
+    return document
+
+
+def to_record(kind: Kind, document: Document) -> Record:
+    """Read a document."""
+    place = (kind, document["owner"], decode(document["body"]), document["parent"], document["position"])
+    extra = decode(document["extra"])
+    if kind is not Kind.RUN:
+        return Record(*place, extra)
+    return to_run(document)
+
+
+def to_run(document: Document) -> RunRecord:
+    """Read a run's document."""
+    return RunRecord(
+        Kind.RUN,
+        document["owner"],
+        decode(document["body"]),
+        document["parent"],
+        document["position"],
+        decode(document["extra"]),
+        document["epoch"],
+        document["due_at"],
+        document["cancel_requested"],
+        document["active"],
+        document["last_seq"],
+        decode(document["state"]),
+    )
+
+
+def row_id(run_id: str, first: int) -> str:
+    """Return the `_id` of a log row: the server keeps (run, first) unique."""
+    return f"{run_id}/{first}"
+
+
+def row_to_document(row: Row, expires_at: datetime) -> Document:
+    """Return a log row as a document."""
+    return {
+        "_id": row_id(row.run_id, row.first),
+        "run_id": row.run_id,
+        "first": row.first,
+        "last": row.last,
+        "epoch": row.epoch,
+        "token": row.token,
+        "packed": row.packed,
+        "state": encode(row.state),
+        "expires_at": expires_at,
+    }
+
+
+def to_row(document: Document) -> Row:
+    """Read a log row."""
+    state: Object | None = decode(document["state"])
+    return Row(
+        document["run_id"],
+        document["first"],
+        document["last"],
+        document["epoch"],
+        document["token"],
+        document["packed"],
+        state,
+    )
+
+
+def assignments(prefix: str, changes: Mapping[str, Any]) -> Document:
+    """Return what `$set` takes to set some keys of `body` or `extra`."""
+    return {f"{prefix}.{field_name(key)}": encode(value) for key, value in changes.items()}

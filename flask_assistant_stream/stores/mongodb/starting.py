@@ -1,0 +1,168 @@
+"""Begin a run in several writes as if it were one: what was written is taken back when a later write fails.
+
+A process that dies in between leaves at most a run without events, which is swept like any abandoned one; a message
+never stands without its run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from ...errors import Duplicate, NotFound, StoreError, ThreadBusy
+from ..base import TURN, Kind, Record, RunRecord, Start, placed
+from .connection import COLLECTIONS, LOG, RUNS, THREADS, Db
+from .documents import Document, assignments, row_to_document, to_document
+
+logger = logging.getLogger(__name__)
+
+MESSAGES = COLLECTIONS[Kind.MESSAGE]
+DUPLICATE_KEY = 11000
+ATTEMPTS = 3
+
+Undo = Callable[[], object]
+
+
+class Beginning:
+    """One start of a run; `undo` takes back what `begin` wrote.
+
+    Args:
+        db: the database.
+        start: what begins.
+        position: of a new thread.
+        expires_at: of the first row.
+    """
+
+    def __init__(self, db: Db, start: Start, position: int, expires_at: Any) -> None:
+        self._db = db
+        self._start = start
+        self._position = position
+        self._expires_at = expires_at
+        self._undo: list[Undo] = []
+
+    def begin(self) -> RunRecord:
+        """Write the thread, the run, its messages and its first row, in this order."""
+        start = self._start
+        turn = self._use_thread() if start.thread is None else self._make_thread(start.thread)
+        run = self._insert_run(replace(start.run, position=(turn + 1) * TURN))
+        self._insert_messages(turn * TURN)
+        self._insert_row()
+        return run
+
+    def undo(self) -> None:
+        """Take back, newest first; stops at the first failure so that nothing is left without its run."""
+        try:
+            for undo in reversed(self._undo):
+                undo()
+        except Exception as error:
+            logger.warning("A start could not be taken back, the run is left to be swept: %s", type(error).__name__)
+
+    def _make_thread(self, thread: Record) -> int:
+        position = thread.position or self._position
+        document = to_document(replace(thread, position=position, extra={**thread.extra, **self._start.touched}))
+        document["turns"] = 2
+        self._insert(THREADS, document, f"A thread with id '{thread.id}' stands already.")
+        return 1
+
+    def _use_thread(self) -> int:
+        run, touched = self._start.run, self._start.touched
+        before = allot_turns(self._db, run.owner, run.parent, 2, touched)
+        if touched:
+            self._undo.append(lambda: _untouch(self._db, run.parent, touched, before["extra"]))
+        return int(before["turns"]) + 1
+
+    def _insert_run(self, run: RunRecord) -> RunRecord:
+        mine = {"_id": run.id, "owner": run.owner, "epoch": run.epoch}
+        self._undo.append(lambda: self._db[RUNS].delete_one(mine))
+        try:
+            insert_run(self._db, run)
+        except (Duplicate, ThreadBusy):
+            self._undo.pop()  # the run that stands is not ours to remove
+            raise
+        return run
+
+    def _insert_messages(self, position: int) -> None:
+        messages = [placed(message, position + number) for number, message in enumerate(self._start.messages)]
+        if not messages:
+            return
+        # The positions of this turn are this start's alone: a message that stood already is not removed.
+        mine = {
+            "_id": {"$in": [message.id for message in messages]},
+            "parent": self._start.run.parent,
+            "position": {"$gte": position, "$lt": position + TURN},
+        }
+        self._undo.append(lambda: self._db[MESSAGES].delete_many(mine))
+        try:
+            self._db[MESSAGES].insert_many([to_document(message) for message in messages])
+        except BulkWriteError as error:
+            if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
+                raise Duplicate("A message with one of these ids stands already.") from None
+            raise
+
+    def _insert_row(self) -> None:
+        row = self._start.row
+        document = row_to_document(row, self._expires_at)
+        self._insert(LOG, document, f"The log of run '{row.run_id}' has begun already.")
+
+    def _insert(self, collection: str, document: Document, duplicate: str) -> None:
+        self._undo.append(lambda: self._db[collection].delete_one({"_id": document["_id"]}))
+        try:
+            self._db[collection].insert_one(document)
+        except DuplicateKeyError:
+            self._undo.pop()
+            raise Duplicate(duplicate) from None
+
+
+def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> Document:
+    """Allot the next turns of a thread, set keys of its `extra`, and return its document as it was before.
+
+    Raises:
+        NotFound: the thread is not this owner's.
+    """
+    change: Document = {"$inc": {"turns": turns}}
+    if touched:
+        change["$set"] = assignments("extra", touched)
+    before = db[THREADS].find_one_and_update(
+        {"_id": thread_id, "owner": owner},
+        change,
+        projection={"turns": True, "extra": True},
+        return_document=ReturnDocument.BEFORE,
+    )
+    if before is None:
+        raise NotFound(f"No thread found with id '{thread_id}'.")
+    return before
+
+
+def insert_run(db: Db, run: RunRecord) -> None:
+    """Insert a run.
+
+    Raises:
+        Duplicate: it stands already.
+        ThreadBusy: its thread has another active one.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            db[RUNS].insert_one(to_document(run))
+            return
+        except DuplicateKeyError:
+            if db[RUNS].find_one({"_id": run.id}, {"_id": True}):
+                raise Duplicate(f"A run with id '{run.id}' stands already.") from None
+            busy = db[RUNS].find_one({"parent": run.parent, "active": True}, {"_id": True})
+            if busy is not None:
+                raise ThreadBusy(run.parent, busy["_id"]) from None
+    raise StoreError(f"Thread {run.parent} has ever other active runs.")
+
+
+def _untouch(db: Db, thread_id: str, touched: Mapping[str, Any], before: Document) -> None:
+    """Set keys back to what they were, unless another start has set them since."""
+    ours = assignments("extra", touched)
+    old = {path: before[path.removeprefix("extra.")] for path in ours if path.removeprefix("extra.") in before}
+    change: Document = {"$unset": dict.fromkeys(ours.keys() - old.keys(), "")} if ours.keys() - old.keys() else {}
+    if old:
+        change["$set"] = old
+    db[THREADS].update_one({"_id": thread_id, **ours}, change)

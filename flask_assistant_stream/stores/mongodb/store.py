@@ -1,0 +1,327 @@
+"""The verbs of the MongoDB store: a collection for each kind of record, one of log rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from ...errors import ConfigError, Duplicate, NotFound, StoreError
+from ...protocol.run_states import RunStatus
+from ..base import (
+    TURN,
+    Kind,
+    Order,
+    Outcome,
+    Outcomes,
+    Page,
+    Projection,
+    Record,
+    Row,
+    Rows,
+    RunRecord,
+    Runs,
+    Start,
+    Store,
+    placed,
+)
+from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
+from .documents import Document, assignments, record_id, to_document, to_record, to_row, to_run
+from .starting import Beginning, allot_turns, insert_run
+from .writing import append_rows, apply_projections, existing_runs
+
+CLOCK_SECONDS = 60.0
+"""How often the difference between the server's clock and ours is measured."""
+ABANDONED = timedelta(days=30)
+"""How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
+
+
+class MongoDBStore(Store):
+    """One MongoDB database.
+
+    Args:
+        url: `mongodb://…` or `mongodb+srv://…`; its database, or `assistant_stream` where it names none.
+        log_seconds: how long a run's events stay after its end.
+    """
+
+    def __init__(self, url: str, *, log_seconds: float = 86400.0) -> None:
+        if not url.startswith(("mongodb://", "mongodb+srv://")):
+            raise ConfigError("ASSISTANT_STORE: write mongodb://host:27017/database or mongodb+srv://host/database.")
+        self._connection = Connection(url)
+        self._log_seconds = log_seconds
+        self._offset = 0.0
+        self._measured_at: float | None = None
+        self._last_position = 0
+
+    def open(self) -> None:
+        """Make the indexes."""
+        with self._connection.database():
+            pass
+
+    def close(self) -> None:
+        """Close the client of this process."""
+        self._connection.close()
+
+    def ping(self) -> None:
+        """Ask the primary."""
+        with self._connection.admin() as admin:
+            admin.command("ping")
+
+    def now(self) -> float:
+        """Return the server's clock, by our own and the difference between the two.
+
+        Between measurements the clocks may drift by milliseconds. That is safe: a lease only says when a run *may*
+        be claimed, while epochs and sequence numbers decide who writes it. A clock that is a little off claims a
+        little early or late and spoils nothing.
+        """
+        if self._measured_at is None or time.monotonic() - self._measured_at >= CLOCK_SECONDS:
+            self._measure()
+        return time.time() + self._offset
+
+    def _measure(self) -> None:
+        known = self._measured_at is not None
+        self._measured_at = time.monotonic()
+        try:
+            with self._connection.admin() as admin:
+                before = time.time()
+                answer = admin.command("hello")
+                self._offset = answer["localTime"].timestamp() - (before + time.time()) / 2
+        except StoreError:
+            if not known:
+                self._measured_at = None
+                raise
+
+    # -- records ------------------------------------------------------------------------------------------
+
+    def insert(self, record: Record) -> Record:
+        """Store a new record."""
+        with self._connection.database() as db:
+            stored = placed(record, record.position or self._position_of(db, record))
+            if isinstance(stored, RunRecord):
+                insert_run(db, stored)
+                return stored
+            if record.kind is Kind.MESSAGE and record.position:
+                _find(db, Kind.THREAD, record.owner, record.parent, None)
+            try:
+                db[COLLECTIONS[record.kind]].insert_one(to_document(stored))
+            except DuplicateKeyError:
+                raise Duplicate(f"A {record.kind.value} with id '{record.id}' stands already.") from None
+            return stored
+
+    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
+        """Return a record."""
+        with self._connection.database() as db:
+            return to_record(kind, _find(db, kind, owner, id, parent))
+
+    def update(
+        self,
+        kind: Kind,
+        owner: str,
+        id: str,
+        *,
+        parent: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Set some keys of a record."""
+        changes = assignments("body", body or {}) | assignments("extra", extra or {})
+        if not changes:
+            return self.get(kind, owner, id, parent=parent)
+        with self._connection.database() as db:
+            found = db[COLLECTIONS[kind]].find_one_and_update(
+                _one(kind, owner, id, parent), {"$set": changes}, return_document=ReturnDocument.AFTER
+            )
+            if found is None:
+                raise _not_found(kind, id)
+            return to_record(kind, found)
+
+    def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
+        """Remove a record, what is below it first: a delete that failed half-way can be repeated."""
+        with self._connection.database() as db:
+            one = {"_id": _find(db, kind, owner, id, parent)["_id"], "owner": owner}
+            if kind is Kind.THREAD:
+                _delete_runs(db, {"owner": owner, "parent": id})
+                db[COLLECTIONS[Kind.MESSAGE]].delete_many({"owner": owner, "parent": id})
+            if kind is Kind.RUN:
+                _delete_runs(db, one)
+            else:
+                db[COLLECTIONS[kind]].delete_one(one)
+
+    def list(
+        self,
+        kind: Kind,
+        owner: str,
+        *,
+        parent: str = "",
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
+        run_id: str | None = None,
+    ) -> Page:
+        """Return a page."""
+        # Read backwards from `before`, so that the page is what stands next to it.
+        backwards = before is not None and after is None
+        way = DESCENDING if (order == "desc") is not backwards else ASCENDING
+        listed: Document = {"owner": owner, "parent": parent}
+        if run_id is not None:
+            listed["body.run_id"] = run_id
+        with self._connection.database() as db:
+            collection = db[COLLECTIONS[kind]]
+            bounds: list[Document] = []
+            for cursor, follows in ((after, True), (before, False)):
+                if cursor is not None:
+                    anchor = collection.find_one({**listed, "_id": record_id(kind, owner, cursor)})
+                    if anchor is None:
+                        raise _not_found(kind, cursor)
+                    bounds.append(_beyond(anchor, "$lt" if (order == "desc") is follows else "$gt"))
+            where = {**listed, "$and": bounds} if bounds else listed
+            found = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
+        page = [to_record(kind, document) for document in found[:limit]]
+        return Page(page[::-1] if backwards else page, len(found) > limit)
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    def start(self, start: Start) -> RunRecord:
+        """Begin a run."""
+        with self._connection.database() as db:
+            beginning = Beginning(db, start, self._next_position(), self._expiry(ABANDONED))
+            try:
+                return beginning.begin()
+            except BaseException:
+                beginning.undo()
+                raise
+
+    def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
+        """Compare and set."""
+        status = run.body["status"]
+        same: Document = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "body.status": status, "active": True}
+        if if_due is not None:
+            same["due_at"] = {"$lte": if_due}
+        changes: Document = {"due_at": due_at}
+        if status == RunStatus.REQUIRES_ACTION.value:
+            changes["body.status"] = RunStatus.QUEUED.value
+        with self._connection.database() as db:
+            claimed = db[RUNS].find_one_and_update(
+                same, {"$inc": {"epoch": 1}, "$set": changes}, return_document=ReturnDocument.AFTER
+            )
+            return None if claimed is None else to_run(claimed)
+
+    def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
+        """Extend leases, in one write for all runs of an epoch."""
+        leased = {"active": True, "cancel_requested": False, "body.status": {"$ne": RunStatus.REQUIRES_ACTION.value}}
+        by_epoch: dict[int, list[str]] = {}
+        for run_id, epoch in runs:
+            by_epoch.setdefault(epoch, []).append(run_id)
+        with self._connection.database() as db:
+            for epoch, ids in by_epoch.items():
+                db[RUNS].update_many({"_id": {"$in": ids}, "epoch": epoch, **leased}, {"$max": {"due_at": due_at}})
+
+    def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
+        """Note that a run is to end."""
+        change = {"$set": {"cancel_requested": True}, "$min": {"due_at": due_at}}
+        with self._connection.database() as db:
+            active = {**_one(Kind.RUN, owner, run_id, None), "active": True}
+            noted = db[RUNS].find_one_and_update(active, change, return_document=ReturnDocument.AFTER)
+            return to_run(_find(db, Kind.RUN, owner, run_id, None) if noted is None else noted)
+
+    def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
+        """Return the runs with a cancel pending."""
+        pending = {"_id": {"$in": [*run_ids]}, "active": True, "cancel_requested": True}
+        with self._connection.database() as db:
+            return {document["_id"] for document in db[RUNS].find(pending, {"_id": True})}
+
+    def due(self, now: float, limit: int = 100) -> Runs:
+        """Return the runs that may be claimed."""
+        with self._connection.database() as db:
+            found = db[RUNS].find({"active": True, "due_at": {"$lte": now}}).sort("due_at").limit(limit)
+            return [to_run(document) for document in found]
+
+    # -- the log ------------------------------------------------------------------------------------------
+
+    def append(self, rows: Sequence[Row]) -> Outcomes:
+        """Store rows."""
+        with self._connection.database() as db:
+            return append_rows(db, rows, self._expiry(ABANDONED))
+
+    def project(self, projections: Sequence[Projection]) -> None:
+        """Apply projections, but nothing of a run that was deleted meanwhile."""
+        with self._connection.database() as db:
+            there = existing_runs(db, [projection.run.id for projection in projections])
+            apply_projections(db, [p for p in projections if p.run.id in there], self._expiry())
+
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
+        """Append and project; a row that is stored says that its run is there."""
+        with self._connection.database() as db:
+            outcomes = append_rows(db, [row for row, _ in writes], self._expiry(ABANDONED))
+            stored = [p for (_, p), outcome in zip(writes, outcomes, strict=True) if p and outcome is Outcome.STORED]
+            apply_projections(db, stored, self._expiry())
+            return outcomes
+
+    def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
+        """Return rows."""
+        with self._connection.database() as db:
+            found = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
+            return [to_row(document) for document in found]
+
+    def last_row(self, run_id: str) -> Row | None:
+        """Return the newest row."""
+        with self._connection.database() as db:
+            found = db[LOG].find_one({"run_id": run_id}, sort=[("last", DESCENDING)])
+            return None if found is None else to_row(found)
+
+    # -- positions and times ------------------------------------------------------------------------------
+
+    def _position_of(self, db: Db, record: Record) -> int:
+        if record.kind in (Kind.MESSAGE, Kind.RUN):
+            return (int(allot_turns(db, record.owner, record.parent, 1, {})["turns"]) + 1) * TURN
+        return self._next_position()
+
+    def _next_position(self) -> int:
+        self._last_position = max(self._last_position + 1, int(self.now() * 1e9))
+        return self._last_position
+
+    def _expiry(self, more: timedelta = timedelta()) -> datetime:
+        seconds = timedelta(seconds=self._log_seconds)
+        return datetime.fromtimestamp(self.now(), timezone.utc) + seconds + more
+
+
+def _one(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
+    one: Document = {"_id": record_id(kind, owner, id), "owner": owner}
+    return one if parent is None else {**one, "parent": parent}
+
+
+def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Document:
+    found = db[COLLECTIONS[kind]].find_one(_one(kind, owner, id, parent))
+    if found is None:
+        raise _not_found(kind, id)
+    return found
+
+
+def _not_found(kind: Kind, id: str) -> NotFound:
+    return NotFound(f"No {kind.value} found with id '{id}'.")
+
+
+def _beyond(anchor: Document, way: str) -> Document:
+    """Return the condition for what stands on one side of a record in the order of (position, id)."""
+    position = anchor["position"]
+    same_place = {"position": position, "_id": {way: anchor["_id"]}}
+    # The first condition says nothing new; it bounds the index scan, which `$or` does not.
+    return {"position": {f"{way}e": position}, "$or": [{"position": {way: position}}, same_place]}
+
+
+def _delete_runs(db: Db, which: Document) -> None:
+    """Remove runs with their logs and steps.
+
+    They are marked first: their workers store nothing more while the rest goes, and a repeated delete finds them.
+    """
+    db[RUNS].update_many(which, {"$set": {"deleted": True}})
+    ids = [run["_id"] for run in db[RUNS].find(which, {"_id": True})]
+    if ids:
+        db[LOG].delete_many({"run_id": {"$in": ids}})
+        db[COLLECTIONS[Kind.RUN_STEP]].delete_many({"owner": which["owner"], "parent": {"$in": ids}})
+        db[RUNS].delete_many({"_id": {"$in": ids}})
