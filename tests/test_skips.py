@@ -18,7 +18,7 @@ def outcome(test: str, where: Path, switch: str) -> str:
     """Return pytest's closing line for one test file, run in a process of its own."""
     (where / "test_one.py").write_text(f"import pytest\n{test}\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.skips", "-p", "no:cacheprovider", str(where)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), SWITCH: switch}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", SWITCH: switch}
     answer = subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, timeout=60)
     return answer.stdout.splitlines()[-1]
 
