@@ -79,7 +79,7 @@ def _origin(host: str, port: int) -> str:
 
 def _greet(app: Flask, origin: str) -> None:
     site = next(iter(app.extensions[EXTENSION].values()))
-    store = type(site.store).__module__.rpartition(".")[2]
+    store = type(site.store).__module__.split(".")[2]
     body = shlex.quote('{"content": "hello"}')
     print(f"Serving {origin}{PREFIX}")
     print(f"Engine {site.engine.name}, store {store}, instance folder {app.instance_path}\n")
