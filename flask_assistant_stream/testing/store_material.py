@@ -1,0 +1,122 @@
+"""What the store suites make and share: records, rows, starts, and calls made at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from ..errors import AssistantStreamError
+from ..protocol import objects
+from ..protocol.events import Event
+from ..protocol.ids import new_id
+from ..protocol.objects import RUN_VOLATILE
+from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
+
+T = TypeVar("T")
+
+ANN, BOB = "ann", "bob"
+AWKWARD = {
+    "title": "Grüße, 世界 👋\u2028\x00 end",
+    "$ref": "#/definitions/a",
+    "nested": [{"$ref": "#/x", "$id": "y", "$db": "z"}, {"a.b": {"$gt": 1, "": None, "100%": "%24"}}],
+    "big": 1 << 40,
+    "float": 0.1,
+    "none": None,
+    "flag": True,
+}
+"""JSON that users' tools and models produce, and that a database may take for something else."""
+
+ASSISTANT = objects.assistant("asst_1", 1, "model")
+
+
+def a_thread(owner: str = ANN, **extra: Any) -> Record:
+    """Make a thread's record."""
+    return Record(Kind.THREAD, owner, objects.thread(new_id("thread"), 1), extra=extra)
+
+
+def a_message(thread: Record, text: str = "Hello", **fields: Any) -> Record:
+    """Make a message's record."""
+    body = objects.message(new_id("msg"), 1, thread.id, "user", [objects.text_part(text)], **fields)
+    return Record(Kind.MESSAGE, thread.owner, body, thread.id)
+
+
+def a_row(run: RunRecord, first: int = 1, last: int | None = None, *, token: str | None = None) -> Row:
+    """Make a row of events, all alike."""
+    events = [Event(seq, "thread.run.queued", b'{"id":"x"}') for seq in range(first, (last or first) + 1)]
+    return Row.of(run.id, run.epoch, token or new_id("token"), events)
+
+
+def a_start(thread: Record, /, *texts: str, due_at: float = 100.0, **fields: Any) -> Start:
+    """Make the start of a run on a thread."""
+    body = objects.run(new_id("run"), 1, thread.id, ASSISTANT)
+    run = RunRecord(Kind.RUN, thread.owner, body, thread.id, due_at=due_at)
+    return Start(run, a_row(run), tuple(a_message(thread, text) for text in texts), **fields)
+
+
+def an_answer(run: RunRecord, seq: int, text: str = "Hi", *, id: str | None = None) -> Record:
+    """Make a run's message, as event `seq` carries it."""
+    part = [objects.text_part(text)]
+    body = objects.message(id or new_id("msg"), 1, run.parent, "assistant", part, run_id=run.id)
+    return Record(Kind.MESSAGE, run.owner, body, run.parent, run.position + seq)
+
+
+def changed(run: RunRecord, status: str) -> dict[str, Any]:
+    """Return what a run event with this status changes."""
+    return {**{key: run.body[key] for key in RUN_VOLATILE}, "status": status}
+
+
+def ids_of(records: list[Record]) -> list[str]:
+    """Return the ids."""
+    return [record.id for record in records]
+
+
+def at_once(*calls: Callable[[], T]) -> list[T | AssistantStreamError]:
+    """Make calls at the same time, each in a thread of its own, and return what they return or raise."""
+    results: list[Any] = [None] * len(calls)
+    barrier = threading.Barrier(len(calls))
+
+    def make(number: int) -> None:
+        barrier.wait(10)
+        try:
+            results[number] = calls[number]()
+        except AssistantStreamError as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+class StoreFixtures:
+    """One fixture to give, `open_store`, and what follows from it."""
+
+    @pytest.fixture
+    def open_store(self) -> Iterator[Callable[[], Store]]:
+        """Yield what makes store objects on the same data: empty at first, each test its own."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, open_store: Callable[[], Store]) -> Store:
+        """Return the store under test."""
+        return open_store()
+
+    @pytest.fixture
+    def other(self, open_store: Callable[[], Store]) -> Store:
+        """Return another process's view of the same data."""
+        return open_store()
+
+    @pytest.fixture
+    def thread(self, store: Store) -> Record:
+        """Return a stored thread of Ann's."""
+        return store.insert(a_thread())
+
+    @pytest.fixture
+    def run(self, store: Store, thread: Record) -> RunRecord:
+        """Return a run of Ann's that has begun."""
+        return store.start(a_start(thread, "Hello"))

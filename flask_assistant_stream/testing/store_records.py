@@ -1,0 +1,215 @@
+"""What every store must do with records, as a test class."""
+
+# ruff: noqa: D102 (the name of a test says what it is about)
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ..errors import Duplicate, NotFound
+from ..protocol import objects
+from ..protocol.ids import new_id
+from ..stores.base import TURN, Kind, Order, Outcome, Projection, Record, RunRecord, Store
+from .store_material import (
+    ANN,
+    ASSISTANT,
+    AWKWARD,
+    BOB,
+    StoreFixtures,
+    a_message,
+    a_row,
+    a_start,
+    a_thread,
+    an_answer,
+    changed,
+    ids_of,
+)
+
+
+class RecordSuite(StoreFixtures):
+    """Records: insert, get, update, delete, list."""
+
+    def test_records_come_back_as_they_were(self, store: Store, other: Store) -> None:
+        thread = store.insert(a_thread(title="Grüße", updated_at=1.5, star=None))
+        assert store.get(Kind.THREAD, ANN, thread.id) == thread == other.get(Kind.THREAD, ANN, thread.id)
+        assert thread.position > 0
+        message = store.insert(a_message(thread, "世界", metadata={"a.b": "$c"}))
+        assert other.get(Kind.MESSAGE, ANN, message.id, parent=thread.id) == message
+
+    def test_awkward_json(self, store: Store, other: Store) -> None:
+        body = {**objects.assistant(new_id("asst"), 1, "model", tools=[AWKWARD]), "metadata": AWKWARD}
+        stored = store.insert(Record(Kind.ASSISTANT, ANN, body, extra=AWKWARD))
+        assert other.get(Kind.ASSISTANT, ANN, stored.id).body == body
+        assert other.get(Kind.ASSISTANT, ANN, stored.id).extra == AWKWARD
+        updated = store.update(Kind.ASSISTANT, ANN, stored.id, body={"metadata": {"$set": AWKWARD}}, extra={"a.b": 1})
+        assert updated == other.get(Kind.ASSISTANT, ANN, stored.id)
+        assert updated.body == {**body, "metadata": {"$set": AWKWARD}}
+        assert updated.extra == {**AWKWARD, "a.b": 1}
+
+    def test_half_a_character_stops_nothing(self, store: Store, thread: Record) -> None:
+        stored = store.insert(a_message(thread, "cut \ud83d"))
+        text = store.get(Kind.MESSAGE, ANN, stored.id).body["content"][0]["text"]["value"]
+        assert text in ("cut \ud83d", "cut \ufffd")
+
+    def test_an_id_stands_once(self, store: Store, thread: Record) -> None:
+        message = store.insert(a_message(thread))
+        for record in (thread, message):
+            with pytest.raises(Duplicate):
+                store.insert(replace(record, extra={"second": 1}))
+        assert store.get(Kind.THREAD, ANN, thread.id).extra == {}
+        assert ids_of(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == [message.id]
+
+    def test_each_owner_may_have_the_same_assistant(self, store: Store) -> None:
+        for owner in (ANN, BOB):
+            store.insert(Record(Kind.ASSISTANT, owner, {**ASSISTANT, "name": owner}))
+        assert [store.get(Kind.ASSISTANT, owner, "asst_1").body["name"] for owner in (ANN, BOB)] == [ANN, BOB]
+        with pytest.raises(Duplicate):
+            store.insert(Record(Kind.ASSISTANT, BOB, ASSISTANT))
+        store.delete(Kind.ASSISTANT, ANN, "asst_1")
+        assert store.update(Kind.ASSISTANT, BOB, "asst_1", body={"name": "b"}).body["name"] == "b"
+
+    def test_a_message_needs_its_thread(self, store: Store, thread: Record) -> None:
+        for stranger in (a_thread(), replace(thread, owner=BOB)):
+            for position in (0, 5):
+                message = replace(a_message(stranger), position=position)
+                with pytest.raises(NotFound):
+                    store.insert(message)
+                with pytest.raises(NotFound):
+                    store.get(Kind.MESSAGE, stranger.owner, message.id)
+
+    def test_update_sets_keys_and_keeps_the_others(self, store: Store, thread: Record) -> None:
+        updated = store.update(Kind.THREAD, ANN, thread.id, body={"metadata": {"a": "1"}}, extra={"title": "T"})
+        assert updated.body == {**thread.body, "metadata": {"a": "1"}}
+        updated = store.update(Kind.THREAD, ANN, thread.id, extra={"updated_at": 2})
+        assert updated.extra == {"title": "T", "updated_at": 2}
+        assert updated == store.get(Kind.THREAD, ANN, thread.id) == store.update(Kind.THREAD, ANN, thread.id)
+        assert updated.position == thread.position
+
+    def test_a_wrong_parent_is_unknown(self, store: Store, thread: Record) -> None:
+        message = store.insert(a_message(thread))
+        elsewhere = store.insert(a_thread())
+        for call in (store.get, store.update, store.delete):
+            with pytest.raises(NotFound):
+                call(Kind.MESSAGE, ANN, message.id, parent=elsewhere.id)
+        assert store.get(Kind.MESSAGE, ANN, message.id, parent=thread.id) == message
+
+    def test_owners_are_walls(self, store: Store, thread: Record, run: RunRecord) -> None:
+        """Somebody else's id answers exactly like an unknown one, whatever is asked."""
+        message = store.list(Kind.MESSAGE, ANN, parent=thread.id).records[0]
+        found = {Kind.THREAD: thread, Kind.MESSAGE: message, Kind.RUN: run}
+        before = [store.get(kind, ANN, record.id) for kind, record in found.items()]
+        for kind, record in found.items():
+            for id in (record.id, "unknown"):
+                for call in (
+                    lambda kind=kind, id=id: store.get(kind, BOB, id),
+                    lambda kind=kind, id=id: store.update(kind, BOB, id, extra={"a": 1}),
+                    lambda kind=kind, id=id: store.delete(kind, BOB, id),
+                    lambda kind=kind, id=id, parent=record.parent: store.list(kind, BOB, after=id, parent=parent),
+                ):
+                    with pytest.raises(NotFound):
+                        call()
+        with pytest.raises(NotFound):
+            store.request_cancel(BOB, run.id, due_at=1.0)
+        with pytest.raises(NotFound):
+            store.start(a_start(replace(thread, owner=BOB), "Mine?"))
+        assert store.list(Kind.MESSAGE, BOB, parent=thread.id).records == []
+        assert [store.get(kind, ANN, record.id) for kind, record in found.items()] == before
+
+    def test_delete(self, store: Store, other: Store, thread: Record) -> None:
+        message = store.insert(a_message(thread))
+        store.delete(Kind.MESSAGE, ANN, message.id)
+        for call in (other.get, other.update, other.delete):
+            with pytest.raises(NotFound):
+                call(Kind.MESSAGE, ANN, message.id)
+
+    def test_a_thread_goes_with_all_that_is_below_it(self, store: Store, thread: Record, run: RunRecord) -> None:
+        step = Record(Kind.RUN_STEP, ANN, {"id": new_id("step"), "metadata": {}}, run.id, run.position + 2)
+        answer = an_answer(run, 3)
+        writing = (a_row(run, 2, 3), Projection(run, (step, answer), (2, 3), last_seq=3))
+        assert store.commit([writing]) == [Outcome.STORED]
+        kept = store.start(a_start(store.insert(a_thread()), "Stays"))
+        store.delete(Kind.THREAD, ANN, thread.id)
+        for record in (thread, run, step, answer):
+            with pytest.raises(NotFound):
+                store.get(record.kind, ANN, record.id)
+        assert store.list(Kind.MESSAGE, ANN, parent=thread.id).records == []
+        assert store.read(run.id) == []
+        assert store.last_row(run.id) is None
+        assert [due.id for due in store.due(1e12)] == [kept.id]
+        assert len(store.read(kept.id)) == len(store.list(Kind.MESSAGE, ANN, parent=kept.parent).records) == 1
+
+    def test_what_a_deleted_run_still_writes_is_refused(self, store: Store, thread: Record, run: RunRecord) -> None:
+        store.delete(Kind.THREAD, ANN, thread.id)
+        projection = Projection(run, (an_answer(run, 2),), (2,), changed(run, "completed"), last_seq=2)
+        assert store.commit([(a_row(run, 2), projection)]) == [Outcome.REFUSED]
+        store.project([projection])
+        assert store.read(run.id) == []
+        assert store.list(Kind.MESSAGE, ANN, parent=thread.id).records == []
+        store.renew([(run.id, run.epoch)], 1.0)
+        assert store.claim(run, due_at=1.0) is None
+
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    def test_paging_shows_everything_once(self, store: Store, thread: Record, order: Order) -> None:
+        stored = [store.insert(a_message(thread, str(number))) for number in range(23)]
+        store.insert(a_message(store.insert(a_thread())))
+        expected = ids_of(stored if order == "asc" else stored[::-1])
+        for limit in (1, 5, 23, 100):
+            seen: list[str] = []
+            more = True
+            while more:
+                after = seen[-1] if seen else None
+                page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=limit, order=order, after=after)
+                seen += ids_of(page.records)
+                more = page.has_more
+                assert len(page.records) == limit or not more
+            assert seen == expected
+
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    def test_paging_backwards(self, store: Store, thread: Record, order: Order) -> None:
+        """`before` gives what stands next to the cursor, still in the order asked for."""
+        stored = [store.insert(a_message(thread, str(number))) for number in range(7)]
+        expected = ids_of(stored if order == "asc" else stored[::-1])
+        page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=3, order=order, before=expected[5])
+        assert (ids_of(page.records), page.has_more) == (expected[2:5], True)
+        page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=3, order=order, before=expected[2])
+        assert (ids_of(page.records), page.has_more) == (expected[:2], False)
+        page = store.list(
+            Kind.MESSAGE, ANN, parent=thread.id, limit=3, order=order, after=expected[0], before=expected[3]
+        )
+        assert (ids_of(page.records), page.has_more) == (expected[1:3], False)
+
+    def test_a_cursor_is_of_the_same_list(self, store: Store, thread: Record) -> None:
+        stranger = store.insert(a_message(store.insert(a_thread())))
+        for cursor in (stranger.id, "unknown"):
+            with pytest.raises(NotFound):
+                store.list(Kind.MESSAGE, ANN, parent=thread.id, after=cursor)
+            with pytest.raises(NotFound):
+                store.list(Kind.MESSAGE, ANN, parent=thread.id, before=cursor)
+
+    def test_threads_and_assistants_are_listed_newest_first(self, store: Store) -> None:
+        threads = [store.insert(a_thread()) for _ in range(4)]
+        assert ids_of(store.list(Kind.THREAD, ANN).records) == ids_of(threads[::-1])
+        assert store.list(Kind.THREAD, BOB).records == store.list(Kind.ASSISTANT, ANN).records == []
+
+    def test_messages_stand_where_they_were_said(self, store: Store, thread: Record) -> None:
+        """A message sent while a run answers stands behind all that the run says."""
+        store.insert(a_message(thread, "zero"))
+        run = store.start(a_start(thread, "one", "two"))
+        during = store.insert(a_message(thread, "five"))
+        store.project([Projection(run, (an_answer(run, 9, "four"), an_answer(run, 2, "three")), (9, 2), last_seq=9)])
+        page = store.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc")
+        texts = [record.body["content"][0]["text"]["value"] for record in page.records]
+        assert texts == ["zero", "one", "two", "three", "four", "five"]
+        assert page.records[-1] == during
+        assert run.position % TURN == 0
+
+    def test_messages_of_one_run(self, store: Store, thread: Record, run: RunRecord) -> None:
+        answers = (an_answer(run, 2), an_answer(run, 3))
+        store.project([Projection(run, answers, (2, 3), last_seq=3)])
+        listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc", run_id=run.id)
+        assert ids_of(listed.records) == ids_of([*answers])
+        listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc", run_id=run.id, after=answers[0].id)
+        assert ids_of(listed.records) == [answers[1].id]
+        assert store.list(Kind.MESSAGE, ANN, parent=thread.id, run_id="run_x").records == []

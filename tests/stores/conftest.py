@@ -1,0 +1,5 @@
+"""Failed assertions of the suite show their values, as they would in a test module."""
+
+import pytest
+
+pytest.register_assert_rewrite(*(f"flask_assistant_stream.testing.store_{part}" for part in ("records", "runs", "log")))
