@@ -29,6 +29,7 @@ FLUSH_SECONDS = 0.04
 """How long deltas wait for company before a flush; what must be stored first does not wait."""
 TICK_SECONDS = 0.5
 """How often heartbeats and idle upstreams are looked at: one ticker instead of a time-out on every wait."""
+STOP_SECONDS = 5.0
 KEPT = 128
 """Stored events kept in memory for readers that are a little behind; the store has the rest."""
 
@@ -184,6 +185,8 @@ class RunLog:
         self._pending = Signal()
         self._urgent = Signal()
         self._pid = 0
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._start_lock = threading.Lock()
 
     def wake(self) -> None:
@@ -192,9 +195,21 @@ class RunLog:
             return
         with self._start_lock:
             if self._pid != os.getpid():
-                self._pid = os.getpid()
-                for target in (self._flush_forever, self._tick_forever):
-                    threading.Thread(target=target, name=f"assistant-stream{target.__name__}", daemon=True).start()
+                self._pid, self._stopped = os.getpid(), threading.Event()
+                self._threads = [
+                    threading.Thread(target=target, args=(self._stopped,), name=f"assistant-stream-{name}", daemon=True)
+                    for name, target in (("flush", self._flush_until), ("tick", self._tick_until))
+                ]
+                for thread in self._threads:
+                    thread.start()
+
+    def stop(self) -> None:
+        """End the background threads of this process once nothing is pending; `wake` starts them anew."""
+        self._pid = 0
+        self._stopped.set()
+        self._pending.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
 
     def open(self, run: RunRecord, events: Iterable[Event], stored: int) -> Writer:
         """Begin to write a run here.
@@ -232,9 +247,9 @@ class RunLog:
 
     # -- the flusher -------------------------------------------------------------------------------------
 
-    def _flush_forever(self) -> None:
+    def _flush_until(self, stopped: threading.Event) -> None:
         failures = 0
-        while True:
+        while not stopped.is_set() or self._dirty:
             self._pending.wait()
             if failures:
                 time.sleep(min(1.0, 0.05 * 2**failures))
@@ -287,15 +302,14 @@ class RunLog:
     def _give_up_old(self, error: Exception) -> None:
         """Give up the runs whose write has failed for longer than the deadline; their lease has run out too."""
         now = time.monotonic()
-        logger.warning("The store does not take the run log: %s", type(error).__name__)
+        logger.warning("the run log could not be stored, it is tried again: %s", type(error).__name__)
         for writer in list(self._dirty):
             if writer.in_flight is not None and now - writer.flush_since > self.deadline_seconds:
                 self._dirty.discard(writer)
                 writer.lose()
 
-    def _tick_forever(self) -> None:
-        while True:
-            time.sleep(TICK_SECONDS)
+    def _tick_until(self, stopped: threading.Event) -> None:
+        while not stopped.wait(TICK_SECONDS):
             now = time.monotonic()
             for follower in list(self.followers):
                 if now - follower.wrote_at >= self.heartbeat_seconds:

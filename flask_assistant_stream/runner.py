@@ -17,7 +17,7 @@ from typing import Any
 from .engines.base import Engine
 from .errors import RequestError, StoreError, ThreadBusy
 from .execution import Execution
-from .log import RunLog, RunLost, Writer
+from .log import STOP_SECONDS, RunLog, RunLost, Writer
 from .protocol import ids, objects
 from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object
@@ -94,6 +94,8 @@ class Runner:
         self._executions: dict[str, Execution] = {}
         self._renewed_at = 0.0
         self._sweeping_pid = 0
+        self._stopped = threading.Event()
+        self._sweeper: threading.Thread | None = None
         self._wake_lock = threading.Lock()
         log.on_tick.append(self._end_idle)
 
@@ -225,8 +227,19 @@ class Runner:
             return
         with self._wake_lock:
             if self._sweeping_pid != os.getpid():
-                self._sweeping_pid = os.getpid()
-                threading.Thread(target=self._sweep_forever, name="assistant-stream-sweep", daemon=True).start()
+                self._sweeping_pid, self._stopped = os.getpid(), threading.Event()
+                args = (self._stopped,)
+                threading.Thread(
+                    target=self._sweep_until, args=args, name="assistant-stream-sweep", daemon=True
+                ).start()
+
+    def stop(self) -> None:
+        """End the background threads of this process; `wake` starts them anew. Runs go on until they end."""
+        self._sweeping_pid = 0
+        self._stopped.set()
+        if self._sweeper is not None:
+            self._sweeper.join(STOP_SECONDS)
+        self.log.stop()
 
     # -- starting ------------------------------------------------------------------------------------------
 
@@ -329,15 +342,19 @@ class Runner:
 
     # -- sweeping ------------------------------------------------------------------------------------------
 
-    def _sweep_forever(self) -> None:
-        while True:
+    def _sweep_until(self, stopped: threading.Event) -> None:
+        failing = False
+        while not stopped.is_set():
             try:
                 self._sweep()
+                failing = False
             except StoreError as error:
-                logger.warning("sweep put off, the store does not answer: %s", error.message)
+                if not failing:  # once per outage
+                    logger.warning("sweeps are put off, the store does not answer: %s", error.message)
+                failing = True
             except Exception:
                 logger.exception("sweep failed")
-            time.sleep(SWEEP_SECONDS)
+            stopped.wait(SWEEP_SECONDS)
 
     def _sweep(self) -> None:
         """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""

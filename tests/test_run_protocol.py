@@ -65,15 +65,15 @@ MakeWorker = Callable[..., Worker]
 
 @pytest.fixture
 def worker(open_store: Callable[[], Store]) -> Iterator[MakeWorker]:
-    stores: list[Store] = []
+    made: list[Worker] = []
 
     def make(*scripts: Any) -> Worker:
-        stores.append(open_store())
-        return Worker(stores[-1], *scripts)
+        made.append(Worker(open_store(), *scripts))
+        return made[-1]
 
     yield make
-    for store in stores:
-        store.close()
+    for each in made:
+        each.runner.stop()
 
 
 class Begun:

@@ -105,6 +105,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
 
     yield make
     for site in made:
+        site.registration.runner.stop()
         site.registration.store.close()
 
 
