@@ -1,3 +1,9 @@
 """Fixtures that every test may use. Each plugin module holds one kind of server or material."""
 
-pytest_plugins = ["tests.skips", "tests.node_clients", "tests.fake_upstream", "tests.mongodb_server"]
+pytest_plugins = [
+    "tests.skips",
+    "tests.node_clients",
+    "tests.fake_upstream",
+    "tests.mongodb_server",
+    "tests.server_process",
+]

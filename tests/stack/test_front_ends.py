@@ -1,0 +1,308 @@
+"""What real clients make of what the server sends: three versions of openai-node, and openai-python.
+
+Every stream is one that a gunicorn worker sent over HTTP; the clients get it in pieces of seven bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from tests.fake_upstream import CITED
+from tests.node_clients import Decoded, NodeDecoder, python_decode_sse
+from tests.server_process import PREFIX, ServerProcess, run_of, texts
+
+UMLAUTS = "Grüße aus Köln – „schön“ 👩‍🚀👍🏽, naïve Ωmega"
+SAY_UMLAUTS = f"@@script:text?say={quote(UMLAUTS)}&cut=3@@"
+MARKER = "【1:0†food.txt】"
+
+
+@dataclass
+class Told:
+    """A scenario as it went over the wire, played once in each format."""
+
+    ndjson: bytes
+    sse: bytes
+
+
+Scenario = Callable[[ServerProcess, str], bytes]
+"""Takes the server and a format and returns the stream."""
+
+
+def chat(content: str, **rest: Any) -> Scenario:
+    def play(server: ServerProcess, form: str) -> bytes:
+        return server.chat(content, path=f"/chat/stream?format={form}", **rest).body
+
+    return play
+
+
+def cancelled(server: ServerProcess, form: str) -> bytes:
+    """Stop a run in the middle of its answer from another connection."""
+    with server.opened(f"/chat/stream?format={form}", {"content": "@@script:stall?after=5@@"}) as stream:
+        if form == "ndjson":
+            stream.read_until("thread.message.delta")
+        else:
+            with server.opened(f"{stream.run_path}/stream") as other:
+                other.read_until("thread.message.delta")
+        assert server.post(f"{stream.run_path}/cancel").json["status"] in ("cancelling", "cancelled")
+        return stream.read_bytes()
+
+
+def submitted(server: ServerProcess, form: str) -> bytes:
+    """Answer a function call: the stream of the actions route."""
+    run = server.chat("@@script:call@@").run
+    return server.answered(run, "21 °C", path=f"?format={form}").body
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "text": chat(SAY_UMLAUTS),
+    "call": chat("@@script:call@@"),
+    "submitted": submitted,
+    "two_calls": chat("@@script:two_calls@@"),
+    "file_search": chat("@@script:file_search@@", assistantId="asst_search"),
+    "refusal": chat("@@script:refusal@@"),
+    "incomplete": chat("@@script:incomplete@@"),
+    "filtered": chat("@@script:incomplete?reason=content_filter@@"),
+    "failed": chat("@@script:fail?after=4@@"),
+    "broken_off": chat("@@script:reset?after=4@@"),
+    "cancelled": cancelled,
+}
+STATUS = {
+    "call": "requires_action",
+    "two_calls": "requires_action",
+    "incomplete": "incomplete",
+    "filtered": "incomplete",
+    "failed": "failed",
+    "broken_off": "failed",
+    "cancelled": "cancelled",
+}
+TEXT = {
+    "text": UMLAUTS,
+    "submitted": "The tools said: 21 °C",
+    "two_calls": "Let me look.",
+    "file_search": f"{CITED[:-1]}{MARKER}.",
+    "incomplete": "The sun is *shining*",
+    "filtered": "The sun is *shining*",
+    "failed": "The sun is *shining*",
+    "broken_off": "The sun is *shining*",
+    "cancelled": "The sun is *shining* in",
+}
+
+
+@pytest.fixture(scope="module")
+def told(server: ServerProcess) -> Callable[[str], Told]:
+    """Play a scenario once in each format, however many clients read it."""
+    played: dict[str, Told] = {}
+
+    def tell(name: str) -> Told:
+        if name not in played:
+            play = SCENARIOS[name]
+            played[name] = Told(play(server, "ndjson"), play(server, "sse"))
+        return played[name]
+
+    return tell
+
+
+def check(name: str, decoded: Decoded) -> None:
+    """Assert what every client must have seen of a scenario."""
+    status = STATUS.get(name, "completed")
+    assert "".join(decoded.deltas) == TEXT.get(name, "")
+    assert decoded.names[-1] == f"thread.run.{status}"
+    if unknown_ending(name, decoded):
+        return
+    assert decoded.error is None
+    assert decoded.run_status == status
+    assert decoded.text == TEXT.get(name, "")
+
+
+def unknown_ending(name: str, decoded: Decoded) -> bool:
+    """Say whether this is 4.46.0 on a run that ends incomplete: it shows the text, and knows no such event."""
+    return STATUS.get(name) == "incomplete" and decoded.error == "Final run has not been received"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_openai_node(name: str, node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
+    payload = told(name).ndjson
+    decoded = node_decode(node_version, payload)
+    check(name, decoded)
+    events = decode_ndjson(payload)
+    assert decoded.names == [event.name for event in events]
+    assert decoded.seqs == [event.seq for event in events]
+    assert payload.isascii()  # 4.46.0 breaks characters that are cut
+    if unknown_ending(name, decoded):
+        assert node_version == "4.46.0"
+        return
+    assert decoded.run == run_of(events)
+    for step in decoded.steps:
+        # A call that waits for its output is open; all else is closed before its run ends.
+        waits = step["type"] == "tool_calls" and decoded.run_status == "requires_action"
+        assert (step["status"] == "in_progress") == waits
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "submitted"])
+def test_openai_python(name: str, told: Callable[[str], Told]) -> None:
+    decoded = python_decode_sse(told(name).sse)
+    check(name, decoded)
+    assert decoded.error is None
+
+
+def test_openai_python_after_tool_outputs(told: Callable[[str], Told]) -> None:
+    """Its handler knows the step from the stream before; the text must come out all the same."""
+    decoded = python_decode_sse(told("submitted").sse)
+    assert decoded.error is None
+    assert decoded.text == TEXT["submitted"]
+    assert decoded.run_status == "completed"
+
+
+def test_both_formats_tell_the_same(told: Callable[[str], Told]) -> None:
+    stream = told("text")
+    assert stream.sse.endswith(b"event: done\ndata: [DONE]\n\n")
+    blocks = stream.sse.split(b"\n\n")[:-2]
+    first = blocks[0].split(b"\n")
+    assert [line.partition(b":")[0] for line in first] == [b"id", b"event", b"data"]
+    assert first[:2] == [b"id: 1", b"event: thread.created"]
+    assert stream.sse.isascii()
+
+
+# -- what the clients' objects hold ---------------------------------------------------------------------------
+
+
+def test_calls(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
+    decoded = node_decode(node_version, told("two_calls").ndjson)
+    assert decoded.run is not None
+    asked = decoded.run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert [call["function"]["name"] for call in asked] == ["get_weather", "get_weather"]
+    assert {call["function"]["arguments"] for call in asked} == {'{"location":"San Francisco, CA"}'}
+    (step,) = [step for step in decoded.steps if step["type"] == "tool_calls"]
+    pieces = step["step_details"]["tool_calls"]
+    known = asked[:1] if node_version == "4.46.0" else asked  # it keeps the first call of a step, and its first piece
+    assert [call["id"] for call in pieces] == [call["id"] for call in known]
+    if node_version != "4.46.0":
+        assert [call["function"]["arguments"] for call in pieces] == [call["function"]["arguments"] for call in asked]
+        assert decoded.callbacks.count("toolCallCreated") == 2
+
+
+def test_a_citation(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
+    decoded = node_decode(node_version, told("file_search").ndjson)
+    (note,) = decoded.messages[0]["content"][0]["text"]["annotations"]
+    assert (note["type"], note["text"], note["file_citation"]["file_id"]) == ("file_citation", MARKER, "file-food")
+    text = decoded.text.encode("utf-16-le")  # JavaScript counts so; there are no wide characters in it
+    assert text[2 * note["start_index"] : 2 * note["end_index"]].decode("utf-16-le") == MARKER
+    assert [step["type"] for step in decoded.steps] == ["tool_calls", "message_creation"]
+    assert decoded.steps[0]["step_details"]["tool_calls"][0]["type"] == "file_search"
+
+
+def test_a_refusal(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
+    (message,) = node_decode(node_version, told("refusal").ndjson).messages
+    (part,) = message["content"]
+    assert (part["type"], part["refusal"]) == ("refusal", "I cannot help with that.")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("incomplete", "max_tokens"),
+        ("filtered", "content_filter"),
+        ("failed", "run_failed"),
+        ("broken_off", "run_failed"),
+        ("cancelled", "run_cancelled"),
+    ],
+)
+def test_what_is_cut_off_is_an_incomplete_message(
+    name: str, reason: str, node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]
+) -> None:
+    decoded = node_decode(node_version, told(name).ndjson)
+    closed = [event["data"] for event in decoded.events if event["event"] == "thread.message.incomplete"]
+    assert [message["incomplete_details"] for message in closed] == [{"reason": reason}]
+    if unknown_ending(name, decoded):
+        return
+    assert decoded.run is not None
+    if name in ("failed", "broken_off"):
+        assert decoded.run["last_error"]["code"] == "server_error"
+        assert decoded.run["last_error"]["message"]
+    if name == "incomplete":
+        assert decoded.run["incomplete_details"] == {"reason": "max_completion_tokens"}
+
+
+def test_a_page_fetches_by_itself(node_version: str, node_decode: NodeDecoder, server: ServerProcess) -> None:
+    """What the quickstart's page does, with Node's own fetch: no headers but what fetch adds."""
+    chat_url = f"{server.origin}{PREFIX}/chat/stream"
+    decoded = node_decode.fetch(node_version, chat_url, {"content": SAY_UMLAUTS})
+    assert (decoded.status, decoded.content_type) == (200, "application/x-ndjson; charset=utf-8")
+    check("text", decoded)
+    assert decoded.run is not None
+    thread_id = decoded.run["thread_id"]
+    again = node_decode.fetch(
+        node_version, f"{server.origin}{PREFIX}/threads/{thread_id}/messages", {"content": "@@script:call@@"}
+    )
+    assert again.run is not None
+    asked = again.run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": call["id"], "output": "cold"} for call in asked]
+    body = {"runId": again.run["id"], "toolCallOutputs": outputs}
+    rest = node_decode.fetch(node_version, f"{server.origin}{PREFIX}/threads/{thread_id}/actions", body)
+    assert rest.error is None
+    assert rest.text == "The tools said: cold"
+    assert rest.run_status == "completed"
+    assert [role for role, _ in texts(server.messages(thread_id))] == ["user", "assistant", "user", "assistant"]
+
+
+# -- coming back ----------------------------------------------------------------------------------------------
+
+
+def tails(payload: bytes) -> list[tuple[int, bytes]]:
+    """Return each number of a stream, 0 included, and the bytes behind it."""
+    lines = payload.splitlines(keepends=True)
+    seqs = [0, *[event.seq for event in decode_ndjson(payload)]]
+    return [(seq, b"".join(lines[at:])) for at, seq in enumerate(seqs)]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_reader_comes_back_at_every_number(
+    name: str, node_version: str, node_decode: NodeDecoder, server: ServerProcess, told: Callable[[str], Told]
+) -> None:
+    """The first bytes and the rest are together what the clients decode, wherever the connection broke."""
+    payload = told(name).ndjson
+    run = run_of(decode_ndjson(payload))
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+    for seq, tail in tails(payload):
+        if seq == 0 and name == "submitted":
+            continue  # the actions' stream does not begin at the run's begin
+        assert server.get(f"{path}?after={seq}").body.lstrip(b"\n") == tail  # an empty line is no event
+        decoded = node_decode(node_version, payload.removesuffix(tail) + tail)
+        check(name, decoded)
+    sse = server.get(f"{path}?format=sse", headers={"Last-Event-ID": "2"}).body
+    assert sse.startswith(b"id: 3\n")
+
+
+def test_a_reader_comes_back_while_the_answer_goes_on(server: ServerProcess) -> None:
+    """Readers that come at different moments, behind different numbers, get the bytes that the first one gets."""
+    with ExitStack() as stack:
+        first = stack.enter_context(server.opened("/chat/stream", {"content": "@@script:text?n=40&delay=0.01@@"}))
+        first.read_until("thread.message.delta")
+        seen = len(first.body.splitlines())
+        places = (0, 1, seen - 1, seen, seen + 5)
+        others = [stack.enter_context(server.opened(f"{first.run_path}/stream?after={after}")) for after in places]
+        lines = first.read_bytes().splitlines(keepends=True)
+        for other, after in zip(others, places, strict=True):
+            assert other.read_bytes().lstrip(b"\n") == b"".join(lines[after:])
+        assert text_of(first.events) == "".join(f" w{i}" for i in range(40))
+
+
+def test_a_whole_run_with_its_tool_outputs_is_one_stream(
+    node_version: str, node_decode: NodeDecoder, server: ServerProcess
+) -> None:
+    first = server.chat("@@script:call@@")
+    rest = server.answered(first.run, "21 °C")
+    path = f"/threads/{first.run['thread_id']}/runs/{first.run['id']}/stream"
+    for seq, tail in tails(first.body + rest.body):
+        assert server.get(f"{path}?after={seq}").body == tail
+    decoded = node_decode(node_version, server.get(path).body)
+    check("submitted", decoded)
+    assert [step["status"] for step in decoded.steps] == ["completed", "completed"]
+    assert decoded.steps[0]["step_details"]["tool_calls"][0]["function"]["output"] in ("21 °C", None)
