@@ -77,10 +77,25 @@ class Reader:
         )
 
 
-def open_reader(server: ExampleServer, method: str, path: str, body: object = None) -> Reader:
+_connections: list[http.client.HTTPConnection] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left() -> Iterator[None]:
+    yield
+    while _connections:
+        _connections.pop().close()
+
+
+def connect(server: ExampleServer, seconds: float = PATIENCE) -> http.client.HTTPConnection:
     place = urlsplit(server.url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
-    connection.request(method, place.path + path, None if body is None else json.dumps(body))
+    _connections.append(http.client.HTTPConnection(place.hostname or "", place.port, timeout=seconds))
+    return _connections[-1]
+
+
+def open_reader(server: ExampleServer, method: str, path: str, body: object = None) -> Reader:
+    connection = connect(server)
+    connection.request(method, urlsplit(server.url).path + path, None if body is None else json.dumps(body))
     answer = connection.getresponse()
     assert answer.status == 200, answer.read()
     return Reader(server, connection, answer)
@@ -198,13 +213,11 @@ def ended_elsewhere(server: ExampleServer, path: str, sleeper: int) -> Reader:
     """Read a run to its end on a worker that is awake: a connection that the sleeper took is given up."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        place = urlsplit(server.url)
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=LEASE + 5)
-        connection.request("GET", place.path + path)
+        connection = connect(server, LEASE + 5)
+        connection.request("GET", urlsplit(server.url).path + path)
         try:
             reader = Reader(server, connection, connection.getresponse())
         except TimeoutError:
-            connection.close()
             continue
         reader.read_all()
         if endings(reader.names):
