@@ -25,6 +25,21 @@ Work = Callable[[sqlite3.Connection], Any]
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's before it fails."""
 
+WAL_BYTES = 64 << 20
+"""What is left of the write-ahead log after a burst made it grow."""
+
+UNSTORABLE = (UnicodeError, OverflowError)
+"""What the driver raises for a value that SQLite cannot hold: the fault of one call, not of the connection."""
+
+
+class _Process:
+    """What one process has of the file."""
+
+    def __init__(self, execute: Callable[[Sequence[Job[Work]]], None]) -> None:
+        self.idle: deque[sqlite3.Connection] = deque()
+        self.group: GroupCommit[Work] = GroupCommit(execute)
+        self.migrated = False
+
 
 class Connections:
     """Reads and grouped writes on one file.
@@ -37,10 +52,8 @@ class Connections:
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
         self._synchronous = synchronous
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._pid = os.getpid()
-        self._migrated = False
-        self._group: GroupCommit[Work] = GroupCommit(lambda jobs: run_blocking(self._execute, jobs))
+        # A forked child keeps its parent's connections: to close them would drop the parent's locks.
+        self._processes: dict[int, _Process] = {}
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` reads.
@@ -59,90 +72,84 @@ class Connections:
         Raises:
             StoreError: SQLite failed; nothing is written unless the process died in the commit.
         """
-        self._after_fork()
-        result: T = self._group.write(work)
+        result: T = self._process().group.write(work)
         return result
 
     def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
-        self._migrated = False
+        """Close the idle connections of this process."""
+        process = self._process()
+        while process.idle:
+            process.idle.pop().close()
+        process.migrated = False
+
+    def _process(self) -> _Process:
+        process = self._processes.get(os.getpid())
+        if process is None:
+            made = _Process(lambda jobs: run_blocking(self._execute, jobs))
+            process = self._processes.setdefault(os.getpid(), made)
+        return process
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lent() as connection:
             return work(connection)
 
     def _execute(self, jobs: Sequence[Job[Work]]) -> None:
-        """Do a group of writes in one transaction."""
+        """Do a group of writes in one transaction; the connection is closed, which undoes all, where that fails."""
         with self._lent() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            try:
-                for job in jobs:
-                    self._attempt(connection, job)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _attempt(self, connection: sqlite3.Connection, job: Job[Work]) -> None:
-        """Do one write of a group so that its failure undoes nothing else."""
-        connection.execute("SAVEPOINT job")
-        try:
-            job.value = job.work(connection)
-        except (AssistantStreamError, sqlite3.Error) as error:
-            if not connection.in_transaction:  # SQLite has rolled back all of it: the disk is full or broken
-                raise
-            connection.execute("ROLLBACK TO job")
-            job.error = error if isinstance(error, AssistantStreamError) else _store_error(error)
-        connection.execute("RELEASE job")
+            for job in jobs:
+                _attempt(connection, job)
+            connection.execute("COMMIT")
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection; one that failed is not used again."""
-        self._after_fork()
+        process = self._process()
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
-        except IndexError:  # another thread was quicker
-            connection = self._connect()
-        except sqlite3.Error as error:
-            raise _store_error(error) from None
-        try:
-            yield connection
-        except AssistantStreamError:
-            self._idle.append(connection)
-            raise
-        except sqlite3.Error as error:
-            connection.close()
-            raise _store_error(error) from None
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
+            try:
+                connection = process.idle.pop()
+            except IndexError:
+                connection = self._connect(process)
+            try:
+                yield connection
+            except BaseException as error:
+                if connection.in_transaction or not isinstance(error, (AssistantStreamError, *UNSTORABLE)):
+                    connection.close()
+                else:
+                    process.idle.append(connection)
+                raise
+            process.idle.append(connection)
+        except (sqlite3.Error, *UNSTORABLE) as error:
+            raise _store_error(error) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, process: _Process) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            if not self._migrated:
+            if not process.migrated:
                 _to_wal(connection)
                 migrate(connection)
-                self._migrated = True
+                process.migrated = True
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _after_fork(self) -> None:
-        """Forget the parent's connections without closing them: closing would drop the parent's locks."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            _inherited.extend(self._idle)
-            self._idle = deque()
-            self._group = GroupCommit(lambda jobs: run_blocking(self._execute, jobs))
+
+def _attempt(connection: sqlite3.Connection, job: Job[Work]) -> None:
+    """Do one write of a group so that its failure undoes nothing else."""
+    connection.execute("SAVEPOINT job")
+    try:
+        job.value = job.work(connection)
+    except (AssistantStreamError, sqlite3.Error, *UNSTORABLE) as error:
+        if not connection.in_transaction:  # SQLite has rolled back all of it: the disk is full or broken
+            raise
+        connection.execute("ROLLBACK TO job")
+        job.error = error if isinstance(error, AssistantStreamError) else _store_error(error)
+    connection.execute("RELEASE job")
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
@@ -152,15 +159,13 @@ def _to_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() >= deadline:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(0.01)
 
 
-_inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process, kept so that they are never closed here."""
-
-
-def _store_error(error: sqlite3.Error) -> StoreError:
-    return StoreError(f"The SQLite store failed: {error}")
+def _store_error(error: Exception) -> StoreError:
+    if isinstance(error, sqlite3.Error):
+        return StoreError(f"The SQLite store failed: {error}")
+    return StoreError(f"SQLite cannot hold a value: {type(error).__name__}")

@@ -58,12 +58,25 @@ class GroupCommit(Generic[Work]):
             job.leads = not self._busy
             self._busy = True
         if not job.leads:
-            job.wait()
+            self._wait(job)
         if job.leads:
             self._lead(job)
         if job.error is not None:
             raise job.error
         return job.value
+
+    def _wait(self, job: Job[Work]) -> None:
+        """Wait for the group's leader; who is killed meanwhile leads nobody."""
+        try:
+            job.wait()
+        except BaseException:
+            with self._lock:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+                chosen = job.leads
+            if chosen:
+                self._pass_on()
+            raise
 
     def _lead(self, own: Job[Work]) -> None:
         with self._lock:
@@ -71,11 +84,8 @@ class GroupCommit(Generic[Work]):
         try:
             self._execute(group)
         except BaseException as error:
-            # A leader that is killed leaves the outcome open for the others.
             for job in group:
-                job.error = (
-                    error if job is own or isinstance(error, Exception) else StoreError("The write was cut off.")
-                )
+                job.error = error if job is own else _for_another(error)
         finally:
             for job in group:
                 job.leads = False
@@ -86,7 +96,17 @@ class GroupCommit(Generic[Work]):
     def _pass_on(self) -> None:
         with self._lock:
             self._busy = bool(self._waiting)
-            following = self._waiting[0] if self._waiting else None
-        if following is not None:
+            if not self._waiting:
+                return
+            following = self._waiting[0]
             following.leads = True
-            following.wake()
+        following.wake()
+
+
+def _for_another(error: BaseException) -> Exception:
+    """Return what a leader's failure is to the others of its group, an exception of their own each."""
+    if isinstance(error, StoreError):
+        return StoreError(error.message)
+    if isinstance(error, Exception):
+        return error
+    return StoreError("The write was cut off; its outcome is unknown.")  # the leader was killed

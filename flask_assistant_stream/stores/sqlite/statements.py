@@ -14,14 +14,19 @@ from ..base import Kind, Outcome, Projection, Record, Row, RunRecord
 
 Connection = sqlite3.Connection
 
-PURGE_RUNS = 100
-"""How many runs' logs one purge drops at most: it never holds up a write for long."""
+PURGE_RUNS = 200
+PURGE_ROWS = 5_000
+"""How much one purge drops at most: it never holds up a write for long."""
 
 _RECORD = "r.kind, r.owner, r.parent, r.position, r.body, r.extra"
 _RUN = "u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state"
 RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
 _INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_RUN = """
+    INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _PROJECT = """
     INSERT INTO records (kind, id, owner, parent, position, body, seq)
     SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
@@ -30,8 +35,15 @@ _PROJECT = """
         seq = excluded.seq
     WHERE excluded.seq > records.seq
 """
-APPEND = "INSERT OR IGNORE INTO log (run_id, first, last, epoch, token, packed, state) VALUES (?, ?, ?, ?, ?, ?, ?)"
-LOG = "SELECT run_id, first, last, epoch, token, packed, state FROM log WHERE run_id = ?"
+_APPEND = """
+    INSERT OR IGNORE INTO log (run_id, first, last, epoch, token, packed, state)
+    SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
+"""
+LOG = """
+    SELECT run_id, first, last, epoch, token, packed, state FROM log
+    WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
+"""
+"""A run's rows, unless it ended before a certain time: whatever the last purge has left, they are gone then."""
 
 
 def to_json(value: object) -> str:
@@ -41,18 +53,20 @@ def to_json(value: object) -> str:
 
 def allot_turns(connection: Connection, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> int:
     """Allot the thread's next turns and return the last of them; set keys of its `extra`."""
-    extra = get_record(connection, Kind.THREAD, owner, thread_id, None).extra
-    extra.update(touched)
-    extra["turns"] = turn = extra.get("turns", 0) + turns
-    connection.execute(
-        "UPDATE records SET extra = ? WHERE kind = 'thread' AND id = ? AND owner = ?",
-        (to_json(extra), thread_id, owner),
-    )
-    return int(turn)
+    thread = "WHERE kind = 'thread' AND id = ? AND owner = ?"
+    found = connection.execute(f"SELECT turns, extra FROM records {thread}", (thread_id, owner)).fetchone()
+    if found is None:
+        raise _not_found(Kind.THREAD, thread_id)
+    last: int = found[0] + turns
+    extra = to_json({**json.loads(found[1]), **touched}) if touched else found[1]
+    connection.execute(f"UPDATE records SET turns = ?, extra = ? {thread}", (last, extra, thread_id, owner))
+    return last
 
 
 def insert_record(connection: Connection, record: Record) -> None:
-    """Insert a record; its position is set."""
+    """Insert a record, for a run also what the run protocol keeps of it; its position is set."""
+    if isinstance(record, RunRecord):
+        _insert_run(connection, record)
     values = (record.kind.value, record.id, record.owner, record.parent, record.position)
     try:
         connection.execute(_INSERT, (*values, to_json(record.body), to_json(record.extra)))
@@ -60,17 +74,20 @@ def insert_record(connection: Connection, record: Record) -> None:
         raise Duplicate(f"A {record.kind.value} with id '{record.id}' stands already.") from None
 
 
-def insert_run(connection: Connection, run: RunRecord) -> None:
-    """Insert what the run protocol keeps of a run."""
-    sql = "INSERT INTO runs (id, thread_id, status, epoch, due_at, active, last_seq) VALUES (?, ?, ?, ?, ?, 1, ?)"
-    values = (run.id, run.parent, run.body["status"], run.epoch, run.due_at, run.last_seq)
+def _insert_run(connection: Connection, run: RunRecord) -> None:
+    state = None if run.state is None else to_json(run.state)
+    values = (run.id, run.parent, run.body["status"], run.epoch, run.due_at, run.cancel_requested, run.active)
     try:
-        connection.execute(sql, values)
+        connection.execute(_INSERT_RUN, (*values, run.last_seq, state))
     except sqlite3.IntegrityError:
-        busy = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (run.parent,)).fetchone()
-        if busy is None or busy[0] == run.id:
+        if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
             raise Duplicate(f"A run with id '{run.id}' stands already.") from None
-        raise ThreadBusy(run.parent, busy[0]) from None
+        (busy,) = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (run.parent,)).fetchone()
+        raise ThreadBusy(run.parent, busy) from None
+
+
+def _not_found(kind: Kind, id: str) -> NotFound:
+    return NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
 
 
 def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: str | None) -> Record:
@@ -78,7 +95,7 @@ def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: 
     sql = f"{ALL} WHERE r.kind = ? AND r.id = ? AND r.owner = ?"
     row = connection.execute(sql, (kind.value, id, owner)).fetchone()
     if row is None or parent not in (None, row[2]):
-        raise NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
+        raise _not_found(kind, id)
     return to_record(row)
 
 
@@ -109,20 +126,24 @@ def to_row(row: Sequence[Any]) -> Row:
     return Row(run_id, first, last, epoch, token, packed, None if state is None else json.loads(state))
 
 
-def row_values(row: Row) -> tuple[Any, ...]:
-    """Return the values that `APPEND` takes."""
+def _row_values(row: Row) -> tuple[Any, ...]:
+    """Return the values that `_APPEND` takes."""
     state = None if row.state is None else to_json(row.state)
-    return row.run_id, row.first, row.last, row.epoch, row.token, row.packed, state
+    return row.run_id, row.first, row.last, row.epoch, row.token, row.packed, state, row.run_id
 
 
 def append_rows(connection: Connection, rows: Sequence[Row]) -> list[Outcome]:
-    """Append rows to the log."""
-    inserted = connection.executemany(APPEND, [row_values(row) for row in rows]).rowcount
-    if inserted == len(rows):
+    """Append rows to the log, those of runs that stand."""
+    if connection.executemany(_APPEND, [_row_values(row) for row in rows]).rowcount == len(rows):
         return [Outcome.STORED] * len(rows)
+    return [Outcome.STORED if _token_at(connection, row) == row.token else Outcome.REFUSED for row in rows]
+
+
+def _token_at(connection: Connection, row: Row) -> str | None:
+    """Return whose row stands at a row's place; nobody's where its run was deleted."""
     sql = "SELECT token FROM log WHERE run_id = ? AND first = ?"
-    tokens = [connection.execute(sql, (row.run_id, row.first)).fetchone()[0] for row in rows]
-    return [Outcome.STORED if token == row.token else Outcome.REFUSED for row, token in zip(rows, tokens, strict=True)]
+    found = connection.execute(sql, (row.run_id, row.first)).fetchone()
+    return None if found is None else found[0]
 
 
 def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
@@ -134,30 +155,22 @@ def apply_projections(connection: Connection, projections: Sequence[Projection],
     ]
     connection.executemany(_PROJECT, values)
     for projection in projections:
-        if projection.changes:
-            _apply_run_changes(connection, projection, now)
+        _apply_to_run(connection, projection, now)
 
 
-def _apply_run_changes(connection: Connection, projection: Projection, now: float) -> None:
-    """Write a run's changes where the epoch is still its writer's and the run has not ended."""
+def _apply_to_run(connection: Connection, projection: Projection, now: float) -> None:
+    """Write what a run's events say of it where the epoch is still its writer's and the run has not ended."""
     run, changes = projection.run, projection.changes
-    ended = RunStatus(changes["status"]) not in RUN_ACTIVE
+    status = changes.get("status")
+    ended = status is not None and RunStatus(status) not in RUN_ACTIVE
     state = None if projection.state is None else to_json(projection.state)
+    ends = (not ended, now if ended else None)
     written = connection.execute(
-        "UPDATE runs SET status = ?, active = ?, ended_at = ?, last_seq = max(last_seq, ?),"
+        "UPDATE runs SET status = coalesce(?, status), active = ?, ended_at = ?, last_seq = max(last_seq, ?),"
         " due_at = coalesce(?, due_at), state = coalesce(?, state) WHERE id = ? AND epoch = ? AND active",
-        (
-            changes["status"],
-            not ended,
-            now if ended else None,
-            projection.last_seq,
-            projection.due_at,
-            state,
-            run.id,
-            run.epoch,
-        ),
+        (status, *ends, projection.last_seq, projection.due_at, state, run.id, run.epoch),
     ).rowcount
-    if written:
+    if written and changes:
         _change_body(connection, run, changes)
 
 
@@ -174,22 +187,39 @@ def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, A
     connection.execute(f"UPDATE records SET body = ? {where}", (changed, run.id, run.owner))
 
 
-def delete_below(connection: Connection, owner: str, thread_id: str) -> None:
-    """Remove what is below a thread."""
-    below = "SELECT id FROM runs WHERE thread_id = ?"
-    connection.execute(f"DELETE FROM log WHERE run_id IN ({below})", (thread_id,))
-    connection.execute(
-        f"DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent IN ({below})",
-        (owner, thread_id),
-    )
-    for kind in ("thread.message", "thread.run"):
-        connection.execute("DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?", (kind, owner, thread_id))
-    connection.execute("DELETE FROM runs WHERE thread_id = ?", (thread_id,))
+def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> None:
+    """Remove a record that is there, and what is below it."""
+    connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
+    if kind is Kind.THREAD:
+        below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
+        connection.execute(below, (Kind.MESSAGE.value, owner, id))
+        connection.execute(below, (Kind.RUN.value, owner, id))
+        _delete_runs(connection, owner, "thread_id", id)
+    if kind is Kind.RUN:
+        _delete_runs(connection, owner, "id", id)
 
 
-def purge_logs(connection: Connection, before: float) -> None:
-    """Drop the logs of runs that ended before then; `ended_at` is cleared so that a run is looked at once."""
+def _delete_runs(connection: Connection, owner: str, column: str, value: str) -> None:
+    """Remove what is kept of runs besides their records: log, steps, lease."""
+    which = f"(SELECT id FROM runs WHERE {column} = ?)"
+    steps = f"DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent IN {which}"
+    connection.execute(steps, (owner, value))
+    connection.execute(f"DELETE FROM log WHERE run_id IN {which}", (value,))
+    connection.execute(f"DELETE FROM runs WHERE {column} = ?", (value,))
+
+
+def purge_logs(connection: Connection, before: float) -> bool:
+    """Drop the logs of runs that ended before then, the oldest first, and say whether there are more.
+
+    `ended_at` is cleared so that a run is looked at once.
+    """
     sql = "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?"
     expired = connection.execute(sql, (before, PURGE_RUNS)).fetchall()
-    connection.executemany("DELETE FROM log WHERE run_id = ?", expired)
-    connection.executemany("UPDATE runs SET ended_at = NULL WHERE id = ?", expired)
+    drop = "DELETE FROM log WHERE rowid IN (SELECT rowid FROM log WHERE run_id = ? ORDER BY first LIMIT ?)"
+    left = PURGE_ROWS
+    for (run_id,) in expired:
+        left -= connection.execute(drop, (run_id, left)).rowcount
+        if left <= 0:
+            return True
+        connection.execute("UPDATE runs SET ended_at = NULL WHERE id = ?", (run_id,))
+    return len(expired) == PURGE_RUNS

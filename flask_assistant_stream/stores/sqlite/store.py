@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs
 
-from ...errors import ConfigError
+from ...errors import ConfigError, Duplicate, StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
     TURN,
@@ -33,19 +34,16 @@ from ..base import (
 from .connections import Connections
 from .statements import (
     ALL,
-    APPEND,
     LOG,
     RUNS,
     allot_turns,
     append_rows,
     apply_projections,
-    delete_below,
+    delete_record,
     get_record,
     get_run,
     insert_record,
-    insert_run,
     purge_logs,
-    row_values,
     set_status,
     to_json,
     to_record,
@@ -53,8 +51,9 @@ from .statements import (
     to_run,
 )
 
-Connection = sqlite3.Connection
+logger = logging.getLogger(__name__)
 
+Connection = sqlite3.Connection
 Values = list[Any]
 
 PURGE_SECONDS = 60.0
@@ -62,30 +61,35 @@ PURGE_SECONDS = 60.0
 
 
 class SQLiteStore(Store):
-    """One SQLite file.
+    """One SQLite file, for the processes of one host.
+
+    What was committed survives the death of any process. The last commits before a power cut may be lost, but the
+    file stays whole; `?synchronous=full` closes that gap, at the price of a disk flush for each group of writes.
 
     Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, with `?synchronous=full` to survive power cuts.
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, as it is, nothing percent-encoded.
         log_seconds: how long a run's events stay after its end.
+        clock: seconds since the epoch; all processes of the host share it.
     """
 
-    def __init__(self, url: str, *, log_seconds: float = 86400.0) -> None:
-        parts = urlsplit(url)
-        path = Path(unquote(parts.path[1:]))
-        synchronous = parse_qs(parts.query).get("synchronous", ["normal"])[-1].lower()
-        if parts.netloc or not path.name or path.name == ":memory:":
+    def __init__(self, url: str, *, log_seconds: float = 86400.0, clock: Callable[[], float] = time.time) -> None:
+        address, _, query = url.partition("?")
+        path = Path(address.removeprefix("sqlite:///"))
+        synchronous = parse_qs(query).get("synchronous", ["normal"])[-1].lower()
+        if not address.startswith("sqlite:///") or not path.name or path.name == ":memory:":
             raise ConfigError(
                 "ASSISTANT_STORE: write sqlite:///path/to/file (relative) or sqlite:////path/to/file (absolute); "
                 "a store in memory would lose everything."
             )
         if synchronous not in ("normal", "full"):
             raise ConfigError("ASSISTANT_STORE: synchronous is normal or full.")
-        if not os.access(path.parent, os.W_OK):
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
             raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or cannot be written to.")
-        self._connections = Connections(path, synchronous)
+        self._connections = Connections(path.absolute(), synchronous)
+        self._clock = clock
         self._log_seconds = log_seconds
         self._last_position = 0
-        self._purged_at = 0.0
+        self._purge_at = 0.0
 
     def open(self) -> None:
         """Make or migrate the tables."""
@@ -101,7 +105,7 @@ class SQLiteStore(Store):
 
     def now(self) -> float:
         """Return the host's clock: all processes of the file share it."""
-        return time.time()
+        return self._clock()
 
     # -- records ------------------------------------------------------------------------------------------
 
@@ -110,8 +114,9 @@ class SQLiteStore(Store):
 
         def work(connection: Connection) -> Record:
             position = record.position
-            if not position and record.kind in (Kind.MESSAGE, Kind.RUN):
-                position = allot_turns(connection, record.owner, record.parent, 1, {}) * TURN
+            if record.kind in (Kind.MESSAGE, Kind.RUN):
+                turn = allot_turns(connection, record.owner, record.parent, 0 if position else 1, {})
+                position = position or turn * TURN
             stored = placed(record, position or self._next_position())
             insert_record(connection, stored)
             return stored
@@ -151,9 +156,7 @@ class SQLiteStore(Store):
 
         def work(connection: Connection) -> None:
             get_record(connection, kind, owner, id, parent)
-            connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
-            if kind is Kind.THREAD:
-                delete_below(connection, owner, id)
+            delete_record(connection, kind, owner, id)
 
         self._connections.write(work)
 
@@ -183,7 +186,7 @@ class SQLiteStore(Store):
                     where += f" AND (r.position, r.id) {'<' if (order == 'desc') is follows else '>'} (?, ?)"
                     values += [anchor.position, anchor.id]
             if run_id is not None:
-                where += " AND json_extract(r.body, '$.run_id') = ?"
+                where += " AND r.kind = 'thread.message' AND json_extract(r.body, '$.run_id') = ?"
                 values.append(run_id)
             way = "DESC" if descending else "ASC"
             sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
@@ -203,12 +206,12 @@ class SQLiteStore(Store):
             if start.thread is not None:
                 insert_record(connection, placed(start.thread, self._next_position()))
             turn = allot_turns(connection, run.owner, run.parent, 2, start.touched)
-            insert_run(connection, run)
             run = replace(run, position=turn * TURN)
+            insert_record(connection, run)
             for number, message in enumerate(start.messages):
                 insert_record(connection, placed(message, (turn - 1) * TURN + number))
-            insert_record(connection, run)
-            connection.execute(APPEND, row_values(start.row))
+            if append_rows(connection, [start.row]) != [Outcome.STORED]:
+                raise Duplicate(f"The log of run '{run.id}' has begun already.")
             return run
 
         return self._connections.write(work)
@@ -256,9 +259,8 @@ class SQLiteStore(Store):
 
     def due(self, now: float, limit: int = 100) -> Runs:
         """Return the runs that may be claimed, and drop expired logs now and then."""
-        if now - self._purged_at >= PURGE_SECONDS:
-            self._purged_at = now
-            self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
+        if now >= self._purge_at:
+            self._purge(now)
         sql = f"{RUNS} WHERE u.active AND u.due_at <= ? ORDER BY u.due_at LIMIT ?"
         return self._connections.read(lambda connection: [to_run(row) for row in connection.execute(sql, (now, limit))])
 
@@ -288,17 +290,28 @@ class SQLiteStore(Store):
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
         """Return rows, found through the one that holds `after + 1` so that a long log costs nothing."""
         sql = (
-            f"{LOG} AND first >= (SELECT coalesce(max(first), 0) FROM log WHERE run_id = ? AND first <= ?)"
-            " AND last > ? ORDER BY first LIMIT ?"
+            f"{LOG} AND first >= (SELECT coalesce(max(first), 0) FROM log WHERE run_id = ?1 AND first <= ?3 + 1)"
+            " AND last > ?3 ORDER BY first LIMIT ?4"
         )
-        values = (run_id, run_id, after + 1, after, limit)
+        values = (run_id, self.now() - self._log_seconds, after, limit)
         return self._connections.read(lambda connection: [to_row(row) for row in connection.execute(sql, values)])
 
     def last_row(self, run_id: str) -> Row | None:
         """Return the newest row."""
         sql = f"{LOG} ORDER BY first DESC LIMIT 1"
-        found = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
+        values = (run_id, self.now() - self._log_seconds)
+        found = self._connections.read(lambda connection: connection.execute(sql, values).fetchone())
         return to_row(found) if found else None
+
+    def _purge(self, now: float) -> None:
+        self._purge_at = now + PURGE_SECONDS
+        try:
+            more = self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
+        except StoreError as error:  # later, then: nobody's run depends on it
+            logger.warning("Expired run logs could not be dropped: %s", error)
+            return
+        if more:
+            self._purge_at = now
 
     def _next_position(self) -> int:
         self._last_position = max(self._last_position + 1, int(self.now() * 1e9))
