@@ -1,0 +1,346 @@
+"""The documentation says what the code does: settings, routes, links, commands and snippets."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from pymongo import MongoClient
+from werkzeug.serving import make_server
+
+import flask_assistant_stream
+from flask_assistant_stream import KEYS, Key, Settings, create_assistant_blueprint, errors, shared_owner
+from flask_assistant_stream.extension import Options
+from flask_assistant_stream.routes import RESOURCES
+from flask_assistant_stream.routes.openapi import describe
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+TYPES = {
+    "str": "text",
+    "str | None": "text",
+    "int": "whole number",
+    "float": "number",
+    "tuple[str, ...]": "list",
+    "Mapping[str, str]": "pairs",
+}
+"""What the configuration page calls the types of settings."""
+
+by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", read(page), re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", read(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def quoted(text: str) -> list[str]:
+    """Return what stands in backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+# -- configuration --------------------------------------------------------------------------------------------
+
+
+def key_table() -> dict[str, list[str]]:
+    """Return the rows of the page's table of keys: cells by key."""
+    section = read(DOCS / "configuration.md").partition("## The keys")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): row for row in rows}
+
+
+def default_in_words(key: Key) -> list[str]:
+    """Return what stands in backticks in a key's cell for the default; nothing where there is none."""
+    if not key.default:
+        return []
+    values = key.default if isinstance(key.default, tuple) else [key.default]
+    return [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+
+
+def test_the_configuration_page_has_every_key_in_order_and_no_other() -> None:
+    assert list(key_table()) == [key.name for key in KEYS]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_the_configuration_page_says_what_the_table_says(key: Key) -> None:
+    _, argument, origin, kind, unit, default, meaning = key_table()[key.name]
+    assert quoted(argument) == [key.argument]
+    assert tuple(quoted(origin)) == key.origin
+    assert kind == TYPES[Settings.__annotations__[key.argument]]
+    assert unit == key.unit
+    assert quoted(default) == default_in_words(key)
+    assert key.default or default.startswith("none")
+    assert len(meaning) > 10
+
+
+def test_the_configuration_page_has_the_arguments_that_are_no_settings() -> None:
+    section = read(DOCS / "configuration.md").partition("## Arguments that only code can give")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    settings = {key.argument for key in KEYS} | {"mongo_uri"}
+    assert named == {*Options.__annotations__} - settings | {"store", "engine", "url_prefix", "name"}
+
+
+@by_name
+def test_pages_name_only_settings_that_there_are(page: Path) -> None:
+    named = set(re.findall(r"(?<![A-Z_])(?:ASSISTANT|OPENAI)_[A-Z_]+[A-Z]", read(page)))
+    known = {name for key in KEYS for name in (key.name, *key.origin)}
+    assert named <= known | {"ASSISTANT_INSTANCE", "ASSISTANT_STREAM_CI"}
+
+
+# -- HTTP -----------------------------------------------------------------------------------------------------
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """Return the operations of the API description by `METHOD /path`."""
+    document = describe(RESOURCES, "/")
+    return {
+        f"{method.upper()} {path}": {**operation, "schemas": document["components"]["schemas"]}
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+OPERATIONS = described()
+
+
+def sections() -> dict[str, str]:
+    """Return the sections of the HTTP page that are about a route, by `METHOD /path`."""
+    parts = re.split(r"^###? ", read(DOCS / "http.md"), flags=re.MULTILINE)
+    return {quoted(part)[0]: part for part in parts if re.match(r"`[A-Z]+ /", part)}
+
+
+def test_the_http_page_has_every_route_and_no_other() -> None:
+    assert sorted(sections()) == sorted(OPERATIONS)
+
+
+@pytest.mark.parametrize("route", OPERATIONS)
+def test_the_http_page_names_what_a_route_takes(route: str) -> None:
+    operation, said = OPERATIONS[route], sections()[route]
+    body = operation.get("requestBody")
+    if body is not None:
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert [key for key in operation["schemas"][name]["properties"] if f"`{key}`" not in said] == []
+    query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"} - {"format"}
+    if query == {"limit", "order", "after", "before"}:
+        assert "(#lists)" in said
+    else:
+        assert [name for name in query if f"`{name}`" not in said] == []
+    streams = "text/event-stream" in operation["responses"]["200"]["content"]
+    assert ("(#streams)" in said) == streams
+
+
+def test_the_http_page_names_every_status_of_an_error() -> None:
+    table = read(DOCS / "http.md").partition("## Errors")[2]
+    statuses = {int(status) for status in re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE)}
+    raised = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert {kind.status for kind in raised if issubclass(kind, errors.AssistantStreamError)} <= statuses
+
+
+# -- links, commands, snippets ----------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as they are made from them on the web."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@by_name
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unescape(target).partition("#")
+        place = (page.parent / path).resolve() if path else page
+        assert place.exists(), target
+        assert not anchor or anchor in anchors(place), target
+
+
+def test_the_index_lists_every_page() -> None:
+    index = read(DOCS / "README.md")
+    assert [page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"({page.name})" not in index] == []
+
+
+@by_name
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read(ROOT / "Makefile"), re.MULTILINE))
+    code = "\n".join([*re.findall(r"^```.*?^```", read(page), re.MULTILINE | re.DOTALL), *quoted(prose(page))])
+    assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
+
+
+@by_name
+def test_python_snippets_compile(page: Path) -> None:
+    for number, block in enumerate(blocks(page, "python")):
+        compile(block, f"{page.name}[{number}]", "exec")
+
+
+@by_name
+def test_json_snippets_are_json(page: Path) -> None:
+    for block in blocks(page, "json"):
+        json.loads(block)
+
+
+@by_name
+def test_names_imported_in_snippets_are_public(page: Path) -> None:
+    for names in re.findall(r"^from flask_assistant_stream import (.+)$", "\n".join(blocks(page, "python")), re.M):
+        assert set(names.split(", ")) <= set(flask_assistant_stream.__all__)
+
+
+def test_the_set_up_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logging.basicConfig", lambda **options: None)
+    for block in blocks(DOCS / "setup.md", "python"):
+        exec(block, {"__name__": "snippet"})
+
+
+# -- the host app -----------------------------------------------------------------------------------------------
+
+
+def defined(block: str, folder: Path) -> dict[str, Any]:
+    """Run a snippet as the module `app` in a folder and return its names."""
+    path = folder / "app.py"
+    path.write_text(block, encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "app", "__file__": str(path)}
+    module = type(sys)("app")
+    module.__dict__.update(namespace)
+    sys.modules["app"] = module
+    exec(compile(block, str(path), "exec"), module.__dict__)
+    return module.__dict__
+
+
+@pytest.fixture
+def as_documented(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Give an empty folder to work in and the environment that the pages ask for."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "MONGODB_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FLASK_SECRET_KEY", "change-me")
+    monkeypatch.setenv("ASSISTANT_OFFLINE_DELAY_SECONDS", "0")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("app", None)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quickstart.md"], ids=lambda page: page.name)
+def test_the_host_app_answers(page: Path, as_documented: Path) -> None:
+    app = defined(blocks(page, "python")[0], as_documented)["create_app"]()
+    client = app.test_client()
+    answer = client.post("/api/assistants/chat/stream", data='{"content": "hello"}')
+    events = decode_ndjson(answer.data)
+    assert "offline engine" in text_of(events)
+    assert events[-1].name == "thread.run.completed"
+    assert len(client.get("/api/assistants/threads").get_json()["data"]) == 1
+    assert app.test_client().get("/api/assistants/threads").get_json()["data"] == []
+    assert (as_documented / "instance" / "assistant_stream.sqlite3").exists()
+
+
+def test_the_host_app_is_as_short_as_promised() -> None:
+    lines = [line for line in blocks(ROOT / "README.md", "python")[0].splitlines() if line.strip()]
+    assert len(lines) <= 10
+
+
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
+    for number, block in enumerate(blocks(DOCS / "testing.md", "python")):
+        (tmp_path / f"test_{number}.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_set_up_page_names_every_collection(mongodb_url: str, tmp_path: Path) -> None:
+    app = Flask("host", instance_path=str(tmp_path))
+    blueprint = create_assistant_blueprint(
+        store=mongodb_url, engine=ScriptedEngine(text("yes")), authenticate=shared_owner("anna")
+    )
+    app.register_blueprint(blueprint)
+    assert app.test_client().post("/api/assistants/chat/stream", json={"content": "?"}).data
+    said = quoted(prose(DOCS / "setup.md"))
+    with MongoClient[Mapping[str, Any]](mongodb_url) as client:
+        database = client.get_default_database()
+        for collection in database.list_collection_names():
+            assert collection in said
+            assert {*database[collection].index_information()} - {"_id_"} <= set(said)
+    app.extensions["flask_assistant_stream"]["assistant_stream"].store.close()
+
+
+# -- the front-end ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(as_documented: Path) -> Iterator[str]:
+    """Serve an app whose answers break off in mid-stream twice; give its address."""
+    app = Flask("host", instance_path=str(as_documented))
+    engine = ScriptedEngine(text("Grüße aus Köln und noch ein paar Wörter mehr."), text("Noch einmal."))
+    app.register_blueprint(create_assistant_blueprint(engine=engine, authenticate=shared_owner("anna")))
+    app.wsgi_app = Cutting(app.wsgi_app, times=2)  # type: ignore[method-assign]
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/api/assistants"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Cutting:
+    """A WSGI app that breaks the first `times` bodies off in the middle of a line."""
+
+    def __init__(self, app: Any, times: int) -> None:
+        self.app = app
+        self.left = times
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
+        body = b"".join(self.app(environ, start_response))
+        if self.left and body.count(b"\n") > 4:
+            self.left -= 1
+            yield body[: body.index(b"thread.message.delta", len(body) // 3)]
+        else:
+            yield body
+
+
+def run_in_node(script: str, folder: Path) -> Any:
+    """Run a module and return the JSON that it prints."""
+    node = shutil.which("node")
+    assert node, "node is missing: install Node 18 or newer"
+    path = folder / "page.mjs"
+    path.write_text(script, encoding="utf-8")
+    result = subprocess.run([node, str(path)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_the_page_asks_and_mends_a_broken_stream(api: str, as_documented: Path) -> None:
+    client = ROOT / "tests/node/node_modules/openai-7.57.0/lib/AssistantStream.mjs"
+    assert client.exists(), "run npm ci in tests/node, or make test"
+    (ask,), (resumable,) = blocks(ROOT / "README.md", "js"), blocks(DOCS / "http.md", "js")
+    assert "fromReadableStream(response.body)" in ask
+    page = "\n".join([resumable, ask.replace("(response.body)", "(resumable(response))")])
+    page = page.replace('"openai/lib/AssistantStream"', json.dumps(client.as_uri())).replace("/api/assistants", api)
+    said = run_in_node(
+        page + 'let said = ""; const more = (piece) => { said += piece; };\n'
+        'const thread = await ask("Hallo", null, more); await ask("Und?", thread, more);\n'
+        "console.log(JSON.stringify([said, thread]));",
+        as_documented,
+    )
+    assert said[0] == "Grüße aus Köln und noch ein paar Wörter mehr.Noch einmal."
+    assert said[1].startswith("thread_")
