@@ -1,0 +1,135 @@
+"""Group commit by itself: who writes, with whom, and what a failure or a death does to the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.stores.sqlite.group_commit import GroupCommit, Job
+
+SECONDS = 20.0
+
+
+class Killed(BaseException):
+    """What ends a greenlet from outside is no `Exception`."""
+
+
+class Gate:
+    """Executes groups, the first one only when it is told to."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[Any]] = []
+        self.entered = threading.Event()
+        self.open = threading.Event()
+        self.errors: dict[int, BaseException] = {}
+        self.group: GroupCommit[Any] = GroupCommit(self.execute)
+
+    def execute(self, jobs: Sequence[Job[Any]]) -> None:
+        number = len(self.groups)
+        self.groups.append([job.work for job in jobs])
+        if not number:
+            self.entered.set()
+            assert self.open.wait(SECONDS)
+        if number in self.errors:
+            raise self.errors[number]
+        for job in jobs:
+            job.value = f"{job.work} done"
+
+    def write_in_threads(self, works: Sequence[str]) -> tuple[list[threading.Thread], dict[str, Any]]:
+        """Begin a write, then the others one by one while it is under way."""
+        results: dict[str, Any] = {}
+
+        def write(work: str) -> None:
+            try:
+                results[work] = self.group.write(work)
+            except BaseException as error:
+                results[work] = error
+
+        threads = [threading.Thread(target=write, args=(work,)) for work in works]
+        threads[0].start()
+        assert self.entered.wait(SECONDS)
+        for count, thread in enumerate(threads[1:], 1):
+            thread.start()
+            wait_for(lambda count=count: len(self.group._waiting) == count)
+        return threads, results
+
+    def finish(self, threads: list[threading.Thread]) -> None:
+        self.open.set()
+        for thread in threads:
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_one_write_is_done_alone() -> None:
+    gate = Gate()
+    gate.open.set()
+    assert [gate.group.write("a"), gate.group.write("b")] == ["a done", "b done"]
+    assert gate.groups == [["a"], ["b"]]
+
+
+def test_what_comes_meanwhile_is_done_together() -> None:
+    gate = Gate()
+    threads, results = gate.write_in_threads(["a", "b", "c", "d"])
+    gate.finish(threads)
+    assert gate.groups == [["a"], ["b", "c", "d"]]
+    assert results == {work: f"{work} done" for work in "abcd"}
+
+
+def test_a_group_that_fails_fails_for_all_of_it_and_nobody_else() -> None:
+    gate = Gate()
+    gate.errors[1] = StoreError("disk full")
+    threads, results = gate.write_in_threads(["a", "b", "c"])
+    gate.finish(threads)
+    assert results["a"] == "a done"
+    assert [str(results["b"]), str(results["c"])] == ["disk full", "disk full"]
+    assert results["b"] is not results["c"], "two threads that raise one error mix their tracebacks"
+    assert gate.group.write("d") == "d done"
+
+
+def test_a_leader_that_is_killed_hands_over() -> None:
+    gate = Gate()
+    gate.errors[0] = Killed()
+    threads, results = gate.write_in_threads(["a", "b", "c"])
+    gate.finish(threads)
+    assert isinstance(results.pop("a"), Killed)
+    assert results == {"b": "b done", "c": "c done"}
+
+
+def test_those_in_the_group_of_a_killed_leader_are_told() -> None:
+    gate = Gate()
+    gate.errors[1] = Killed()
+    threads, results = gate.write_in_threads(["a", "b", "c"])
+    gate.finish(threads)
+    assert isinstance(results["b"], Killed)
+    assert isinstance(results["c"], StoreError)
+    assert gate.group.write("d") == "d done"
+
+
+def test_one_that_is_killed_while_it_waits_leads_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    wait = Job.wait
+
+    def killed(job: Job[Any]) -> None:
+        if job.work == "b":
+            wait_for(lambda: job.leads)  # it was chosen, and dies before it knows
+            raise Killed
+        wait(job)
+
+    monkeypatch.setattr(Job, "wait", killed)
+    threads, results = gate.write_in_threads(["a", "b", "c"])
+    gate.finish(threads)
+    assert isinstance(results.pop("b"), Killed)
+    assert results == {"a": "a done", "c": "c done"}
+    assert gate.group.write("d") == "d done"
