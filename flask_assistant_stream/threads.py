@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -31,5 +31,15 @@ def run_blocking(call: Callable[..., T], *args: object) -> T:
         from gevent.threadpool import ThreadPool
 
         pool = _pools[os.getpid()] = ThreadPool(POOL_SIZE)
-    result: T = pool.apply(call, args)
-    return result
+    result, error = pool.apply(_outcome, (call, *args))
+    if error is not None:
+        raise error
+    return cast(T, result)
+
+
+def _outcome(call: Callable[..., T], *args: object) -> tuple[T | None, Exception | None]:
+    """Return what a call gives and what it raises: gevent prints a stack trace of all that a pool's thread raises."""
+    try:
+        return call(*args), None
+    except Exception as error:
+        return None, error

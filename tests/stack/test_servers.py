@@ -1,0 +1,104 @@
+"""The same app on every kind of server: greenlets or threads, one process or several, made before a fork or after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flask_assistant_stream.testing.decode import text_of
+from tests.fake_upstream import ANSWER, UpstreamProcess
+from tests.protocol.checker import check
+from tests.server_process import EXAMPLE, FACTORY, FLASK_RUN, GTHREAD, ServerProcess, gunicorn, serving, texts
+
+PATCHED_EARLY = "from gevent import monkey\nmonkey.patch_all()\n"
+"""What gunicorn's documentation puts into the configuration file for gevent with preload."""
+
+COMMANDS = {
+    "gthread": (*GTHREAD, FACTORY),
+    "flask run": FLASK_RUN,
+    "the example app": EXAMPLE,
+    "two gevent workers": gunicorn("--workers", "2"),
+    "gevent, preloaded": gunicorn("--preload", "--workers", "2"),
+    "gevent, preloaded and patched": gunicorn("--preload", "--workers", "2", "--config", "{folder}/patched.py"),
+    "gthread, preloaded": (*GTHREAD, "--preload", "--workers", "2", FACTORY),
+}
+
+
+@pytest.fixture(scope="module", params=COMMANDS)
+def served(
+    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder: Path = tmp_path_factory.mktemp("served")
+    (folder / "patched.py").write_text(PATCHED_EARLY)
+    command = tuple(part.format(folder=folder) for part in COMMANDS[request.param])
+    with serving(command, folder, upstream=played.base_url) as server:
+        yield server
+
+
+def test_a_conversation(served: ServerProcess) -> None:
+    first = served.chat("hello")
+    check(first.events)
+    assert text_of(first.events) == ANSWER
+    thread_id = first.run["thread_id"]
+    asked = served.chat("@@script:call@@", threadId=thread_id)
+    assert asked.run["status"] == "requires_action"
+    answered = served.answered(asked.run, "21 °C")
+    check(asked.events + answered.events)
+    assert [text for role, text in texts(served.messages(thread_id)) if role == "assistant"] == [
+        ANSWER,
+        "The tools said: 21 °C",
+    ]
+    path = f"/threads/{thread_id}/runs/{asked.run['id']}/stream"
+    for _ in range(4):  # any worker
+        assert served.get(path).events == asked.events + answered.events
+
+
+def test_many_at_once(served: ServerProcess) -> None:
+    """All are answered side by side: every stream has begun before the first one ends."""
+    opened = [served.opened("/chat/stream", {"content": "@@script:text?n=20&delay=0.02@@"}) for _ in range(8)]
+    streams = [one.__enter__() for one in opened]
+    for stream in streams:
+        stream.read_until("thread.message.delta")
+    for stream, one in zip(streams, opened, strict=True):
+        assert text_of(stream.read_events()) == "".join(f" w{i}" for i in range(20))
+        one.__exit__(None, None, None)
+
+
+def test_stopped_from_elsewhere(served: ServerProcess) -> None:
+    with served.opened("/chat/stream", {"content": "@@script:stall?after=5@@"}) as stream:
+        stream.read_until("thread.message.delta")
+        assert served.post(f"{stream.run_path}/cancel").status == 200
+        events = stream.read_events()
+    assert check(events).names[-1] == "thread.run.cancelled"
+    thread_id = stream.headers["X-Thread-Id"]
+    assert served.chat("hello", threadId=thread_id).run["status"] == "completed"
+
+
+def test_a_message_ends_the_run_before_it(served: ServerProcess) -> None:
+    with served.opened("/chat/stream", {"content": "@@script:stall?after=5@@"}) as stream:
+        stream.read_until("thread.message.delta")
+        following = served.chat("hello", threadId=stream.headers["X-Thread-Id"])
+        assert following.run["status"] == "completed"
+        assert check(stream.read_events()).names[-1] == "thread.run.cancelled"
+
+
+def test_a_reader_that_left_comes_back_to_the_rest(served: ServerProcess) -> None:
+    with served.opened("/chat/stream", {"content": "@@script:text?n=30&delay=0.02@@"}) as stream:
+        stream.read_until("thread.message.delta")
+    seen = stream.events
+    rest = served.get(f"{stream.run_path}/stream?after={seen[-1].seq}").events
+    assert check(seen + rest).names[-1] == "thread.run.completed"
+    assert text_of(seen + rest) == "".join(f" w{i}" for i in range(30))
+
+
+@pytest.mark.parametrize("served", ["gevent, preloaded", "gthread, preloaded"], indirect=True)
+def test_a_preloaded_app_runs_in_its_workers(served: ServerProcess) -> None:
+    answers = [served.get("/processes", outside=True).json for _ in range(20)]
+    made_in = {answer["made_in"] for answer in answers}
+    assert made_in == {served.process.pid}
+    run = served.chat("hello").run
+    (executed_in,) = re.findall(rf"^(\d+) INFO \S+: run started .*run_id={run['id']}\b", served.log, re.MULTILINE)
+    assert int(executed_in) != served.process.pid

@@ -1,0 +1,50 @@
+"""Blocking calls: as they are on plain threads, in native threads where gevent has made threads greenlets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from flask_assistant_stream.threads import patched, run_blocking
+
+UNDER_GEVENT = """
+from gevent import monkey, spawn
+monkey.patch_all()
+import time
+from flask_assistant_stream.threads import patched, run_blocking
+assert patched()
+native = monkey.get_original("threading", "get_ident")
+sleep = monkey.get_original("time", "sleep")
+assert run_blocking(native) != native()
+turns = []
+spawn(lambda: [turns.append(time.sleep(0.001)) for _ in range(20)])
+run_blocking(sleep, 0.2)
+assert len(turns) == 20, "the loop went on"
+def broken(what):
+    raise KeyError(what)
+try:
+    run_blocking(broken, "missing")
+except KeyError as error:
+    names = []
+    trace = error.__traceback__
+    while trace:
+        names.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    assert names[-1] == "broken", "where it was raised is kept"
+    print("raised")
+"""
+
+
+def test_on_plain_threads_the_caller_makes_the_call() -> None:
+    assert not patched()
+    assert run_blocking(threading.get_ident) == threading.get_ident()
+    with pytest.raises(KeyError, match="missing"):
+        run_blocking({}.__getitem__, "missing")
+
+
+def test_under_gevent_the_loop_goes_on_and_errors_are_told_to_the_caller_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("raised\n", "")
