@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -210,6 +211,7 @@ def test_names_imported_in_snippets_are_public(page: Path) -> None:
 
 def test_the_set_up_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("logging.basicConfig", lambda **options: None)
+    monkeypatch.setattr("logging.Logger.setLevel", lambda logger, level: None)
     for block in blocks(DOCS / "setup.md", "python"):
         exec(block, {"__name__": "snippet"})
 
@@ -221,12 +223,11 @@ def defined(block: str, folder: Path) -> dict[str, Any]:
     """Run a snippet as the module `app` in a folder and return its names."""
     path = folder / "app.py"
     path.write_text(block, encoding="utf-8")
-    namespace: dict[str, Any] = {"__name__": "app", "__file__": str(path)}
-    module = type(sys)("app")
-    module.__dict__.update(namespace)
+    module = ModuleType("app")
+    module.__file__ = str(path)  # Flask finds its instance folder beside it
     sys.modules["app"] = module
     exec(compile(block, str(path), "exec"), module.__dict__)
-    return module.__dict__
+    return vars(module)
 
 
 @pytest.fixture
