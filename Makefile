@@ -1,5 +1,6 @@
 # make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
 # make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
+# make bench  measure against the FastAPI design
 # make clean  remove what the other targets made (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -13,10 +14,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint clean node
+.PHONY: help run test check lint bench clean node
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
@@ -30,6 +31,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -50,6 +54,10 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[bench]'
+	@touch $@
 
 $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node
 	npm ci --prefix tests/node --loglevel=error

@@ -1,0 +1,1 @@
+"""Measures the library against the design it replaces; `python -m benchmarks` runs all of it."""

@@ -1,0 +1,92 @@
+"""Small measurements in one process: what importing costs, and a page of a long thread and of a long list."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+from flask_assistant_stream.protocol import ids, objects
+from flask_assistant_stream.routes.base import EXTENSION
+from flask_assistant_stream.stores.base import Kind, Record, Store
+
+from .app import OWNER, create_app
+
+IMPORT_RUNS = 7
+PAGE_RUNS = 50
+SHORT, LONG = 100, 10_000
+IMPORTS = ("flask_assistant_stream", "flask_assistant_stream.extension")
+"""The package by itself, and with all that a host app touches: Flask, flask-cors, marshmallow."""
+
+
+def import_seconds(module: str) -> float:
+    """Return the median time to import a module in a fresh interpreter."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    return statistics.median(
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
+        for _ in range(IMPORT_RUNS)
+    )
+
+
+def page_milliseconds(store_url: str) -> list[tuple[str, float, float]]:
+    """Measure pages of 20 through the routes.
+
+    Returns:
+        What was read, and the median of ms while there are few of them and while there are many.
+    """
+    os.environ["ASSISTANT_STORE"], os.environ["ASSISTANT_ENGINE"] = store_url, "offline"
+    app = create_app()
+    store: Store = next(iter(app.extensions[EXTENSION].values())).store
+    client = app.test_client()
+    thread = store.insert(Record(Kind.THREAD, OWNER, objects.thread(ids.new_id(ids.THREAD), 0))).id
+    messages: list[str] = []
+    threads: list[str] = []
+    found = []
+    for count in (SHORT, LONG):
+        _fill_messages(store, thread, messages, count)
+        _fill_threads(store, threads, count)
+        found.append(_pages(client, thread, messages, threads))
+    store.close()
+    few, many = found
+    return [(name, few[name], many[name]) for name in few]
+
+
+def _pages(client: FlaskClient, thread: str, messages: list[str], threads: list[str]) -> dict[str, float]:
+    middle = len(messages) // 2
+    return {
+        "history, newest messages": _median(client, f"/threads/{thread}/messages?limit=20"),
+        "history, from the middle": _median(client, f"/threads/{thread}/messages?limit=20&after={messages[middle]}"),
+        "threads, newest": _median(client, "/threads?limit=20"),
+        "threads, from the middle": _median(client, f"/threads?limit=20&after={threads[middle]}"),
+    }
+
+
+def _median(client: FlaskClient, path: str) -> float:
+    times = []
+    for _ in range(PAGE_RUNS):
+        began = time.perf_counter()
+        answer = client.get(path)
+        times.append(time.perf_counter() - began)
+        assert len(answer.get_json()["data"]) == 20, answer.get_data(as_text=True)
+    return statistics.median(times) * 1e3
+
+
+def _fill_messages(store: Store, thread: str, made: list[str], count: int) -> None:
+    content = [{"type": "text", "text": {"value": "How do I replace the filter? " * 8, "annotations": []}}]
+    while len(made) < count:
+        body = objects.message(ids.new_id(ids.MESSAGE), 0, thread, "user", content)
+        made.append(store.insert(Record(Kind.MESSAGE, OWNER, body, thread)).id)
+
+
+def _fill_threads(store: Store, made: list[str], count: int) -> None:
+    while len(made) < count:
+        made.append(store.insert(Record(Kind.THREAD, OWNER, objects.thread(ids.new_id(ids.THREAD), 0))).id)
+
+
+def sqlite_url(where: Path) -> str:
+    return f"sqlite:///{where / 'pages.db'}"

@@ -1,0 +1,93 @@
+"""What is compared: the library under two servers and on two stores, and the FastAPI design."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+BODY = '{"content":"hello {P}"}'
+CONNECTIONS = 4096
+"""More than any workload opens at once."""
+
+GUNICORN = "gunicorn, gevent"
+PYWSGI = "python -m flask_assistant_stream"
+MONGODB = "gunicorn, gevent, MongoDB"
+ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
+FASTAPI = "FastAPI + AsyncOpenAI"
+
+
+@dataclass(slots=True)
+class Server:
+    """One row of the tables.
+
+    Attributes:
+        name: of the row.
+        command: with `{port}` where the port goes.
+        path: of the streaming route.
+        environment: on top of ours.
+    """
+
+    name: str
+    command: list[str]
+    path: str = "/chat/stream"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what bench.py reads."""
+        port = free_port()
+        command = [word.replace("{port}", str(port)) for word in self.command]
+        given = {"name": self.name, "cmd": command, "port": port, "path": self.path, "body": BODY}
+        return {**given, "env": self.environment, "cwd": str(ROOT)}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def gunicorn(workers: int = 1) -> list[str]:
+    options = f"-k gevent -w {workers} --worker-connections {CONNECTIONS} --backlog {CONNECTIONS} -b 127.0.0.1:{{port}}"
+    return [sys.executable, "-m", "gunicorn", *options.split(), "benchmarks.app:create_app()"]
+
+
+def uvicorn() -> list[str]:
+    options = f"--no-access-log --log-level warning --backlog {CONNECTIONS} --port {{port}}"
+    return [sys.executable, "-m", "uvicorn", *options.split(), "benchmarks.fastapi_peer:app"]
+
+
+def compared(upstream: str, data: Path, mongodb: str | None) -> list[Server]:
+    """Return the rows of the main comparison.
+
+    Args:
+        upstream: base URL of the Responses API.
+        data: a folder for the SQLite files.
+        mongodb: a URI with a database of this run's own, or None for no such row.
+    """
+    upstream_only = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none"}
+
+    def on(store: str) -> dict[str, str]:
+        return {**upstream_only, "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data)}
+
+    example = [sys.executable, "-m", "flask_assistant_stream", "--port", "{port}"]
+    rows = [
+        Server(GUNICORN, gunicorn(), environment=on(f"sqlite:///{data / 'gunicorn.db'}")),
+        Server(PYWSGI, example, "/api/assistants/chat/stream", on(f"sqlite:///{data / 'pywsgi.db'}")),
+        Server(FASTAPI, uvicorn(), environment=upstream_only),
+    ]
+    if mongodb:
+        rows.append(Server(MONGODB, gunicorn(), environment=on(mongodb)))
+    return rows
+
+
+def workers(upstream: str, data: Path, cores: str) -> list[Server]:
+    """Return one worker and two, both free to use `cores`."""
+    rows = []
+    for number, name in ((1, ONE_WORKER), (2, TWO_WORKERS)):
+        store = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none"}
+        store["ASSISTANT_STORE"] = f"sqlite:///{data / f'workers{number}.db'}"
+        rows.append(Server(name, ["taskset", "-c", cores, *gunicorn(number)], environment=store))
+    return rows
