@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
 from bson.errors import BSONError
 from pymongo import ASCENDING, MongoClient, ReadPreference, WriteConcern
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from ...errors import ConfigError, StoreError
 from ..base import Kind
@@ -31,8 +32,9 @@ OPTIONS: dict[str, Any] = {
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 10_000,
+    "waitQueueTimeoutMS": 5_000,
 }
-"""Options that the URI may override."""
+"""Where the URI does not say otherwise: a server that hangs is an error soon, never a worker that hangs."""
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 """What was acknowledged survives any one server (run protocol 15); the URI cannot weaken it."""
 
@@ -90,9 +92,13 @@ class Connection:
 
     Args:
         url: as the driver takes it.
+
+    Raises:
+        ConfigError: the driver will not take it.
     """
 
     def __init__(self, url: str) -> None:
+        _check(url)
         self._url = url
         self._clients: dict[int, MongoClient[Document]] = {}
         self._migrated: set[int] = set()
@@ -127,25 +133,33 @@ class Connection:
             client.close()
 
     def _client(self) -> MongoClient[Document]:
-        pid = os.getpid()
-        client = self._clients.get(pid)
+        client = self._clients.get(os.getpid())
         if client is None:
-            # Without connecting: of two threads that come at once one client is dropped unused.
-            client = self._clients.setdefault(pid, _make_client(self._url))
+            made = _make_client(self._url)
+            client = self._clients.setdefault(os.getpid(), made)
+            if client is not made:  # another thread was quicker
+                made.close()
         return client
 
 
-def _make_client(url: str) -> MongoClient[Document]:
-    given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2])}
-    options = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
+def _check(url: str) -> None:
+    """Refuse a URI that the driver refuses, without the driver's words: they may quote a piece of the password."""
     try:
-        return MongoClient(url, connect=False, tz_aware=True, **options)
-    except (ConfigurationError, InvalidURI, ValueError, TypeError):
-        # Without the driver's words: they may quote the URI, and its password.
+        if not url.startswith("mongodb+srv://"):  # reading such a one asks DNS
+            parse_uri(url, warn=True)
+        elif not urlsplit(url).hostname:
+            raise ValueError
+    except (PyMongoError, ValueError):
         raise ConfigError(
-            "ASSISTANT_STORE: the MongoDB URI is not valid. Write mongodb://user:password@host:27017/database, user "
-            "and password percent-encoded; for mongodb+srv:// the host's DNS records must exist."
+            "ASSISTANT_STORE: the MongoDB URI is not valid. Write mongodb://user:password@host:27017/database "
+            "or mongodb+srv://…, with '@', ':', '/' and '%' in user and password percent-encoded."
         ) from None
+
+
+def _make_client(url: str) -> MongoClient[Document]:
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+    options = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
+    return MongoClient(url, connect=False, tz_aware=True, **options)
 
 
 def _database(client: MongoClient[Document]) -> Db:
@@ -157,6 +171,14 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreError(f"The MongoDB store failed: {type(error).__name__}.") from error
+        raise StoreError(f"The MongoDB store failed: {_reason(error)}") from None
     except (BSONError, UnicodeError, OverflowError) as error:
-        raise StoreError(f"MongoDB cannot hold this: {type(error).__name__}.") from error
+        raise StoreError(f"MongoDB cannot hold a value: {type(error).__name__}") from None
+
+
+def _reason(error: PyMongoError) -> str:
+    """Say in short what failed: the server's name for it, or the network's words without the whole topology."""
+    if isinstance(error, OperationFailure):
+        return str((error.details or {}).get("codeName") or f"error {error.code}")
+    said = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+    return f"{type(error).__name__}: {said[:200]}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import pymongo
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 MESSAGES = COLLECTIONS[Kind.MESSAGE]
 DUPLICATE_KEY = 11000
 ATTEMPTS = 3
+UNDO_SECONDS = 2.0
 
 Undo = Callable[[], object]
 
@@ -57,8 +59,9 @@ class Beginning:
     def undo(self) -> None:
         """Take back, newest first; stops at the first failure so that nothing is left without its run."""
         try:
-            for undo in reversed(self._undo):
-                undo()
+            with pymongo.timeout(UNDO_SECONDS):
+                for undo in reversed(self._undo):
+                    undo()
         except Exception as error:
             logger.warning("A start could not be taken back, the run is left to be swept: %s", type(error).__name__)
 

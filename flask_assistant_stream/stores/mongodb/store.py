@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from ...errors import ConfigError, Duplicate, NotFound, StoreError
+from ...errors import Duplicate, NotFound, StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
     TURN,
@@ -35,7 +35,7 @@ from .starting import Beginning, allot_turns, insert_run
 from .writing import append_rows, apply_projections, existing_runs
 
 CLOCK_SECONDS = 60.0
-"""How often the difference between the server's clock and ours is measured."""
+"""How often the server is asked for its time."""
 ABANDONED = timedelta(days=30)
 """How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
 
@@ -49,12 +49,10 @@ class MongoDBStore(Store):
     """
 
     def __init__(self, url: str, *, log_seconds: float = 86400.0) -> None:
-        if not url.startswith(("mongodb://", "mongodb+srv://")):
-            raise ConfigError("ASSISTANT_STORE: write mongodb://host:27017/database or mongodb+srv://host/database.")
         self._connection = Connection(url)
         self._log_seconds = log_seconds
-        self._offset = 0.0
-        self._measured_at: float | None = None
+        self._offset: float | None = None
+        self._measure_at = 0.0
         self._last_position = 0
 
     def open(self) -> None:
@@ -72,28 +70,28 @@ class MongoDBStore(Store):
             admin.command("ping")
 
     def now(self) -> float:
-        """Return the server's clock, by our own and the difference between the two.
+        """Return the server's time, by a clock here that is set by the server's once a minute.
 
-        Between measurements the clocks may drift by milliseconds. That is safe: a lease only says when a run *may*
-        be claimed, while epochs and sequence numbers decide who writes it. A clock that is a little off claims a
-        little early or late and spoils nothing.
+        The answer's way back makes it late by that much and never early, so no lease is taken before its end. In a
+        minute two quartzes drift apart by milliseconds, and the local time of day, which may be set, is not looked
+        at. A wrong time would cost time only: who writes a run is decided by its epoch and its log.
         """
-        if self._measured_at is None or time.monotonic() - self._measured_at >= CLOCK_SECONDS:
-            self._measure()
-        return time.time() + self._offset
+        offset = self._offset
+        if offset is None or time.monotonic() >= self._measure_at:
+            offset = self._measure(offset)
+        return offset + time.monotonic()
 
-    def _measure(self) -> None:
-        known = self._measured_at is not None
-        self._measured_at = time.monotonic()
+    def _measure(self, known: float | None) -> float:
+        self._measure_at = time.monotonic() + CLOCK_SECONDS  # others go on meanwhile with what is known
         try:
             with self._connection.admin() as admin:
-                before = time.time()
-                answer = admin.command("hello")
-                self._offset = answer["localTime"].timestamp() - (before + time.time()) / 2
+                told: float = admin.command("hello")["localTime"].timestamp()
         except StoreError:
-            if not known:
-                self._measured_at = None
+            if known is None:
                 raise
+            return known
+        self._offset = told - time.monotonic()
+        return self._offset
 
     # -- records ------------------------------------------------------------------------------------------
 

@@ -56,15 +56,19 @@ def _tokens(db: Db, places: Iterable[tuple[str, int]]) -> dict[str, str]:
 
 
 def apply_projections(db: Db, projections: Sequence[Projection], expires_at: datetime) -> None:
-    """Write what stored rows say: messages and steps, then the runs, then when the logs of ended runs expire."""
+    """Write what stored rows say: messages and steps, then the runs; the logs of those that end get their date.
+
+    They get it before their run has ended: a worker that dies in between leaves an active run, and whoever takes
+    that over dates its log again.
+    """
     for kind in (Kind.MESSAGE, Kind.RUN_STEP):
         _apply_objects(db, kind, projections)
-    runs = [UpdateOne(_writable(projection), _run_change(projection)) for projection in projections]
-    if runs:
-        db[RUNS].bulk_write(runs, ordered=False)
     ended = [projection.run.id for projection in projections if _ends(projection)]
     if ended:
         db[LOG].update_many({"run_id": {"$in": ended}}, {"$set": {"expires_at": expires_at}})
+    runs = [UpdateOne(_writable(projection), _run_change(projection)) for projection in projections]
+    if runs:
+        db[RUNS].bulk_write(runs, ordered=False)
 
 
 def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> None:

@@ -22,7 +22,6 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (kind, id, owner)
     );
     CREATE INDEX records_listed ON records (kind, owner, parent, position, id);
-    CREATE INDEX records_of_run ON records (json_extract(body, '$.run_id')) WHERE kind = 'thread.message';
     CREATE TABLE runs (
         id TEXT PRIMARY KEY,
         thread_id TEXT NOT NULL,

@@ -22,6 +22,8 @@ _RECORD = "r.kind, r.owner, r.parent, r.position, r.body, r.extra"
 _RUN = "u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state"
 RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
+PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
+"""Where a run's messages begin in its thread; its whole turn is its own."""
 _INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_RUN = """
     INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state)

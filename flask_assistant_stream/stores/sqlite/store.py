@@ -35,6 +35,7 @@ from .connections import Connections
 from .statements import (
     ALL,
     LOG,
+    PLACE,
     RUNS,
     allot_turns,
     append_rows,
@@ -186,8 +187,8 @@ class SQLiteStore(Store):
                     where += f" AND (r.position, r.id) {'<' if (order == 'desc') is follows else '>'} (?, ?)"
                     values += [anchor.position, anchor.id]
             if run_id is not None:
-                where += " AND r.kind = 'thread.message' AND json_extract(r.body, '$.run_id') = ?"
-                values.append(run_id)
+                where += f" AND r.position BETWEEN ({PLACE}) AND ({PLACE}) + ? AND json_extract(r.body, '$.run_id') = ?"
+                values += [run_id, run_id, TURN, run_id]
             way = "DESC" if descending else "ASC"
             sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
             found = [to_record(row) for row in connection.execute(sql, (*values, limit + 1))]
