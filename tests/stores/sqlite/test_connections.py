@@ -1,0 +1,160 @@
+"""Writes that share a transaction, a writer killed in the midst of them, folders that refuse."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import ConfigError, Duplicate, StoreError
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.sqlite import connections
+from flask_assistant_stream.stores.sqlite.group_commit import GroupCommit, Job
+from flask_assistant_stream.testing.store_material import ANN, a_message, a_start, a_thread, at_once
+from tests.mongodb_server import opened
+
+
+@pytest.fixture
+def open_store(sqlite_url: str) -> Iterator[Callable[[], Store]]:
+    yield from opened(sqlite_url)
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def path(sqlite_url: str) -> Path:
+    return Path(sqlite_url.removeprefix("sqlite:///"))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's write lock."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def run(code: str, *arguments: str) -> str:
+    """Run code in a process of its own; it fails by itself."""
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(code), *arguments]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_writes_at_once_share_transactions(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a record that stands already, or that SQLite cannot hold, undoes nobody else's."""
+    thread = store.insert(a_thread())
+    standing = store.insert(a_message(thread))
+    messages = [a_message(thread, str(number)) for number in range(20)]
+    good = [*messages]
+    messages[7] = standing
+    messages[9] = replace(messages[9], position=1 << 70)
+    entered: list[object] = []
+    groups: list[int] = []
+    write, execute = GroupCommit.write, connections.Connections._execute
+
+    def entering(group: GroupCommit[Any], work: Any) -> Any:
+        entered.append(work)
+        return write(group, work)
+
+    def executing(self: connections.Connections, jobs: Sequence[Job[Any]]) -> None:
+        groups.append(len(jobs))
+        execute(self, jobs)
+
+    monkeypatch.setattr(GroupCommit, "write", entering)
+    monkeypatch.setattr(connections.Connections, "_execute", executing)
+    results: list[Any] = []
+    writing = threading.Thread(target=lambda: results.extend(at_once(*[lambda m=m: store.insert(m) for m in messages])))
+    with locked(path):
+        writing.start()
+        deadline = time.monotonic() + 20
+        while len(entered) < 20:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    writing.join(30)
+    assert isinstance(results[7], Duplicate)
+    assert isinstance(results[9], StoreError)
+    assert sum(groups) == 20
+    assert len(groups) <= 5, "those that came while the file was locked are written together"
+    listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=100).records
+    assert {record.id for record in listed} == {m.id for n, m in enumerate(good) if n not in (7, 9)} | {standing.id}
+
+
+WRITER = """
+    import sys, threading
+    from flask_assistant_stream.stores import make_store
+    from flask_assistant_stream.testing.store_material import a_message, a_start, a_thread
+
+    store = make_store(sys.argv[1])
+    thread = store.insert(a_thread())
+    print(thread.id, flush=True)
+
+    def write():
+        while True:
+            message = store.insert(a_message(thread))
+            sys.stdout.write(message.id + "\\n")
+            sys.stdout.flush()
+
+    for _ in range(4):
+        threading.Thread(target=write).start()
+"""
+
+
+def test_a_killed_writer_loses_no_acknowledged_commit(open_store: Callable[[], Store], sqlite_url: str) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), sqlite_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        thread_id = writer.stdout.readline().strip()
+        acknowledged = [writer.stdout.readline().strip() for _ in range(200)]
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
+    store = open_store()
+    for message_id in acknowledged:
+        assert store.get(Kind.MESSAGE, ANN, message_id).parent == thread_id
+    assert store.start(a_start(store.get(Kind.THREAD, ANN, thread_id), "next")).active
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="folder"):
+        make_store(f"sqlite:///{tmp_path}/file/store.db")
+
+
+UNWRITABLE = """
+    import os, sys
+    from flask_assistant_stream.errors import ConfigError
+    from flask_assistant_stream.stores import make_store
+
+    make_store("sqlite:///store.db")
+    if os.getuid() == 0:
+        os.setuid(65534)
+    try:
+        make_store("sqlite:///" + sys.argv[1])
+    except ConfigError as error:
+        print(error.message)
+"""
+
+
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert "folder of store.db" in run(UNWRITABLE, str(tmp_path / "store.db"))
+    finally:
+        tmp_path.chmod(0o700)
