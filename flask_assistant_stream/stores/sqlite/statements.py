@@ -20,7 +20,7 @@ PURGE_ROWS = 5_000
 
 _RECORD = "r.kind, r.owner, r.parent, r.position, r.body, r.extra"
 _RUN = "u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state"
-RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
+RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
 PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
 """Where a run's messages begin in its thread; its whole turn is its own."""

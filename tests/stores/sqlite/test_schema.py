@@ -1,0 +1,91 @@
+"""Migrations of the SQLite file: forward, once, and never back."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flask_assistant_stream.errors import ConfigError
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.sqlite.schema import MIGRATIONS, migrate
+from flask_assistant_stream.testing.store_material import ANN, a_thread
+
+FIRST = "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('one')"
+SECOND = "ALTER TABLE notes ADD COLUMN stars INTEGER DEFAULT 5"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as opened:
+        yield opened
+
+
+def version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_an_older_file_is_brought_forward_with_its_data(connection: sqlite3.Connection) -> None:
+    migrate(connection, (FIRST,))
+    assert version(connection) == 1
+    for _ in range(2):
+        migrate(connection, (FIRST, SECOND))
+        assert connection.execute("SELECT text, stars FROM notes").fetchall() == [("one", 5)]
+        assert version(connection) == 2
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(connection: sqlite3.Connection) -> None:
+    migrate(connection, (FIRST,))
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, (FIRST, SECOND, "CREATE TABLE broken ("))
+    assert version(connection) == 1
+    assert connection.execute("SELECT * FROM notes").fetchall() == [("one",)]
+
+
+def test_a_newer_file_is_refused_with_the_way_out(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    store = make_store(f"sqlite:///{path}")
+    for call in (store.open, lambda: store.insert(a_thread())):
+        with pytest.raises(ConfigError, match=r"upgrade the package"):
+            call()
+    store.close()
+
+
+OPEN = """
+import sys
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.testing.store_material import a_thread
+store = make_store(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+store.insert(a_thread())
+store.close()
+"""
+
+
+def test_several_processes_may_make_the_file_at_once(path: Path) -> None:
+    command = [sys.executable, "-c", OPEN, f"sqlite:///{path}"]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
+    store = make_store(f"sqlite:///{path}")
+    assert len(store.list(Kind.THREAD, ANN).records) == 4
+    store.close()
