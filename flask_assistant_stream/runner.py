@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,16 @@ class RunnerOptions:
     idle_seconds: float = 120.0
     citations: bool = True
     vector_store_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that is to begin a run: validated, `content` in stored form."""
+
+    content: list[Object]
+    role: str = "user"
+    attachments: list[Object] | None = None
+    metadata: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +115,22 @@ class Runner:
         self,
         owner: str,
         assistant: Object,
-        content: list[Object],
+        messages: Sequence[NewMessage],
         *,
         thread_id: str | None = None,
-        attachments: list[Object] | None = None,
         overrides: Mapping[str, Any] | None = None,
         request_id: str = "",
     ) -> Attached:
-        """Add the user's message to a thread and run the assistant on it.
+        """Add messages to a thread and run the assistant on it.
 
-        A run that is still active on the thread is cancelled first. When this returns, message and run are
+        A run that is still active on the thread is cancelled first. When this returns, messages and run are
         stored.
 
         Args:
             owner: whose thread it is.
             assistant: the assistant's object.
-            content: message content parts in stored form.
+            messages: in order; none runs the thread as it is.
             thread_id: None makes a thread, and `thread.created` is the first event.
-            attachments: as in the Assistants API.
             overrides: fields of the run request.
             request_id: for the records of this run.
 
@@ -135,7 +143,6 @@ class Runner:
         thread = objects.thread(self._new_id(ids.THREAD), now) if thread_id is None else None
         thread_id = thread["id"] if thread is not None else thread_id
         assert thread_id is not None
-        message = objects.message(self._new_id(ids.MESSAGE), now, thread_id, "user", content, attachments=attachments)
         expiry = {"expires_at": now + int(self.options.expires_seconds)}
         body = objects.run(self._new_id(ids.RUN), now, thread_id, assistant, **{**(overrides or {}), **expiry})
         translator = self._translator(body)
@@ -147,7 +154,7 @@ class Runner:
             Start(
                 run,
                 Row.of(run.id, run.epoch, secrets.token_hex(8), events),
-                (Record(Kind.MESSAGE, owner, message, thread_id),),
+                tuple(self._message(owner, thread_id, message, now) for message in messages),
                 None if thread is None else Record(Kind.THREAD, owner, thread),
                 {"updated_at": now},
             )
@@ -256,6 +263,18 @@ class Runner:
                 assert isinstance(active, RunRecord)
                 self._end(active)
         raise RequestError(f"Thread {start.run.parent} is being written to by others; try again.")
+
+    def _message(self, owner: str, thread_id: str, new: NewMessage, now: int) -> Record:
+        body = objects.message(
+            self._new_id(ids.MESSAGE),
+            now,
+            thread_id,
+            new.role,
+            new.content,
+            attachments=new.attachments,
+            metadata=new.metadata,
+        )
+        return Record(Kind.MESSAGE, owner, body, thread_id)
 
     def _translator(self, body: Object) -> Translator:
         return Translator(body, new_id=self._new_id, now=self._now, citations=self.options.citations)

@@ -19,14 +19,14 @@ from flask_assistant_stream.projection import project_events
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.protocol.from_responses import Translator
-from flask_assistant_stream.runner import Runner, RunnerOptions
+from flask_assistant_stream.runner import NewMessage, Runner, RunnerOptions
 from flask_assistant_stream.stores.base import Kind, Outcome, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.takeover import Takeover
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, text, unfinished
 
 ASSISTANT = objects.assistant("asst_1", 1, "model", instructions="Be brief.")
-HELLO = [objects.text_part("Hello")]
+HELLO = [NewMessage([objects.text_part("Hello")])]
 LEASE = 15.0
 
 
@@ -86,7 +86,7 @@ class Begun:
         body = objects.run(ids.new_id(ids.RUN), now, thread["id"], ASSISTANT)
         self.translator = Translator(body, new_id=ids.new_id, now=lambda: int(worker.store.now()))
         events = self.translator.start(thread)
-        message = objects.message(ids.new_id(ids.MESSAGE), now, thread["id"], "user", HELLO)
+        message = objects.message(ids.new_id(ids.MESSAGE), now, thread["id"], "user", HELLO[0].content)
         run = RunRecord(Kind.RUN, "ann", self.translator.run, thread["id"], due_at=worker.store.now() + LEASE)
         self.run = worker.store.start(
             Start(
@@ -372,7 +372,9 @@ def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> Non
     attached: list[Any] = []
 
     def post(w: Worker, said: str) -> None:
-        attached.append(w.runner.start("ann", ASSISTANT, [objects.text_part(said)], thread_id=thread["id"]))
+        attached.append(
+            w.runner.start("ann", ASSISTANT, [NewMessage([objects.text_part(said)])], thread_id=thread["id"])
+        )
 
     threads = [threading.Thread(target=post, args=pair) for pair in ((one, "first"), (two, "second"))]
     for each in threads:
@@ -604,7 +606,9 @@ def test_the_history_goes_upstream_in_order(worker: MakeWorker) -> None:
     attached = one.runner.start("ann", ASSISTANT, HELLO)
     with one.log.follow(attached.run_id) as follower:
         list(follower)
-    attached = one.runner.start("ann", ASSISTANT, [objects.text_part("And?")], thread_id=attached.thread_id)
+    attached = one.runner.start(
+        "ann", ASSISTANT, [NewMessage([objects.text_part("And?")])], thread_id=attached.thread_id
+    )
     with one.log.follow(attached.run_id) as follower:
         list(follower)
     said = [(item["role"], item["content"]) for item in one.engine.requests[1]["input"]]

@@ -8,7 +8,7 @@ from flask import Response
 
 from ..errors import StoreError
 from ..protocol.objects import Object, page
-from ..runner import Attached
+from ..runner import Attached, NewMessage
 from ..stores.base import Kind
 from . import schemas
 from .base import Call, Resource
@@ -41,9 +41,8 @@ def send(call: Call, thread_id: str | None) -> Attached:
     attached = site.runner.start(
         call.owner,
         assistant.body,
-        content,
+        [NewMessage(content, attachments=call.body.get("attachments"))],
         thread_id=thread_id,
-        attachments=call.body.get("attachments"),
         request_id=call.request_id,
     )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
