@@ -1,0 +1,275 @@
+"""Addresses, servers that do not answer, versions of the data, processes."""
+
+from __future__ import annotations
+
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from flask_assistant_stream.errors import ConfigError, StoreError
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.mongodb.connection import META, MIGRATIONS, RUNS, Connection, Db, migrate
+from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread
+from tests.mongodb_server import opened
+from tests.stores.scripts import run_script
+
+PASSWORD = "hunter2"
+
+
+@pytest.fixture
+def open_store(mongodb_url: str) -> Iterator[Callable[[], Store]]:
+    yield from opened(mongodb_url)
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def db(mongodb_url: str) -> Iterator[Db]:
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://",
+        "mongodb+srv://",
+        f"mongodb://ann:{PASSWORD}@",
+        f"mongodb://ann:p@{PASSWORD}@host/app",
+        f"mongodb://ann:{PASSWORD}/x@host/app",
+        f"mongodb://host:{PASSWORD}/app",
+        "mongodb://host/a b",
+    ],
+)
+def test_an_address_that_will_not_do(url: str) -> None:
+    with pytest.raises(ConfigError, match="percent-encoded") as refused:
+        make_store(url)
+    assert PASSWORD not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_server_that_is_not_there(closed_port: int) -> None:
+    url = f"mongodb://ann:{PASSWORD}@127.0.0.1:{closed_port}/app?serverSelectionTimeoutMS=300"
+    store = make_store(url)
+    calls: list[Callable[[], object]] = [
+        store.open,
+        store.ping,
+        store.now,
+        lambda: store.get(Kind.THREAD, ANN, "thread_1"),
+        lambda: store.append([]),
+        lambda: store.due(0.0),
+    ]
+    for call in calls:
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="MongoDB") as failed:
+            call()
+        assert time.monotonic() - begun < 2.5
+        assert PASSWORD not in "".join(traceback.format_exception(failed.value)) + repr(store) + repr(vars(store))
+    store.close()
+
+
+def test_a_server_that_accepts_and_never_answers() -> None:
+    """A ping ends within its two seconds; the default of other calls is five."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = make_store(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/app")
+        begun = time.monotonic()
+        with pytest.raises(StoreError):
+            store.ping()
+        assert 1 < time.monotonic() - begun < 4
+        store.close()
+
+
+def test_wrong_credentials_are_not_repeated(mongodb_uri: str) -> None:
+    url = mongodb_uri.replace("mongodb://", f"mongodb://ann:{PASSWORD}@")
+    store = make_store(f"{url.partition('?')[0]}/app?authSource=admin")
+    with pytest.raises(StoreError) as failed:
+        store.open()
+    assert PASSWORD not in "".join(traceback.format_exception(failed.value))
+    store.close()
+
+
+def test_the_uri_names_the_database_or_we_do(mongodb_uri: str) -> None:
+    for url, name in ((mongodb_uri, "assistant_stream"), (f"{mongodb_uri.rstrip('/')}/app", "app")):
+        connection = Connection(url)
+        with connection.admin() as admin:
+            assert connection._client().get_default_database("assistant_stream").name == name
+            assert admin.name == "admin"
+        connection.close()
+
+
+def test_what_the_uri_sets_is_kept_but_durability_is_ours(mongodb_url: str) -> None:
+    separator = "&" if "?" in mongodb_url else "?"
+    connection = Connection(f"{mongodb_url}{separator}w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine")
+    with connection.database() as db:
+        assert db.write_concern.document == {"w": "majority", "j": True, "wtimeout": 10_000}
+        assert db.client.options.server_selection_timeout == 1.234
+        assert db.client.options.pool_options.appname == "mine"
+    connection.close()
+
+
+def test_nothing_is_connected_before_the_first_call(closed_port: int) -> None:
+    store = make_store(f"mongodb://127.0.0.1:{closed_port}/app")
+    store.close()
+    store.close()
+
+
+def test_a_closed_store_opens_again(store: Store) -> None:
+    thread = store.insert(a_thread())
+    store.close()
+    assert store.get(Kind.THREAD, ANN, thread.id) == thread
+
+
+# -- versions -------------------------------------------------------------------------------------------------
+
+
+def test_data_is_brought_forward(store: Store, db: Db) -> None:
+    store.open()
+    taken: list[int] = []
+    steps = (*MIGRATIONS, lambda db: taken.append(1), lambda db: taken.append(2))
+    for _ in range(2):
+        migrate(db, steps)
+        assert taken == [1, 2]
+    found = db[META].find_one({"_id": "schema"})
+    assert found is not None
+    assert found["version"] == len(steps)
+
+
+def test_a_step_that_fails_is_taken_again(store: Store, db: Db) -> None:
+    store.open()
+
+    def broken(db: Db) -> None:
+        raise OSError
+
+    with pytest.raises(OSError):
+        migrate(db, (*MIGRATIONS, broken))
+    migrate(db, MIGRATIONS)
+
+
+def test_data_of_a_newer_version_is_refused(store: Store, db: Db) -> None:
+    db[META].insert_one({"_id": "schema", "version": 99})
+    for call in (store.open, lambda: store.insert(a_thread())):
+        with pytest.raises(ConfigError, match="99"):
+            call()
+
+
+def test_indexes_are_there(store: Store, db: Db) -> None:
+    store.open()
+    indexes = db[RUNS].index_information()
+    assert indexes["one_active"]["unique"]
+    assert indexes["one_active"]["partialFilterExpression"] == {"active": True}
+    assert {"listed", "due"} <= set(indexes)
+    assert db["assistant_run_log"].index_information()["expiry"]["expireAfterSeconds"] == 0
+
+
+# -- processes ------------------------------------------------------------------------------------------------
+
+
+def test_a_forked_child_has_a_client_of_its_own(mongodb_url: str) -> None:
+    said = run_script(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        thread = store.insert(a_thread())
+        store.insert(a_message(thread, "parent"))
+        if (pid := os.fork()) == 0:
+            store.insert(a_message(thread, "child"))
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        store.insert(a_message(thread, "parent again"))
+        print(len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records))
+        """,
+        mongodb_url,
+    )
+    assert said == ["3"]
+
+
+def test_greenlets_share_a_worker(mongodb_url: str) -> None:
+    """Conversations interleave under gevent, and the loop turns meanwhile."""
+    said = run_script(
+        """
+        import gevent
+        store.open()
+        gaps, busy = [], True
+        def tick():
+            last = time.monotonic()
+            while busy:
+                gevent.sleep(0.005)
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+        def converse():
+            run = store.start(a_start(store.insert(a_thread()), "Hello"))
+            for seq in range(2, 6):
+                assert store.commit([(a_row(run, seq), None)]) == [Outcome.STORED]
+            return len(store.read(run.id))
+        ticker = gevent.spawn(tick)
+        conversations = [gevent.spawn(converse) for _ in range(30)]
+        gevent.joinall(conversations, timeout=30, raise_error=True)
+        busy = False
+        ticker.join()
+        print(sum(each.value for each in conversations), int(sorted(gaps)[-3] * 1000))
+        store.close()
+        """,
+        mongodb_url,
+        patched=True,
+    )
+    assert said[0] == "150"
+    assert int(said[1]) < 100
+
+
+def test_a_killed_process_loses_nothing_it_was_told_is_stored(store: Store, mongodb_url: str) -> None:
+    run_id, thread_id = run_script(
+        """
+        thread = store.insert(a_thread())
+        run = store.start(a_start(thread, "Hello"))
+        store.commit([(a_row(run, 2), None)])
+        print(run.id, thread.id, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        mongodb_url,
+        expect=-9,
+    )
+    assert [row.first for row in store.read(run_id)] == [1, 2]
+    assert len(store.list(Kind.MESSAGE, ANN, parent=thread_id).records) == 1
+
+
+def test_the_clock_is_the_servers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local clock that is set forth or back is not looked at."""
+    first = store.now()
+    assert abs(first - time.time()) < 5, "the server of the tests runs here"
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    assert 0 <= store.now() - first < 5
+
+
+def test_the_clock_goes_on_while_the_server_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = store.now()
+
+    def gone() -> Any:
+        raise StoreError("gone")
+
+    monkeypatch.setattr(store._connection, "admin", gone)  # type: ignore[attr-defined]
+    monkeypatch.setattr(store, "_measure_at", 0.0)
+    assert 0 <= store.now() - first < 5
+
+
+def test_a_start_writes_rows_that_outlive_an_abandoned_run(store: Store, db: Db) -> None:
+    """They have a date from the first, for a run that is deleted while it writes; it is far off."""
+    run = store.start(a_start(store.insert(a_thread())))
+    store.append([a_row(run, 2)])
+    dates = [row["expires_at"].timestamp() for row in db["assistant_run_log"].find()]
+    assert len(dates) == 2
+    assert min(dates) > store.now() + 20 * 86400

@@ -1,0 +1,134 @@
+"""A start that breaks off at any of its writes leaves nothing, or a run that can be swept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
+
+from flask_assistant_stream.errors import NotFound, StoreError
+from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, RunRecord, Store
+from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
+from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, changed
+from tests.mongodb_server import opened
+
+
+@pytest.fixture
+def open_store(mongodb_url: str) -> Iterator[Callable[[], Store]]:
+    yield from opened(mongodb_url)
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def db(mongodb_url: str) -> Iterator[Db]:
+    with MongoClient[dict[str, Any]](mongodb_url, tz_aware=True) as client:
+        yield client.get_default_database()
+
+
+def break_after(monkeypatch: pytest.MonkeyPatch, collection: str, method: str, *, landed: bool) -> None:
+    """Let a write fail as a lost connection does, before or after it reached the server."""
+    real = getattr(Collection, method)
+
+    def broken(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        if self.name == collection:
+            if landed:
+                real(self, *arguments, **options)
+            raise AutoReconnect("connection closed")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Collection, method, broken)
+
+
+WRITES = [
+    (COLLECTIONS[Kind.RUN], "insert_one"),
+    (COLLECTIONS[Kind.MESSAGE], "insert_many"),
+    (LOG, "insert_one"),
+]
+
+
+@pytest.mark.parametrize("landed", [False, True])
+@pytest.mark.parametrize(("collection", "method"), WRITES)
+@pytest.mark.parametrize("new_thread", [False, True])
+def test_a_lost_connection_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, collection: str, method: str, landed: bool, new_thread: bool
+) -> None:
+    thread = a_thread(updated_at=1)
+    if not new_thread:
+        thread = store.insert(thread)
+    start = a_start(thread, "one", "two", touched={"updated_at": 2, "more": 3}, thread=thread if new_thread else None)
+    with monkeypatch.context() as broken:
+        break_after(broken, collection, method, landed=landed)
+        with pytest.raises(StoreError):
+            store.start(start)
+    assert store.due(1e12) == []
+    assert store.read(start.run.id) == []
+    assert store.list(Kind.MESSAGE, ANN, parent=thread.id).records == []
+    if new_thread:
+        with pytest.raises(NotFound):
+            store.get(Kind.THREAD, ANN, thread.id)
+    else:
+        assert store.get(Kind.THREAD, ANN, thread.id) == thread
+    begun = store.start(start)
+    assert len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == 2
+    assert begun.active
+
+
+def test_a_server_that_stays_away_leaves_a_run_to_be_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be taken back then; a message never stands without its run, and the run without rows can end."""
+    thread = store.insert(a_thread())
+    start = a_start(thread, "Hello", due_at=5.0)
+    with monkeypatch.context() as broken:
+        break_after(broken, LOG, "insert_one", landed=False)
+        break_after(broken, COLLECTIONS[Kind.MESSAGE], "delete_many", landed=False)
+        break_after(broken, LOG, "delete_one", landed=False)
+        with pytest.raises(StoreError):
+            store.start(start)
+    (left,) = store.due(6.0)
+    assert left.id == start.run.id
+    assert store.last_row(left.id) is None
+    claimed = store.claim(left, due_at=100.0, if_due=6.0)
+    assert isinstance(claimed, RunRecord)
+    end = Projection(claimed, changes=changed(claimed, "failed"), last_seq=1)
+    assert store.commit([(a_row(claimed), end)]) == [Outcome.STORED]
+    assert store.start(a_start(thread, "Again")).active
+
+
+def test_only_what_this_start_set_is_set_back(store: Store, db: Db) -> None:
+    """A start that is refused does not undo what another start has set meanwhile."""
+    thread = store.insert(a_thread(updated_at=1))
+    store.start(a_start(thread, touched={"updated_at": 2}))
+    with pytest.raises(StoreError):
+        store.start(a_start(thread, touched={"updated_at": 3}))
+    found = db[THREADS].find_one({"_id": thread.id})
+    assert found is not None
+    assert found["extra"] == {"updated_at": 2}
+
+
+def test_a_log_gets_its_date_when_the_run_ends(store: Store, db: Db) -> None:
+    ended, active = [store.start(a_start(store.insert(a_thread()))) for _ in range(2)]
+    projection = Projection(ended, changes=changed(ended, "completed"), last_seq=2)
+    before = store.now()
+    store.commit([(a_row(ended, 2), projection), (a_row(active, 2), None)])
+    dates = [row["expires_at"].timestamp() for row in db[LOG].find({"run_id": ended.id})]
+    assert len(dates) == 2
+    assert all(before + 86400 - 1 <= date <= store.now() + 86400 + 1 for date in dates)
+    assert all(row["expires_at"].timestamp() > before + 86400 * 2 for row in db[LOG].find({"run_id": active.id}))
+
+
+def test_hosts_can_query_their_data(store: Store, db: Db) -> None:
+    thread = store.insert(a_thread(title="Greetings"))
+    store.update(Kind.THREAD, ANN, thread.id, body={"metadata": {"topic": "hello"}})
+    message: Record = a_start(thread, "Grüße").messages[0]
+    store.insert(message)
+    found = db[THREADS].find_one({"owner": ANN, "body.metadata.topic": "hello", "extra.title": "Greetings"})
+    assert found is not None
+    assert found["_id"] == thread.id
+    assert db[COLLECTIONS[Kind.MESSAGE]].count_documents({"body.content.text.value": "Grüße"}) == 1
