@@ -24,11 +24,20 @@ class Execution:
     Attributes:
         run: as it was started or claimed.
         translator: its state; touched by the executing thread only.
+        history: the thread's messages before the run's own, or None where they must be read.
     """
 
-    def __init__(self, run: RunRecord, translator: Translator, writer: Writer, log: RunLogger) -> None:
+    def __init__(
+        self,
+        run: RunRecord,
+        translator: Translator,
+        writer: Writer,
+        log: RunLogger,
+        history: list[Object] | None = None,
+    ) -> None:
         self.run = run
         self.translator = translator
+        self.history = history
         self._writer = writer
         self._log = log
         self._stream: ItemStream | None = None

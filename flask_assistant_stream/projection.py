@@ -23,7 +23,7 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
         state: the translator's, where the last event is a required action.
     """
     objects: dict[str, tuple[Record, int]] = {}
-    changes: Object = {}
+    last_of_run: Event | None = None
     for event in events:
         if event.name.endswith(".delta"):
             continue
@@ -32,15 +32,15 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
         elif event.name.startswith(_MESSAGE):
             record = _record(run, event, Kind.MESSAGE, run.parent)
         elif event.name.startswith(_RUN):
-            body = event.object()
-            changes = {key: body[key] for key in RUN_VOLATILE}
+            last_of_run = event
             continue
         else:
             continue
         first = objects.get(record.id, (record, 0))[0]
         objects[record.id] = (Record(record.kind, run.owner, record.body, record.parent, first.position), event.seq)
-    if not objects and not changes:
+    if not objects and last_of_run is None:
         return None
+    changes = {} if last_of_run is None else _changes(last_of_run)
     return Projection(
         run,
         tuple(record for record, _ in objects.values()),
@@ -50,6 +50,11 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
         events[-1].seq,
         state,
     )
+
+
+def _changes(event: Event) -> Object:
+    body = event.object()
+    return {key: body[key] for key in RUN_VOLATILE}
 
 
 def _record(run: RunRecord, event: Event, kind: Kind, parent: str) -> Record:

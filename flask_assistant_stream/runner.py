@@ -150,17 +150,19 @@ class Runner:
         run = RunRecord(
             Kind.RUN, owner, translator.run, thread_id, due_at=self._lease_end(), last_seq=translator.last_seq
         )
+        records = tuple(self._message(owner, thread_id, message, now) for message in messages)
         run = self._begin(
             Start(
                 run,
                 Row.of(run.id, run.epoch, secrets.token_hex(8), events),
-                tuple(self._message(owner, thread_id, message, now) for message in messages),
+                records,
                 None if thread is None else Record(Kind.THREAD, owner, thread),
                 {"updated_at": now},
             )
         )
         writer = self.log.open(run, events, translator.last_seq)
-        self._launch(run, translator, writer, request_id)
+        history = None if thread is None else [record.body for record in records]
+        self._launch(run, translator, writer, request_id, history)
         return Attached(thread_id, run.id, 0)
 
     def submit(
@@ -287,8 +289,15 @@ class Runner:
 
     # -- executing -----------------------------------------------------------------------------------------
 
-    def _launch(self, run: RunRecord, translator: Translator, writer: Writer, request_id: str) -> None:
-        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id))
+    def _launch(
+        self,
+        run: RunRecord,
+        translator: Translator,
+        writer: Writer,
+        request_id: str,
+        history: list[Object] | None = None,
+    ) -> None:
+        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id), history)
         self._executions[run.id] = execution
         threading.Thread(target=self._execute, args=(execution,), name=run.id, daemon=True).start()
 
@@ -304,7 +313,7 @@ class Runner:
         run = execution.run
         return to_responses(
             execution.translator.run,
-            self._history(run),
+            self._history(run) if execution.history is None else execution.history,
             execution.translator.items(),
             vector_store_ids=self.options.vector_store_ids,
             used_tokens=execution.translator.completion_tokens,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, islice
 
 from flask import Request, Response
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
+from werkzeug.http import parse_accept_header
 
 from ..encoders.base import Encoder
 from ..encoders.ndjson import NDJSONEncoder
@@ -45,13 +48,22 @@ def choose_format(request: Request) -> Encoder:
         if name not in FORMATS:
             raise RequestError(f"Invalid 'format': it must be one of {', '.join(FORMATS)}.", param="format")
         return FORMATS[name]()
+    encoder = _accepted(request.headers.get("Accept", ""))
+    if encoder is None:
+        types = ", ".join(encoder.media_type for encoder in FORMATS.values())
+        raise NotAcceptable(f"Accept one of {types} or */*, or choose with ?format={'|'.join(FORMATS)}.")
+    return encoder()
+
+
+@lru_cache(maxsize=64)
+def _accepted(header: str) -> type[Encoder] | None:
+    """Return what an `Accept` header likes best; clients send few different ones."""
+    accepted = parse_accept_header(header, MIMEAccept)
+    if not accepted:
+        return next(iter(FORMATS.values()))
     types = {encoder.media_type: encoder for encoder in FORMATS.values()}
-    if not request.accept_mimetypes:
-        return next(iter(FORMATS.values()))()
-    best = request.accept_mimetypes.best_match(list(types))
-    if best is None:
-        raise NotAcceptable(f"Accept one of {', '.join(types)} or */*, or choose with ?format={'|'.join(FORMATS)}.")
-    return types[best]()
+    best = accepted.best_match(types)
+    return None if best is None else types[best]
 
 
 def stream(call: Call, attached: Attached, *, live: bool = False) -> Response:
