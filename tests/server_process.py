@@ -178,11 +178,13 @@ class ServerProcess:
         return answer
 
     @contextmanager
-    def opened(self, path: str, body: object = None) -> Iterator[OpenStream]:
+    def opened(
+        self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[OpenStream]:
         """Open a stream, with a POST where there is a body; leaving the context closes the connection."""
         connection = self._connect()
         try:
-            connection.request("GET" if body is None else "POST", PREFIX + path, _content(body))
+            connection.request("GET" if body is None else "POST", PREFIX + path, _content(body), dict(headers or {}))
             yield OpenStream(connection, connection.getresponse())
         finally:
             connection.close()

@@ -1,0 +1,281 @@
+"""SQLite and MongoDB give the same answers to the same requests, over HTTP.
+
+Each conversation is held with two servers, one on each store. All that they answer is noted, with ids numbered in
+the order in which they come and times left out, and the notes must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.fake_upstream import UpstreamProcess
+from tests.mongodb_server import with_database
+from tests.protocol.checker import check
+from tests.server_process import Answer, ServerProcess, gunicorn, serving
+
+IDS = re.compile(r"\b(asst|thread|msg|run|step|call|req)_[0-9A-Za-z]{20,}")
+
+
+class Site:
+    """A server as one user sees it, and notes of what it answered."""
+
+    def __init__(self, server: ServerProcess, user: str) -> None:
+        self.server = server
+        self.user = {"X-User": user}
+        self.notes: list[Any] = []
+        self._numbers: dict[str, str] = {}
+
+    def request(self, method: str, path: str, body: object = None, *, quiet: bool = False) -> Answer:
+        """Make a request and note the answer, unless its words depend on who was quicker."""
+        answer = self.server.request(method, path, body, headers=self.user, origin="http://localhost:3000")
+        if not quiet:
+            self.notes.append((method, self._told(path), answer.status, *self._noted(answer)))
+        return answer
+
+    def get(self, path: str) -> Any:
+        return self.request("GET", path).json
+
+    def post(self, path: str, body: object = None, **options: Any) -> Answer:
+        return self.request("POST", path, body, **options)
+
+    def chat(self, content: str, thread_id: str | None = None) -> Answer:
+        return self.post("/chat/stream", {"content": content, **({"threadId": thread_id} if thread_id else {})})
+
+    def _noted(self, answer: Answer) -> Iterator[Any]:
+        headers = ("Content-Type", "Cache-Control", "Access-Control-Allow-Origin", "Retry-After", "Allow")
+        yield [answer.headers[name] for name in headers]
+        if answer.headers["Content-Type"] == "application/json":
+            yield self._told(answer.json)
+        elif "ndjson" in answer.headers["Content-Type"]:
+            # How many deltas there are depends on how the bytes came; that they add up, `check` knows.
+            whole = [(event.name, event.object()) for event in answer.events if not event.name.endswith(".delta")]
+            yield self._told(whole)
+
+    def _told(self, value: Any) -> Any:
+        """Number the ids and leave the times out."""
+        return json.loads(IDS.sub(self._number, json.dumps(_timeless(value))))
+
+    def _number(self, found: re.Match[str]) -> str:
+        return self._numbers.setdefault(found[0], f"{found[1]} {len(self._numbers)}")
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        timed = {key: "some time" for key, one in value.items() if key.endswith("_at") and isinstance(one, int)}
+        return {key: timed.get(key, _timeless(one)) for key, one in value.items()}
+    return [_timeless(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+# -- the conversations ----------------------------------------------------------------------------------------
+
+
+def a_chat(site: Site) -> None:
+    first = site.chat("Grüße 👋")
+    check(first.events)
+    thread_id = first.run["thread_id"]
+    check(site.chat("And then?", thread_id).events)
+    check(site.post(f"/threads/{thread_id}/messages", {"content": [{"type": "text", "text": "More."}]}).events)
+    assert len(site.get(f"/threads/{thread_id}/messages")["data"]) == 6
+    site.get(f"/threads/{thread_id}")
+    site.get("/threads")
+    site.post("/", quiet=False)
+
+
+def paging(site: Site) -> None:
+    thread_id = site.chat("@@script:text?say=0@@").run["thread_id"]
+    for number in range(1, 4):
+        site.chat(f"@@script:text?say={number}@@", thread_id)
+    path = f"/threads/{thread_id}/messages"
+    whole = [message["id"] for message in site.get(f"{path}?limit=100&order=asc")["data"]]
+    assert len(whole) == 8
+    assert [message["id"] for message in site.get(path)["data"]] == whole[::-1]
+    for order, ids in (("asc", whole), ("desc", whole[::-1])):
+        seen: list[str] = []
+        more = True
+        while more:
+            after = f"&after={seen[-1]}" if seen else ""
+            page = site.get(f"{path}?limit=3&order={order}{after}")
+            seen += [message["id"] for message in page["data"]]
+            more = page["has_more"]
+        assert seen == ids
+        before = site.get(f"{path}?limit=2&order={order}&before={ids[4]}")["data"]
+        assert {message["id"] for message in before} <= set(ids[:4])
+        site.get(f"{path}?limit=100&order={order}&after={ids[1]}&before={ids[6]}")
+    site.get(f"{path}?after={whole[-1]}&order=asc")
+    site.get(f"{path}?after=msg_unknown")
+
+
+def threads(site: Site) -> None:
+    made = [site.post("/threads", {"title": f"Thread {n}", "metadata": {"n": str(n)}}) for n in range(5)]
+    ids = [answer.json["threadId"] for answer in made]
+    assert [thread["id"] for thread in site.get("/threads")["data"]] == ids[::-1]
+    site.get("/threads?limit=2")
+    site.get(f"/threads?limit=2&after={ids[3]}")
+    site.get(f"/threads?limit=2&before={ids[1]}&order=asc")
+    one = f"/threads/{ids[0]}"
+    for body in (
+        {"title": " Renamed 👩‍🚀 "},
+        {"metadata": {"a.b": "$c", "$d": "", "": "e"}},
+        {"title": None},
+        {"metadata": None},
+        {},
+    ):
+        site.request("PATCH", one, body)
+        site.get(one)
+    site.request("PATCH", "/threads/thread_unknown", {"title": "x"})
+    site.get(f"{one}/messages")
+    site.chat("hello", ids[0])
+    site.get("/threads")
+
+
+def actions(site: Site) -> None:
+    run = site.chat("@@script:two_calls@@").run
+    calls = [call["id"] for call in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
+    path = f"/threads/{run['thread_id']}/actions"
+    outputs = [{"tool_call_id": call, "output": "21 °C"} for call in calls]
+    site.post(path, {"runId": run["id"], "toolCallOutputs": outputs[:1]})
+    site.post(path, {"runId": "run_unknown", "toolCallOutputs": outputs})
+    rest = site.post(path, {"runId": run["id"], "toolCallOutputs": outputs})
+    assert rest.run["status"] == "completed"
+    site.post(path, {"runId": run["id"], "toolCallOutputs": outputs})
+    site.get(f"/threads/{run['thread_id']}/messages")
+    site.request("GET", f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
+
+
+def an_action_nobody_answers(site: Site) -> None:
+    run = site.chat("@@script:call@@").run
+    assert site.chat("never mind", run["thread_id"]).run["status"] == "completed"
+    assert site.request("GET", f"/threads/{run['thread_id']}/runs/{run['id']}/stream").run["status"] == "cancelled"
+    waiting = site.chat("@@script:call@@", run["thread_id"]).run
+    assert site.post(f"/threads/{run['thread_id']}/runs/{waiting['id']}/cancel").json["status"] == "cancelled"
+    site.post(f"/threads/{run['thread_id']}/runs/{waiting['id']}/cancel")
+    site.get(f"/threads/{run['thread_id']}/messages")
+
+
+def cancel(site: Site) -> None:
+    thread_id = site.post("/threads").json["threadId"]
+    with site.server.opened(
+        "/chat/stream", {"content": "@@script:stall?after=4@@", "threadId": thread_id}, headers=site.user
+    ) as stream:
+        stream.read_until("thread.message.delta")
+        assert site.post(f"{stream.run_path}/cancel", quiet=True).status == 200
+        assert stream.read_events()[-1].name == "thread.run.cancelled"
+    site.post(f"{stream.run_path}/cancel")
+    site.request("GET", f"{stream.run_path}/stream")
+    site.get(f"/threads/{thread_id}/messages")
+    assert site.chat("hello", thread_id).run["status"] == "completed"
+    site.get(f"/threads/{thread_id}/messages")
+
+
+def resume(site: Site) -> None:
+    whole = site.chat("hello")
+    run, events = whole.run, whole.events
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+    for event in events:
+        assert site.request("GET", f"{path}?after={event.seq}", quiet=True).events == events[event.seq :]
+    site.request("GET", path)
+    site.request("GET", f"{path}?after=100000")
+    site.request("GET", f"/threads/{run['thread_id']}/runs/run_unknown/stream")
+
+
+def deletes(site: Site) -> None:
+    kept, gone = site.chat("stay").run, site.chat("@@script:call@@").run
+    site.request("DELETE", f"/threads/{gone['thread_id']}")
+    for method, path in (
+        ("DELETE", ""),
+        ("GET", ""),
+        ("GET", "/messages"),
+        ("GET", f"/runs/{gone['id']}/stream"),
+        ("POST", f"/runs/{gone['id']}/cancel"),
+    ):
+        assert site.request(method, f"/threads/{gone['thread_id']}{path}").status == 404
+    assert site.chat("hello", gone["thread_id"]).status == 404
+    with site.server.opened("/chat/stream", {"content": "@@script:stall@@"}, headers=site.user) as stream:
+        stream.read_until("thread.message.delta")
+        assert site.request("DELETE", f"/threads/{stream.headers['X-Thread-Id']}").status == 200
+    assert [thread["id"] for thread in site.get("/threads")["data"]] == [kept["thread_id"]]
+    site.get(f"/threads/{kept['thread_id']}/messages")
+
+
+def errors(site: Site) -> None:
+    for path, body in (
+        ("/chat/stream", {"content": ""}),
+        ("/chat/stream", {"content": "a\0b"}),
+        ("/chat/stream", {"content": "\ud800"}),
+        ("/chat/stream", {"content": "hi", "threadId": "thread_unknown"}),
+        ("/chat/stream", {"content": "hi", "threadId": "$where"}),
+        ("/chat/stream", {"content": "hi", "assistantId": "asst_unknown"}),
+        ("/threads", {"metadata": {"a": 1}}),
+        ("/threads", {"title": "x" * 300}),
+        ("/threads/thread_unknown/messages", {"content": "hi"}),
+        ("/threads/thread_unknown/actions", {"runId": "run_unknown", "toolCallOutputs": [{"tool_call_id": "c"}]}),
+    ):
+        assert site.post(path, body).status in (400, 404)
+    for path in ("/threads?after=thread_unknown", "/threads/a.b", "/threads/$x/messages", "/nowhere"):
+        assert site.request("GET", path).status in (400, 404)
+    assert site.get("/threads")["data"] == []
+
+
+def failures(site: Site) -> None:
+    thread_id = site.post("/threads").json["threadId"]
+    for script, status in (("fail", "failed"), ("clean_eof", "failed"), ("incomplete", "incomplete")):
+        assert site.chat(f"@@script:{script}@@", thread_id).run["status"] == status
+    assert site.chat("@@script:refusal@@", thread_id).run["status"] == "completed"
+    site.get(f"/threads/{thread_id}/messages")
+
+
+def strange_texts(site: Site) -> None:
+    """What a document store or a text column might take for something of its own."""
+    for text in ("$set", "a.b", "'; DROP TABLE messages; --", "\u2028\u0001\ufeff", "e\u0301 ≠ é", "x" * 100_000):
+        run = site.chat(text).run
+        (message,) = [one for one in site.get(f"/threads/{run['thread_id']}/messages")["data"] if one["role"] == "user"]
+        assert message["content"][0]["text"]["value"] == text
+
+
+CONVERSATIONS: tuple[Callable[[Site], None], ...] = (
+    a_chat,
+    paging,
+    threads,
+    actions,
+    an_action_nobody_answers,
+    cancel,
+    resume,
+    deletes,
+    errors,
+    failures,
+    strange_texts,
+)
+
+
+@pytest.fixture(scope="module")
+def on_mongodb(
+    played: UpstreamProcess, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """The app of these tests on MongoDB."""
+    database = f"assistant_stream_test_{secrets.token_hex(8)}"
+    store = with_database(mongodb_uri, database)
+    try:
+        with serving(gunicorn(), tmp_path_factory.mktemp("mongo"), store=store, upstream=played.base_url) as running:
+            yield running
+    finally:
+        with MongoClient[dict[str, Any]](mongodb_uri) as client:
+            client.drop_database(database)
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: one.__name__)
+def test_both_stores_answer_alike(
+    conversation: Callable[[Site], None], server: ServerProcess, on_mongodb: ServerProcess
+) -> None:
+    user = f"{conversation.__name__}-{secrets.token_hex(4)}"
+    sites = [Site(server, user), Site(on_mongodb, user)]
+    for site in sites:
+        conversation(site)
+    for on_sqlite, on_mongodb_too in zip(sites[0].notes, sites[1].notes, strict=True):
+        assert on_sqlite == on_mongodb_too
