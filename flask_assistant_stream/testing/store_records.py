@@ -117,6 +117,29 @@ class RecordSuite(StoreFixtures):
         assert store.list(Kind.MESSAGE, BOB, parent=thread.id).records == []
         assert [store.get(kind, ANN, record.id) for kind, record in found.items()] == before
 
+    @pytest.mark.parametrize("stranger", ["$owner", "$$ROOT.owner", "", "%", "ann/", "' OR '1'='1"])
+    def test_no_name_of_an_owner_is_a_key(self, store: Store, run: RunRecord, stranger: str) -> None:
+        """Names come from hosts: whatever they look like to a database, they are names."""
+        before = store.get(Kind.THREAD, ANN, run.parent)
+        foreign = replace(a_thread(stranger), body=before.body)
+        with pytest.raises(NotFound):
+            store.get(Kind.THREAD, stranger, run.parent)
+        with pytest.raises(NotFound):
+            store.start(a_start(foreign, "Mine?", touched={"title": "mine"}))
+        with pytest.raises(NotFound):
+            store.insert(a_message(foreign))
+        with pytest.raises(NotFound):
+            store.request_cancel(stranger, run.id, due_at=1.0)
+        answer = an_answer(run, 2)
+        store.project([Projection(run, (answer,), (2,), last_seq=2)])
+        theirs = replace(an_answer(run, 3, "Mine!", id=answer.id), owner=stranger)
+        store.project([Projection(replace(run, owner=stranger), (theirs,), (3,), last_seq=3)])
+        assert store.get(Kind.MESSAGE, ANN, answer.id) == answer
+        assert store.get(Kind.THREAD, ANN, run.parent) == before
+        own = store.insert(a_thread(stranger))
+        assert store.get(Kind.THREAD, stranger, own.id) == own
+        assert store.start(a_start(own, "Hello")).owner == stranger
+
     def test_delete(self, store: Store, other: Store, thread: Record) -> None:
         message = store.insert(a_message(thread))
         store.delete(Kind.MESSAGE, ANN, message.id)

@@ -58,6 +58,7 @@ def _first_version(db: Db) -> None:
     active = {"active": True}
     db[RUNS].create_index("parent", name="one_active", unique=True, partialFilterExpression=active)
     db[RUNS].create_index("due_at", name="due", partialFilterExpression=active)
+    db[RUNS].create_index("cancel_requested", name="to_end", partialFilterExpression=active)
     db[LOG].create_index([("run_id", ASCENDING), ("last", ASCENDING)], name="read")
     db[LOG].create_index("expires_at", name="expiry", expireAfterSeconds=0)
 

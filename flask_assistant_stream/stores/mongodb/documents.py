@@ -157,3 +157,14 @@ def to_row(document: Document) -> Row:
 def assignments(prefix: str, changes: Mapping[str, Any]) -> Document:
     """Return what `$set` takes to set some keys of `body` or `extra`."""
     return {f"{prefix}.{field_name(key)}": encode(value) for key, value in changes.items()}
+
+
+def change_if(condition: Any, changes: Mapping[str, Any]) -> list[Document]:
+    """Return the update that sets top-level fields of a document (expressions) where a condition on it holds."""
+    changed = {"$mergeObjects": ["$$ROOT", changes]}
+    return [{"$replaceWith": {"$cond": [condition, changed, "$$ROOT"]}}]
+
+
+def literal(value: Any) -> Document:
+    """Return an expression for a value: a text like `$owner` in it is that text, not another field."""
+    return {"$literal": encode(value)}

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from ...errors import Duplicate, NotFound, StoreError, ThreadBusy
 from ..base import TURN, Kind, Record, RunRecord, Start, placed
 from .connection import COLLECTIONS, LOG, RUNS, THREADS, Db
-from .documents import Document, assignments, row_to_document, to_document
+from .documents import Document, assignments, change_if, literal, row_to_document, to_document
 
 logger = logging.getLogger(__name__)
 
@@ -127,16 +127,17 @@ def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping
     Raises:
         NotFound: the thread is not this owner's.
     """
-    change: Document = {"$inc": {"turns": turns}}
-    if touched:
-        change["$set"] = assignments("extra", touched)
+    changes = {
+        "turns": {"$add": ["$turns", turns]},
+        "extra": {"$mergeObjects": ["$extra", literal(touched)]},
+    }
     before = db[THREADS].find_one_and_update(
-        {"_id": thread_id, "owner": owner},
-        change,
-        projection={"turns": True, "extra": True},
+        {"_id": thread_id},
+        change_if({"$eq": ["$owner", literal(owner)]}, changes),
+        projection={"owner": True, "turns": True, "extra": True},
         return_document=ReturnDocument.BEFORE,
     )
-    if before is None:
+    if before is None or before["owner"] != owner:
         raise NotFound(f"No thread found with id '{thread_id}'.")
     return before
 

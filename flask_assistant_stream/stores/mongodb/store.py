@@ -30,7 +30,7 @@ from ..base import (
     placed,
 )
 from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
-from .documents import Document, assignments, record_id, to_document, to_record, to_row, to_run
+from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
 from .starting import Beginning, allot_turns, insert_run
 from .writing import append_rows, apply_projections, existing_runs
 
@@ -211,13 +211,14 @@ class MongoDBStore(Store):
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
         """Extend leases, in one write for all runs of an epoch."""
-        leased = {"active": True, "cancel_requested": False, "body.status": {"$ne": RunStatus.REQUIRES_ACTION.value}}
+        leased = {"$ne": ["$body.status", RunStatus.REQUIRES_ACTION.value]}
         by_epoch: dict[int, list[str]] = {}
         for run_id, epoch in runs:
             by_epoch.setdefault(epoch, []).append(run_id)
         with self._connection.database() as db:
             for epoch, ids in by_epoch.items():
-                db[RUNS].update_many({"_id": {"$in": ids}, "epoch": epoch, **leased}, {"$max": {"due_at": due_at}})
+                held = ["$active", {"$eq": ["$epoch", epoch]}, {"$not": ["$cancel_requested"]}, leased]
+                db[RUNS].update_many({"_id": {"$in": ids}}, change_if({"$and": held}, {"due_at": due_at}))
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
         """Note that a run is to end."""
@@ -228,10 +229,10 @@ class MongoDBStore(Store):
             return to_run(_find(db, Kind.RUN, owner, run_id, None) if noted is None else noted)
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """Return the runs with a cancel pending."""
-        pending = {"_id": {"$in": [*run_ids]}, "active": True, "cancel_requested": True}
+        """Return the runs with a cancel pending: of the few there are anywhere, those that were asked for."""
+        pending = {"cancel_requested": True, "active": True}
         with self._connection.database() as db:
-            return {document["_id"] for document in db[RUNS].find(pending, {"_id": True})}
+            return {document["_id"] for document in db[RUNS].find(pending, {"_id": True})}.intersection(run_ids)
 
     def due(self, now: float, limit: int = 100) -> Runs:
         """Return the runs that may be claimed."""
@@ -294,8 +295,8 @@ def _one(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
 
 
 def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Document:
-    found = db[COLLECTIONS[kind]].find_one(_one(kind, owner, id, parent))
-    if found is None:
+    found = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
+    if found is None or found["owner"] != owner or parent not in (None, found["parent"]):
         raise _not_found(kind, id)
     return found
 

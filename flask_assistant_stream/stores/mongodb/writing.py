@@ -1,4 +1,8 @@
-"""Log rows and projections of many runs in a few bulk writes."""
+"""Log rows and projections of many runs in a few bulk writes.
+
+Each update finds its document by `_id` alone and decides there whether it may write: five hundred updates are five
+hundred look-ups, whatever a server's planner makes of further conditions.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,14 @@ from pymongo.errors import BulkWriteError
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ..base import Kind, Outcome, Projection, Record, Row
 from .connection import COLLECTIONS, LOG, RUNS, Db
-from .documents import Document, assignments, encode, record_id, row_id, row_to_document
+from .documents import Document, change_if, encode, literal, record_id, row_id, row_to_document
 from .starting import DUPLICATE_KEY
 
 
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
     """Return which of these runs stand."""
-    found = db[RUNS].find({"_id": {"$in": [*ids]}, "deleted": {"$ne": True}}, {"_id": True})
-    return {document["_id"] for document in found}
+    found = db[RUNS].find({"_id": {"$in": [*ids]}}, {"deleted": True})
+    return {document["_id"] for document in found if not document.get("deleted")}
 
 
 def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[Outcome]:
@@ -66,9 +70,9 @@ def apply_projections(db: Db, projections: Sequence[Projection], expires_at: dat
     ended = [projection.run.id for projection in projections if _ends(projection)]
     if ended:
         db[LOG].update_many({"run_id": {"$in": ended}}, {"$set": {"expires_at": expires_at}})
-    runs = [UpdateOne(_writable(projection), _run_change(projection)) for projection in projections]
+    runs = [_run_change(projection) for projection in projections]
     if runs:
-        db[RUNS].bulk_write(runs, ordered=False)
+        db[RUNS].bulk_write(runs)
 
 
 def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> None:
@@ -80,40 +84,40 @@ def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> Non
     ]
     if not versions:
         return
+    updates = [_version(*version) for version in versions]
     try:
-        db[COLLECTIONS[kind]].bulk_write([_version(*version, upsert=True) for version in versions], ordered=False)
-    except BulkWriteError as error:
-        # Either a version as new stands, or another worker has inserted an older one at this very moment.
-        again = [_version(*versions[n], upsert=False) for n in _duplicates(error)]
-        db[COLLECTIONS[kind]].bulk_write(again, ordered=False)
+        db[COLLECTIONS[kind]].bulk_write(updates, ordered=False)
+    except BulkWriteError as error:  # another worker has inserted it at this very moment
+        db[COLLECTIONS[kind]].bulk_write([updates[n] for n in _duplicates(error)], ordered=False)
 
 
-def _version(record: Record, seq: int, *, upsert: bool) -> UpdateOne:
-    """Return what replaces an older version of an object; its metadata, place and extra stay as stored."""
-    body = dict(record.body)
-    first = {"parent": record.parent, "position": record.position, "extra": encode(record.extra)}
-    if "metadata" in body:
-        first["body.metadata"] = encode(body.pop("metadata"))
-    older = {"_id": record_id(record.kind, record.owner, record.id), "owner": record.owner, "seq": {"$lt": seq}}
-    change = {"$set": {**assignments("body", body), "seq": seq}, "$setOnInsert": first}
-    return UpdateOne(older, change, upsert=upsert)
+def _version(record: Record, seq: int) -> UpdateOne:
+    """Return what inserts an object or replaces an older version; its metadata, place and extra stay as stored."""
+    owner = literal(record.owner)
+    place = {"owner": record.owner, "parent": record.parent, "position": record.position, "extra": encode(record.extra)}
+    newer = [{"$lt": [{"$ifNull": ["$seq", -1]}, seq]}, {"$eq": [{"$ifNull": ["$owner", owner]}, owner]}]
+    kept = {"$cond": [{"$eq": [{"$type": "$body.metadata"}, "missing"]}, {}, {"metadata": "$body.metadata"}]}
+    body = {"$mergeObjects": [literal(record.body), kept]}
+    version = {"$mergeObjects": [{"$literal": place}, "$$ROOT", {"seq": seq, "body": body}]}
+    one = {"_id": record_id(record.kind, record.owner, record.id)}
+    return UpdateOne(one, change_if({"$and": newer}, version), upsert=True)
 
 
-def _writable(projection: Projection) -> Document:
-    """Return the condition under which a run may be written (run protocol 7)."""
-    return {"_id": projection.run.id, "epoch": projection.run.epoch, "active": True}
-
-
-def _run_change(projection: Projection) -> Document:
-    changes = assignments("body", projection.changes)
+def _run_change(projection: Projection) -> UpdateOne:
+    """Return what writes a run where the epoch is still its writer's and the run has not ended (run protocol 7)."""
+    run = projection.run
+    writable = {"$and": [{"$eq": ["$epoch", run.epoch]}, "$active"]}
+    changes: Document = {
+        "last_seq": {"$max": ["$last_seq", projection.last_seq]},
+        "body": {"$mergeObjects": ["$body", literal(projection.changes)]},
+    }
     if _ends(projection):
         changes["active"] = False
     if projection.due_at is not None:
         changes["due_at"] = projection.due_at
     if projection.state is not None:
-        changes["state"] = encode(projection.state)
-    change: Document = {"$max": {"last_seq": projection.last_seq}}
-    return {**change, "$set": changes} if changes else change
+        changes["state"] = literal(projection.state)
+    return UpdateOne({"_id": run.id}, change_if(writable, changes))
 
 
 def _ends(projection: Projection) -> bool:

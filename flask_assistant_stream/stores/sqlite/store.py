@@ -84,7 +84,7 @@ class SQLiteStore(Store):
             )
         if synchronous not in ("normal", "full"):
             raise ConfigError("ASSISTANT_STORE: synchronous is normal or full.")
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        if not os.path.isdir(path.parent) or not os.access(path.parent, os.W_OK | os.X_OK):
             raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or cannot be written to.")
         self._connections = Connections(path.absolute(), synchronous)
         self._clock = clock
