@@ -121,7 +121,7 @@ REQUESTS: dict[str, tuple[str, str, int, str | None, object]] = {
         "POST",
         "/threads/{thread}/actions",
         400,
-        None,
+        "toolCallOutputs",
         {"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "call_other", "output": "x"}]},
     ),
     "output of a kind": (
