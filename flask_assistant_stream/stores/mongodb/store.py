@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -265,13 +265,18 @@ class MongoDBStore(Store):
         """Return rows."""
         with self._connection.database() as db:
             found = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
-            return [to_row(document) for document in found]
+            return [to_row(document) for document in self._kept(found)]
 
     def last_row(self, run_id: str) -> Row | None:
         """Return the newest row."""
         with self._connection.database() as db:
-            found = db[LOG].find_one({"run_id": run_id}, sort=[("last", DESCENDING)])
-            return None if found is None else to_row(found)
+            found = db[LOG].find({"run_id": run_id}).sort("last", DESCENDING).limit(1)
+            return next((to_row(document) for document in self._kept(found)), None)
+
+    def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Leave out rows whose time is over: the server removes them up to a minute late."""
+        now = datetime.fromtimestamp(self.now(), timezone.utc)
+        return (document for document in documents if document["expires_at"] > now)
 
     # -- positions and times ------------------------------------------------------------------------------
 
