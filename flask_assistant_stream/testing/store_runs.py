@@ -151,6 +151,12 @@ class RunSuite(StoreFixtures):
         }
         store.renew([], 600.0)
 
+    def test_a_run_that_waits_has_no_lease_to_renew(self, store: Store, run: RunRecord) -> None:
+        """It ends when its action expires, whoever still believes that it is theirs."""
+        store.project([Projection(run, changes=changed(run, "requires_action"), due_at=600.0, last_seq=2)])
+        store.renew([(run.id, run.epoch)], 900.0)
+        assert [due.due_at for due in store.due(1e12)] == [600.0]
+
     def test_a_cancel_is_noted(self, store: Store, other: Store, run: RunRecord) -> None:
         assert other.cancel_requested([run.id, "run_unknown"]) == other.cancel_requested([]) == set()
         noted = store.request_cancel(ANN, run.id, due_at=40.0)
