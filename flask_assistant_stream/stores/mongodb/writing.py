@@ -21,7 +21,8 @@ from .starting import DUPLICATE_KEY
 
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
     """Return which of these runs stand."""
-    found = db[RUNS].find({"_id": {"$in": [*ids]}}, {"deleted": True})
+    wanted = [*ids]
+    found = db[RUNS].find({"_id": {"$in": wanted}}, {"deleted": True}, batch_size=len(wanted))
     return {document["_id"] for document in found if not document.get("deleted")}
 
 
