@@ -276,6 +276,6 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
         send_wildcard=False,
         vary_header=True,
     )
-    decorated = decorate(lambda response: response)
+    decorated: Callable[[Response], Response] = decorate(lambda response: response)
     # Where there is no Origin flask-cors adds nothing, but takes its time to find that out.
     return lambda response: decorated(response) if "Origin" in request.headers else response
