@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -87,6 +88,21 @@ def test_a_message_ends_the_run_before_it(served: ServerProcess) -> None:
         assert check(stream.read_events()).names[-1] == "thread.run.cancelled"
 
 
+def test_many_messages_at_once_on_one_thread(served: ServerProcess) -> None:
+    """What is refused is not stored and has stopped nobody for nothing: the last that began is answered."""
+    thread_id = served.post("/threads").json["threadId"]
+    body = {"content": "@@script:text?n=5&delay=0.02@@", "threadId": thread_id}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: served.post("/chat/stream", body), range(8)))
+    begun = [answer.run["status"] for answer in answers if answer.status == 200]
+    assert set(begun) <= {"completed", "cancelled"}
+    assert "completed" in begun
+    for answer in answers:
+        assert answer.status == 200 or "try again" in answer.json["error"]["message"]
+    history = served.messages(thread_id)
+    assert [role for role, _ in texts(history)].count("user") == len(begun)
+
+
 def test_a_reader_that_left_comes_back_to_the_rest(served: ServerProcess) -> None:
     with served.opened("/chat/stream", {"content": "@@script:text?n=30&delay=0.02@@"}) as stream:
         stream.read_until("thread.message.delta")
@@ -104,3 +120,10 @@ def test_a_preloaded_app_runs_in_its_workers(served: ServerProcess) -> None:
     run = served.chat("hello").run
     (executed_in,) = re.findall(rf"^(\d+) INFO \S+: run started .*run_id={run['id']}\b", served.log, re.MULTILINE)
     assert int(executed_in) != served.process.pid
+
+
+def test_a_preloaded_app_on_mongodb(mongodb_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
+    command = gunicorn("--preload", "--workers", "2")
+    with serving(command, tmp_path, store=mongodb_url, upstream=played.base_url) as server:
+        for _ in range(4):
+            assert server.chat("hello").run["status"] == "completed"

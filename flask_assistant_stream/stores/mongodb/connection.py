@@ -104,7 +104,8 @@ class Connection:
         self._url = url
         self._clients: dict[int, MongoClient[Document]] = {}
         self._migrated: set[int] = set()
-        self._lock = threading.Lock()
+        # One per process, made in it: a lock from before gevent's patching stops all greenlets of a worker.
+        self._locks: dict[int, threading.Lock] = {}
 
     def __repr__(self) -> str:
         return "<Connection to MongoDB>"
@@ -135,7 +136,7 @@ class Connection:
 
     def _migrate_once(self, db: Db) -> None:
         """Make the indexes once per process; who comes meanwhile waits instead of making them too."""
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
             if os.getpid() not in self._migrated:
                 migrate(db)
                 self._migrated.add(os.getpid())

@@ -307,7 +307,7 @@ def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Docume
 
 
 def _not_found(kind: Kind, id: str) -> NotFound:
-    return NotFound(f"No {kind.value} found with id '{id}'.")
+    return NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
 
 
 def _beyond(anchor: Document, way: str) -> Document:
