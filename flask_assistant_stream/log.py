@@ -93,6 +93,7 @@ class Writer:
     def wait_stored(self, seconds: float | None = None) -> bool:
         """Wait until everything appended is stored; say whether it is."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        self._log.request_flush(self, urgent=True)
         while self.stored < self.written and not self.lost:
             left = -1 if deadline is None else deadline - time.monotonic()
             if deadline is not None and left <= 0:
@@ -187,14 +188,16 @@ class RunLog:
         self._pid = 0
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._start_lock = threading.Lock()
+        self._wake_locks: dict[int, threading.Lock] = {}
 
     def wake(self) -> None:
         """Start the flusher and the ticker, once per process; cheap when they run."""
         if self._pid == os.getpid():
             return
-        with self._start_lock:
+        # Locks are made in their process: from before gevent's patching they would block every greenlet (`--preload`).
+        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
             if self._pid != os.getpid():
+                self._pending, self._urgent = Signal(), Signal()
                 self._pid, self._stopped = os.getpid(), threading.Event()
                 self._threads = [
                     threading.Thread(target=target, args=(self._stopped,), name=f"assistant-stream-{name}", daemon=True)

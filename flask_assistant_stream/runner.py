@@ -106,7 +106,7 @@ class Runner:
         self._sweeping_pid = 0
         self._stopped = threading.Event()
         self._sweeper: threading.Thread | None = None
-        self._wake_lock = threading.Lock()
+        self._wake_locks: dict[int, threading.Lock] = {}
         log.on_tick.append(self._end_idle)
 
     # -- what a route asks for -----------------------------------------------------------------------------
@@ -234,7 +234,8 @@ class Runner:
         self.log.wake()
         if self._sweeping_pid == os.getpid():
             return
-        with self._wake_lock:
+        # Made in its process: one from before gevent's patching would block every greenlet (`--preload`).
+        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
             if self._sweeping_pid != os.getpid():
                 self._sweeping_pid, self._stopped = os.getpid(), threading.Event()
                 args = (self._stopped,)
@@ -254,10 +255,12 @@ class Runner:
 
     def _begin(self, start: Start) -> RunRecord:
         """Store a start; a run in its way is ended (run protocol 14)."""
-        for _ in range(START_TRIES):
+        for tries_left in reversed(range(START_TRIES)):
             try:
                 return self.store.start(start)
             except ThreadBusy as busy:
+                if not tries_left:  # to end a run and not to begin one would leave nobody answered
+                    break
                 try:
                     active = self.store.get(Kind.RUN, start.run.owner, busy.run_id)
                 except RequestError:

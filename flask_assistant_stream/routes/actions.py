@@ -16,10 +16,14 @@ resource = Resource("actions")
 @resource.route("POST", "/threads/<thread_id>/actions", body=schemas.Actions(), stream=True)
 def submit_actions(call: Call, thread_id: str) -> Response:
     """Answer all pending function calls of a run and stream what follows."""
-    outputs = _outputs(call)
-    return stream(
-        call, call.site.runner.submit(call.owner, thread_id, call.body["run_id"], outputs, request_id=call.request_id)
-    )
+    outputs, run_id = _outputs(call), call.body["run_id"]
+    try:
+        attached = call.site.runner.submit(call.owner, thread_id, run_id, outputs, request_id=call.request_id)
+    except RequestError as error:
+        if error.param == "tool_outputs":
+            error.param = "toolCallOutputs"  # this face's word for it
+        raise
+    return stream(call, attached)
 
 
 def _outputs(call: Call) -> dict[str, str]:
