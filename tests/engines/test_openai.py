@@ -197,10 +197,14 @@ def test_recorded_streams_come_whole(engine: OpenAIEngine, name: str, form: str)
     assert collect(engine.stream(script(f"recording?name={name}{form}"))) == recorded
 
 
-def test_what_arrives_together_comes_in_one_list(engine: OpenAIEngine) -> None:
-    stream = engine.stream(script("text?framing=length&n=200"))
-    assert len(list(stream)) < 20
+def test_what_arrives_together_comes_in_one_list(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    together = b'data: {"type": "response.output_text.delta", "delta": "one"}\n\n' * 200
+    upstream.play(Reply([together, {"type": "response.completed", "response": {}}]))
+    stream = engine.stream(asking("hello"))
+    reads = list(stream)
     stream.close()
+    assert sum(len(read) for read in reads) == 201
+    assert len(reads) < 20
 
 
 def test_a_delta_comes_before_the_next_is_sent(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
