@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ConfigError, Duplicate, NotFound
-from .protocol import objects
+from .errors import ConfigError, Duplicate, NotFound, RequestError
+from .protocol import ids, objects
 from .protocol.objects import Object
-from .stores.base import Kind, Record, Store
+from .stores.base import Kind, Order, Record, Store
 
 FIELDS: Mapping[str, tuple[type, ...]] = {
     "id": (str,),
@@ -122,10 +122,88 @@ class Assistants:
             record = self._store.get(Kind.ASSISTANT, owner, assistant_id)
         except NotFound:
             if assistant_id != self._default["id"]:
-                raise NotFound(f"No assistant found with id '{assistant_id}'.", param="assistantId") from None
+                raise NotFound(f"No assistant found with id '{assistant_id}'.") from None
             return self._made(owner)
         made_from = json.loads(record.extra.get(MADE_FROM, "null"))
         return Found(record.body) if made_from in (None, self._default) else self._changed(record, made_from)
+
+    def create(self, owner: str, given: Mapping[str, Any]) -> Object:
+        """Make an assistant of an owner and return it.
+
+        Args:
+            given: `FIELDS` but for the id; null means the default.
+        """
+        body = objects.assistant(ids.new_id(ids.ASSISTANT), int(self._now()), **_filled(given))
+        return self._store.insert(Record(Kind.ASSISTANT, owner, body)).body
+
+    def update(self, owner: str, assistant_id: str, given: Mapping[str, Any]) -> Object:
+        """Change fields of an assistant and return it; null puts one back to its default.
+
+        Raises:
+            NotFound: no such assistant for this owner.
+            RequestError: it is declared in code.
+        """
+        self._check_stored(assistant_id)
+        self.find(owner, assistant_id).keep()
+        return self._store.update(Kind.ASSISTANT, owner, assistant_id, body=_filled(given)).body
+
+    def delete(self, owner: str, assistant_id: str) -> None:
+        """Delete an assistant; the default one is made anew from the configuration when it is next used.
+
+        Raises:
+            NotFound: no such assistant for this owner.
+            RequestError: it is declared in code.
+        """
+        self._check_stored(assistant_id)
+        self.find(owner, assistant_id).keep()
+        self._store.delete(Kind.ASSISTANT, owner, assistant_id)
+
+    def page(
+        self,
+        owner: str,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
+    ) -> tuple[list[Object], bool]:
+        """Return some of an owner's assistants and whether there are more; those declared in code are the oldest.
+
+        The default one is stored by this, so that it has its place among the others.
+
+        Raises:
+            NotFound: `after` or `before` is none of them; `param` says which.
+        """
+        if self._default["id"] not in self._declared:
+            self.find(owner).keep()
+        found = [*self._declared.values(), *self._stored(owner)]
+        if order == "desc":
+            found.reverse()
+        places = {body["id"]: place for place, body in enumerate(found)}
+        for name, cursor in (("after", after), ("before", before)):
+            if cursor is not None and cursor not in places:
+                raise NotFound(f"No assistant found with id '{cursor}'.", param=name)
+        first = 0 if after is None else places[after] + 1
+        last = len(found) if before is None else places[before]
+        if after is None and before is not None:  # what stands next to it
+            first = max(last - limit, 0)
+            return found[first:last], first > 0
+        return found[first : min(first + limit, last)], first + limit < last
+
+    def _stored(self, owner: str) -> list[Object]:
+        """Return all that the owner has, oldest first: they are few."""
+        bodies: list[Object] = []
+        after = None
+        while True:
+            page = self._store.list(Kind.ASSISTANT, owner, limit=100, order="asc", after=after)
+            bodies += [record.body for record in page.records if record.id not in self._declared]
+            if not page.has_more:
+                return bodies
+            after = page.records[-1].id
+
+    def _check_stored(self, assistant_id: str) -> None:
+        if assistant_id in self._declared:
+            raise RequestError(f"Assistant {assistant_id} is declared in the app's code and cannot be changed here.")
 
     def _made(self, owner: str) -> Found:
         body = objects.assistant(created_at=int(self._now()), **self._default)
@@ -140,3 +218,9 @@ class Assistants:
             {**record.body, **changes},
             lambda: self._store.update(Kind.ASSISTANT, record.owner, record.id, body=changes, extra=extra),
         )
+
+
+def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return given fields with the default in place of null."""
+    defaults = objects.assistant("", 0, "")
+    return {key: defaults[key] if value is None else value for key, value in given.items()}

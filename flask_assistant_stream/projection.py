@@ -38,6 +38,9 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
             continue
         first = objects.get(record.id, (record, 0))[0]
         objects[record.id] = (Record(record.kind, run.owner, record.body, record.parent, first.position), event.seq)
+    if state is not None and (step := state["step"]) is not None:  # the open step, with the calls it waits for
+        place = objects[step["id"]][0].position if step["id"] in objects else run.position + events[-1].seq
+        objects[step["id"]] = (Record(Kind.RUN_STEP, run.owner, step, run.id, place), events[-1].seq)
     if not objects and last_of_run is None:
         return None
     changes = {} if last_of_run is None else _changes(last_of_run)

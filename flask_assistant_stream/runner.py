@@ -22,10 +22,10 @@ from .protocol import ids, objects
 from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object
 from .protocol.run_states import RunStatus
-from .protocol.to_responses import to_responses
 from .run_logger import RunLogger
 from .stores.base import Kind, Record, Row, RunRecord, Start, Store
 from .takeover import Takeover
+from .upstream_request import make_request
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,6 @@ START_TRIES = 3
 CANCEL_SECONDS = 1.0
 """A run that was asked to end and is still active after this long is taken from its worker (run protocol 13)."""
 SWEEP_SECONDS = 0.25
-HISTORY_CHARS = 2_000_000
-"""How much of a long thread is sent upstream, newest first: beyond every context window there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,24 @@ class RunnerOptions:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message that is to begin a run: validated, `content` in stored form."""
+    """A message to add to a thread: validated, `content` in stored form."""
 
     content: list[Object]
     role: str = "user"
     attachments: list[Object] | None = None
     metadata: Mapping[str, str] | None = None
+
+    def body(self, new_id: ids.NewId, now: int, thread_id: str) -> Object:
+        """Return the message as it is stored."""
+        return objects.message(
+            new_id(ids.MESSAGE),
+            now,
+            thread_id,
+            self.role,
+            self.content,
+            attachments=self.attachments,
+            metadata=self.metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +128,36 @@ class Runner:
         messages: Sequence[NewMessage],
         *,
         thread_id: str | None = None,
+        new_thread: Mapping[str, Any] | None = None,
         overrides: Mapping[str, Any] | None = None,
+        extra: Object | None = None,
+        replace_active: bool = True,
         request_id: str = "",
     ) -> Attached:
         """Add messages to a thread and run the assistant on it.
 
-        A run that is still active on the thread is cancelled first. When this returns, messages and run are
-        stored.
+        When this returns, messages and run are stored.
 
         Args:
             owner: whose thread it is.
             assistant: the assistant's object.
             messages: in order; none runs the thread as it is.
             thread_id: None makes a thread, and `thread.created` is the first event.
+            new_thread: its `metadata` and `tool_resources`.
             overrides: fields of the run request.
+            extra: what is kept with the run beside its body.
+            replace_active: a run that is still active on the thread is cancelled first; else it is in the way.
             request_id: for the records of this run.
 
         Raises:
             NotFound: no such thread for this owner; nothing was stored.
+            RequestError: a run is in the way; nothing was stored.
             StoreError: the store does not answer; nothing goes upstream.
         """
         self.wake()
         now = int(self.store.now())
-        thread = objects.thread(self._new_id(ids.THREAD), now) if thread_id is None else None
+        made = new_thread or {}
+        thread = objects.thread(self._new_id(ids.THREAD), now, **made) if thread_id is None else None
         thread_id = thread["id"] if thread is not None else thread_id
         assert thread_id is not None
         expiry = {"expires_at": now + int(self.options.expires_seconds)}
@@ -148,9 +165,16 @@ class Runner:
         translator = self._translator(body)
         events = translator.start(thread)
         run = RunRecord(
-            Kind.RUN, owner, translator.run, thread_id, due_at=self._lease_end(), last_seq=translator.last_seq
+            Kind.RUN,
+            owner,
+            translator.run,
+            thread_id,
+            extra=extra or {},
+            due_at=self._lease_end(),
+            last_seq=translator.last_seq,
         )
-        records = tuple(self._message(owner, thread_id, message, now) for message in messages)
+        bodies = [message.body(self._new_id, now, thread_id) for message in messages]
+        records = tuple(Record(Kind.MESSAGE, owner, one, thread_id) for one in bodies)
         run = self._begin(
             Start(
                 run,
@@ -158,10 +182,11 @@ class Runner:
                 records,
                 None if thread is None else Record(Kind.THREAD, owner, thread),
                 {"updated_at": now},
-            )
+            ),
+            replace_active,
         )
         writer = self.log.open(run, events, translator.last_seq)
-        history = None if thread is None else [record.body for record in records]
+        history = None if thread is None else bodies
         self._launch(run, translator, writer, request_id, history)
         return Attached(thread_id, run.id, 0)
 
@@ -253,14 +278,16 @@ class Runner:
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    def _begin(self, start: Start) -> RunRecord:
-        """Store a start; a run in its way is ended (run protocol 14)."""
+    def _begin(self, start: Start, replace_active: bool) -> RunRecord:
+        """Store a start; a run in its way is ended (run protocol 14), unless it is to stay."""
         for tries_left in reversed(range(START_TRIES)):
             try:
                 return self.store.start(start)
             except ThreadBusy as busy:
                 if not tries_left:  # to end a run and not to begin one would leave nobody answered
                     break
+                if not replace_active:
+                    raise RequestError(busy.message) from None
                 try:
                     active = self.store.get(Kind.RUN, start.run.owner, busy.run_id)
                 except RequestError:
@@ -268,18 +295,6 @@ class Runner:
                 assert isinstance(active, RunRecord)
                 self._end(active)
         raise RequestError(f"Thread {start.run.parent} is being written to by others; try again.")
-
-    def _message(self, owner: str, thread_id: str, new: NewMessage, now: int) -> Record:
-        body = objects.message(
-            self._new_id(ids.MESSAGE),
-            now,
-            thread_id,
-            new.role,
-            new.content,
-            attachments=new.attachments,
-            metadata=new.metadata,
-        )
-        return Record(Kind.MESSAGE, owner, body, thread_id)
 
     def _translator(self, body: Object) -> Translator:
         return Translator(body, new_id=self._new_id, now=self._now, citations=self.options.citations)
@@ -307,34 +322,14 @@ class Runner:
     def _execute(self, execution: Execution) -> None:
         """Execute a run; the body of its thread."""
         try:
-            execution.execute(self.engine, lambda: self._request(execution))
+            stores = self.options.vector_store_ids
+            execution.execute(
+                self.engine,
+                lambda: make_request(self.store, execution.run, execution.translator, execution.history, stores),
+            )
         finally:
             if self._executions.get(execution.run.id) is execution:
                 del self._executions[execution.run.id]
-
-    def _request(self, execution: Execution) -> dict[str, Any]:
-        run = execution.run
-        return to_responses(
-            execution.translator.run,
-            self._history(run) if execution.history is None else execution.history,
-            execution.translator.items(),
-            vector_store_ids=self.options.vector_store_ids,
-            used_tokens=execution.translator.completion_tokens,
-        )
-
-    def _history(self, run: RunRecord) -> list[Object]:
-        """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""
-        newest_first: list[Object] = []
-        chars, after = 0, None
-        while True:
-            page = self.store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=100, after=after)
-            for record in page.records:
-                if record.body["run_id"] != run.id:
-                    newest_first.append(record.body)
-                    chars += sum(len(part["text"]["value"]) for part in record.body["content"] if "text" in part)
-            if not page.has_more or chars > HISTORY_CHARS:
-                return newest_first[::-1]
-            after = page.records[-1].id
 
     def _end_idle(self, now: float) -> None:
         """End the runs whose upstream has been silent for too long; called by the log's ticker."""

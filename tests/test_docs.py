@@ -127,17 +127,17 @@ OPERATIONS = described()
 
 
 def sections() -> dict[str, str]:
-    """Return the sections of the HTTP page that are about a route, by `METHOD /path`."""
-    parts = re.split(r"^###? ", read(DOCS / "http.md"), flags=re.MULTILINE)
+    """Return the sections of the HTTP page and the SDK page that are about a route, by `METHOD /path`."""
+    parts = [part for page in ("http.md", "sdk.md") for part in re.split(r"^###? ", read(DOCS / page), flags=re.M)]
     return {quoted(part)[0]: part for part in parts if re.match(r"`[A-Z]+ /", part)}
 
 
-def test_the_http_page_has_every_route_and_no_other() -> None:
+def test_the_http_pages_have_every_route_and_no_other() -> None:
     assert sorted(sections()) == sorted(OPERATIONS)
 
 
 @pytest.mark.parametrize("route", OPERATIONS)
-def test_the_http_page_names_what_a_route_takes(route: str) -> None:
+def test_the_http_pages_name_what_a_route_takes(route: str) -> None:
     operation, said = OPERATIONS[route], sections()[route]
     body = operation.get("requestBody")
     if body is not None:

@@ -147,6 +147,11 @@ class Translator:
         """Output tokens of the responses that have ended, to be taken off the run's budget."""
         return self._usage["completion_tokens"] if self._usage else 0
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Input tokens of the responses that have ended."""
+        return self._usage["prompt_tokens"] if self._usage else 0
+
     def items(self) -> list[Item]:
         """Return this run's calls, outputs, messages and reasoning so far, for the next request's input."""
         return list(self._items)
@@ -238,17 +243,22 @@ class Translator:
     def _complete(self) -> None:
         """End a response that is whole: hand out its calls, or end the run."""
         calls = self._name_calls()
-        budget = self.run.get("max_completion_tokens")
-        spent = (self._sum() or {}).get("completion_tokens", 0)
+        spent = self._spent_budget()
         if not all(call.valid for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
-        elif budget and spent >= budget:  # the budget is the run's, the upstream knows the response's only
-            self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details=_BUDGET_SPENT)
+        elif spent:  # the budgets are the run's, the upstream knows the response's only
+            self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={"reason": spent})
         else:
             self._writer.close_step(self._settle_whole())
             self._ask(calls)
+
+    def _spent_budget(self) -> str | None:
+        """Return the name of a budget of the run that its responses have used up, if there is one."""
+        usage, names = self._sum() or {}, ("max_completion_tokens", "max_prompt_tokens")
+        spent = [name for name in names if self.run.get(name) and usage.get(name[4:], 0) >= self.run[name]]
+        return spent[0] if spent else None
 
     def _settle_whole(self) -> Closing:
         return self._reader.settle(WHOLE, lambda _: False)

@@ -48,14 +48,20 @@ def assistant(id: str, created_at: int, model: str, **fields: Any) -> Object:
     }
 
 
-def thread(id: str, created_at: int, *, metadata: Mapping[str, str] | None = None) -> Object:
+def thread(
+    id: str,
+    created_at: int,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    tool_resources: Mapping[str, Any] | None = None,
+) -> Object:
     """Build a thread."""
     return {
         "id": id,
         "object": "thread",
         "created_at": created_at,
         "metadata": dict(metadata or {}),
-        "tool_resources": {},
+        "tool_resources": dict(tool_resources or {}),
     }
 
 

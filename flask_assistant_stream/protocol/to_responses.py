@@ -13,6 +13,7 @@ from typing import Any
 from .objects import Object
 from .outputs import Item
 from .text import mend, without_markers
+from .trimming import trim
 
 MIN_OUTPUT_TOKENS = 16
 """The upstream refuses a smaller `max_output_tokens`."""
@@ -29,6 +30,7 @@ def to_responses(
     vector_store_ids: Sequence[str] = (),
     search_results: bool = False,
     used_tokens: int = 0,
+    used_prompt_tokens: int = 0,
     user: str | None = None,
 ) -> dict[str, Any]:
     """Build the body of `POST /responses`.
@@ -40,13 +42,14 @@ def to_responses(
         vector_store_ids: searched besides those of the run's `tool_resources`.
         search_results: whether file searches are to tell what they found.
         used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
+        used_prompt_tokens: input tokens of this run so far (`Translator.prompt_tokens`).
         user: names the end user towards the upstream; a hash, never an address.
     """
     tools = _tools(run, vector_store_ids)
     request = {
         "model": run["model"],
         "instructions": mend(run["instructions"] or "") or None,
-        "input": _input(run, history, items),
+        "input": _input(run, trim(run, history, items, used_prompt_tokens), items),
         "tools": tools or None,
         "tool_choice": _tool_choice(run, tools, first=not items),
         "parallel_tool_calls": False if tools and run["parallel_tool_calls"] is False else None,

@@ -1,21 +1,25 @@
-"""The app face: one file per resource, collected here. Knows nothing of how a registration is put together."""
+"""The app face: one file per resource, collected here with those of the SDK face (`v1`).
+
+Knows nothing of how a registration is put together.
+"""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
-from . import actions, chat, health, messages, openapi, root, runs, threads
+from . import actions, chat, health, messages, openapi, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
 from .failures import add_failures
 
-RESOURCES: tuple[Resource, ...] = tuple(
-    module.resource for module in (chat, threads, messages, actions, runs, root, health, openapi)
+RESOURCES: tuple[Resource, ...] = (
+    *(module.resource for module in (chat, threads, messages, actions, runs, root, health, openapi)),
+    *v1.RESOURCES,
 )
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put every route of the app face on a blueprint, with errors and headers around them."""
+    """Put every route on a blueprint, with errors and headers around them."""
     for resource in RESOURCES:
         for operation in resource.operations:
             add_operation(blueprint, operation)

@@ -79,8 +79,10 @@ class Operation:
         summary: one line for the API description; the first of the view's docstring.
         body, query: schemas of what is taken, or None.
         answer: the schema of the JSON answer, or None for a stream or a free document.
-        stream: the answer is a stream; its format is chosen before the view is called.
+        stream: the answer is a stream; its format is chosen before the view is called. With an `answer` too it is
+            one of both, as the body's `stream` says.
         public: needs no owner.
+        face: the first part of the rule, where the API is another one than the app's own.
     """
 
     method: str
@@ -92,11 +94,17 @@ class Operation:
     answer: Schema | None = None
     stream: bool = False
     public: bool = False
+    face: str = ""
 
     @property
     def name(self) -> str:
         """The endpoint and `operationId`."""
-        return self.view.__name__
+        return f"{self.face}_{self.view.__name__}" if self.face else self.view.__name__
+
+    @property
+    def negotiates(self) -> bool:
+        """Whether query or `Accept` choose the format of its stream."""
+        return self.stream and self.answer is None
 
 
 @dataclass(slots=True)
@@ -105,9 +113,11 @@ class Resource:
 
     Attributes:
         tag: what the API description groups them under.
+        face: goes before their rules and names.
     """
 
     tag: str
+    face: str = ""
     operations: list[Operation] = field(default_factory=list)
 
     def route(
@@ -125,7 +135,9 @@ class Resource:
 
         def declare(view: View) -> View:
             summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
-            self.operations.append(Operation(method, rule, view, summary, body, query, answer, stream, public))
+            path = f"/{self.face}{rule}" if self.face else rule
+            made = Operation(method, path, view, summary, body, query, answer, stream, public, self.face)
+            self.operations.append(made)
             return view
 
         return declare

@@ -56,9 +56,15 @@ def _endpoint(operation: Operation) -> RouteCallable:
 
 
 def _call(operation: Operation, site: Registration, owner: str, request_id: str) -> Call:
-    encoder = choose_format(request) if operation.stream else None
-    query = {} if operation.query is None else load(operation.query, request.args.to_dict())
+    encoder = choose_format(request) if operation.negotiates else None
+    query = {} if operation.query is None else load(operation.query, _arguments())
     body = {}
     if operation.body is not None:
         body = load(operation.body, read_object(request, body_limit(site.max_content_chars)))
     return Call(site, owner, body, query, encoder, request_id)
+
+
+def _arguments() -> dict[str, Any]:
+    """Return the query's values; those whose name ends in `[]` are lists, however often they come."""
+    args = request.args
+    return {name: args.getlist(name) if name.endswith("[]") else args[name] for name in args}

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from flask import Response
 
-from ..errors import StoreError
+from ..assistants import Found
+from ..errors import NotFound, StoreError
 from ..protocol.objects import Object, page
 from ..runner import Attached, NewMessage
 from ..stores.base import Kind
@@ -37,7 +38,7 @@ def send(call: Call, thread_id: str | None) -> Attached:
     """Store the message of a call and start its run; nothing is stored unless all of it is in order."""
     site, content = call.site, call.body["content"]
     check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
-    assistant = site.assistants.find(call.owner, call.body.get("assistant_id"))
+    assistant = find_assistant(call, call.body.get("assistant_id"), "assistantId")
     attached = site.runner.start(
         call.owner,
         assistant.body,
@@ -48,3 +49,11 @@ def send(call: Call, thread_id: str | None) -> Attached:
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
     return attached
+
+
+def find_assistant(call: Call, assistant_id: str | None, param: str) -> Found:
+    """Return the assistant that the key `param` of a body names; the default one for None."""
+    try:
+        return call.site.assistants.find(call.owner, assistant_id)
+    except NotFound as error:
+        raise NotFound(error.message, param=param) from None

@@ -11,6 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import request
 from marshmallow import Schema
 
+from ..encoders.sse import SSEEncoder
 from ..protocol.objects import Object
 from . import schemas
 from .base import Call, Operation, Resource
@@ -54,7 +55,8 @@ def describe(resources: Sequence[Resource], server: str) -> Object:
 
 
 def _schema_name(schema: Any) -> str:
-    return (schema if isinstance(schema, type) else type(schema)).__name__
+    kind = schema if isinstance(schema, type) else type(schema)
+    return f"V1{kind.__name__}" if kind.__module__.startswith(f"{__package__}.v1.") else kind.__name__
 
 
 def _path(operation: Operation) -> str:
@@ -88,7 +90,7 @@ def _parameters(operation: Operation) -> list[Any]:
     ]
     if operation.query is not None:
         found.append({"in": "query", "schema": operation.query})
-    if operation.stream:
+    if operation.negotiates:
         words = "The stream format; without it, Accept decides."
         choices = {"type": "string", "enum": list(FORMATS)}
         found.append({"in": "query", "name": "format", "description": words, "schema": choices})
@@ -99,6 +101,10 @@ def _answer(operation: Operation) -> Object:
     if not operation.stream:
         return _json("Done.", operation.answer or {"type": "object"})
     text = {"type": "string"}
+    if operation.answer is not None:
+        answer = _json("Done; where the body's `stream` is true, the run's events.", operation.answer)
+        answer["content"][SSEEncoder.media_type] = {"schema": text}
+        return answer
     return {
         "description": "The run's events, numbered from 1, with heartbeats between them.",
         "headers": {

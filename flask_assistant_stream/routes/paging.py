@@ -7,7 +7,7 @@ from ..stores.base import Kind, Page
 from .base import Call
 
 
-def list_page(call: Call, kind: Kind, parent: str = "") -> Page:
+def list_page(call: Call, kind: Kind, parent: str = "", *, run_id: str | None = None) -> Page:
     """Return the records that a `ListQuery` asks for.
 
     Raises:
@@ -23,6 +23,7 @@ def list_page(call: Call, kind: Kind, parent: str = "") -> Page:
             order=query["order"],
             after=query.get("after"),
             before=query.get("before"),
+            run_id=run_id,
         )
     except NotFound as error:
         param = error.param or ("after" if "after" in query else "before")

@@ -278,20 +278,22 @@ class Deleted(Schema):
     deleted = fields.Boolean(required=True)
 
 
-class _Page(Schema):
+class ObjectPage(Schema):
+    """A page of a list; each kind of object has its own."""
+
     object = fields.String(required=True)
     first_id = fields.String(required=True, allow_none=True)
     last_id = fields.String(required=True, allow_none=True)
     has_more = fields.Boolean(required=True)
 
 
-class ThreadPage(_Page):
+class ThreadPage(ObjectPage):
     """A page of threads, newest first."""
 
     data = fields.List(fields.Nested(Thread), required=True)
 
 
-class MessagePage(_Page):
+class MessagePage(ObjectPage):
     """A page of messages."""
 
     data = fields.List(fields.Nested(Message), required=True)

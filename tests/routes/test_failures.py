@@ -30,7 +30,7 @@ def site(make_site: MakeSite) -> Site:
 # -- unknown paths and methods --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/threads/a/b/c/d", "/chat", "/v1/threads", "/a%00b", "/%FF"])
+@pytest.mark.parametrize("path", ["/nowhere", "/threads/a/b/c/d", "/chat", "/v2/threads", "/a%00b", "/%FF"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "PUT", "TRACE", "BREW"])
 def test_unknown_paths(site: Site, method: str, path: str) -> None:
     response = site.request(method, path, headers={"Origin": FRONT_END})

@@ -1,0 +1,50 @@
+"""Which messages of a thread fit a run's `max_prompt_tokens`: an estimate, since no tokenizer fits every upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .events import dump
+from .objects import Object
+
+BYTES_PER_TOKEN = 4
+"""Of UTF-8: about right for English, on the safe side for nearly everything else."""
+IMAGE_TOKENS = 1000
+"""What an image counts, whatever its size."""
+
+
+def trim(run: Object, history: Sequence[Object], items: Sequence[Object], used: int = 0) -> Sequence[Object]:
+    """Return the newest messages that fit what is left of a run's prompt tokens, oldest first.
+
+    The newest message is always among them: a question is better asked over budget than not at all.
+
+    Args:
+        run: its `max_prompt_tokens` is for the whole run.
+        history: the messages, oldest first.
+        items: what the run adds to its requests itself.
+        used: prompt tokens of its requests so far.
+    """
+    limit = run.get("max_prompt_tokens")
+    if limit is None:
+        return history
+    left = limit - used - _tokens(run["instructions"]) - _tokens([*run["tools"], *items])
+    first = len(history)
+    for message in reversed(history):
+        left -= sum(map(_part_tokens, message["content"]))
+        if left < 0 and first < len(history):
+            break
+        first -= 1
+    return history[first:]
+
+
+def _part_tokens(part: Object) -> int:
+    return IMAGE_TOKENS if part["type"] in ("image_file", "image_url") else _tokens(part.get("text") or "")
+
+
+def _tokens(value: Any) -> int:
+    if not value:
+        return 0
+    text = value["value"] if isinstance(value, dict) and "value" in value else value
+    size = len(text.encode("utf-8", "replace")) if isinstance(text, str) else len(dump(text))
+    return -(-size // BYTES_PER_TOKEN)

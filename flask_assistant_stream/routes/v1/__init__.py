@@ -1,0 +1,11 @@
+"""The SDK face: the Assistants API v2 under `/v1`, as the official OpenAI clients call it.
+
+One file per resource, over the same stores, runner and run log as the app face.
+"""
+
+from __future__ import annotations
+
+from ..base import Resource
+from . import assistants, messages, runs, steps, threads
+
+RESOURCES: tuple[Resource, ...] = tuple(module.resource for module in (assistants, threads, messages, runs, steps))

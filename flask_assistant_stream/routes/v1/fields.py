@@ -1,0 +1,151 @@
+"""Kinds of values that only the SDK face takes: strict JSON types, objects told apart by their `type`, free JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ...protocol import objects
+from ...protocol.objects import Object
+from ..schemas import MAX_ID_CHARS, Body, Id, Text, check_text
+
+MAX_DEPTH = 32
+"""Of free JSON: stores have limits of their own."""
+MAX_WHOLE = 2**53 - 1
+MAX_URL_CHARS = 1_000_000
+IMAGE_URLS = ("http://", "https://", "data:image/")
+
+
+class Whole(fields.Integer):
+    """A whole number, as JSON has it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_WHOLE:
+            raise ValidationError("It must be a whole number.")
+        return value
+
+
+class Number(fields.Float):
+    """A number, as JSON has it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValidationError("It must be a number.")
+        return value
+
+
+class Flag(fields.Boolean):
+    """True or false, as JSON has them."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("It must be true or false.")
+        return value
+
+
+class Free(fields.Dict):
+    """Any JSON object that every store can keep, such as a JSON schema."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("It must be an object.")
+        _check_json(value, MAX_DEPTH)
+        return value
+
+
+def _check_json(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise ValidationError(f"It must not be nested more than {MAX_DEPTH} levels deep.")
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) < 2**63):
+        raise ValidationError("Its numbers must fit into 64 bits.")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            check_text(key)
+            _check_json(inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_json(inner, depth - 1)
+
+
+class Variant(fields.Field[Any]):
+    """An object whose `type` names its schema, or one of some words."""
+
+    def __init__(self, variants: Mapping[str, Schema], *, words: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._variants = variants
+        self._words = words
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if isinstance(value, str) and value in self._words:
+            return value
+        if not isinstance(value, dict):
+            choices = [f'"{word}"' for word in self._words] + ["an object with a type"]
+            raise ValidationError(f"It must be {' or '.join(choices)}.")
+        kind = value.get("type")
+        if not isinstance(kind, str) or kind not in self._variants:
+            raise ValidationError({"type": [f"It must be one of: {', '.join(self._variants)}."]})
+        return {"type": kind, **self._variants[kind].load(value)}
+
+
+class _Text(Body):
+    text = Text(required=True)
+
+
+class _ImageFile(Body):
+    file_id = Id(required=True)
+    detail = Text(load_default="auto", validate=validate.OneOf(("auto", "low", "high")))
+
+
+class _ImageUrl(Body):
+    url = Text(required=True, validate=validate.Length(1, MAX_URL_CHARS))
+    detail = Text(load_default="auto", validate=validate.OneOf(("auto", "low", "high")))
+
+
+class _ImageFilePart(Body):
+    image_file = fields.Nested(_ImageFile, required=True)
+
+
+class _ImageUrlPart(Body):
+    image_url = fields.Nested(_ImageUrl, required=True)
+
+
+class Content(fields.Field[list[Object]]):
+    """A message's content: a string, or parts of text and images; loads to stored content parts."""
+
+    part = Variant({"text": _Text(), "image_file": _ImageFilePart(), "image_url": _ImageUrlPart()})
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[Object]:
+        if isinstance(value, list):
+            return self._parts(value)
+        text = check_text(value)
+        if not text.strip():
+            raise ValidationError("It must not be empty.")
+        return [objects.text_part(text)]
+
+    def _parts(self, given: list[Any]) -> list[Object]:
+        loaded: list[Object] = []
+        for index, part in enumerate(given):
+            try:
+                loaded.append(_stored(self.part.deserialize(part)))
+            except ValidationError as error:
+                raise ValidationError({index: error.messages}) from None
+        if not any(part["type"] != "text" or part["text"]["value"].strip() for part in loaded):
+            raise ValidationError("It must not be empty.")
+        return loaded
+
+
+def _stored(part: Object) -> Object:
+    if part["type"] == "image_url" and not part["image_url"]["url"].startswith(IMAGE_URLS):
+        raise ValidationError({"image_url": {"url": ["It must be an http or https address, or a data: image."]}})
+    return objects.text_part(part["text"]) if part["type"] == "text" else part
+
+
+def ids(most: int, **kwargs: Any) -> fields.List[str]:
+    """A list of up to `most` ids."""
+    too_many = f"It must have at most {most} of up to {MAX_ID_CHARS} characters."
+    return fields.List(Id(), validate=validate.Length(max=most, error=too_many), **kwargs)

@@ -1,0 +1,57 @@
+"""Records by id, with the words of the Assistants API where there is none (wire.md 1.3)."""
+
+from __future__ import annotations
+
+from ...errors import NotFound, RequestError
+from ...protocol.objects import Object
+from ...protocol.run_states import RunStatus
+from ...stores.base import Kind, Record, RunRecord
+from ..base import Call
+
+_WORDS = {Kind.RUN_STEP: "run step"}
+
+
+def find(call: Call, kind: Kind, id: str, *, parent: str | None = None) -> Record:
+    """Return a record of the call's owner.
+
+    Raises:
+        NotFound: there is none, or it is below another parent.
+    """
+    try:
+        return call.site.store.get(kind, call.owner, id, parent=parent)
+    except NotFound:
+        raise unknown(kind, id) from None
+
+
+def unknown(kind: Kind, id: str) -> NotFound:
+    """Return the error that says that there is no such object."""
+    return NotFound(f"No {_WORDS.get(kind) or kind.value.rpartition('.')[2]} found with id '{id}'.")
+
+
+def find_run(call: Call, thread_id: str, run_id: str) -> RunRecord:
+    """Return a run of a thread; where neither is there, the thread is what is missing."""
+    try:
+        run = find(call, Kind.RUN, run_id, parent=thread_id)
+    except NotFound:
+        find(call, Kind.THREAD, thread_id)
+        raise
+    assert isinstance(run, RunRecord)
+    return run
+
+
+def run_body(record: Record) -> Object:
+    """Return a run as it is shown: one that was asked to end is `cancelling` until it has."""
+    assert isinstance(record, RunRecord)
+    pending = record.active and record.cancel_requested
+    return {**record.body, "status": RunStatus.CANCELLING.value} if pending else record.body
+
+
+def check_idle(call: Call, thread_id: str) -> None:
+    """Refuse to add messages while a run is active: they would not be part of what it answers.
+
+    Raises:
+        RequestError: a run is active.
+    """
+    for run in call.site.store.list(Kind.RUN, call.owner, parent=thread_id, limit=1).records:
+        if isinstance(run, RunRecord) and run.active:
+            raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")

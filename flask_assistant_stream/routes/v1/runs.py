@@ -1,0 +1,175 @@
+"""Runs of the SDK face: begun with or without a stream, polled, answered, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from flask import Response
+
+from ...encoders.sse import SSEEncoder
+from ...errors import RequestError, StoreError
+from ...protocol.objects import Object, page
+from ...protocol.run_states import RUN_ACTIVE, RunStatus
+from ...runner import Attached, NewMessage
+from ...stores.base import Kind
+from ...upstream_request import SEARCH_RESULTS
+from .. import schemas as app_schemas
+from ..base import Call, Resource
+from ..body import check_length
+from ..failures import json_response
+from ..messages import find_assistant
+from ..paging import list_page
+from ..stream import stream
+from . import schemas
+from .lookup import find, find_run, run_body
+from .messages import new_messages
+from .threads import thread_fields
+
+resource = Resource("SDK: runs", "v1")
+
+OVERRIDES = (
+    "model",
+    "tools",
+    "tool_resources",
+    "metadata",
+    "temperature",
+    "top_p",
+    "max_prompt_tokens",
+    "max_completion_tokens",
+    "truncation_strategy",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "reasoning_effort",
+)
+"""Fields of a request that go onto the run as they are."""
+
+POLL_MS = 300
+"""How long SDKs wait between two looks at a run."""
+_MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.value}
+
+
+@resource.route(
+    "POST",
+    "/threads/<thread_id>/runs",
+    body=schemas.NewRun(),
+    query=schemas.Include(),
+    answer=schemas.Run(),
+    stream=True,
+)
+def create_run(call: Call, thread_id: str) -> Response | Object:
+    """Run an assistant on a thread that has no active run."""
+    messages = new_messages(call, call.body.get("additional_messages") or (), "additional_messages")
+    find(call, Kind.THREAD, thread_id)
+    return _begin(call, messages, thread_id=thread_id)
+
+
+@resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.Run(), stream=True)
+def create_thread_and_run(call: Call) -> Response | Object:
+    """Make a thread and run an assistant on it."""
+    thread: Mapping[str, Any] = call.body.get("thread") or {}
+    messages = new_messages(call, thread.get("messages") or (), "thread.messages")
+    return _begin(call, messages, new_thread=thread_fields(thread))
+
+
+@resource.route("GET", "/threads/<thread_id>/runs", query=app_schemas.ListQuery(), answer=schemas.RunPage())
+def list_runs(call: Call, thread_id: str) -> Object:
+    """List the runs of a thread."""
+    find(call, Kind.THREAD, thread_id)
+    found = list_page(call, Kind.RUN, thread_id)
+    return page([run_body(record) for record in found.records], has_more=found.has_more)
+
+
+@resource.route("GET", "/threads/<thread_id>/runs/<run_id>", answer=schemas.Run())
+def get_run(call: Call, thread_id: str, run_id: str) -> Response:
+    """Return a run; while it moves, the header `openai-poll-after-ms` says when to look again."""
+    body = run_body(find_run(call, thread_id, run_id))
+    response = json_response(body)
+    if body["status"] in _MOVING:
+        response.headers["openai-poll-after-ms"] = str(POLL_MS)
+    return response
+
+
+@resource.route("POST", "/threads/<thread_id>/runs/<run_id>", body=schemas.MetadataPatch(), answer=schemas.Run())
+def update_run(call: Call, thread_id: str, run_id: str) -> Object:
+    """Change the metadata of a run."""
+    record = find_run(call, thread_id, run_id)
+    if "metadata" not in call.body:
+        return run_body(record)
+    metadata = {"metadata": call.body["metadata"] or {}}
+    return run_body(call.site.store.update(Kind.RUN, call.owner, run_id, parent=thread_id, body=metadata))
+
+
+@resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
+def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
+    """Stop a run; what it has said so far is kept."""
+    find_run(call, thread_id, run_id)
+    return call.site.runner.cancel(call.owner, thread_id, run_id)
+
+
+@resource.route(
+    "POST",
+    "/threads/<thread_id>/runs/<run_id>/submit_tool_outputs",
+    body=schemas.ToolOutputs(),
+    answer=schemas.Run(),
+    stream=True,
+)
+def submit_tool_outputs(call: Call, thread_id: str, run_id: str) -> Response | Object:
+    """Answer all pending function calls of a run and let it go on."""
+    outputs = _outputs(call)
+    find_run(call, thread_id, run_id)
+    attached = call.site.runner.submit(call.owner, thread_id, run_id, outputs, request_id=call.request_id)
+    return _answer(call, attached)
+
+
+def _begin(
+    call: Call,
+    messages: list[NewMessage],
+    *,
+    thread_id: str | None = None,
+    new_thread: Mapping[str, Any] | None = None,
+) -> Response | Object:
+    body, site = call.body, call.site
+    assistant = find_assistant(call, body["assistant_id"], "assistant_id")
+    attached = site.runner.start(
+        call.owner,
+        assistant.body,
+        messages,
+        thread_id=thread_id,
+        new_thread=new_thread,
+        overrides={**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)},
+        extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
+        replace_active=False,
+        request_id=call.request_id,
+    )
+    with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
+        assistant.keep()
+    return _answer(call, attached)
+
+
+def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
+    """Return the run's own instructions or the assistant's, and behind them what it adds."""
+    given = body.get("instructions")
+    base = assistant["instructions"] if given is None else given
+    return "\n".join(text for text in (base, body.get("additional_instructions")) if text)
+
+
+def _answer(call: Call, attached: Attached) -> Response | Object:
+    """Answer with the run's events or with the run, as the body asks: never as `Accept` does (wire.md 1)."""
+    if call.body.get("stream"):
+        return stream(replace(call, encoder=SSEEncoder()), attached)
+    return run_body(call.site.store.get(Kind.RUN, call.owner, attached.run_id))
+
+
+def _outputs(call: Call) -> dict[str, str]:
+    outputs: dict[str, str] = {}
+    for index, given in enumerate(call.body["tool_outputs"]):
+        param, output = f"tool_outputs[{index}]", given["output"] or ""
+        check_length(output, call.site.max_content_chars, f"{param}.output")
+        if given["tool_call_id"] in outputs:
+            raise RequestError(f"Invalid '{param}.tool_call_id': it is there twice.", param=f"{param}.tool_call_id")
+        outputs[given["tool_call_id"]] = output
+    return outputs

@@ -1,0 +1,49 @@
+"""Sites as the routes' tests have them; paths here are those of the SDK face."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from tests.routes.conftest import MakeSite, Site, make_site
+
+__all__ = ["MakeSite", "Site", "make_site"]
+
+WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+def refused(answer: TestResponse, status: int, message: str, param: str | None = None) -> None:
+    """Check an error as the SDKs read it."""
+    assert answer.status_code == status, answer.text
+    error = answer.get_json()["error"]
+    assert error["message"].startswith(message), error
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert answer.headers["X-Request-Id"]
+
+
+def new_assistant(site: Site, **fields: Any) -> dict[str, Any]:
+    """Make an assistant over the API."""
+    answer = site.post("/v1/assistants", {"model": "m", **fields})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.get_json())
+
+
+def new_thread(site: Site, *texts: str, **fields: Any) -> str:
+    """Make a thread with messages of the user and return its id."""
+    messages = [{"role": "user", "content": one} for one in texts]
+    answer = site.post("/v1/threads", {"messages": messages, **fields})
+    assert answer.status_code == 200, answer.text
+    return str(answer.get_json()["id"])
+
+
+def ended(site: Site, run: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a run has ended or waits, and return it as it is then."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = site.get(f"/v1/threads/{run['thread_id']}/runs/{run['id']}").get_json()
+        if found["status"] not in ("queued", "in_progress", "cancelling"):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"the run did not end: {found}")

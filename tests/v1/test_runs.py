@@ -1,0 +1,406 @@
+"""Runs and their steps over the SDK face."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.protocol.sse import SSEDecoder
+from flask_assistant_stream.stores.base import Kind, RunRecord
+from flask_assistant_stream.testing.scripted import call, calls, failure, incomplete, text, unfinished
+
+from .conftest import WEATHER, MakeSite, Site, ended, new_assistant, new_thread, refused
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}, "strict": True}}
+
+
+def begin(site: Site, thread_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Begin a run and return it."""
+    path = "/v1/threads/runs" if thread_id is None else f"/v1/threads/{thread_id}/runs"
+    answer = site.post(path, {"assistant_id": "asst_default", **fields})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.get_json())
+
+
+def path_of(run: dict[str, Any]) -> str:
+    return f"/v1/threads/{run['thread_id']}/runs/{run['id']}"
+
+
+def steps(site: Site, run: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = site.get(f"{path_of(run)}/steps?order=asc{query}").get_json()["data"]
+    return found
+
+
+def sse(data: bytes) -> list[tuple[str, Any]]:
+    """Return name and object of the events of an SSE body, which must end with `done`."""
+    blocks = data.decode("ascii").removesuffix("\n\n").split("\n\n")
+    assert blocks.pop() == "event: done\ndata: [DONE]"
+    assert len(SSEDecoder().feed(data)) == len(blocks) + 1
+    found = []
+    for block in blocks:
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def test_a_run_is_polled_to_its_end(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*text("Hi there."), gate], [gate, *text("Hi there.")])
+    thread_id = new_thread(site, "hello")
+    ended(site, begin(site, thread_id))
+    run = begin(site, thread_id)
+    assert (run["object"], run["assistant_id"], run["thread_id"]) == ("thread.run", "asst_default", thread_id)
+    answer = site.get(path_of(run))
+    assert answer.headers["openai-poll-after-ms"] == "300"
+    assert answer.get_json()["status"] in ("queued", "in_progress")
+    gate.set()
+    done = ended(site, run)
+    assert done["status"] == "completed"
+    assert done["usage"]["total_tokens"] == 3
+    assert (done["expires_at"], done["instructions"]) == (None, "")
+    assert "openai-poll-after-ms" not in site.get(path_of(run)).headers
+    listed = site.get(f"/v1/threads/{thread_id}/runs").get_json()["data"]
+    assert (len(listed), listed[0]["id"]) == (2, run["id"])
+
+
+def test_a_run_is_streamed(make_site: MakeSite) -> None:
+    site = make_site(text("Hi there."))
+    thread_id = new_thread(site, "hello")
+    body = {"assistant_id": "asst_default", "stream": True}
+    answer = site.post(f"/v1/threads/{thread_id}/runs", body, headers={"Accept": "application/json"})
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    events = sse(answer.data)
+    assert [name for name, _ in events if not name.endswith("delta")] == [
+        "thread.run.created",
+        "thread.run.queued",
+        "thread.run.in_progress",
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.message.created",
+        "thread.message.in_progress",
+        "thread.message.completed",
+        "thread.run.step.completed",
+        "thread.run.completed",
+    ]
+    assert events[-1][1] == site.get(path_of(events[0][1])).get_json()
+
+
+def test_a_thread_is_made_for_a_run(make_site: MakeSite) -> None:
+    site = make_site(text("One."), text("Two."))
+    stores = {"file_search": {"vector_store_ids": ["vs_1"]}}
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    thread = {"messages": messages, "metadata": {"a": "b"}, "tool_resources": stores}
+    answer = site.post("/v1/threads/runs", {"assistant_id": "asst_default", "thread": thread, "stream": True})
+    name, made = sse(answer.data)[0]
+    assert name == "thread.created"
+    assert (made["metadata"], made["tool_resources"]) == ({"a": "b"}, stores)
+    assert site.get(f"/v1/threads/{made['id']}").get_json() == made
+    assert [item["content"] for item in site.engine.requests[0]["input"]] == ["a", "b"]
+    assert ended(site, begin(site))["status"] == "completed"
+
+
+def test_overrides_are_reported_and_reach_the_upstream(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    made = new_assistant(site, instructions="Be brief.", tools=[{"type": "file_search"}], temperature=0.1)
+    given = {
+        "model": "m-2",
+        "tools": [{**WEATHER, "function": {**WEATHER["function"], "strict": True}}],
+        "metadata": {"a": "b"},
+        "temperature": 0.5,
+        "top_p": 0.25,
+        "max_prompt_tokens": 10_000,
+        "max_completion_tokens": 500,
+        "truncation_strategy": {"type": "last_messages", "last_messages": 2},
+        "tool_choice": {"type": "function", "function": {"name": "get_weather"}},
+        "parallel_tool_calls": False,
+        "response_format": SCHEMA,
+        "reasoning_effort": "low",
+    }
+    added = [{"role": "user", "content": "two"}, {"role": "assistant", "content": "three"}]
+    run = begin(
+        site,
+        new_thread(site, "zero", "one"),
+        assistant_id=made["id"],
+        instructions="Be long.",
+        additional_instructions="Rhyme.",
+        additional_messages=added,
+        **given,
+    )
+    assert {key: run[key] for key in given} == given
+    assert run["instructions"] == "Be long.\nRhyme."
+    assert ended(site, run)["status"] == "completed"
+    (request,) = site.engine.requests
+    assert {key: request[key] for key in ("model", "instructions", "temperature", "top_p", "max_output_tokens")} == {
+        "model": "m-2",
+        "instructions": "Be long.\nRhyme.",
+        "temperature": 0.5,
+        "top_p": 0.25,
+        "max_output_tokens": 500,
+    }
+    assert [item["content"] for item in request["input"]] == ["two", "three"]
+    assert request["tool_choice"] == {"type": "function", "name": "get_weather"}
+    assert request["parallel_tool_calls"] is False
+    assert request["reasoning"] == {"effort": "low"}
+    assert request["text"]["format"]["type"] == "json_schema"
+    assert (request["tools"][0]["name"], request["tools"][0]["strict"]) == ("get_weather", True)
+    said = site.get(f"/v1/threads/{run['thread_id']}/messages?order=asc").get_json()["data"]
+    assert [one["content"][0]["text"]["value"] for one in said] == ["zero", "one", "two", "three", "Hi."]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "added", "all"),
+    [
+        (None, None, None, ""),
+        ("A.", None, None, "A."),
+        ("A.", None, "B.", "A.\nB."),
+        ("A.", "C.", "B.", "C.\nB."),
+        (None, None, "B.", "B."),
+        ("A.", "", None, ""),
+    ],
+)
+def test_instructions(make_site: MakeSite, own: Any, given: Any, added: Any, all: str) -> None:
+    site = make_site(text("Hi."))
+    made = new_assistant(site, instructions=own)["id"]
+    thread_id = new_thread(site, "x")
+    assert (
+        begin(site, thread_id, assistant_id=made, instructions=given, additional_instructions=added)["instructions"]
+        == all
+    )
+
+
+def test_the_prompt_is_kept_within_its_budget(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."), call("get_weather"))
+    thread_id = new_thread(site, "old " * 500, "new " * 100)
+    ended(site, begin(site, thread_id, max_prompt_tokens=256))
+    assert [item["content"] for item in site.engine.requests[0]["input"]] == ["new " * 100]
+
+
+def test_a_run_that_has_used_up_its_prompt_is_incomplete(make_site: MakeSite) -> None:
+    script = call("get_weather")
+    script[-1][0]["response"]["usage"]["input_tokens"] = 300
+    site = make_site(script)
+    run = ended(site, begin(site, new_thread(site, "x"), max_prompt_tokens=256, tools=[WEATHER]))
+    assert (run["status"], run["incomplete_details"]) == ("incomplete", {"reason": "max_prompt_tokens"})
+
+
+def test_the_stores_of_the_thread_are_searched_too(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    made = new_assistant(
+        site, tools=[{"type": "file_search"}], tool_resources={"file_search": {"vector_store_ids": ["vs_a"]}}
+    )
+    thread_id = new_thread(site, "x", tool_resources={"file_search": {"vector_store_ids": ["vs_t"]}})
+    ended(site, begin(site, thread_id, assistant_id=made["id"]))
+    assert site.engine.requests[0]["tools"] == [{"type": "file_search", "vector_store_ids": ["vs_a", "vs_t"]}]
+
+
+def test_tool_outputs(make_site: MakeSite) -> None:
+    site = make_site(calls(("get_weather", {"n": 1}), ("get_weather", {"n": 2})), text("Hats."))
+    run = ended(site, begin(site, new_thread(site, "weather?"), tools=[WEATHER]))
+    assert run["status"] == "requires_action"
+    wanted = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    (step,) = steps(site, run)
+    assert (step["status"], step["type"]) == ("in_progress", "tool_calls")
+    assert [one["id"] for one in step["step_details"]["tool_calls"]] == [one["id"] for one in wanted]
+    submit = f"{path_of(run)}/submit_tool_outputs"
+    outputs = [{"tool_call_id": one["id"], "output": str(n)} for n, one in enumerate(wanted)]
+    some = [{"tool_outputs": outputs[:1]}, {"tool_outputs": [*outputs, {"tool_call_id": "call_x", "output": ""}]}]
+    for body in [*some, {"tool_outputs": []}]:
+        refused(site.post(submit, body), 400, "Expected tool outputs for call_ids ['call_", "tool_outputs")
+    twice = {"tool_outputs": [outputs[0], outputs[0]]}
+    refused(site.post(submit, twice), 400, "Invalid", "tool_outputs[1].tool_call_id")
+    refused(site.post(submit, {}), 400, "Invalid 'tool_outputs'", "tool_outputs")
+    going = site.post(submit, {"tool_outputs": outputs}).get_json()
+    assert going["id"] == run["id"]
+    assert ended(site, run)["status"] == "completed"
+    done, spoken = steps(site, run)
+    assert [one["function"]["output"] for one in done["step_details"]["tool_calls"]] == ["0", "1"]
+    assert (done["id"], done["status"], spoken["type"]) == (step["id"], "completed", "message_creation")
+    assert done["usage"]["total_tokens"] == 3
+    assert spoken["usage"]["total_tokens"] == 2
+    refused(site.post(submit, {"tool_outputs": outputs}), 400, 'Runs in status "completed" do not accept tool outputs.')
+
+
+def test_tool_outputs_with_a_stream(make_site: MakeSite) -> None:
+    site = make_site(call("get_weather"), text("Hats."))
+    run = ended(site, begin(site, new_thread(site, "weather?"), tools=[WEATHER]))
+    (wanted,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    body = {"tool_outputs": [{"tool_call_id": wanted["id"], "output": "sun"}], "stream": True}
+    names = [name for name, _ in sse(site.post(f"{path_of(run)}/submit_tool_outputs", body).data)]
+    assert names[:3] == ["thread.run.step.completed", "thread.run.queued", "thread.run.in_progress"]
+    assert names[-1] == "thread.run.completed"
+
+
+def test_a_busy_thread_takes_no_run(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Well"), gate], text("Next."))
+    thread_id = new_thread(site, "hello")
+    run = begin(site, thread_id)
+    message = f"Thread {thread_id} already has an active run {run['id']}."
+    added = [{"role": "user", "content": "more"}]
+    again = {"assistant_id": "asst_default", "additional_messages": added}
+    refused(site.post(f"/v1/threads/{thread_id}/runs", again), 400, message)
+    assert len(site.get(f"/v1/threads/{thread_id}/runs").get_json()["data"]) == 1
+    chatted = site.post(f"/threads/{thread_id}/messages", {"content": "instead"})  # the app face replaces the run
+    assert chatted.status_code == 200
+    assert ended(site, run)["status"] == "cancelled"
+
+
+def test_cancel(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Well"), gate])
+    run = begin(site, new_thread(site, "hello"))
+    headers = {"Content-Type": "application/json", "Content-Length": "0"}
+    asked = site.request("POST", f"{path_of(run)}/cancel", headers=headers).get_json()
+    assert asked["status"] in ("cancelling", "cancelled")
+    done = ended(site, run)
+    assert (done["status"], done["cancelled_at"] is not None) == ("cancelled", True)
+    refused(site.post(f"{path_of(run)}/cancel"), 400, "Cannot cancel run with status 'cancelled'.")
+
+
+def test_cancel_of_a_run_that_waits(make_site: MakeSite) -> None:
+    site = make_site(call("get_weather"))
+    run = ended(site, begin(site, new_thread(site, "x"), tools=[WEATHER]))
+    assert site.post(f"{path_of(run)}/cancel").get_json()["status"] == "cancelled"
+    assert [one["status"] for one in steps(site, run)] == ["cancelled"]
+    refused(
+        site.post(f"{path_of(run)}/submit_tool_outputs", {"tool_outputs": []}),
+        400,
+        'Runs in status "cancelled" do not accept tool outputs.',
+    )
+
+
+def test_a_run_that_is_to_end_is_cancelling(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Well"), gate])
+    run = begin(site, new_thread(site, "hello"))
+    store = site.registration.store
+    held = store.request_cancel("anna", run["id"], due_at=store.now() + 100)
+    assert held.active
+    found = site.get(path_of(run)).get_json()["status"]
+    assert found in ("cancelling", "cancelled")
+    assert ended(site, run)["status"] == "cancelled"
+
+
+def test_an_unanswered_action_expires(make_site: MakeSite) -> None:
+    site = make_site(call("get_weather"), run_expires_seconds=1.0)
+    run = begin(site, new_thread(site, "x"), tools=[WEATHER])
+    waiting = ended(site, run)
+    while waiting["status"] == "requires_action":
+        waiting = ended(site, run)
+    assert waiting["status"] == "expired"
+    assert [one["status"] for one in steps(site, run)] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "details"),
+    [
+        (failure("rate_limit_exceeded", "Slow down."), "failed", None),
+        (incomplete("Well"), "incomplete", {"reason": "max_completion_tokens"}),
+    ],
+)
+def test_other_ends(make_site: MakeSite, script: Any, status: str, details: Any) -> None:
+    site = make_site(script)
+    run = ended(site, begin(site, new_thread(site, "x")))
+    assert (run["status"], run["incomplete_details"]) == (status, details)
+    assert (run["last_error"] or {}).get("code") == ("rate_limit_exceeded" if status == "failed" else None)
+
+
+def test_metadata_of_a_run(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    run = ended(site, begin(site, new_thread(site, "x"), metadata={"a": "b"}))
+    assert run["metadata"] == {"a": "b"}
+    assert site.post(path_of(run), {"metadata": {"c": "d"}}).get_json() == {**run, "metadata": {"c": "d"}}
+    assert site.post(path_of(run), {}).get_json()["metadata"] == {"c": "d"}
+    assert site.post(path_of(run), {"metadata": None}).get_json()["metadata"] == {}
+    record = site.registration.store.get(Kind.RUN, "anna", run["id"])
+    assert isinstance(record, RunRecord)
+    assert not record.active
+
+
+def search(content: str) -> list[Any]:
+    """Script an answer with a file search that found something."""
+    script = text("Found.")
+    found = {"file_id": "file-1", "filename": "a.txt", "score": 0.5, "text": content}
+    item = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["q"], "results": [found]}
+    events = [{"type": f"response.output_item.{what}", "output_index": 9, "item": item} for what in ("added", "done")]
+    return [*script[:1], *([event] for event in events), *script[1:]]
+
+
+def test_what_searches_found_is_told_where_it_is_asked_for(make_site: MakeSite) -> None:
+    site = make_site(search("the text"))
+    stores = {"file_search": {"vector_store_ids": ["vs_1"]}}
+    assistant = new_assistant(site, tools=[{"type": "file_search"}], tool_resources=stores)["id"]
+    include = "include%5B%5D=step_details.tool_calls%5B%2A%5D.file_search.results%5B%2A%5D.content"
+    thread_id = new_thread(site, "x")
+    run = site.post(f"/v1/threads/{thread_id}/runs?{include}", {"assistant_id": assistant}).get_json()
+    ended(site, run)
+    assert site.engine.requests[0]["include"] == ["file_search_call.results"]
+    (plain,) = [one for one in steps(site, run) if one["type"] == "tool_calls"]
+    (found,) = plain["step_details"]["tool_calls"][0]["file_search"]["results"]
+    assert found == {"file_id": "file-1", "file_name": "a.txt", "score": 0.5}
+    path = f"{path_of(run)}/steps/{plain['id']}"
+    assert site.get(path).get_json() == plain
+    full = site.get(f"{path}?{include}").get_json()
+    assert full["step_details"]["tool_calls"][0]["file_search"]["results"][0]["content"][0]["text"] == "the text"
+    assert full in steps(site, run, f"&{include}")
+    refused(site.get(f"{path}?include[]=all"), 400, "Invalid 'include[][0]'", "include[][0]")
+
+
+def test_unknown_ids(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    thread_id = new_thread(site, "x")
+    run = ended(site, begin(site, thread_id))
+    body = {"assistant_id": "asst_default"}
+    refused(site.post("/v1/threads/thread_x/runs", body), 404, "No thread found with id 'thread_x'.")
+    unknown = {"assistant_id": "asst_x"}
+    refused(site.post(f"/v1/threads/{thread_id}/runs", unknown), 404, "No assistant found", "assistant_id")
+    refused(site.post(f"/v1/threads/{thread_id}/runs", {}), 400, "Invalid 'assistant_id'", "assistant_id")
+    refused(site.get(f"/v1/threads/thread_x/runs/{run['id']}"), 404, "No thread found with id 'thread_x'.")
+    refused(site.get(f"/v1/threads/{new_thread(site)}/runs/{run['id']}"), 404, "No run found with id")
+    for method, rest in (("GET", ""), ("POST", ""), ("POST", "/cancel"), ("GET", "/steps"), ("GET", "/steps/step_x")):
+        answer = site.request(method, f"/v1/threads/{thread_id}/runs/run_x{rest}")
+        refused(answer, 404, "No run found with id 'run_x'.")
+    refused(site.get(f"{path_of(run)}/steps/step_x"), 404, "No run step found with id 'step_x'.")
+    outputs = {"tool_outputs": [{"tool_call_id": "x", "output": "y"}]}
+    refused(site.post(f"/v1/threads/{thread_id}/runs/run_x/submit_tool_outputs", outputs), 404, "No run found")
+    refused(site.get(f"{path_of(run)}/steps?after=step_x"), 400, "Invalid 'after'", "after")
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"tools": [WEATHER] * 21}, "tools"),
+        ({"temperature": 3}, "temperature"),
+        ({"stream": "yes"}, "stream"),
+        ({"max_prompt_tokens": 255}, "max_prompt_tokens"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+        ({"max_completion_tokens": 2**60}, "max_completion_tokens"),
+        ({"truncation_strategy": {"type": "last"}}, "truncation_strategy.type"),
+        ({"truncation_strategy": {"type": "last_messages"}}, "truncation_strategy.last_messages"),
+        ({"truncation_strategy": {"type": "last_messages", "last_messages": 0}}, "truncation_strategy.last_messages"),
+        ({"tool_choice": "always"}, "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"parallel_tool_calls": 1}, "parallel_tool_calls"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
+        ({"metadata": "x"}, "metadata"),
+    ],
+)
+def test_bad_runs(make_site: MakeSite, given: dict[str, Any], param: str) -> None:
+    site = make_site()
+    body = {"assistant_id": "asst_default", **given}
+    refused(site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", body), 400, f"Invalid '{param}'", param)
+    refused(site.post("/v1/threads/runs", body), 400, f"Invalid '{param}'", param)
+    inner = "additional_messages[0].role"
+    more = {"assistant_id": "asst_default", "additional_messages": [{"content": "x"}]}
+    refused(site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", more), 400, f"Invalid '{inner}'", inner)
+
+
+def test_nothing_is_stored_of_what_was_refused(make_site: MakeSite) -> None:
+    site = make_site()
+    thread = {"messages": [{"role": "user", "content": "x"}]}
+    answer = site.post("/v1/threads/runs", {"assistant_id": "asst_x", "thread": thread})
+    refused(answer, 404, "No assistant found with id 'asst_x'.", "assistant_id")
+    assert site.contents() == []

@@ -1,0 +1,189 @@
+"""Threads and messages over the SDK face."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.testing.scripted import text, unfinished
+
+from .conftest import MakeSite, Site, ended, new_assistant, new_thread, refused
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(text("Hi."))
+
+
+def test_threads(site: Site) -> None:
+    answer = site.request("POST", "/v1/threads", headers={"Content-Type": "application/json"})
+    thread = answer.get_json()
+    assert set(thread) == {"id", "object", "created_at", "metadata", "tool_resources"}
+    path = f"/v1/threads/{thread['id']}"
+    assert site.get(path).get_json() == thread
+    changed = {"metadata": {"a": "b"}, "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}
+    assert site.post(path, changed).get_json() == {**thread, **changed}
+    assert site.post(path, {"metadata": None}).get_json() == {**thread, **changed, "metadata": {}}
+    assert site.post(path).get_json()["tool_resources"] == changed["tool_resources"]
+    deleted = {"id": thread["id"], "object": "thread.deleted", "deleted": True}
+    assert site.request("DELETE", path).get_json() == deleted
+    for answer in (site.get(path), site.post(path, {}), site.request("DELETE", path)):
+        refused(answer, 404, f"No thread found with id '{thread['id']}'.")
+
+
+def test_both_faces_show_the_same_thread(site: Site) -> None:
+    thread_id = new_thread(site, "hello")
+    assert site.get(f"/threads/{thread_id}").get_json()["title"] is None
+    said = site.get(f"/threads/{thread_id}/messages").get_json()["data"]
+    assert [one["content"][0]["text"]["value"] for one in said] == ["hello"]
+    assert site.get(f"/v1/threads/{thread_id}/messages").get_json()["data"] == said
+
+
+def test_contents(site: Site) -> None:
+    parts = [
+        {"type": "text", "text": "see"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+        {"type": "image_file", "image_file": {"file_id": "file-1"}},
+    ]
+    path = f"/v1/threads/{new_thread(site)}/messages"
+    attachments = [{"file_id": "file-2", "tools": [{"type": "file_search"}]}]
+    given = {"role": "user", "content": parts, "attachments": attachments, "metadata": {"a": "b"}}
+    made = site.post(path, given).get_json()
+    assert made["content"] == [
+        {"type": "text", "text": {"value": "see", "annotations": []}},
+        parts[1],
+        {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "auto"}},
+    ]
+    assert (made["attachments"], made["metadata"]) == (attachments, {"a": "b"})
+    assert (made["status"], made["role"], made["run_id"]) == ("completed", "user", None)
+    spoken = site.post(path, {"role": "assistant", "content": "I said"}).get_json()
+    assert spoken["role"] == "assistant"
+    assert site.get(f"{path}/{made['id']}").get_json() == made
+    assert [one["id"] for one in site.get(path).get_json()["data"]] == [spoken["id"], made["id"]]
+
+
+def test_images_and_history_reach_the_upstream(make_site: MakeSite) -> None:
+    site = make_site(text("A cat."))
+    thread_id = new_thread(site, "look")
+    url = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    site.post(f"/v1/threads/{thread_id}/messages", {"role": "user", "content": [url]})
+    site.post(f"/v1/threads/{thread_id}/messages", {"role": "assistant", "content": "So?"})
+    run = site.post(f"/v1/threads/{thread_id}/runs", {"assistant_id": new_assistant(site)["id"]}).get_json()
+    assert ended(site, run)["status"] == "completed"
+    assert site.engine.requests[0]["input"] == [
+        {"type": "message", "role": "user", "content": "look"},
+        {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"}],
+        },
+        {"type": "message", "role": "assistant", "content": "So?"},
+    ]
+
+
+def test_change_and_delete_a_message(site: Site) -> None:
+    path = f"/v1/threads/{new_thread(site, 'one', 'two')}/messages"
+    second, first = site.get(path).get_json()["data"]
+    changed = site.post(f"{path}/{first['id']}", {"metadata": {"a": "b"}}).get_json()
+    assert changed == {**first, "metadata": {"a": "b"}}
+    assert site.post(f"{path}/{first['id']}", {}).get_json() == changed
+    assert site.post(f"{path}/{first['id']}", {"metadata": None}).get_json() == first
+    deleted = {"id": first["id"], "object": "thread.message.deleted", "deleted": True}
+    assert site.request("DELETE", f"{path}/{first['id']}").get_json() == deleted
+    assert [one["id"] for one in site.get(path).get_json()["data"]] == [second["id"]]
+    for answer in (site.get(f"{path}/{first['id']}"), site.post(f"{path}/{first['id']}", {})):
+        refused(answer, 404, f"No message found with id '{first['id']}'.")
+    elsewhere = new_thread(site)
+    refused(site.get(f"/v1/threads/{elsewhere}/messages/{second['id']}"), 404, "No message found")
+    refused(site.get(f"/v1/threads/thread_x/messages/{second['id']}"), 404, "No thread found with id 'thread_x'.")
+    refused(site.post("/v1/threads/thread_x/messages", {"role": "user", "content": "x"}), 404, "No thread found")
+    refused(site.get("/v1/threads/thread_x/messages"), 404, "No thread found")
+
+
+def test_the_messages_of_a_run(site: Site) -> None:
+    thread_id = new_thread(site, "hello")
+    run = site.post(f"/v1/threads/{thread_id}/runs", {"assistant_id": "asst_default"}).get_json()
+    ended(site, run)
+    path = f"/v1/threads/{thread_id}/messages"
+    found = site.get(f"{path}?run_id={run['id']}").get_json()["data"]
+    assert [one["role"] for one in found] == ["assistant"]
+    assert (found[0]["run_id"], found[0]["assistant_id"]) == (run["id"], "asst_default")
+    assert site.get(f"{path}?run_id=run_x").get_json()["data"] == []
+
+
+def test_pages_within_one_second(site: Site) -> None:
+    path = f"/v1/threads/{new_thread(site, *map(str, range(7)))}/messages"
+    seen: list[str] = []
+    query = "?limit=3&order=asc"
+    while True:
+        page = site.get(path + query).get_json()
+        assert (page["object"], page["first_id"], page["last_id"]) == (
+            "list",
+            page["data"][0]["id"],
+            page["data"][-1]["id"],
+        )
+        seen += [one["content"][0]["text"]["value"] for one in page["data"]]
+        if not page["has_more"]:
+            break
+        query = f"?limit=3&order=asc&after={page['last_id']}"
+    assert seen == list("0123456")
+    refused(site.get(f"{path}?after=msg_x"), 400, "Invalid 'after'", "after")
+    empty = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    assert site.get(f"/v1/threads/{new_thread(site)}/messages").get_json() == empty
+
+
+def test_a_busy_thread_takes_no_message(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Well"), gate])
+    thread_id = new_thread(site, "hello")
+    run = site.post(f"/v1/threads/{thread_id}/runs", {"assistant_id": "asst_default"}).get_json()
+    text = f"Can't add messages to {thread_id} while a run {run['id']} is active."
+    refused(site.post(f"/v1/threads/{thread_id}/messages", {"role": "user", "content": "x"}), 400, text)
+    gate.set()
+    ended(site, run)
+    assert site.post(f"/v1/threads/{thread_id}/messages", {"role": "user", "content": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"role": "system"}, "role"),
+        ({"role": None}, "role"),
+        ({"content": None}, "content"),
+        ({"content": " "}, "content"),
+        ({"content": []}, "content"),
+        ({"content": [{"type": "audio"}]}, "content[0].type"),
+        ({"content": [{"type": "text"}]}, "content[0].text"),
+        ({"content": [{"type": "text", "text": {"value": "x"}}]}, "content[0].text"),
+        ({"content": ["x"]}, "content[0]"),
+        ({"content": [{"type": "image_url", "image_url": {"url": "file:///a"}}]}, "content[0].image_url.url"),
+        (
+            {"content": [{"type": "image_url", "image_url": {"url": "https://a.b", "detail": "max"}}]},
+            "content[0].image_url.detail",
+        ),
+        ({"content": [{"type": "image_file", "image_file": {}}]}, "content[0].image_file.file_id"),
+        ({"attachments": [{"tools": []}]}, "attachments[0].file_id"),
+        ({"attachments": [{"file_id": "f", "tools": [{"type": "function"}]}]}, "attachments[0].tools[0].type"),
+        ({"metadata": []}, "metadata"),
+    ],
+)
+def test_bad_messages(site: Site, given: dict[str, Any], param: str) -> None:
+    message = {"role": "user", "content": "x", **given}
+    refused(site.post(f"/v1/threads/{new_thread(site)}/messages", message), 400, f"Invalid '{param}'", param)
+    inner = f"messages[0].{param}"
+    refused(site.post("/v1/threads", {"messages": [message]}), 400, f"Invalid '{inner}'", inner)
+
+
+def test_a_message_over_the_limit(make_site: MakeSite) -> None:
+    site = make_site(max_content_chars=5)
+    answer = site.post("/v1/threads", {"messages": [{"role": "user", "content": "too long"}]})
+    refused(answer, 400, "Invalid 'messages[0].content': it is 8 characters long", "messages[0].content")
+    assert site.contents() == []
+
+
+def test_others_see_nothing(site: Site) -> None:
+    thread_id = new_thread(site, "secret")
+    for path in ("", "/messages", "/runs"):
+        refused(site.get(f"/v1/threads/{thread_id}{path}", user="ben"), 404, "No thread found")
