@@ -1,0 +1,424 @@
+"""The official Python client against a real server, on each store, through every endpoint and helper.
+
+The client checks answers strictly, and what comes over the wire is compared with the API description as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai import AssistantEventHandler
+from pymongo import MongoClient
+
+from tests.fake_upstream import UpstreamProcess
+from tests.mongodb_server import with_database
+from tests.protocol.material import COMPONENTS, shared_missing, validate
+from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
+from tests.stack.app import API_KEY, WEATHER
+from tests.stack.conftest import played
+
+__all__ = ["played"]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ANSWERS = {
+    **COMPONENTS,
+    "assistant": "AssistantObject",
+    "assistant.deleted": "DeleteAssistantResponse",
+    "thread.deleted": "DeleteThreadResponse",
+    "thread.message.deleted": "DeleteMessageResponse",
+}
+SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def server(
+    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Give a server on each store in turn."""
+    if request.param == "sqlite":
+        with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
+            yield running
+        return
+    uri, database = request.getfixturevalue("mongodb_uri"), f"assistant_stream_test_{secrets.token_hex(8)}"
+    store = with_database(uri, database)
+    with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), store=store, upstream=played.base_url) as running:
+        yield running
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.drop_database(database)
+
+
+def compare(answer: Any) -> None:
+    """Compare the JSON answers of a server with the API description."""
+    assert answer.headers["x-request-id"]
+    if answer.headers["content-type"] != "application/json":
+        return
+    answer.read()
+    compare_body(answer.json())
+
+
+def compare_body(body: Any) -> None:
+    if shared_missing():
+        return
+    if "error" in body:
+        validate("ErrorResponse", body)
+        return
+    for one in body["data"] if body["object"] == "list" else [body]:
+        validate(ANSWERS[one["object"]], one)
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[openai.OpenAI]:
+    http = openai.DefaultHttpxClient(event_hooks={"response": [compare]})
+    with openai.OpenAI(
+        base_url=f"{server.origin}{PREFIX}/v1",
+        api_key=API_KEY,
+        http_client=http,
+        max_retries=0,
+        _strict_response_validation=True,
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def beta(client: openai.OpenAI) -> Any:
+    return client.beta
+
+
+def said(message: Any) -> str:
+    return "".join(part.text.value for part in message.content)
+
+
+def outputs(run: Any) -> list[Any]:
+    """Return an answer to each call that a run waits for."""
+    calls = run.required_action.submit_tool_outputs.tool_calls
+    return [{"tool_call_id": call.id, "output": "sunny"} for call in calls]
+
+
+# -- records --------------------------------------------------------------------------------------------------
+
+
+def test_assistants(beta: Any) -> None:
+    before = {one.id for one in beta.assistants.list()}
+    made = beta.assistants.create(
+        model="m",
+        name="N",
+        description="D",
+        instructions="I",
+        tools=[WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
+        tool_resources={"file_search": {"vector_store_ids": ["vs_1"]}},
+        metadata={"a": "b"},
+        temperature=0.5,
+        top_p=0.5,
+        response_format={"type": "json_object"},
+        reasoning_effort="low",
+    )
+    assert beta.assistants.retrieve(made.id) == made
+    changed = beta.assistants.update(made.id, name="M", instructions=None)
+    assert (changed.name, changed.instructions, changed.description) == ("M", None, "D")
+    more = {beta.assistants.create(model="m").id for _ in range(4)}
+    listed = [one.id for one in beta.assistants.list(limit=2)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == before | more | {made.id}
+    for one in more | {made.id}:
+        assert beta.assistants.delete(one).deleted
+    with pytest.raises(openai.NotFoundError) as caught:
+        beta.assistants.retrieve(made.id)
+    assert caught.value.body["message"] == f"No assistant found with id '{made.id}'."
+
+
+def test_threads(beta: Any) -> None:
+    made = beta.threads.create(
+        messages=[{"role": "user", "content": "a"}],
+        metadata={"a": "b"},
+        tool_resources={"file_search": {"vector_store_ids": ["vs_1"]}},
+    )
+    assert beta.threads.retrieve(made.id) == made
+    assert beta.threads.update(made.id, metadata={"c": "d"}).metadata == {"c": "d"}
+    assert beta.threads.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError) as caught:
+        beta.threads.retrieve(made.id)
+    assert caught.value.body["message"] == f"No thread found with id '{made.id}'."
+    assert beta.threads.create().metadata == {}
+
+
+def test_messages(beta: Any) -> None:
+    thread = beta.threads.create().id
+    parts = [
+        {"type": "text", "text": "see"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "low"}},
+    ]
+    attachments = [{"file_id": "file-2", "tools": [{"type": "code_interpreter"}]}]
+    made = beta.threads.messages.create(thread, role="user", content=parts, attachments=attachments)
+    spoken = beta.threads.messages.create(thread, role="assistant", content="I see", metadata={"a": "b"})
+    assert [part.type for part in made.content] == ["text", "image_url", "image_file"]
+    assert beta.threads.messages.retrieve(made.id, thread_id=thread) == made
+    assert beta.threads.messages.update(spoken.id, thread_id=thread, metadata={"c": "d"}).metadata == {"c": "d"}
+    for number in range(5):
+        beta.threads.messages.create(thread, role="user", content=str(number))
+    listed = [one.id for one in beta.threads.messages.list(thread, limit=3, order="asc")]
+    assert (len(listed), listed[:2]) == (7, [made.id, spoken.id])
+    page = beta.threads.messages.list(thread, before=listed[2], order="asc")
+    assert [one.id for one in page.data] == listed[:2]
+    assert beta.threads.messages.delete(made.id, thread_id=thread).deleted
+    assert made.id not in [one.id for one in beta.threads.messages.list(thread)]
+
+
+# -- runs -----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_with_polling(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    run = beta.threads.runs.create_and_poll(
+        thread_id=thread,
+        assistant_id="asst_default",
+        additional_messages=[{"role": "user", "content": "and more"}],
+        additional_instructions="Rhyme.",
+        metadata={"a": "b"},
+    )
+    assert (run.status, run.instructions, run.metadata) == ("completed", "Be brief.\nRhyme.", {"a": "b"})
+    assert run.usage.total_tokens > 0
+    assert beta.threads.runs.retrieve(run.id, thread_id=thread) == run
+    assert beta.threads.runs.poll(run.id, thread_id=thread) == run
+    assert beta.threads.runs.update(run.id, thread_id=thread, metadata={"c": "d"}).metadata == {"c": "d"}
+    assert [one.id for one in beta.threads.runs.list(thread)] == [run.id]
+    (answer,) = beta.threads.messages.list(thread, run_id=run.id).data
+    assert (answer.role, answer.run_id, bool(said(answer))) == ("assistant", run.id, True)
+    (step,) = beta.threads.runs.steps.list(run.id, thread_id=thread).data
+    assert step.step_details.message_creation.message_id == answer.id
+    assert step.usage.total_tokens == run.usage.total_tokens
+    assert beta.threads.runs.steps.retrieve(step.id, thread_id=thread, run_id=run.id) == step
+
+
+def test_a_run_with_polling_in_two_parts(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:text?delay=0.05@@"}]).id
+    run = beta.threads.runs.create(thread, assistant_id="asst_default")
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.runs.create(thread, assistant_id="asst_default")
+    assert caught.value.body["message"] == f"Thread {thread} already has an active run {run.id}."
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.messages.create(thread, role="user", content="x")
+    assert caught.value.body["message"] == f"Can't add messages to {thread} while a run {run.id} is active."
+    raw = beta.threads.runs.with_raw_response.retrieve(run.id, thread_id=thread)
+    assert int(raw.headers["openai-poll-after-ms"]) > 0
+    assert beta.threads.runs.poll(run.id, thread_id=thread).status == "completed"
+
+
+def test_a_run_that_streams(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    events = list(beta.threads.runs.create(thread, assistant_id="asst_default", stream=True))
+    assert events[0].event == "thread.run.created"
+    assert events[-1].event == "thread.run.completed"
+    for event in events:
+        if event.data.object in ANSWERS:
+            compare_body(event.data.to_dict())
+
+
+class Handler(AssistantEventHandler):
+    """Notes what it is called for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.calls: list[str] = []
+
+    def on_text_delta(self, delta: Any, snapshot: Any) -> None:
+        self.text += delta.value or ""
+
+    def on_tool_call_created(self, tool_call: Any) -> None:
+        self.calls.append(tool_call.type)
+
+    def on_end(self) -> None:
+        self.calls.append("end")
+
+
+def test_the_stream_helper(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default", event_handler=Handler()) as stream:
+        stream.until_done()
+        handler: Any = stream
+    assert handler.get_final_run().status == "completed"
+    (message,) = handler.get_final_messages()
+    assert handler.text == said(message)
+    assert handler.text == said(beta.threads.messages.list(thread).data[0])
+    assert handler.calls == ["end"]
+
+
+def test_the_iterator_of_text(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default") as stream:
+        assert "".join(stream.text_deltas) == said(beta.threads.messages.list(thread).data[0])
+
+
+def test_runs_with_a_thread_of_their_own(beta: Any) -> None:
+    thread = {"messages": [{"role": "user", "content": "hello"}], "metadata": {"a": "b"}}
+    run = beta.threads.create_and_run(assistant_id="asst_default", thread=thread)
+    assert beta.threads.runs.poll(run.id, thread_id=run.thread_id).status == "completed"
+    assert beta.threads.retrieve(run.thread_id).metadata == {"a": "b"}
+    assert beta.threads.create_and_run_poll(assistant_id="asst_default", thread=thread).status == "completed"
+    with beta.threads.create_and_run_stream(assistant_id="asst_default", thread=thread) as stream:
+        names = [event.event for event in stream]
+        assert stream.get_final_run().status == "completed"
+    assert names[:2] == ["thread.created", "thread.run.created"]
+    events = list(beta.threads.create_and_run(assistant_id="asst_default", thread=thread, stream=True))
+    assert events[0].event == "thread.created"
+
+
+def waiting(beta: Any, content: str = "@@script:two_calls@@") -> Any:
+    """Begin a run that comes to wait for tool outputs."""
+    thread = beta.threads.create(messages=[{"role": "user", "content": content}]).id
+    run = beta.threads.runs.create_and_poll(thread_id=thread, assistant_id="asst_default")
+    assert run.status == "requires_action"
+    return run
+
+
+def test_tool_outputs_with_polling(beta: Any) -> None:
+    run = waiting(beta)
+    step, _ = beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data
+    assert (step.status, len(step.step_details.tool_calls)) == ("in_progress", 2)
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run)[:1])
+    assert caught.value.param == "tool_outputs"
+    done = beta.threads.runs.submit_tool_outputs_and_poll(
+        run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run)
+    )
+    assert done.status == "completed"
+    spoken, called, _ = beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data
+    assert [one.function.output for one in called.step_details.tool_calls] == ["sunny", "sunny"]
+    assert (called.id, spoken.type) == (step.id, "message_creation")
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run))
+    assert caught.value.body["message"] == 'Runs in status "completed" do not accept tool outputs.'
+
+
+def test_tool_outputs_with_a_stream(beta: Any) -> None:
+    run = waiting(beta)
+    with beta.threads.runs.submit_tool_outputs_stream(
+        run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run), event_handler=Handler()
+    ) as stream:
+        stream.until_done()
+        assert stream.get_final_run().status == "completed"
+        assert stream.text
+    run = waiting(beta)
+    events = list(
+        beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run), stream=True)
+    )
+    assert (events[0].event, events[-1].event) == ("thread.run.step.completed", "thread.run.completed")
+
+
+def test_calls_in_a_stream(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:two_calls@@"}]).id
+    with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default", event_handler=Handler()) as stream:
+        stream.until_done()
+        run = stream.get_final_run()
+        assert stream.calls == ["function", "function", "end"]
+    assert run.status == "requires_action"
+
+
+def test_a_file_search(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:file_search@@"}]).id
+    run = beta.threads.runs.create_and_poll(thread_id=thread, assistant_id="asst_search", include=[SEARCH_CONTENT])
+    _, plain = beta.threads.runs.steps.list(run.id, thread_id=thread).data
+    (result,) = plain.step_details.tool_calls[0].file_search.results
+    assert (result.file_id, result.content) == ("file-food", None)
+    _, full = beta.threads.runs.steps.list(run.id, thread_id=thread, include=[SEARCH_CONTENT]).data
+    assert full.step_details.tool_calls[0].file_search.results[0].content[0].text == "Travis: pizza"
+    same = beta.threads.runs.steps.retrieve(full.id, thread_id=thread, run_id=run.id, include=[SEARCH_CONTENT])
+    assert same == full
+    (message,) = beta.threads.messages.list(thread, run_id=run.id).data
+    (note,) = message.content[0].text.annotations
+    assert note.file_citation.file_id == "file-food"
+
+
+def test_cancel(beta: Any) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:stall@@"}]).id
+    run = beta.threads.runs.create(thread, assistant_id="asst_default")
+    assert beta.threads.runs.cancel(run.id, thread_id=thread).status in ("cancelling", "cancelled")
+    assert beta.threads.runs.poll(run.id, thread_id=thread).status == "cancelled"
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.runs.cancel(run.id, thread_id=thread)
+    assert caught.value.body["message"] == "Cannot cancel run with status 'cancelled'."
+    waits = waiting(beta)
+    assert beta.threads.runs.cancel(waits.id, thread_id=waits.thread_id).status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("fail", "failed"), ("incomplete", "incomplete"), ("status?code=400", "failed")]
+)
+def test_runs_that_fail_say_so(beta: Any, script: str, status: str) -> None:
+    thread = beta.threads.create(messages=[{"role": "user", "content": f"@@script:{script}@@"}]).id
+    with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default") as stream:
+        stream.until_done()
+        streamed = stream.get_final_run()
+    assert (streamed.status, streamed.last_error is not None) == (status, status == "failed")
+    assert beta.threads.runs.retrieve(streamed.id, thread_id=thread) == streamed
+
+
+# -- errors ---------------------------------------------------------------------------------------------------
+
+
+def test_errors(beta: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.assistants.create(model="m", name="n" * 257)
+    error = caught.value
+    assert (error.status_code, error.param, error.type) == (400, "name", "invalid_request_error")
+    assert error.request_id
+    for query in ({"limit": -1}, {"limit": 1000}, {"order": "up"}, {"after": "asst_nobody"}):
+        with pytest.raises(openai.BadRequestError) as caught:
+            beta.assistants.list(**query)
+        assert caught.value.param == next(iter(query))
+    with pytest.raises(openai.BadRequestError) as caught:
+        beta.threads.runs.steps.list("run_x", thread_id="thread_x", include=["everything"])
+    assert caught.value.param.startswith("include")
+    with pytest.raises(openai.NotFoundError):
+        beta.threads.runs.create("thread_x", assistant_id="asst_default")
+
+
+def test_keys(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.AuthenticationError) as caught:
+        client.with_options(api_key="sk-wrong").beta.assistants.list()
+    assert caught.value.code == "invalid_api_key"
+    assert "sk-wrong" not in str(caught.value)
+
+
+# -- the asynchronous client ----------------------------------------------------------------------------------
+
+
+def test_the_asynchronous_client(server: ServerProcess) -> None:
+    asyncio.run(_converse(f"{server.origin}{PREFIX}/v1"))
+
+
+async def _converse(base_url: str) -> None:
+    async with openai.AsyncOpenAI(
+        base_url=base_url, api_key=API_KEY, max_retries=0, _strict_response_validation=True
+    ) as client:
+        beta: Any = client.beta
+        made = await beta.assistants.create(model="m", tools=[WEATHER])
+        thread = (await beta.threads.create(messages=[{"role": "user", "content": "hello"}])).id
+        run = await beta.threads.runs.create_and_poll(thread_id=thread, assistant_id=made.id)
+        assert run.status == "completed"
+        await beta.threads.messages.create(thread, role="user", content="@@script:two_calls@@")
+        async with beta.threads.runs.stream(thread_id=thread, assistant_id=made.id) as stream:
+            await stream.until_done()
+            run = await stream.get_final_run()
+        assert run.status == "requires_action"
+        async with beta.threads.runs.submit_tool_outputs_stream(
+            run_id=run.id, thread_id=thread, tool_outputs=outputs(run)
+        ) as stream:
+            text = "".join([piece async for piece in stream.text_deltas])
+        listed = [one async for one in beta.threads.messages.list(thread, limit=1)]
+        assert said(listed[0]) == text
+        assert len(listed) == 5
+        again = {"messages": [{"role": "user", "content": "hi"}]}
+        assert (await beta.threads.create_and_run_poll(assistant_id=made.id, thread=again)).status == "completed"
+        steps = [one async for one in beta.threads.runs.steps.list(run.id, thread_id=thread, limit=1)]
+        assert [one.type for one in steps] == ["message_creation", "tool_calls", "message_creation"]
+        with pytest.raises(openai.NotFoundError):
+            await beta.threads.retrieve("thread_x")
+        assert (await beta.assistants.delete(made.id)).deleted
