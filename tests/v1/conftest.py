@@ -1,15 +1,23 @@
-"""Sites as the routes' tests have them; paths here are those of the SDK face."""
+"""Sites as the routes' tests have them, and servers for the official clients; paths here are those of the SDK face."""
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
+from tests.fake_upstream import UpstreamProcess
+from tests.mongodb_server import with_database
 from tests.routes.conftest import MakeSite, Site, make_site
+from tests.server_process import ServerProcess, gunicorn, serving
+from tests.stack.conftest import played
 
-__all__ = ["MakeSite", "Site", "make_site"]
+__all__ = ["MakeSite", "Site", "make_site", "played"]
 
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 
@@ -47,3 +55,27 @@ def ended(site: Site, run: dict[str, Any]) -> dict[str, Any]:
             return found
         time.sleep(0.01)
     raise AssertionError(f"the run did not end: {found}")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def server(
+    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Give a server on each store in turn."""
+    if request.param == "sqlite":
+        with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
+            yield running
+        return
+    uri, database = request.getfixturevalue("mongodb_uri"), f"assistant_stream_test_{secrets.token_hex(8)}"
+    store = with_database(uri, database)
+    with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), store=store, upstream=played.base_url) as running:
+        yield running
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.drop_database(database)
+
+
+@pytest.fixture(scope="module")
+def sqlite_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Give a server on SQLite."""
+    with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
+        yield running

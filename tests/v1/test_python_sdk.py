@@ -6,23 +6,16 @@ The client checks answers strictly, and what comes over the wire is compared wit
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import AssistantEventHandler
-from pymongo import MongoClient
 
-from tests.fake_upstream import UpstreamProcess
-from tests.mongodb_server import with_database
 from tests.protocol.material import COMPONENTS, shared_missing, validate
-from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
+from tests.server_process import PREFIX, ServerProcess
 from tests.stack.app import API_KEY, WEATHER
-from tests.stack.conftest import played
-
-__all__ = ["played"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -34,23 +27,6 @@ ANSWERS = {
     "thread.message.deleted": "DeleteMessageResponse",
 }
 SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
-
-
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
-def server(
-    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    """Give a server on each store in turn."""
-    if request.param == "sqlite":
-        with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
-            yield running
-        return
-    uri, database = request.getfixturevalue("mongodb_uri"), f"assistant_stream_test_{secrets.token_hex(8)}"
-    store = with_database(uri, database)
-    with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), store=store, upstream=played.base_url) as running:
-        yield running
-    with MongoClient[dict[str, Any]](uri) as client:
-        client.drop_database(database)
 
 
 def compare(answer: Any) -> None:

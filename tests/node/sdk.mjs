@@ -1,0 +1,148 @@
+// Goes through the Assistants API with a real openai-node version and prints what it saw as one JSON object.
+//
+//   node sdk.mjs VERSION BASE_URL API_KEY
+// Version 4 takes ids in the order of the path, later ones the innermost id and the others by name.
+const [version, baseURL, apiKey] = process.argv.slice(2);
+const { default: OpenAI } = await import(`openai-${version}`);
+const { AssistantStream } = await import(`openai-${version}/lib/AssistantStream`);
+const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+const { assistants, threads } = client.beta;
+const old = version.startsWith('4.');
+
+const remove = (resource) => (resource.del ?? resource.delete).bind(resource);
+const below = (resource, name, thread, id, body) =>
+  old ? resource[name](thread, id, body) : resource[name](id, { thread_id: thread, ...body });
+const removed = (resource, thread, id) =>
+  old ? resource.del(thread, id) : resource.delete(id, { thread_id: thread });
+const said = (message) => message.content.map((part) => part.text.value).join('');
+const all = async (pages) => {
+  const found = [];
+  for await (const one of pages) found.push(one);
+  return found;
+};
+const outputs = (run) => ({
+  tool_outputs: run.required_action.submit_tool_outputs.tool_calls.map(({ id }) => ({
+    tool_call_id: id,
+    output: 'sunny',
+  })),
+});
+const asked = async (content) => (await threads.create({ messages: [{ role: 'user', content }] })).id;
+const refusal = async (promise) => {
+  try {
+    await promise;
+  } catch (error) {
+    return { kind: error.constructor.name, status: error.status, message: error.message, param: error.param };
+  }
+  return null;
+};
+const watched = async (stream) => {
+  const callbacks = [];
+  const names = ['textCreated', 'textDelta', 'textDone', 'toolCallCreated', 'toolCallDelta', 'messageDone', 'end'];
+  let text = '';
+  for (const name of names) stream.on(name, () => callbacks.push(name));
+  stream.on('textDelta', (delta) => (text += delta.value ?? ''));
+  const run = await stream.finalRun();
+  const messages = await stream.finalMessages();
+  return { run, messages, text, callbacks: [...new Set(callbacks)] };
+};
+
+const seen = {};
+
+seen.assistants = await (async () => {
+  const made = await assistants.create({ model: 'm', name: 'N', tools: [{ type: 'file_search' }] });
+  const read = await assistants.retrieve(made.id);
+  const changed = await assistants.update(made.id, { name: 'M' });
+  const listed = await all(assistants.list({ limit: 1 }));
+  const deleted = await remove(assistants)(made.id);
+  const missing = await refusal(assistants.retrieve(made.id));
+  return { made, read, changed, listed: listed.map(({ id }) => id), deleted, missing };
+})();
+
+seen.threads = await (async () => {
+  const made = await threads.create();
+  const changed = await threads.update(made.id, { metadata: { a: 'b' } });
+  const content = [{ type: 'text', text: 'see' }, { type: 'image_url', image_url: { url: 'https://example.com/a.png' } }];
+  const message = await threads.messages.create(made.id, { role: 'user', content });
+  const read = await below(threads.messages, 'retrieve', made.id, message.id);
+  const noted = await below(threads.messages, 'update', made.id, message.id, { metadata: { c: 'd' } });
+  for (const word of ['one', 'two']) await threads.messages.create(made.id, { role: 'assistant', content: word });
+  const listed = await all(threads.messages.list(made.id, { limit: 2, order: 'asc' }));
+  const gone = await removed(threads.messages, made.id, message.id);
+  const deleted = await remove(threads)(made.id);
+  return { made, changed, message, read, noted, listed: listed.map(({ id }) => id), gone, deleted };
+})();
+
+seen.polled = await (async () => {
+  const thread = await asked('hello');
+  const run = await threads.runs.createAndPoll(thread, { assistant_id: 'asst_default' });
+  const read = await below(threads.runs, 'retrieve', thread, run.id);
+  const changed = await below(threads.runs, 'update', thread, run.id, { metadata: { a: 'b' } });
+  const runs = await all(threads.runs.list(thread));
+  const steps = await all(below(threads.runs.steps, 'list', thread, run.id, {}));
+  const again = await threads.createAndRunPoll({ assistant_id: 'asst_default', thread: { messages: [] } });
+  return { run, read, changed, runs: runs.map(({ id }) => id), steps, again };
+})();
+
+seen.streamed = await (async () => {
+  const thread = await asked('hello');
+  const found = await watched(threads.runs.stream(thread, { assistant_id: 'asst_default' }));
+  const [stored] = await all(threads.messages.list(thread, { limit: 1 }));
+  return { ...found, stored: said(stored), final: said(found.messages[0]) };
+})();
+
+seen.made = await watched(
+  threads.createAndRunStream({
+    assistant_id: 'asst_default',
+    thread: { messages: [{ role: 'user', content: 'hello' }] },
+  })
+);
+
+seen.called = await (async () => {
+  const thread = await asked('@@script:two_calls@@');
+  const first = await watched(threads.runs.stream(thread, { assistant_id: 'asst_default' }));
+  const rest = below(threads.runs, 'submitToolOutputsStream', thread, first.run.id, outputs(first.run));
+  return { first, second: await watched(rest) };
+})();
+
+seen.answered = await (async () => {
+  const thread = await asked('@@script:call@@');
+  const run = await threads.runs.createAndPoll(thread, { assistant_id: 'asst_default' });
+  const wrong = await refusal(below(threads.runs, 'submitToolOutputs', thread, run.id, { tool_outputs: [] }));
+  const done = await below(threads.runs, 'submitToolOutputsAndPoll', thread, run.id, outputs(run));
+  const late = await refusal(below(threads.runs, 'submitToolOutputs', thread, run.id, outputs(run)));
+  return { run, wrong, done, late };
+})();
+
+seen.piped = await (async () => {
+  const thread = await asked('hello');
+  const stream = threads.runs.stream(thread, { assistant_id: 'asst_default' });
+  return watched(AssistantStream.fromReadableStream(stream.toReadableStream()));
+})();
+
+seen.aborted = await (async () => {
+  const thread = await asked('@@script:stall@@');
+  const stream = threads.runs.stream(thread, { assistant_id: 'asst_default' });
+  let aborted = false;
+  stream.on('abort', () => (aborted = true));
+  const created = new Promise((resolve) => stream.on('event', ({ data }) => resolve(data)));
+  const { id } = await created;
+  stream.abort();
+  const failure = await refusal(stream.done());
+  const busy = await refusal(threads.runs.create(thread, { assistant_id: 'asst_default' }));
+  const asked_to_end = await below(threads.runs, 'cancel', thread, id);
+  const ended = await below(threads.runs, 'poll', thread, id);
+  const again = await refusal(below(threads.runs, 'cancel', thread, id));
+  return { aborted, failure, thread, id, busy, asked_to_end, ended, again };
+})();
+
+seen.failed = await watched(threads.runs.stream(await asked('@@script:fail@@'), { assistant_id: 'asst_default' }));
+
+const stranger = new OpenAI({ baseURL, apiKey: 'sk-wrong', maxRetries: 0 });
+seen.refused = {
+  name: await refusal(assistants.create({ model: 'm', name: 'n'.repeat(257) })),
+  limit: await refusal(all(assistants.list({ limit: 1000 }))),
+  thread: await refusal(threads.retrieve('thread_x')),
+  key: await refusal(all(stranger.beta.assistants.list())),
+};
+
+console.log(JSON.stringify(seen));

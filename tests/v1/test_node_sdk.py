@@ -1,0 +1,110 @@
+"""Three versions of the official Node client against a real server; `tests/node/sdk.mjs` tells what they saw."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.node_clients import HINT, NODE_DIRECTORY, NODE_VERSIONS
+from tests.server_process import PREFIX, ServerProcess
+from tests.stack.app import API_KEY
+
+Seen = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=NODE_VERSIONS)
+def seen(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Seen:
+    """Give what one version saw."""
+    node = shutil.which("node")
+    assert node, f"Node is missing: {HINT}"
+    command = [node, "sdk.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY]
+    done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found: Seen = json.loads(done.stdout)
+    return found
+
+
+def test_assistants(seen: Seen) -> None:
+    told = seen["assistants"]
+    assert told["read"] == told["made"]
+    assert told["changed"] == {**told["made"], "name": "M"}
+    assert told["made"]["id"] in told["listed"]
+    assert len(told["listed"]) == len(set(told["listed"]))
+    assert told["deleted"]["deleted"]
+    assert (told["missing"]["kind"], told["missing"]["status"]) == ("NotFoundError", 404)
+
+
+def test_threads_and_messages(seen: Seen) -> None:
+    told = seen["threads"]
+    assert told["changed"]["metadata"] == {"a": "b"}
+    assert [part["type"] for part in told["message"]["content"]] == ["text", "image_url"]
+    assert told["read"] == told["message"]
+    assert told["noted"]["metadata"] == {"c": "d"}
+    assert (len(told["listed"]), told["listed"][0]) == (3, told["message"]["id"])
+    assert told["gone"]["deleted"]
+    assert told["deleted"]["deleted"]
+
+
+def test_polling(seen: Seen) -> None:
+    told = seen["polled"]
+    assert told["run"]["status"] == told["again"]["status"] == "completed"
+    assert told["read"] == told["run"]
+    assert told["changed"]["metadata"] == {"a": "b"}
+    assert told["runs"] == [told["run"]["id"]]
+    assert [step["type"] for step in told["steps"]] == ["message_creation"]
+
+
+def test_streams(seen: Seen) -> None:
+    told = seen["streamed"]
+    assert told["run"]["status"] == "completed"
+    assert told["text"] == told["final"] == told["stored"] != ""
+    assert told["callbacks"] == ["textCreated", "textDelta", "textDone", "messageDone", "end"]
+    assert seen["made"]["run"]["status"] == "completed"
+    assert seen["made"]["text"] == told["text"]
+
+
+def test_a_stream_that_is_piped_on(seen: Seen) -> None:
+    assert seen["piped"]["run"]["status"] == "completed"
+    assert seen["piped"]["text"] == seen["streamed"]["text"]
+
+
+def test_tool_calls_in_streams(seen: Seen) -> None:
+    first, second = seen["called"]["first"], seen["called"]["second"]
+    assert first["run"]["status"] == "requires_action"
+    assert {"toolCallCreated", "toolCallDelta", "end"} <= {*first["callbacks"]}
+    assert (second["run"]["status"], second["run"]["id"]) == ("completed", first["run"]["id"])
+    assert second["text"]
+
+
+def test_tool_calls_with_polling(seen: Seen) -> None:
+    told = seen["answered"]
+    assert (told["run"]["status"], told["done"]["status"]) == ("requires_action", "completed")
+    assert (told["wrong"]["kind"], told["wrong"]["param"]) == ("BadRequestError", "tool_outputs")
+    assert told["late"]["message"] == '400 Runs in status "completed" do not accept tool outputs.'
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(seen: Seen) -> None:
+    told = seen["aborted"]
+    assert told["aborted"]
+    assert told["failure"]["kind"] == "APIUserAbortError"
+    assert told["busy"]["message"] == f"400 Thread {told['thread']} already has an active run {told['id']}."
+    assert told["asked_to_end"]["status"] in ("cancelling", "cancelled")
+    assert told["ended"]["status"] == "cancelled"
+    assert told["again"]["message"] == "400 Cannot cancel run with status 'cancelled'."
+
+
+def test_a_run_that_fails(seen: Seen) -> None:
+    run = seen["failed"]["run"]
+    assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
+
+
+def test_refusals(seen: Seen) -> None:
+    told = seen["refused"]
+    assert (told["name"]["kind"], told["name"]["param"]) == ("BadRequestError", "name")
+    assert (told["limit"]["kind"], told["limit"]["param"]) == ("BadRequestError", "limit")
+    assert told["thread"]["message"] == "404 No thread found with id 'thread_x'."
+    assert (told["key"]["kind"], told["key"]["status"]) == ("AuthenticationError", 401)
