@@ -40,9 +40,12 @@ def main() -> None:
         server = _server(app, arguments.host, arguments.port)
     except (ConfigError, OSError) as error:
         sys.exit(f"Cannot start: {error}")
-    _greet(app, _origin(arguments.host, server.server_port))
+    origin = _origin(arguments.host, server.server_port)
+    _greet(app, origin)
     if first_start and key_file.exists():
-        print(f"API key, for clients that send one; shown this once, kept in {key_file}:\n  {key_file.read_text()}\n")
+        key = key_file.read_text()
+        print(f"API key for OpenAI's clients; shown this once, kept in {key_file}:\n  {key}\n")
+        print(f'  from openai import OpenAI\n  client = OpenAI(base_url="{origin}{PREFIX}/v1", api_key="{key}")\n')
     gevent.signal_handler(signal.SIGTERM, server.stop)
     gevent.signal_handler(signal.SIGINT, server.stop, 0)
     print("Ready. Ctrl-C stops.", flush=True)

@@ -85,6 +85,7 @@ def test_the_api_key_is_told_once_and_names_the_same_owner(tmp_path: Path) -> No
     with example_server(tmp_path) as first:
         key = (tmp_path / "api_key").read_text()
         assert any(key in line for line in first.printed)
+        assert f'  client = OpenAI(base_url="{first.url}/v1", api_key="{key}")\n' in first.printed
         thread = thread_of(first.post(CHAT, {"content": "hello"}))
         assert first.get(f"/threads/{thread}", Authorization=f"Bearer {key}").status == 200
         assert first.get(f"/threads/{thread}", Authorization="Bearer wrong").status == 401
