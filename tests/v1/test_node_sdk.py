@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 
-from tests.node_clients import HINT, NODE_DIRECTORY, NODE_VERSIONS
+from tests.node_clients import NODE_VERSIONS, node_script
 from tests.server_process import PREFIX, ServerProcess
 from tests.stack.app import API_KEY
 
@@ -19,12 +16,7 @@ Seen = dict[str, Any]
 @pytest.fixture(scope="module", params=NODE_VERSIONS)
 def seen(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Seen:
     """Give what one version saw."""
-    node = shutil.which("node")
-    assert node, f"Node is missing: {HINT}"
-    command = [node, "sdk.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY]
-    done = subprocess.run(command, cwd=NODE_DIRECTORY, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    found: Seen = json.loads(done.stdout)
+    found: Seen = node_script("sdk.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,9 +19,18 @@ from tests.routes.conftest import Site, build
 from .conftest import WEATHER, ended, new_thread
 
 ACTIVE = {"queued", "in_progress", "requires_action", "cancelling"}
-SCRIPTS = {
+
+
+def said_and_called() -> list[Any]:
+    """Script a text with a call behind it."""
+    script = call("get_weather")
+    return [*script[:1], *text("Let me see.")[1:-1], *script[1:]]
+
+
+SCRIPTS: dict[str, Callable[[], Any]] = {
     "text": lambda: text("Hi there."),
     "call": lambda: call("get_weather"),
+    "text and call": said_and_called,
     "failure": lambda: failure("server_error"),
     "incomplete": lambda: incomplete("Well"),
     "cut off": lambda: unfinished("Well"),
@@ -133,6 +143,19 @@ class Thread(RuleBasedStateMachine):
         status, _ = self.call("DELETE", f"/messages/{message}")
         assert (status == 200) == (message not in self.deleted)
         self.deleted.add(message)
+
+    @precondition(lambda self: self.statuses)
+    @rule(newest=st.booleans())
+    def delete_what_a_run_has_said(self, newest: bool) -> None:
+        run = [*self.statuses][-1 if newest else 0]
+        for message in self.call("GET", f"/messages?run_id={run}")[1]["data"]:
+            status, _ = self.call("DELETE", f"/messages/{message['id']}")
+            assert (status == 200) == (self.statuses[run] not in ACTIVE)
+            self.deleted |= {message["id"]} if status == 200 else set()
+
+    @invariant()
+    def what_was_deleted_stays_away(self) -> None:
+        assert not self.deleted & {one["id"] for one in self.call("GET", "/messages?limit=100")[1]["data"]}
 
     @rule(what=st.sampled_from(["/runs/run_x", "/messages/msg_x", "/runs/run_x/cancel", "/runs/run_x/steps"]))
     def ask_for_what_is_not_there(self, what: str) -> None:

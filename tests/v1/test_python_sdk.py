@@ -95,6 +95,13 @@ def test_assistants(beta: Any) -> None:
         reasoning_effort="low",
     )
     assert beta.assistants.retrieve(made.id) == made
+    schema = {"$defs": {"a.b": {"type": "string"}}, "type": "object", "properties": {"x": {"$ref": "#/$defs/a.b"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    odd = beta.assistants.update(made.id, tools=[tool], metadata={"$set": "1", "a.b": "2", "": "3"})
+    assert (odd.tools[0].function.parameters, odd.metadata) == (schema, {"$set": "1", "a.b": "2", "": "3"})
+    assert beta.assistants.retrieve(made.id) == odd
+    run = beta.threads.create_and_run(assistant_id=made.id, metadata=odd.metadata)
+    assert beta.threads.runs.retrieve(run.id, thread_id=run.thread_id).metadata == odd.metadata
     changed = beta.assistants.update(made.id, name="M", instructions=None)
     assert (changed.name, changed.instructions, changed.description) == ("M", None, "D")
     more = {beta.assistants.create(model="m").id for _ in range(4)}

@@ -233,6 +233,20 @@ def test_tool_outputs_with_a_stream(make_site: MakeSite) -> None:
     assert names[-1] == "thread.run.completed"
 
 
+def test_what_an_active_run_has_said_stays(make_site: MakeSite) -> None:
+    script = call("get_weather")
+    said = text("Let me see.")[1:-1]
+    site = make_site([*script[:1], *said, *script[1:]])
+    run = ended(site, begin(site, new_thread(site, "x"), tools=[WEATHER]))
+    messages = f"/v1/threads/{run['thread_id']}/messages"
+    (message, question) = site.get(messages).get_json()["data"]
+    refused(site.request("DELETE", f"{messages}/{message['id']}"), 400, f"Can't delete message {message['id']} while")
+    assert site.request("DELETE", f"{messages}/{question['id']}").status_code == 200
+    site.post(f"{path_of(run)}/cancel")
+    assert site.request("DELETE", f"{messages}/{message['id']}").status_code == 200
+    assert site.get(messages).get_json()["data"] == []
+
+
 def test_a_busy_thread_takes_no_run(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site([*unfinished("Well"), gate], text("Next."))

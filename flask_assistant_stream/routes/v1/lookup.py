@@ -55,3 +55,17 @@ def check_idle(call: Call, thread_id: str) -> None:
     for run in call.site.store.list(Kind.RUN, call.owner, parent=thread_id, limit=1).records:
         if isinstance(run, RunRecord) and run.active:
             raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
+
+
+def check_written(call: Call, message: Record) -> None:
+    """Refuse to delete what an active run has made: its events would bring it back, whoever ends the run.
+
+    Raises:
+        RequestError: the run is active.
+    """
+    run_id = message.body["run_id"]
+    if run_id is None:
+        return
+    run = find(call, Kind.RUN, run_id)
+    if isinstance(run, RunRecord) and run.active:
+        raise RequestError(f"Can't delete message {message.id} while its run {run_id} is active.")

@@ -14,7 +14,7 @@ from ..base import Call, Resource
 from ..body import check_length
 from ..paging import list_page
 from . import schemas
-from .lookup import check_idle, find
+from .lookup import check_idle, check_written, find
 
 resource = Resource("SDK: messages", "v1")
 
@@ -64,8 +64,8 @@ def update_message(call: Call, thread_id: str, message_id: str) -> Object:
 
 @resource.route("DELETE", "/threads/<thread_id>/messages/<message_id>", answer=app_schemas.Deleted())
 def delete_message(call: Call, thread_id: str, message_id: str) -> Object:
-    """Delete a message."""
-    _find(call, thread_id, message_id)
+    """Delete a message that no active run has made."""
+    check_written(call, _find(call, thread_id, message_id))
     call.site.store.delete(Kind.MESSAGE, call.owner, message_id, parent=thread_id)
     return {"id": message_id, "object": "thread.message.deleted", "deleted": True}
 
