@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from ..protocol import objects
 
@@ -228,14 +228,21 @@ class AssistantId(Schema):
     assistant_id = fields.String(required=True, data_key="assistantId")
 
 
-class _Object(Schema):
+class ApiObject(Schema):
+    """What every object of the Assistants API has."""
+
+    class Meta:
+        """More keys may come: clients of the original had to expect that, too."""
+
+        unknown = INCLUDE
+
     id = fields.String(required=True)
     object = fields.String(required=True)
     created_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
     metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
 
 
-class Thread(_Object):
+class Thread(ApiObject):
     """A thread, with the title and the time of its last message."""
 
     title = fields.String(required=True, allow_none=True)
@@ -243,7 +250,7 @@ class Thread(_Object):
     tool_resources = fields.Dict(allow_none=True)
 
 
-class Message(_Object):
+class Message(ApiObject):
     """A message of the Assistants API."""
 
     thread_id = fields.String(required=True)
@@ -258,7 +265,7 @@ class Message(_Object):
     incomplete_at = fields.Integer(required=True, allow_none=True)
 
 
-class Run(_Object):
+class Run(ApiObject):
     """A run of the Assistants API."""
 
     thread_id = fields.String(required=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from .. import schemas
 from ..schemas import Body, Id, Metadata, Text
@@ -309,14 +309,7 @@ class StepsQuery(schemas.ListQuery, Include):
 # -- answers --------------------------------------------------------------------------------------------------
 
 
-class _Object(Schema):
-    id = fields.String(required=True)
-    object = fields.String(required=True)
-    created_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
-    metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-
-
-class Assistant(_Object):
+class Assistant(schemas.ApiObject):
     """An assistant."""
 
     name = fields.String(required=True, allow_none=True)
@@ -331,7 +324,7 @@ class Assistant(_Object):
     reasoning_effort = fields.String(required=True, allow_none=True)
 
 
-class Thread(_Object):
+class Thread(schemas.ApiObject):
     """A thread."""
 
     tool_resources = fields.Dict(required=True, allow_none=True)
@@ -340,6 +333,8 @@ class Thread(_Object):
 class Run(schemas.Run):
     """A run."""
 
+    tool_resources = fields.Dict(required=True, allow_none=True)
+    reasoning_effort = fields.String(required=True, allow_none=True)
     required_action = fields.Dict(required=True, allow_none=True)
     tools = fields.List(fields.Dict(), required=True)
     started_at = fields.Integer(required=True, allow_none=True)
@@ -358,7 +353,7 @@ class Run(schemas.Run):
     response_format = fields.Raw(required=True, allow_none=True)
 
 
-class RunStep(_Object):
+class RunStep(schemas.ApiObject):
     """A step of a run."""
 
     run_id = fields.String(required=True)
@@ -367,6 +362,10 @@ class RunStep(_Object):
     type = fields.String(required=True)
     status = fields.String(required=True)
     step_details = fields.Dict(required=True)
+    cancelled_at = fields.Integer(required=True, allow_none=True)
+    completed_at = fields.Integer(required=True, allow_none=True)
+    expired_at = fields.Integer(required=True, allow_none=True)
+    failed_at = fields.Integer(required=True, allow_none=True)
     last_error = fields.Dict(required=True, allow_none=True)
     usage = fields.Dict(required=True, allow_none=True)
 

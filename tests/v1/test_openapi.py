@@ -1,0 +1,59 @@
+"""The API description is true of what the SDK face answers, key by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from flask_assistant_stream.testing.scripted import call
+
+from .conftest import WEATHER, MakeSite, ended
+
+RUN = "/v1/threads/{thread_id}/runs/{run_id}"
+
+
+def test_the_answers_have_the_described_keys(make_site: MakeSite) -> None:
+    site = make_site(call("get_weather"))
+    document = site.get("/openapi.json").get_json()
+    schemas = document["components"]["schemas"]
+
+    def ask(method: str, path: str, body: Any = None) -> Any:
+        options = {} if body is None else {"json": body}
+        answer = site.request(method, path.format(**names), **options)
+        assert answer.status_code == 200, answer.text
+        said = answer.get_json()
+        described = document["paths"][path][method.lower()]["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft202012Validator({**described, "components": document["components"]}).validate(said)
+        name = described["$ref"].rpartition("/")[2]
+        assert {*said} - {"phase"} == {*schemas[name]["properties"]}, name
+        return said
+
+    names: dict[str, str] = {}
+    names["assistant_id"] = ask("POST", "/v1/assistants", {"model": "m", "tools": [WEATHER]})["id"]
+    names["thread_id"] = ask("POST", "/v1/threads", {})["id"]
+    message = {"role": "user", "content": "x"}
+    names["message_id"] = ask("POST", "/v1/threads/{thread_id}/messages", message)["id"]
+    begun = ask("POST", "/v1/threads/{thread_id}/runs", {"assistant_id": names["assistant_id"]})
+    names["run_id"] = begun["id"]
+    ended(site, begun)
+    names["step_id"] = ask("GET", f"{RUN}/steps")["data"][0]["id"]
+    ask("GET", f"{RUN}/steps/{{step_id}}")
+    ask("GET", RUN)
+    ask("POST", f"{RUN}/cancel")
+    ask("GET", "/v1/assistants")
+    ask("GET", "/v1/threads/{thread_id}/runs")
+    ask("GET", "/v1/threads/{thread_id}/messages")
+    for path in ("/v1/threads/{thread_id}/messages/{message_id}", "/v1/threads/{thread_id}"):
+        ask("GET", path)
+        ask("POST", path, {"metadata": {}})
+        ask("DELETE", path)
+    ask("DELETE", "/v1/assistants/{assistant_id}")
+
+
+@pytest.mark.parametrize("path", [RUN + "/submit_tool_outputs", "/v1/threads/runs", "/v1/threads/{thread_id}/runs"])
+def test_streams_are_described_beside_the_run(make_site: MakeSite, path: str) -> None:
+    described = make_site().get("/openapi.json").get_json()["paths"][path]["post"]
+    assert {*described["responses"]["200"]["content"]} == {"application/json", "text/event-stream"}
+    assert "format" not in [one["name"] for one in described["parameters"] if one["in"] == "query"]
