@@ -146,6 +146,18 @@ def node_version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def node_script(name: str, *arguments: str, seconds: float = 120) -> Any:
+    """Run a script of `tests/node` and return the JSON that it printed."""
+    node = shutil.which("node")
+    if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
+        pytest.fail(f"Node or its packages are missing: {HINT}")
+    done = subprocess.run(
+        [node, name, *arguments], cwd=NODE_DIRECTORY, capture_output=True, encoding="utf-8", timeout=seconds
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @dataclass
 class _Seen:
     events: list[dict[str, Any]] = field(default_factory=list)

@@ -1,40 +1,17 @@
 // Goes through the Assistants API with a real openai-node version and prints what it saw as one JSON object.
 //
 //   node sdk.mjs VERSION BASE_URL API_KEY
-// Version 4 takes ids in the order of the path, later ones the innermost id and the others by name.
+import { all, answers, connect, refusal } from './client.mjs';
+
 const [version, baseURL, apiKey] = process.argv.slice(2);
-const { default: OpenAI } = await import(`openai-${version}`);
-const { AssistantStream } = await import(`openai-${version}/lib/AssistantStream`);
-const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
-const { assistants, threads } = client.beta;
-const old = version.startsWith('4.');
+const { AssistantStream, assistants, threads, below, asked, old } = await connect(version, baseURL, apiKey, {
+  maxRetries: 0,
+});
 
 const remove = (resource) => (resource.del ?? resource.delete).bind(resource);
-const below = (resource, name, thread, id, body) =>
-  old ? resource[name](thread, id, body) : resource[name](id, { thread_id: thread, ...body });
 const removed = (resource, thread, id) =>
   old ? resource.del(thread, id) : resource.delete(id, { thread_id: thread });
 const said = (message) => message.content.map((part) => part.text.value).join('');
-const all = async (pages) => {
-  const found = [];
-  for await (const one of pages) found.push(one);
-  return found;
-};
-const outputs = (run) => ({
-  tool_outputs: run.required_action.submit_tool_outputs.tool_calls.map(({ id }) => ({
-    tool_call_id: id,
-    output: 'sunny',
-  })),
-});
-const asked = async (content) => (await threads.create({ messages: [{ role: 'user', content }] })).id;
-const refusal = async (promise) => {
-  try {
-    await promise;
-  } catch (error) {
-    return { kind: error.constructor.name, status: error.status, message: error.message, param: error.param };
-  }
-  return null;
-};
 const watched = async (stream) => {
   const callbacks = [];
   const names = ['textCreated', 'textDelta', 'textDone', 'toolCallCreated', 'toolCallDelta', 'messageDone', 'end'];
@@ -100,7 +77,7 @@ seen.made = await watched(
 seen.called = await (async () => {
   const thread = await asked('@@script:two_calls@@');
   const first = await watched(threads.runs.stream(thread, { assistant_id: 'asst_default' }));
-  const rest = below(threads.runs, 'submitToolOutputsStream', thread, first.run.id, outputs(first.run));
+  const rest = below(threads.runs, 'submitToolOutputsStream', thread, first.run.id, answers(first.run));
   return { first, second: await watched(rest) };
 })();
 
@@ -108,8 +85,8 @@ seen.answered = await (async () => {
   const thread = await asked('@@script:call@@');
   const run = await threads.runs.createAndPoll(thread, { assistant_id: 'asst_default' });
   const wrong = await refusal(below(threads.runs, 'submitToolOutputs', thread, run.id, { tool_outputs: [] }));
-  const done = await below(threads.runs, 'submitToolOutputsAndPoll', thread, run.id, outputs(run));
-  const late = await refusal(below(threads.runs, 'submitToolOutputs', thread, run.id, outputs(run)));
+  const done = await below(threads.runs, 'submitToolOutputsAndPoll', thread, run.id, answers(run));
+  const late = await refusal(below(threads.runs, 'submitToolOutputs', thread, run.id, answers(run)));
   return { run, wrong, done, late };
 })();
 
@@ -137,12 +114,12 @@ seen.aborted = await (async () => {
 
 seen.failed = await watched(threads.runs.stream(await asked('@@script:fail@@'), { assistant_id: 'asst_default' }));
 
-const stranger = new OpenAI({ baseURL, apiKey: 'sk-wrong', maxRetries: 0 });
+const stranger = await connect(version, baseURL, 'sk-wrong', { maxRetries: 0 });
 seen.refused = {
   name: await refusal(assistants.create({ model: 'm', name: 'n'.repeat(257) })),
   limit: await refusal(all(assistants.list({ limit: 1000 }))),
   thread: await refusal(threads.retrieve('thread_x')),
-  key: await refusal(all(stranger.beta.assistants.list())),
+  key: await refusal(all(stranger.assistants.list())),
 };
 
 console.log(JSON.stringify(seen));
