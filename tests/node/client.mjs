@@ -38,7 +38,8 @@ export async function refusal(promise) {
     await promise;
   } catch (error) {
     const { status, message, param, code, type } = error;
-    return { kind: error.constructor.name, status, message, param, code, type };
+    const request = error.requestID ?? error.request_id;
+    return { kind: error.constructor.name, status, message, param, code, type, request };
   }
   return null;
 }

@@ -60,6 +60,24 @@ seen.polled = await (async () => {
   return { run, read, changed, runs: runs.map(({ id }) => id), steps, again };
 })();
 
+seen.paged = await (async () => {
+  const thread = await asked('hello');
+  const made = [];
+  for (let n = 0; n < 5; n++) made.push((await threads.runs.createAndPoll(thread, { assistant_id: 'asst_default' })).id);
+  const first = await threads.runs.list(thread, { limit: 2, order: 'asc' });
+  const pages = [];
+  for await (const page of first.iterPages()) pages.push(page.data.map(({ id }) => id));
+  const listed = (await all(threads.runs.list(thread, { limit: 2 }))).map(({ id }) => id);
+  const second = (await first.getNextPage()).data.map(({ id }) => id);
+  const empty = await all(threads.messages.list((await threads.create()).id));
+  return { made, pages, listed, second, empty };
+})();
+
+seen.headers = await (async () => {
+  const { data, response } = await threads.create().withResponse();
+  return { object: data.object, request: response.headers.get('x-request-id') };
+})();
+
 seen.streamed = await (async () => {
   const thread = await asked('hello');
   const found = await watched(threads.runs.stream(thread, { assistant_id: 'asst_default' }));

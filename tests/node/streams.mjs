@@ -70,7 +70,33 @@ seen.iterated = await (async () => {
   const made_with_thread = [];
   const body = { ...ASSISTANT, stream: true, thread: { messages: [{ role: 'user', content: 'hello' }] } };
   for await (const { event } of await threads.createAndRun(body)) made_with_thread.push(event);
-  return { streamed, created, made_with_thread };
+  const calling = await threads.runs.createAndPoll(await asked('@@script:call@@'), ASSISTANT);
+  const given = { ...answers(calling), stream: true };
+  const submitted = [];
+  const rest = await below(threads.runs, 'submitToolOutputs', calling.thread_id, calling.id, given);
+  for await (const { event } of rest) submitted.push(event);
+  return { streamed, created, made_with_thread, submitted };
+})();
+
+// A loop that is left ends the request, too.
+seen.left = await (async () => {
+  const thread = await asked('@@script:text?delay=0.03&repeat=5@@');
+  for await (const { event } of await threads.runs.create(thread, { ...ASSISTANT, stream: true })) {
+    if (event === 'thread.message.delta') break;
+  }
+  const [{ id, status }] = await all(threads.runs.list(thread));
+  const run = await below(threads.runs, 'poll', thread, id);
+  return { status, run, stored: await stored(run) };
+})();
+
+seen.stopped = await (async () => {
+  const thread = await asked('@@script:stall@@');
+  const stream = threads.runs.stream(thread, ASSISTANT);
+  const cancelled = new Promise((resolve, reject) =>
+    stream.once('textDelta', () => below(threads.runs, 'cancel', thread, stream.currentRun().id).then(resolve, reject))
+  );
+  const found = await heard(stream);
+  return { ...found, answered: (await cancelled).status, stored: await stored(found.run) };
 })();
 
 seen.aborted = await (async () => {

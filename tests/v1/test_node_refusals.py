@@ -28,6 +28,7 @@ def refused(one: Told, kind: str, message: str, param: str | None = None, code: 
     status = {"BadRequestError": 400, "AuthenticationError": 401, "NotFoundError": 404}[kind]
     assert (one["kind"], one["status"], one["message"]) == (kind, status, f"{status} {message}")
     assert (one["param"], one["code"], one["type"]) == (param, code, "invalid_request_error")
+    assert one["request"].startswith("req_")
 
 
 @pytest.mark.parametrize("call", ["thread", "messages", "run", "stream"])

@@ -50,6 +50,19 @@ def test_polling(seen: Seen) -> None:
     assert [step["type"] for step in told["steps"]] == ["message_creation"]
 
 
+def test_lists_page_on_by_themselves(seen: Seen) -> None:
+    """Version 4 does not look at `has_more`: it asks until a page is empty."""
+    told = seen["paged"]
+    made = told["made"]
+    assert [page for page in told["pages"] if page] == [made[:2], made[2:4], made[4:]]
+    assert (told["listed"], told["second"], told["empty"]) == (made[::-1], made[2:4], [])
+
+
+def test_an_answer_has_the_id_of_its_request(seen: Seen) -> None:
+    assert seen["headers"]["object"] == "thread"
+    assert seen["headers"]["request"].startswith("req_")
+
+
 def test_streams(seen: Seen) -> None:
     told = seen["streamed"]
     assert told["run"]["status"] == "completed"

@@ -156,6 +156,27 @@ def test_a_stream_that_is_iterated(heard: dict[str, Heard], name: str) -> None:
     ]
 
 
+def test_what_follows_tool_outputs_can_be_iterated(heard: dict[str, Heard]) -> None:
+    names = heard["iterated"]["submitted"]
+    assert names[:3] == ["thread.run.step.completed", "thread.run.queued", "thread.run.in_progress"]
+    assert names[-1] == "thread.run.completed"
+
+
+def test_a_run_that_is_cancelled_while_it_streams(heard: dict[str, Heard]) -> None:
+    told = heard["stopped"]
+    assert told["answered"] in ("cancelling", "cancelled")
+    assert (told["failure"], told["run"]["status"], listeners(told)[-1]) == (None, "cancelled", "end")
+    (message,) = told["stored"]["messages"]
+    assert (message["status"], message["incomplete_details"]) == ("incomplete", {"reason": "run_cancelled"})
+    assert texts([message]) == [said(told)] != [""]
+
+
+def test_a_run_goes_on_when_its_reader_leaves_the_loop(heard: dict[str, Heard]) -> None:
+    told = heard["left"]
+    assert told["status"] == "in_progress", "right after the loop"
+    assert (told["run"]["status"], texts(told["stored"]["messages"])) == ("completed", [ANSWER * 5])
+
+
 def test_a_run_goes_on_when_its_reader_aborts(heard: dict[str, Heard]) -> None:
     told = heard["aborted"]
     assert (told["aborted"], told["failure"]["kind"]) == (True, "APIUserAbortError")
