@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .errors import Gone
-from .protocol.events import STREAM_ENDINGS, Event
+from .protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 
 if TYPE_CHECKING:
     from .log import RunLog, Writer
@@ -111,13 +111,28 @@ class Follower:
         while not self._closed:
             events = self._stored_events()
             if events:
-                yield events
+                yield from self._once_projected(events)
             elif self._last_name in STREAM_ENDINGS or self._log.writer(self.run_id) is not None:
                 return
             else:
                 self.signal.wait(POLL_SECONDS)
                 if self._silent_for(self._log.heartbeat_seconds):
                     yield []
+
+    def _once_projected(self, events: list[Event]) -> Iterator[list[Event]]:
+        """Give events out when the store's objects say what they say: rows come first (run protocol 6).
+
+        A reader that is told of an answer's end on one worker finds the answer in the history of every other.
+        """
+        told = max((event.seq for event in events if event.name in STORED_FIRST), default=0)
+        while told and not self._closed:
+            projected = self._log.store.projected(self.run_id)
+            if projected is None or projected >= told:
+                break
+            self.signal.wait(POLL_SECONDS)
+            if self._silent_for(self._log.heartbeat_seconds):
+                yield []
+        yield events
 
     def _stored_events(self) -> list[Event]:
         """Read on from the store; steps over fences, which hold no events.

@@ -544,6 +544,30 @@ def test_a_reader_on_another_worker_follows_a_running_run(worker: MakeWorker) ->
         assert [event for events in follower for event in events] == seen
 
 
+def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: MakeWorker) -> None:
+    slow, other = worker(), worker()
+    begun = Begun(slow)
+    rows = begun.play(text("Done."), project=False)
+    told: list[Event] = []
+    found: list[Any] = []
+
+    def read() -> None:
+        with other.log.follow(begun.id) as follower:
+            for events in follower:
+                told.extend(events)
+                if endings(events):
+                    found.extend([other.run(begun.id).body["status"], other.messages(begun.thread_id)[-1]["status"]])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(0.3)
+    assert endings(told) == [], "the row is there, the objects are not"
+    slow.store.project([p for row in rows if (p := project_events(begun.run, row.events)) is not None])
+    reader.join(30)
+    assert endings(told) == ["thread.run.completed"]
+    assert found == ["completed", "completed"]
+
+
 def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()

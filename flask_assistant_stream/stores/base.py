@@ -349,6 +349,10 @@ class Store(ABC):
     def last_row(self, run_id: str) -> Row | None:
         """Return the newest row of a run, a fence or not."""
 
+    @abstractmethod
+    def projected(self, run_id: str) -> int | None:
+        """Return the number of the last event whose row has been projected, or None where there is no such run."""
+
     # -- together -----------------------------------------------------------------------------------------
 
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:

@@ -77,6 +77,12 @@ class LogSuite(StoreFixtures):
         store.append([fence])
         assert store.last_row(run.id) == fence
 
+    def test_it_is_known_how_far_a_run_is_projected(self, store: Store, run: RunRecord) -> None:
+        before = store.projected(run.id)
+        store.project([Projection(run, changes=changed(run, "in_progress"), last_seq=7)])
+        assert (before, store.projected(run.id)) == (run.last_seq, 7)
+        assert store.projected("run_unknown") is None
+
     def test_a_projection_twice_is_one(self, store: Store, thread: Record, run: RunRecord) -> None:
         step = Record(Kind.RUN_STEP, ANN, {"id": new_id("step"), "metadata": {}}, run.id, run.position + 2)
         answer = an_answer(run, 3)

@@ -262,6 +262,25 @@ def test_a_busy_thread_takes_no_run(make_site: MakeSite) -> None:
     assert ended(site, run)["status"] == "cancelled"
 
 
+def test_of_many_runs_at_once_one_is_begun(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Well"), gate])
+    path, body = f"/v1/threads/{new_thread(site, 'hello')}/runs", {"assistant_id": "asst_default"}
+    answers: list[Any] = []
+    asking = [threading.Thread(target=lambda: answers.append(site.post(path, body))) for _ in range(8)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    (begun,) = [answer.get_json() for answer in answers if answer.status_code == 200]
+    for answer in answers:
+        if answer.status_code != 200:
+            refused(answer, 400, f"Thread {begun['thread_id']} already has an active run {begun['id']}.")
+    assert len(site.get(path).get_json()["data"]) == 1
+    gate.set()
+    ended(site, begun)
+
+
 def test_cancel(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site([*unfinished("Well"), gate])

@@ -273,6 +273,12 @@ class MongoDBStore(Store):
             found = db[LOG].find({"run_id": run_id}).sort("last", DESCENDING).limit(1)
             return next((to_row(document) for document in self._kept(found)), None)
 
+    def projected(self, run_id: str) -> int | None:
+        """Return the run's last number."""
+        with self._connection.database() as db:
+            found = db[RUNS].find_one({"_id": run_id}, {"last_seq": 1})
+            return None if found is None else int(found["last_seq"])
+
     def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Leave out rows whose time is over: the server removes them up to a minute late."""
         now = datetime.fromtimestamp(self.now(), timezone.utc)

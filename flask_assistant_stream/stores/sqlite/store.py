@@ -304,6 +304,12 @@ class SQLiteStore(Store):
         found = self._connections.read(lambda connection: connection.execute(sql, values).fetchone())
         return to_row(found) if found else None
 
+    def projected(self, run_id: str) -> int | None:
+        """Return the run's last number."""
+        sql = "SELECT last_seq FROM runs WHERE id = ?"
+        found = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
+        return found[0] if found else None
+
     def _purge(self, now: float) -> None:
         self._purge_at = now + PURGE_SECONDS
         try:
