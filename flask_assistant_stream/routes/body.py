@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from flask import Request
@@ -71,6 +71,27 @@ def check_length(text: str, limit: int, param: str) -> None:
             param=param,
             code="string_above_max_length",
         )
+
+
+def outputs_by_call(given: Iterable[Mapping[str, Any]], limit: int, field: str) -> dict[str, str]:
+    """Return tool outputs by call id; a missing one is empty, as a page sends it that does not know the function.
+
+    Args:
+        given: `tool_call_id` and `output` of each.
+        limit: characters of one output.
+        field: where they stand in the body, for `param`.
+
+    Raises:
+        RequestError: an output is too long or there twice.
+    """
+    outputs: dict[str, str] = {}
+    for index, one in enumerate(given):
+        param, output = f"{field}[{index}]", one["output"] or ""
+        check_length(output, limit, f"{param}.output")
+        if one["tool_call_id"] in outputs:
+            raise RequestError(f"Invalid '{param}.tool_call_id': it is there twice.", param=f"{param}.tool_call_id")
+        outputs[one["tool_call_id"]] = output
+    return outputs
 
 
 def _read(request: Request, limit: int) -> bytes:

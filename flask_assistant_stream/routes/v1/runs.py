@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response
 
 from ...encoders.sse import SSEEncoder
-from ...errors import RequestError, StoreError
+from ...errors import StoreError
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ...runner import Attached, NewMessage
@@ -18,7 +18,7 @@ from ...stores.base import Kind
 from ...upstream_request import SEARCH_RESULTS
 from .. import schemas as app_schemas
 from ..base import Call, Resource
-from ..body import check_length
+from ..body import outputs_by_call
 from ..failures import json_response
 from ..messages import find_assistant
 from ..paging import list_page
@@ -119,7 +119,7 @@ def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
 )
 def submit_tool_outputs(call: Call, thread_id: str, run_id: str) -> Response | Object:
     """Answer all pending function calls of a run and let it go on."""
-    outputs = _outputs(call)
+    outputs = outputs_by_call(call.body["tool_outputs"], call.site.max_content_chars, "tool_outputs")
     find_run(call, thread_id, run_id)
     attached = call.site.runner.submit(call.owner, thread_id, run_id, outputs, request_id=call.request_id)
     return _answer(call, attached)
@@ -162,14 +162,3 @@ def _answer(call: Call, attached: Attached) -> Response | Object:
     if call.body.get("stream"):
         return stream(replace(call, encoder=SSEEncoder()), attached)
     return run_body(call.site.store.get(Kind.RUN, call.owner, attached.run_id))
-
-
-def _outputs(call: Call) -> dict[str, str]:
-    outputs: dict[str, str] = {}
-    for index, given in enumerate(call.body["tool_outputs"]):
-        param, output = f"tool_outputs[{index}]", given["output"] or ""
-        check_length(output, call.site.max_content_chars, f"{param}.output")
-        if given["tool_call_id"] in outputs:
-            raise RequestError(f"Invalid '{param}.tool_call_id': it is there twice.", param=f"{param}.tool_call_id")
-        outputs[given["tool_call_id"]] = output
-    return outputs
