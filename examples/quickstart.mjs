@@ -22,7 +22,7 @@ const { assistants, threads } = openai.beta;
 
 async function postAssistant() {
   const assistant = await assistants.create({
-    model: process.env.MODEL ?? "gpt-5-mini",
+    model: process.env.MODEL ?? "gpt-6.1-terra",
     name: "Quickstart",
     instructions: "You are a helpful assistant.",
     tools: [
