@@ -80,6 +80,9 @@ def _store_failed(error: StoreError) -> Response:
     told = StoreError("The store does not answer; try again in a moment.")
     response = json_response(told.body(), told.status)
     response.headers["Retry-After"] = "1"
+    if request.method not in ("GET", "HEAD"):
+        # The write may have landed: OpenAI's clients, which repeat a 503 by themselves, are told to leave it.
+        response.headers["x-should-retry"] = "false"
     return response
 
 

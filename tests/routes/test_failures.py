@@ -143,6 +143,7 @@ def test_the_store_is_away(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: 
     for method, path in (("GET", "/threads"), ("POST", "/threads"), ("POST", "/chat/stream")):
         response = site.request(method, path, json={"content": "hi"}, headers={"Origin": FRONT_END})
         assert response.status_code == 503
+        assert (response.headers.get("x-should-retry") == "false") is (response.request.method != "GET")
         assert response.headers["Retry-After"]
         assert response.get_json()["error"]["code"] == "store_unavailable"
         assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
