@@ -4,7 +4,8 @@
 //
 //   make run                                                   # in another terminal
 //   npm install openai                                         # version 6 or newer, beside this file
-//   export OPENAI_BASE_URL=http://127.0.0.1:5000/api/assistants/v1 OPENAI_API_KEY=sk-local-…
+//   export OPENAI_BASE_URL=http://127.0.0.1:5000/api/assistants/v1
+//   export OPENAI_API_KEY=sk-local-…                           # later it is in instance/api_key
 //   node quickstart.mjs "What is the weather in Paris?" "And in Rome?"
 //
 // Without a model connected to it, the app calls the function when it is told to:
