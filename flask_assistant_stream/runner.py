@@ -239,7 +239,8 @@ class Runner:
             raise RequestError(f"Cannot cancel run with status '{run.body['status']}'.")
         self._ask_to_end(run)
         run = self._run(owner, thread_id, run_id)
-        return {**run.body, "status": RunStatus.CANCELLING.value} if run.active else run.body
+        ending = {"status": RunStatus.CANCELLING.value, "required_action": None}
+        return {**run.body, **ending} if run.active else run.body
 
     def delete_thread(self, owner: str, thread_id: str) -> None:
         """Delete a thread with all that is below it; its active run is ended first.

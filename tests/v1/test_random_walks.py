@@ -25,6 +25,7 @@ from werkzeug.test import TestResponse
 from flask_assistant_stream.engines.base import Engine
 from flask_assistant_stream.errors import EngineError
 from flask_assistant_stream.protocol.run_states import RUN_ACTIVE, RUN_MOVES, RunStatus
+from flask_assistant_stream.stores.base import Kind, RunRecord
 from flask_assistant_stream.testing.scripted import (
     ScriptedStream,
     call,
@@ -38,7 +39,7 @@ from flask_assistant_stream.testing.scripted import (
 from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.routes.conftest import Site, build
 
-from .conftest import WEATHER
+from .conftest import WEATHER, MakeSite, ended, new_thread
 
 EXAMPLES = int(os.environ.get("WALKS", "40"))
 """The same 40 walks each time; `WALKS=1000` in the environment takes as many other ones."""
@@ -709,3 +710,17 @@ def test_random_walks(tmp_path: Path) -> None:
     finally:
         registration.runner.stop()
         registration.store.close()
+
+
+def test_a_run_that_is_being_answered_or_ended_waits_for_nothing(make_site: MakeSite) -> None:
+    """Between the claim and what is told of it, a poller may look."""
+    site = make_site(call("get_weather"))
+    body = {"assistant_id": "asst_default", "tools": [WEATHER]}
+    run = ended(site, site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", body).get_json())
+    assert run["required_action"]
+    store, path = site.registration.store, f"/v1/threads/{run['thread_id']}/runs"
+    record = store.get(Kind.RUN, "anna", run["id"])
+    assert isinstance(record, RunRecord)
+    assert store.claim(record, due_at=store.now() + 100)
+    for found in (site.get(f"{path}/{run['id']}").get_json(), site.get(path).get_json()["data"][0]):
+        assert (found["status"], found["required_action"]) == ("queued", None)

@@ -40,10 +40,15 @@ def find_run(call: Call, thread_id: str, run_id: str) -> RunRecord:
 
 
 def run_body(record: Record) -> Object:
-    """Return a run as it is shown: one that was asked to end is `cancelling` until it has."""
+    """Return a run as it is shown: one that was asked to end is `cancelling` until it has.
+
+    It waits for tool outputs only while it is `requires_action`: who answers or ends it claims it first.
+    """
     assert isinstance(record, RunRecord)
     pending = record.active and record.cancel_requested
-    return {**record.body, "status": RunStatus.CANCELLING.value} if pending else record.body
+    status = RunStatus.CANCELLING.value if pending else record.body["status"]
+    waiting = status == RunStatus.REQUIRES_ACTION.value
+    return {**record.body, "status": status, **({} if waiting else {"required_action": None})}
 
 
 def check_idle(call: Call, thread_id: str) -> None:
