@@ -41,8 +41,8 @@ from tests.routes.conftest import Site, build
 
 from .conftest import WEATHER, MakeSite, ended, new_thread
 
-EXAMPLES = int(os.environ.get("WALKS", "40"))
-"""The same 40 walks each time; `WALKS=1000` in the environment takes as many other ones."""
+EXAMPLES = int(os.environ.get("WALKS", "50"))
+"""The same 50 walks each time; `WALKS=1000` in the environment takes as many other ones."""
 DEADLINE = 20.0
 EXPIRY = 600
 ACTIVE = {status.value for status in RUN_ACTIVE}
@@ -59,6 +59,12 @@ SCRIPTS: dict[str, tuple[Callable[[], list[Any]], str]] = {
     "filtered": (lambda: incomplete("Well", "content_filter"), "incomplete"),
 }
 """What one response of the upstream comes to, and the status that leaves its run in."""
+
+KINDS = st.sampled_from([*sorted(SCRIPTS), "call", "call", "calls", "calls"])
+GIVEN = st.sampled_from(["right", "right", "right", "none", "some", "extra", "other", "doubled"])
+GATED = st.sampled_from([False, False, True])
+RUN = st.sampled_from([0, 0, 0, 0, 1, 2])
+"""Which run is meant, counted from the newest: mostly that one."""
 
 KEYS = {
     "thread": "id object created_at metadata tool_resources",
@@ -354,8 +360,8 @@ class Walk(RuleBasedStateMachine):
     # -- steps: runs ----------------------------------------------------------------------------------------
 
     @rule(
-        kind=st.sampled_from(sorted(SCRIPTS)),
-        gated=st.booleans(),
+        kind=KINDS,
+        gated=GATED,
         stream=st.booleans(),
         added=st.integers(0, 2),
         patient=st.booleans(),
@@ -394,9 +400,11 @@ class Walk(RuleBasedStateMachine):
         self.runs.append(run)
         self.moving(run, response)
 
-    @rule(kind=st.sampled_from(sorted(SCRIPTS)), gated=st.booleans(), stream=st.booleans(), texts=st.integers(0, 2))
-    def begin_with_a_thread(self, kind: str, gated: bool, stream: bool, texts: int) -> None:
-        """Go over to another thread, made for a run."""
+    @rule(kind=KINDS, gated=GATED, stream=st.booleans(), texts=st.integers(0, 2), chance=st.integers(0, 5))
+    def begin_with_a_thread(self, kind: str, gated: bool, stream: bool, texts: int, chance: int) -> None:
+        """Go over to another thread, made for a run; not often, or no walk gets far."""
+        if chance:
+            return
         self.leave()
         response = Response(kind, threading.Event() if gated else None)
         model = f"m-{next(self.ground.numbers)}"
@@ -423,7 +431,7 @@ class Walk(RuleBasedStateMachine):
         if patient:
             self.settle()
 
-    @rule(which=st.integers(0, 9), patient=st.booleans())
+    @rule(which=RUN, patient=st.booleans())
     def cancel(self, which: int, patient: bool) -> None:
         if not self.runs:
             return None
@@ -453,10 +461,10 @@ class Walk(RuleBasedStateMachine):
         return None
 
     @rule(
-        which=st.integers(0, 9),
-        given=st.sampled_from(["right", "right", "right", "none", "some", "extra", "other", "doubled"]),
-        kind=st.sampled_from(sorted(SCRIPTS)),
-        gated=st.booleans(),
+        which=RUN,
+        given=GIVEN,
+        kind=KINDS,
+        gated=GATED,
         stream=st.booleans(),
         then=st.booleans(),
     )
@@ -504,7 +512,7 @@ class Walk(RuleBasedStateMachine):
             self.settle()
         return None
 
-    @rule(which=st.integers(0, 9), pair=st.sampled_from([{}, {"k": "v"}, {"k": "w", "l": ""}]))
+    @rule(which=RUN, pair=st.sampled_from([{}, {"k": "v"}, {"k": "w", "l": ""}]))
     def annotate_a_run(self, which: int, pair: dict[str, str]) -> None:
         if not self.runs:
             return
@@ -512,7 +520,7 @@ class Walk(RuleBasedStateMachine):
         self.metadata[run.id] = pair
         self.note(run, self.ok("POST", self.below(f"/runs/{run.id}"), {"metadata": pair}))
 
-    @rule(which=st.integers(0, 9))
+    @rule(which=RUN)
     def the_messages_of_a_run(self, which: int) -> None:
         if not self.runs:
             return
@@ -537,6 +545,28 @@ class Walk(RuleBasedStateMachine):
         run.ends, run.settled, run.response.gate = {"expired"}, False, None
         self.settle()
 
+    # -- steps: several of them, which chance alone would seldom put together -------------------------------
+
+    @rule(
+        kind=st.sampled_from(["call", "calls"]),
+        seconds=st.sampled_from([0, 0, 1, EXPIRY - 1, EXPIRY, EXPIRY + 1]),
+        given=GIVEN,
+        then=KINDS,
+        stream=st.booleans(),
+    )
+    def ask_wait_and_answer(self, kind: str, seconds: int, given: str, then: str, stream: bool) -> None:
+        self.begin(kind=kind, gated=False, stream=stream, added=0, patient=True, then=True)
+        self.time_passes(seconds=seconds)
+        self.submit(which=0, given=given, kind=then, gated=False, stream=stream, then=True)
+
+    @rule(kind=KINDS, gated=st.booleans(), stream=st.booleans())
+    def crowd(self, kind: str, gated: bool, stream: bool) -> None:
+        self.begin(kind=kind, gated=gated, stream=stream, added=1, patient=True, then=gated)
+        self.write(role="user", patient=False)
+        self.begin(kind=kind, gated=False, stream=stream, added=1, patient=False, then=False)
+        self.delete_a_message(which=-1)
+        self.cancel(which=0, patient=False)
+
     # -- steps: the thread ----------------------------------------------------------------------------------
 
     @rule(pair=st.sampled_from([{}, {"k": "v"}]))
@@ -554,9 +584,11 @@ class Walk(RuleBasedStateMachine):
         self.gone_runs = [run.id for run in self.runs]
         self.runs, self.messages, self.deleted = [], [], []
 
-    @rule(texts=st.integers(0, 2))
-    def delete_the_thread(self, texts: int) -> None:
+    @rule(texts=st.integers(0, 2), chance=st.integers(0, 5))
+    def delete_the_thread(self, texts: int, chance: int) -> None:
         """Delete the thread, whatever runs on it, see that nothing is left of it, and go on with another one."""
+        if chance:
+            return
         gone, some = self.thread, [*self.messages[:1]]
         self.leave()
         text = f"No thread found with id '{gone}'."
@@ -588,7 +620,7 @@ class Walk(RuleBasedStateMachine):
         method, path, kind, id = call
         self.refused(404, f"No {kind} found with id '{id}'.", None, method, self.below(path))
 
-    @rule(which=st.integers(0, 9), rest=st.sampled_from(["", "/cancel", "/submit_tool_outputs", "/steps"]))
+    @rule(which=RUN, rest=st.sampled_from(["", "/cancel", "/submit_tool_outputs", "/steps"]))
     def ask_for_a_run_in_another_thread(self, which: int, rest: str) -> None:
         if not self.runs:
             return
@@ -611,7 +643,7 @@ class Walk(RuleBasedStateMachine):
         limit=st.integers(1, 5),
         order=st.sampled_from(["asc", "desc"]),
         backwards=st.booleans(),
-        which=st.integers(0, 9),
+        which=RUN,
     )
     def page_through(self, kind: str, limit: int, order: str, backwards: bool, which: int) -> None:
         self.settle()
