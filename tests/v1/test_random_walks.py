@@ -639,8 +639,8 @@ class Walk(RuleBasedStateMachine):
     # -- steps: lists ---------------------------------------------------------------------------------------
 
     @rule(
-        kind=st.sampled_from(["/messages", "/runs", "/steps", "/assistants"]),
-        limit=st.integers(1, 5),
+        kind=st.sampled_from(["/messages", "/messages", "/runs", "/steps", "/assistants"]),
+        limit=st.sampled_from([2, 3, 1, 4, 5]),
         order=st.sampled_from(["asc", "desc"]),
         backwards=st.booleans(),
         which=RUN,
@@ -652,8 +652,10 @@ class Walk(RuleBasedStateMachine):
         path = "/assistants" if kind == "/assistants" else self.below(kind)
         if kind == "/steps":
             path = self.below(f"/runs/{self.runs[-1 - which % len(self.runs)].id}/steps")
-        if kind == "/assistants" and len(self.assistants) < 7:
+        while kind == "/assistants" and len(self.assistants) < 7:
             self.assistants.append(self.ok("POST", "/assistants", {"model": "m"})["id"])
+        for _ in range(3 if kind == "/messages" and self.surely_idle() else 0):
+            self.write(role="user", patient=False)
         whole = self.page(path, f"limit=100&order={order}")["data"]
         pages, query = [], f"limit={limit}&order={order}"
         page = self.page(path, query)
