@@ -264,10 +264,10 @@ class Runner:
         with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
             if self._sweeping_pid != os.getpid():
                 self._sweeping_pid, self._stopped = os.getpid(), threading.Event()
-                args = (self._stopped,)
-                threading.Thread(
-                    target=self._sweep_until, args=args, name="assistant-stream-sweep", daemon=True
-                ).start()
+                self._sweeper = threading.Thread(
+                    target=self._sweep_until, args=(self._stopped,), name="assistant-stream-sweep", daemon=True
+                )
+                self._sweeper.start()
 
     def stop(self) -> None:
         """End the background threads of this process; `wake` starts them anew. Runs go on until they end."""

@@ -129,7 +129,7 @@ class Projection:
         objects: message and step records, the newest version each, `position` set; `seqs` gives the number of
             the event that carried each version: a version replaces only an older one.
         changes: the run's `RUN_VOLATILE` keys; empty when no run event was among the rows.
-        due_at: new `due_at` of the run, or None to leave it.
+        due_at: new `due_at` of the run, or None to leave it; a run that is to be cancelled keeps its own.
         last_seq: the last event number covered.
         state: the new `state`, or None to leave it.
     """

@@ -157,6 +157,12 @@ class RunSuite(StoreFixtures):
         store.renew([(run.id, run.epoch)], 900.0)
         assert [due.due_at for due in store.due(1e12)] == [600.0]
 
+    def test_a_cancel_is_not_put_off_by_what_the_run_does_meanwhile(self, store: Store, run: RunRecord) -> None:
+        store.request_cancel(ANN, run.id, due_at=40.0)
+        store.project([Projection(run, changes=changed(run, "requires_action"), due_at=900.0, last_seq=5)])
+        (due,) = store.due(41.0)
+        assert (due.id, due.body["status"], due.cancel_requested) == (run.id, "requires_action", True)
+
     def test_a_cancel_is_noted(self, store: Store, other: Store, run: RunRecord) -> None:
         assert other.cancel_requested([run.id, "run_unknown"]) == other.cancel_requested([]) == set()
         noted = store.request_cancel(ANN, run.id, due_at=40.0)

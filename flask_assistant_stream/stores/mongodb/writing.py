@@ -115,7 +115,7 @@ def _run_change(projection: Projection) -> UpdateOne:
     if _ends(projection):
         changes["active"] = False
     if projection.due_at is not None:
-        changes["due_at"] = projection.due_at
+        changes["due_at"] = {"$cond": ["$cancel_requested", "$due_at", projection.due_at]}
     if projection.state is not None:
         changes["state"] = literal(projection.state)
     return UpdateOne({"_id": run.id}, change_if(writable, changes))

@@ -169,7 +169,8 @@ def _apply_to_run(connection: Connection, projection: Projection, now: float) ->
     ends = (not ended, now if ended else None)
     written = connection.execute(
         "UPDATE runs SET status = coalesce(?, status), active = ?, ended_at = ?, last_seq = max(last_seq, ?),"
-        " due_at = coalesce(?, due_at), state = coalesce(?, state) WHERE id = ? AND epoch = ? AND active",
+        " due_at = CASE WHEN cancel_requested THEN due_at ELSE coalesce(?, due_at) END, state = coalesce(?, state)"
+        " WHERE id = ? AND epoch = ? AND active",
         (status, *ends, projection.last_seq, projection.due_at, state, run.id, run.epoch),
     ).rowcount
     if written and changes:
