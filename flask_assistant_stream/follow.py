@@ -95,7 +95,7 @@ class Follower:
                 visible = writer.visible
                 if visible > self.position:
                     events = writer.slice(self.position, visible)
-                    yield self._stored_events() if events is None else events
+                    yield self._left_behind() if events is None else events
                 elif writer.finished or writer.lost:
                     return
                 else:
@@ -105,6 +105,13 @@ class Follower:
         finally:
             writer.followers.discard(self)
             self._log.followers.discard(self)
+
+    def _left_behind(self) -> list[Event]:
+        """Read from the store what memory no longer holds: there it is, unless the run was deleted meanwhile."""
+        events = self._stored_events()
+        if not events:
+            raise Gone(f"The events of run {self.run_id} are gone: it was deleted.", param="after")
+        return events
 
     def _from_store(self) -> Iterator[list[Event]]:
         """Follow a run that another worker writes, or that has ended, until its end or until it is ours."""

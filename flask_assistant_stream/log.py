@@ -255,7 +255,7 @@ class RunLog:
         while not stopped.is_set() or self._dirty:
             self._pending.wait()
             if failures:
-                time.sleep(min(1.0, 0.05 * 2**failures))
+                time.sleep(min(1.0, 0.05 * 2 ** min(failures, 5)))  # bounded: an outage may last
             else:
                 self._urgent.wait(FLUSH_SECONDS)
             try:

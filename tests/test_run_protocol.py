@@ -568,6 +568,24 @@ def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: Mak
     assert found == ["completed", "completed"]
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_reader_left_far_behind_reads_from_the_store(worker: MakeWorker, deleted: bool) -> None:
+    gate, script = threading.Event(), text(" ".join(["word"] * 600))
+    one = worker([script[0], gate, *script[1:]])
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as slow, one.log.follow(attached.run_id) as quick:
+        reads = iter(slow)
+        seen = next(reads)
+        gate.set()
+        whole = [event for events in quick for event in events]
+        if deleted:
+            one.runner.delete_thread("ann", attached.thread_id)
+            with pytest.raises(Gone):
+                list(reads)
+        else:
+            assert seen + [event for events in reads for event in events] == whole
+
+
 def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()
