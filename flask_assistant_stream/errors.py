@@ -12,6 +12,8 @@ AssistantStreamError
 │   ├── Duplicate          a record with that id stands already
 │   └── ThreadBusy         the thread has an active run
 ├── EngineError            the upstream's: becomes the run's `last_error`
+├── UpstreamError          the upstream's: 502, or what it asked for, where no run has begun (files, vector stores)
+├── ToolError              a tool's own words to the model: it failed, and the run goes on
 └── IllegalMove            ours: a status change that no table allows
 """
 
@@ -116,6 +118,26 @@ class EngineError(AssistantStreamError):
     """
 
     code = "server_error"
+
+
+class UpstreamError(AssistantStreamError):
+    """The upstream failed a request that is no run, such as an upload. The message holds no secret of ours.
+
+    Attributes:
+        retry_after: seconds after which the upstream wants to be asked again, or None.
+    """
+
+    status = 502
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, status: int = 502, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ToolError(AssistantStreamError):
+    """Raised by a tool to tell the model what is wrong; any other exception is told without its text."""
 
 
 class IllegalMove(AssistantStreamError):

@@ -29,6 +29,13 @@ class Kind(str, Enum):
     MESSAGE = "thread.message"
     RUN = "thread.run"
     RUN_STEP = "thread.run.step"
+    FILE = "file"
+    VECTOR_STORE = "vector_store"
+    VECTOR_STORE_FILE = "vector_store.file"
+    """A file in a vector store, its parent. A file may be in several, so the record's id names both."""
+    FILE_BATCH = "vector_store.files_batch"
+    OWNER = "owner"
+    """What is kept of an owner as such; one record each, id `owner`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,7 @@ class Store(ABC):
         """Store a new record and return it with its position.
 
         Raises:
-            Duplicate: a record of that kind and id stands already (for assistants: of that owner).
+            Duplicate: a record of that kind and id stands already (for assistants and owners: of that owner).
             NotFound: a message's thread is not this owner's.
         """
 
