@@ -7,9 +7,13 @@ from ..protocol.objects import Object, page
 from ..stores.base import Kind, Record
 from . import schemas
 from .base import Call, Resource
+from .named_files import remove_thread
 from .paging import list_page
 
 resource = Resource("threads")
+
+GENERATED_TITLE = "generated_title"
+"""The `extra` key of a title that was made; one set by hand is under `title` and goes first."""
 
 
 @resource.route("POST", "/threads", body=schemas.NewThread(), answer=schemas.ThreadId())
@@ -39,20 +43,30 @@ def get_thread(call: Call, thread_id: str) -> Object:
 def update_thread(call: Call, thread_id: str) -> Object:
     """Change title or metadata of a thread; what is left out stays."""
     body = {"metadata": call.body["metadata"] or {}} if "metadata" in call.body else {}
-    extra = {"title": _title(call.body["title"])} if "title" in call.body else {}
+    extra: Object = {}
+    if "title" in call.body:
+        title = _title(call.body["title"])
+        extra = {"title": title} if title else {"title": None, GENERATED_TITLE: None}
     return _body(call.site.store.update(Kind.THREAD, call.owner, thread_id, body=body, extra=extra))
+
+
+@resource.route("POST", "/threads/<thread_id>/title", answer=schemas.Title())
+def create_title(call: Call, thread_id: str) -> Object:
+    """Give a thread a title after its first message; one that was set by hand stays."""
+    return {"title": call.site.titles.make(call.owner, thread_id)}
 
 
 @resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
 def delete_thread(call: Call, thread_id: str) -> Object:
     """Delete a thread with all its messages; its active run is ended first."""
-    call.site.runner.delete_thread(call.owner, thread_id)
+    remove_thread(call, thread_id)
     return {"id": thread_id, "object": "thread.deleted", "deleted": True}
 
 
 def _body(record: Record) -> Object:
-    updated_at = record.extra.get("updated_at", record.body["created_at"])
-    return {**record.body, "title": record.extra.get("title"), "updated_at": updated_at}
+    extra = record.extra
+    updated_at = extra.get("updated_at", record.body["created_at"])
+    return {**record.body, "title": extra.get("title") or extra.get(GENERATED_TITLE), "updated_at": updated_at}
 
 
 def _title(given: str | None) -> str | None:
