@@ -20,11 +20,12 @@ MAX_TEXT_CHARS = 5_000_000
 """How much of a text is kept; the rest is left out."""
 
 MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARS
-"""How much of a file of text or HTML is read."""
+MAX_HTML_BYTES = 8 * 1024 * 1024
+"""How much is read of a file of text or HTML; a page's tree takes a hundred times its bytes in memory."""
 
 MAX_PARTS = 10_000
 MAX_PARTS_BYTES = 256 * 1024 * 1024
-MAX_XML_BYTES = 32 * 1024 * 1024
+MAX_XML_BYTES = 16 * 1024 * 1024
 MAX_RATIO = 200
 RATIO_FREE_BYTES = 4 * 1024 * 1024
 """Bounds of a Word document's parts, unpacked: how many, all together, those of XML together, and how many times
@@ -114,14 +115,18 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def _plain(content: BinaryIO) -> Iterator[str]:
-    data = content.read(MAX_TEXT_BYTES + 1)
-    yield _decoded(data)
+    yield _decoded(*_read(content, MAX_TEXT_BYTES))
 
 
-def _decoded(data: bytes) -> str:
+def _read(content: BinaryIO, limit: int) -> tuple[bytes, bool]:
+    """Return the bytes up to a limit, and whether they are all: else they may end within a character."""
+    data = content.read(limit + 1)
+    return data[:limit], len(data) <= limit
+
+
+def _decoded(data: bytes, whole: bool) -> str:
     """Decode by byte order mark, else as UTF-8, else as Windows-1252 where that makes a text."""
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    whole = len(data) <= MAX_TEXT_BYTES  # else it may have been cut within a character
     try:
         text = codecs.getincrementaldecoder(marked)().decode(data, whole)
     except UnicodeDecodeError:
@@ -154,8 +159,7 @@ _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.
 def _html(content: BinaryIO) -> Iterator[str]:
     from lxml import etree, html
 
-    data = content.read(MAX_TEXT_BYTES + 1)
-    text = _declared(data)
+    text = _declared(*_read(content, MAX_HTML_BYTES))
     if not text.strip():
         return
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
@@ -164,16 +168,15 @@ def _html(content: BinaryIO) -> Iterator[str]:
     yield _paragraphs("".join([title, "\n\n", *_walked(etree.iterwalk(root, events=("start", "end")))]))
 
 
-def _declared(data: bytes) -> str:
+def _declared(data: bytes, whole: bool) -> str:
     """Decode a page as its byte order mark or its `<meta charset>` says, else like any text."""
     found = _DECLARED.search(data[:4096])
     if found and not data.startswith(tuple(mark for mark, _ in _MARKS)):
         try:
-            text = data.decode(found[1].decode("ascii"))
-        except (LookupError, ValueError):
-            return _decoded(data)  # it declares what it is not
-        return text.replace("\0", "")
-    return _decoded(data)
+            return codecs.getincrementaldecoder(found[1].decode("ascii"))().decode(data, whole).replace("\0", "")
+        except (LookupError, TypeError, ValueError):
+            pass  # it declares what it is not
+    return _decoded(data, whole)
 
 
 def _walked(walk: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from docx import Document
 
@@ -52,7 +52,7 @@ def _pdf_of(objects: list[bytes]) -> bytes:
     return bytes(made)
 
 
-def a_docx(paragraphs: Iterable[str | list[list[str]]]) -> bytes:
+def a_docx(paragraphs: Iterable[str | Sequence[Sequence[str]]]) -> bytes:
     """Make a Word document of paragraphs; `# …` and `## …` are headings, a list of rows is a table."""
     document = Document()
     for given in paragraphs:

@@ -128,7 +128,8 @@ def test_control_characters_and_halves_are_left_out() -> None:
 
 def test_a_long_text_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "MAX_TEXT_CHARS", 100)
-    monkeypatch.setattr(extract, "MAX_TEXT_BYTES", 401)
+    monkeypatch.setattr(extract, "MAX_TEXT_BYTES", 402)
+    monkeypatch.setattr(extract, "MAX_HTML_BYTES", 402)
     assert read("a.txt", "🎈".encode() * 1000) == "🎈" * 100
     assert read("a.txt", ("x" + "é" * 1000).encode()) == "x" + "é" * 99, "cut within a character"
     assert read("a.txt", b"\xe9" * 1000) == "é" * 100
