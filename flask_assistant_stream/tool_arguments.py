@@ -27,6 +27,8 @@ _KEYED = {"properties", "$defs", "patternProperties", "dependentSchemas"}
 _VALUES = {"default", "examples", "const", "enum"}
 """Keys of a JSON schema whose values are no schemas."""
 _ANNOTATED: Any = Annotated
+_AROUND = {Annotated, typing.Union, UnionType}
+"""What a context's annotation may be wrapped in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Parameter:
     @property
     def is_context(self) -> bool:
         """Whether it asks for the context instead of something the model knows."""
-        kinds = {self.annotation, *(typing.get_args(self.annotation) if _is_union(self.annotation) else ())}
-        return ToolContext in kinds
+        parts = typing.get_args(self.annotation) if typing.get_origin(self.annotation) in _AROUND else ()
+        return any(part is ToolContext for part in (self.annotation, *parts))
 
 
 class ArgumentReader:
@@ -80,7 +82,7 @@ class ArgumentReader:
             self._model = self._make_model(texts)
             self.schema = _json_schema(self._model)
         except Exception as error:  # pydantic's own, and what a type's hooks raise
-            flaw = str(error).strip().partition("\n")[0].rstrip(".")
+            flaw = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
             raise ConfigError(
                 f"Tool {tool!r}: its parameters cannot be described to a model: {flaw}. Annotate them with types that "
                 "JSON can hold: str, int, float, bool, list, dict, Literal, Enum, dataclasses, pydantic models."
@@ -237,8 +239,10 @@ def parameters_of(function: Callable[..., Any], tool: str) -> list[Parameter]:
 
 def _parameter(one: inspect.Parameter, written: FunctionType, tool: str) -> Parameter:
     if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+        stars = "*" if one.kind is one.VAR_POSITIONAL else "**"
         raise ConfigError(
-            f"Tool {tool!r}: {one} cannot be described to a model. Name each parameter, or take one list or dict."
+            f"Tool {tool!r}: {stars}{one.name} cannot be described to a model. "
+            "Name each parameter, or take one list or dict."
         )
     if one.annotation is one.empty:
         hint = "Give a bound method." if one.name in ("self", "cls") else f"Annotate it, as in {one.name}: str."
@@ -254,10 +258,6 @@ def _parameter(one: inspect.Parameter, written: FunctionType, tool: str) -> Para
             "top of the module, imported outside `if TYPE_CHECKING`."
         ) from None
     return Parameter(one.name, annotation, one.default, one.kind is one.POSITIONAL_ONLY)
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (typing.Union, UnionType, Annotated)
 
 
 def docstring_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
