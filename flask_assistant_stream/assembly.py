@@ -66,36 +66,50 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
     storage, engine = _storage_and_engine(app, settings, store, given_engine)
-    files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
-    vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
-    resources = Resources(store, files, vector_stores)
-    titles = Titles(store, engine, *_title_model(settings))
-    log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
-    runner = Runner(
-        store,
-        log,
-        engine,
-        _runner_options(settings, upstream_tools),
-        tools=ServerTools(by_assistant, app.app_context, settings.max_content_chars),
-        files=files,
-        resources=resources,
-        titles=titles,
-    )
+    parts = _Parts(store, engine, storage, settings)
+    server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
     return Registration(
         name=name,
         store=store,
         engine=engine,
-        log=log,
-        runner=runner,
+        log=parts.log,
+        runner=parts.runner(server_tools, _runner_options(settings, upstream_tools)),
         assistants=Assistants(store, _default_assistant(settings), declared, functions=tools.definitions),
-        files=files,
-        vector_stores=vector_stores,
-        resources=resources,
-        titles=titles,
+        files=parts.files,
+        vector_stores=parts.vector_stores,
+        resources=parts.resources,
+        titles=parts.titles,
         gate=gate,
         cors=_cors(settings.cors_origins),
         max_content_chars=settings.max_content_chars,
     )
+
+
+class _Parts:
+    """What both routes and runs work with."""
+
+    def __init__(self, store: Store, engine: Engine, storage: Storage, settings: Settings) -> None:
+        self.store = store
+        self.engine = engine
+        self.log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
+        self.files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
+        self.vector_stores = VectorStores(store, storage, self.files, shared=settings.vector_store_ids)
+        self.resources = Resources(store, self.files, self.vector_stores)
+        model, effort = _title_model(settings)
+        self.titles = Titles(store, engine, model, effort=effort)
+
+    def runner(self, tools: ServerTools, options: RunnerOptions) -> Runner:
+        """Make the runner over these parts."""
+        return Runner(
+            self.store,
+            self.log,
+            self.engine,
+            options,
+            tools=tools,
+            files=self.files,
+            resources=self.resources,
+            titles=self.titles,
+        )
 
 
 def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:

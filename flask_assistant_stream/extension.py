@@ -127,18 +127,18 @@ class AssistantStream:
         requires_approval: bool = False,
     ) -> Callable[[F], F]: ...
 
-    def tool(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    def tool(self, function: F | None = None, **options: Any) -> F | Callable[[F], F]:
         """Make the decorated function a tool of the default assistant; also after the registration.
 
         Args:
-            name, description: instead of the function's own.
-            timeout_seconds: how long a call may take.
-            requires_approval: a person decides on each call first.
+            function: none where options are given: `@assistant_stream.tool(requires_approval=True)`.
+            options: of `tool_of`.
 
         Raises:
             ConfigError: a tool cannot be made of the function, or its name is taken.
         """
-        return self._tools.functions.tool(function, **options)
+        decorate: Callable[[F], F] = self._tools.functions.tool(**options)
+        return decorate if function is None else decorate(function)
 
 
 class AssistantBlueprint(Blueprint):

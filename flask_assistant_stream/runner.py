@@ -18,7 +18,7 @@ from .errors import RequestError, StoreError, ThreadBusy
 from .execution import Execution, Surroundings
 from .files.files import Files
 from .files.resources import Resources
-from .log import RunLog, RunLost, Writer
+from .log import RunLog, RunLost
 from .protocol import ids, objects
 from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Response
 from marshmallow import Schema
@@ -23,16 +23,10 @@ from ..files.vector_stores import VectorStores
 from ..log import RunLog
 from ..runner import Runner
 from ..stores.base import Store
+from ..titles import Titles
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
-
-
-class Titles(Protocol):
-    """What makes titles of threads."""
-
-    def make(self, owner: str, thread_id: str) -> str:
-        """Return a thread's title; one is made and stored where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ class Registration:
         max_content_chars: of one message or one tool output.
         files, vector_stores: what owners have uploaded.
         resources: what their threads and runs use of that.
-        titles: makes titles of threads.
+        titles: writes titles of threads.
     """
 
     name: str
@@ -168,10 +162,21 @@ class Resource:
         def declare(view: View) -> View:
             summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
             path = f"/{self.face}{rule}" if self.face else rule
-            takes = {"body": body, "upload": upload, "query": query}
-            gives = {"answer": answer, "stream": stream, "download": download}
             self.operations.append(
-                Operation(method, path, view, summary, **takes, **gives, public=public, face=self.face)
+                Operation(
+                    method,
+                    path,
+                    view,
+                    summary,
+                    body=body,
+                    upload=upload,
+                    query=query,
+                    answer=answer,
+                    stream=stream,
+                    download=download,
+                    public=public,
+                    face=self.face,
+                )
             )
             return view
 
