@@ -48,6 +48,8 @@ class Storage(ABC):
     name: ClassVar[str]
     searchable: ClassVar[frozenset[str]]
     """Endings of file names that can be put into a vector store, lower case, without the dot."""
+    ask_seconds: ClassVar[float] = 1.0
+    """How long an answer about what is being indexed holds: who asks again sooner gets what is known."""
 
     # -- files --------------------------------------------------------------------------------------------
 
