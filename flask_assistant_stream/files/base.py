@@ -7,7 +7,7 @@ carry is for the storage's own walls. It knows no HTTP face.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
@@ -116,7 +116,7 @@ class Storage(ABC):
     # -- batches --------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def attach_batch(self, owner: str, vector_store_id: str, files: list[Mapping[str, Any]]) -> Object:
+    def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Mapping[str, Any]]) -> Object:
         """Begin to index many files: `file_id`, `attributes`, `chunking_strategy` each; return the batch."""
 
     @abstractmethod

@@ -21,6 +21,7 @@ from ..stores.base import Kind, Order, Record, Store
 from ..stores.capabilities import CHUNK_BYTES, Blobs
 from . import made, memberships, names
 from .base import Storage, Upload
+from .extract import ending
 from .listing import page_of
 from .statuses import unsettle
 from .undo import Undo
@@ -211,7 +212,7 @@ class Files:
         Raises:
             RequestError: not with that ending; the message lists those that can.
         """
-        if names.ending(filename) not in self.storage.searchable:
+        if ending(filename) not in self.storage.searchable:
             known = ", ".join(f".{end}" for end in sorted(self.storage.searchable))
             raise RequestError(f"'{filename}' cannot be searched; files must end in one of: {known}.", param=param)
 
