@@ -294,9 +294,10 @@ class McpCall(HostedCall):
     def output(self) -> str | None:
         """What the server answered, or what went wrong."""
         error, output = self.item.get("error"), self.item.get("output")
-        if isinstance(output, str) and not error:
-            return mend(output)
-        return text_of(error) or text_of(object_of(error).get("message")) or (json_text(error) if error else None)
+        if not error:
+            return mend(output) if isinstance(output, str) else None
+        said = object_of(error)
+        return text_of(error) or text_of(said.get("message")) or text_of(said.get("content")) or json_text(error)
 
 
 class ImageGeneration(HostedCall):
