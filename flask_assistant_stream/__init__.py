@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         RequestError,
         StoreError,
         TooLarge,
+        ToolError,
         Unauthorized,
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
+    from .tools import Tool, ToolContext, tool_of
 
 _HOMES = {
     "auth": ("Authenticator", "Principal", "session_owner", "shared_owner"),
@@ -39,9 +41,11 @@ _HOMES = {
         "RequestError",
         "StoreError",
         "TooLarge",
+        "ToolError",
         "Unauthorized",
     ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
+    "tools": ("Tool", "ToolContext", "tool_of"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -63,10 +67,14 @@ __all__ = [
     "Settings",
     "StoreError",
     "TooLarge",
+    "Tool",
+    "ToolContext",
+    "ToolError",
     "Unauthorized",
     "create_assistant_blueprint",
     "session_owner",
     "shared_owner",
+    "tool_of",
 ]
 
 
