@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TooLarge,
         ToolError,
         Unauthorized,
+        UpstreamError,
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
     from .tools import Tool, ToolContext, tool_of
@@ -43,6 +44,7 @@ _HOMES = {
         "TooLarge",
         "ToolError",
         "Unauthorized",
+        "UpstreamError",
     ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
     "tools": ("Tool", "ToolContext", "tool_of"),
@@ -71,6 +73,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "Unauthorized",
+    "UpstreamError",
     "create_assistant_blueprint",
     "session_owner",
     "shared_owner",

@@ -7,7 +7,7 @@ carry is for the storage's own walls. It knows no HTTP face.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
@@ -48,6 +48,8 @@ class Storage(ABC):
     name: ClassVar[str]
     searchable: ClassVar[frozenset[str]]
     """Endings of file names that can be put into a vector store, lower case, without the dot."""
+    ask_seconds: ClassVar[float] = 1.0
+    """How long an answer about what is being indexed holds: who asks again sooner gets what is known."""
 
     # -- files --------------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ class Storage(ABC):
     # -- batches --------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def attach_batch(self, owner: str, vector_store_id: str, files: list[Mapping[str, Any]]) -> Object:
+    def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Mapping[str, Any]]) -> Object:
         """Begin to index many files: `file_id`, `attributes`, `chunking_strategy` each; return the batch."""
 
     @abstractmethod

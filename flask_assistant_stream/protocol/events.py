@@ -10,11 +10,23 @@ RUN_ENDINGS = frozenset(
 )
 """Names of the terminal events of a run: nothing numbered follows one."""
 
+STEP_ENDINGS = frozenset(f"thread.run.step.{status}" for status in ("completed", "failed", "cancelled", "expired"))
+"""Names of the terminal events of a run step."""
+
 STREAM_ENDINGS = RUN_ENDINGS | {"thread.run.requires_action"}
 """Names after which a stream ends if nothing follows in the log (a submit may add to it later)."""
 
 STORED_FIRST = STREAM_ENDINGS | {"thread.message.completed", "thread.message.incomplete"}
 """Names that no reader sees before the store has them (product promise 1)."""
+
+VENDOR_EVENTS = frozenset({"thread.title.updated", "thread.run.x_reasoning.delta"})
+"""Names that the Assistants API does not know: the app face may carry them, the SDK face carries none.
+
+* `thread.title.updated`: the thread's title was made while the run went on.
+* `thread.run.x_reasoning.delta`: a piece of what the model tells of its thoughts. `{"id": run id, "object":
+  "thread.run.x_reasoning.delta", "item": n, "delta": "…"}`; the pieces of one `item`, a number from 0 within the
+  run, joined are a text, its paragraphs parted by a blank line. It stands between other events as it arrives.
+"""
 
 
 class Event(NamedTuple):

@@ -11,6 +11,9 @@ MESSAGE = "msg"
 RUN = "run"
 RUN_STEP = "step"
 CALL = "call"
+FILE = "file"
+VECTOR_STORE = "vs"
+FILE_BATCH = "vsfb"
 
 NewId = Callable[[str], str]
 

@@ -169,3 +169,104 @@ def page(data: list[Object], *, has_more: bool) -> Object:
         "last_id": data[-1]["id"] if data else None,
         "has_more": has_more,
     }
+
+
+def file(
+    id: str,
+    created_at: int,
+    filename: str,
+    size: int,
+    purpose: str,
+    *,
+    status: str = "processed",
+    expires_at: int | None = None,
+) -> Object:
+    """Build a file of `size` bytes; `status` is `uploaded`, `processed` or `error`."""
+    return {
+        "id": id,
+        "object": "file",
+        "bytes": size,
+        "created_at": created_at,
+        "expires_at": expires_at,
+        "filename": filename,
+        "purpose": purpose,
+        "status": status,
+        "status_details": None,
+    }
+
+
+def vector_store(
+    id: str,
+    created_at: int,
+    name: str | None,
+    *,
+    usage_bytes: int = 0,
+    counts: Mapping[str, int] | None = None,
+    expires_after: Mapping[str, Any] | None = None,
+    expires_at: int | None = None,
+    last_active_at: int | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Object:
+    """Build a vector store; `counts` are files by status. The name is `""` and never null: strict clients refuse it."""
+    counted = file_counts(counts or {})
+    return {
+        "id": id,
+        "object": "vector_store",
+        "created_at": created_at,
+        "name": name or "",
+        "description": description,
+        "usage_bytes": usage_bytes,
+        "file_counts": counted,
+        "status": "in_progress" if counted["in_progress"] else "completed",
+        "expires_after": dict(expires_after) if expires_after else None,
+        "expires_at": expires_at,
+        "last_active_at": created_at if last_active_at is None else last_active_at,
+        "metadata": dict(metadata or {}),
+    }
+
+
+def vector_store_file(
+    file_id: str,
+    created_at: int,
+    vector_store_id: str,
+    *,
+    status: str = "in_progress",
+    usage_bytes: int = 0,
+    last_error: Object | None = None,
+    chunking_strategy: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Object:
+    """Build a file in a vector store; `last_error` is `{code, message}` of one whose status is `failed`."""
+    return {
+        "id": file_id,
+        "object": "vector_store.file",
+        "created_at": created_at,
+        "vector_store_id": vector_store_id,
+        "usage_bytes": usage_bytes,
+        "status": status,
+        "last_error": last_error,
+        "chunking_strategy": dict(chunking_strategy or {"type": "other"}),
+        "attributes": dict(attributes or {}),
+    }
+
+
+def files_batch(
+    id: str, created_at: int, vector_store_id: str, counts: Mapping[str, int], *, status: str | None = None
+) -> Object:
+    """Build a batch of files in a vector store; without a `status` it is what the counts of its files say."""
+    counted = file_counts(counts)
+    return {
+        "id": id,
+        "object": "vector_store.files_batch",
+        "created_at": created_at,
+        "vector_store_id": vector_store_id,
+        "status": status or ("in_progress" if counted["in_progress"] else "completed"),
+        "file_counts": counted,
+    }
+
+
+def file_counts(counts: Mapping[str, int]) -> Object:
+    """Build the `file_counts` of a vector store or a batch from the number of its files by status."""
+    known = {status: counts.get(status, 0) for status in ("in_progress", "completed", "failed", "cancelled")}
+    return {**known, "total": sum(known.values())}
