@@ -3,6 +3,8 @@
 The client is imported when it is first used, and made once in each process.
 """
 
+# ruff: noqa: ARG002 (an upstream knows no owners of ours)
+
 from __future__ import annotations
 
 import json
@@ -44,7 +46,12 @@ class UpstreamStorage(Storage):
     """
 
     name = "openai"
-    searchable = frozenset("c cpp cs css doc docx go html java js json md pdf php pptx py rb sh tex ts txt".split())
+    searchable = frozenset(
+        (
+            *("c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx"),
+            *("py", "rb", "sh", "tex", "ts", "txt"),
+        )
+    )
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class UpstreamStorage(Storage):
         self._key = (api_key or "").strip()
         self._base_url = base_url or BASE_URL
         self._headers = dict(headers or {})
+        self._secrets = (self._key, *(value for name, value in self._headers.items() if _holds_secret(name)))
         self._organization = organization
         self._project = project
         self._timeouts = (connect_timeout, timeout, upload_timeout)
@@ -269,8 +277,12 @@ class UpstreamStorage(Storage):
 
         if isinstance(error, openai.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            secrets = (self._key, *self._headers.values())
-            return refused(error.status_code, headers, error.body, secrets, self._clock())
+            return refused(error.status_code, headers, error.body, self._secrets, self._clock())
         if isinstance(error, openai.APITimeoutError):
             return UpstreamError(SLOW, status=504)
         return UpstreamError(UNREACHABLE)
+
+
+def _holds_secret(name: str) -> bool:
+    """Say whether a header of that name may hold a credential."""
+    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))
