@@ -61,7 +61,7 @@ def _compare(kind: Any, filters: Mapping[str, Any], attributes: Mapping[str, Any
 def _equal(have: Any, want: Any) -> bool:
     if isinstance(have, bool) or isinstance(want, bool):
         return have is want
-    return type(have) is type(want) and have == want or (_number(have) and _number(want) and have == want)
+    return have == want and (type(have) is type(want) or (_number(have) and _number(want)))
 
 
 def _number(value: Any) -> bool:

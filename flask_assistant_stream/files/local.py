@@ -4,6 +4,8 @@ It keeps nothing itself: what it knows stands in the records that `Files` and `V
 the store, and in `extra` of a file's record: what came of taking its text out.
 """
 
+# ruff: noqa: ARG002 (what other storages need to be told)
+
 from __future__ import annotations
 
 import logging
@@ -20,7 +22,7 @@ from ..stores.base import Kind, Record, Store
 from ..stores.capabilities import Blobs, FoundPassage, Passages
 from ..threads import run_blocking
 from . import extract, memberships, passages
-from .base import Storage, Upload
+from .base import BLOB, DELETING, Storage, Upload
 from .filters import matches
 from .listing import all_records
 from .memberships import members
@@ -95,9 +97,9 @@ class LocalStorage(Storage):
         counts: dict[str, int] = {}
         size = 0
         for member in members(self._store, owner, vector_store_id):
-            status = self._status_of(member)
-            counts[status["status"]] = counts.get(status["status"], 0) + 1
-            size += status["usage_bytes"]
+            known = self._status_of(member)
+            counts[known["status"]] = counts.get(known["status"], 0) + 1
+            size += known["usage_bytes"]
         status = "expired" if self._expired(body) else "in_progress" if counts.get("in_progress") else "completed"
         return {**body, "file_counts": objects.file_counts(counts), "usage_bytes": size, "status": status}
 
@@ -284,11 +286,21 @@ class LocalStorage(Storage):
         except Exception:
             logger.exception("The text of file %s could not be taken out", file_id)
             return _outcome({CODE: "server_error", MESSAGE: "The text of the file could not be taken out."})
-        self._store.update(Kind.FILE, owner, file_id, extra=extra)
+        self._note(owner, file_id, extra)
         return _outcome(extra)
 
+    def _note(self, owner: str, file_id: str, extra: Object) -> None:
+        """Write down what has come of a file; one that is deleted meanwhile leaves no passages."""
+        try:
+            gone = self._store.update(Kind.FILE, owner, file_id, extra=extra).extra.get(DELETING)
+        except NotFound:
+            gone = True
+        if gone:
+            self._passages.delete_passages(owner, file_id)
+            raise NotFound(f"No file found with id '{file_id}'.")
+
     def _texts(self, file: Record) -> list[str]:
-        blob = file.extra.get("blob")
+        blob = file.extra.get(BLOB)
         if not blob:
             raise RequestError("The content of the file is not available any more.")
         with SpooledTemporaryFile(MEMORY_BYTES) as content:
