@@ -42,6 +42,8 @@ import jsonschema
 import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems, usage
+from tests.fake_files import CONTROL as FILES_CONTROL
+from tests.fake_files import FakeFiles
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 RECORDINGS = SHARED / "recordings"
@@ -379,6 +381,7 @@ class FakeUpstream:
         self.gone = threading.Semaphore(0)
         """Released whenever a client left before its answer was told."""
         self._validate = validate
+        self.files = FakeFiles(described_violations if validate else lambda *_: [], self.violations)
         self._next: queue.SimpleQueue[Reply | str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), self, tls)
@@ -515,8 +518,29 @@ class _Connection(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         return
 
+    def do_DELETE(self) -> None:
+        if not self._files():
+            self._answer(error_reply(404, f"No {self.path} here."))
+
+    def _files(self) -> bool:
+        """Answer what is about files and vector stores; whether it was."""
+        files = self.server.fake.files
+        if not files.serves(self.path):
+            return False
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        told = files.answer(self.command, self.path, headers, self.rfile)
+        with contextlib.suppress(OSError):
+            if told.cut or told.stall:
+                self._act(Stall() if told.stall else Reset())
+            else:
+                reply = Reply([told.body], told.status, told.headers, told.content_type, framing="length")
+                self._answer(reply)
+        return True
+
     def do_GET(self) -> None:
         fake = self.server.fake
+        if self._files():
+            return
         if self.path == "/_control/requests":
             told = {"requests": [vars(request) for request in fake.requests], "violations": fake.violations}
             self._answer(json_reply(told, framing="length"))
@@ -525,6 +549,8 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake = self.server.fake
+        if self._files():
+            return None
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         body = json.loads(raw) if raw else None
         if self.path == "/_control/play":
@@ -663,6 +689,12 @@ def violations(body: Any) -> list[str]:
     return found
 
 
+def described_violations(name: str, body: Any) -> list[str]:
+    """Say what the API would refuse in a body that is to be of a component of its description."""
+    validator = _validator(name)
+    return [] if validator is None else [f"{e.json_path}: {e.message[:300]}" for e in validator.iter_errors(body)]
+
+
 # ---- fixtures and process ------------------------------------------------------------------------------------------
 
 
@@ -695,6 +727,17 @@ class UpstreamProcess:
         """Queue scripts, `name?options`, for the next requests."""
         data = json.dumps(scripts).encode()
         urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_control/play", data, timeout=10).close()
+
+    def control_files(self, **what: Any) -> dict[str, Any]:
+        """Set `indexing_reads`, `outcomes`, `containers` or failures (`fail=[{"route": …}]`); return `told_files()`."""
+        url, data = f"http://127.0.0.1:{self.port}{FILES_CONTROL}", json.dumps(what).encode() if what else None
+        with urllib.request.urlopen(url, data, timeout=10) as answer:
+            told: dict[str, Any] = json.load(answer)
+        return told
+
+    def told_files(self) -> dict[str, Any]:
+        """Return `{"counts": {route: n}, "files": [id], "vector_stores": {id: [file id]}}`."""
+        return self.control_files()
 
     def stop(self) -> None:
         self._process.kill()

@@ -13,6 +13,11 @@ from typing import Any, BinaryIO, ClassVar
 
 from ..protocol.objects import Object
 
+BLOB = "blob"
+"""The `extra` key of a file that names its bytes in the store; "" where they are not there."""
+DELETING = "deleting"
+"""The `extra` key of a file or a vector store that is being deleted: nothing may be put together with it any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ..errors import NotFound, RequestError, UpstreamError
 from ..protocol.objects import Object
 from ..stores.base import Kind, Record, Store
-from .base import Storage
+from .base import DELETING, Storage
 from .memberships import IN_PROGRESS, members
 from .pace import Pace
 
@@ -74,10 +74,12 @@ class Statuses:
         """Note a change that this process has made; its own next read asks at once.
 
         Raises:
-            NotFound: the vector store is gone.
+            NotFound: the vector store is gone, or on its way.
         """
-        self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra=new_change())
+        record = self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra=new_change())
         self._pace.forget(vector_store_id)
+        if record.extra.get(DELETING):
+            raise NotFound(f"Vector store {vector_store_id} is being deleted.")
 
     def refreshed(self, vector_store: Record, *, waiting: bool = False) -> Record:
         """Return a vector store as it is now, or as it was last known where it is not yet time to ask again.

@@ -3,6 +3,8 @@
 The client is imported when it is first used, and made once in each process.
 """
 
+# ruff: noqa: ARG002 (an upstream knows no owners of ours)
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AssistantStreamError, NotFound, UpstreamError
 from ..protocol.objects import Object
-from ..stores.capabilities import CHUNK_BYTES
 from . import upstream_objects as read
 from .base import Storage, Upload
 from .upstream_errors import NONSENSE, SLOW, UNREACHABLE, refused
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 BASE_URL = "https://api.openai.com/v1"
+CHUNK_BYTES = 256 * 1024
+"""How much of a file of a container is in memory at a time."""
 PAGE = 100
 """Entries of a list that are asked for at once, the most that the API gives."""
 
@@ -44,7 +47,12 @@ class UpstreamStorage(Storage):
     """
 
     name = "openai"
-    searchable = frozenset("c cpp cs css doc docx go html java js json md pdf php pptx py rb sh tex ts txt".split())
+    searchable = frozenset(
+        (
+            *("c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx"),
+            *("py", "rb", "sh", "tex", "ts", "txt"),
+        )
+    )
 
     def __init__(
         self,
@@ -62,6 +70,7 @@ class UpstreamStorage(Storage):
         self._key = (api_key or "").strip()
         self._base_url = base_url or BASE_URL
         self._headers = dict(headers or {})
+        self._secrets = (self._key, *(value for name, value in self._headers.items() if _holds_secret(name)))
         self._organization = organization
         self._project = project
         self._timeouts = (connect_timeout, timeout, upload_timeout)
@@ -269,8 +278,12 @@ class UpstreamStorage(Storage):
 
         if isinstance(error, openai.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            secrets = (self._key, *self._headers.values())
-            return refused(error.status_code, headers, error.body, secrets, self._clock())
+            return refused(error.status_code, headers, error.body, self._secrets, self._clock())
         if isinstance(error, openai.APITimeoutError):
             return UpstreamError(SLOW, status=504)
         return UpstreamError(UNREACHABLE)
+
+
+def _holds_secret(name: str) -> bool:
+    """Say whether a header of that name may hold a credential."""
+    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))
