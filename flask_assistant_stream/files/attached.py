@@ -1,0 +1,288 @@
+"""Files in vector stores, one by one and in batches: the half of `VectorStores` that is about them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..errors import Duplicate, NotFound, RequestError, UpstreamError
+from ..protocol import objects
+from ..protocol.objects import Object
+from ..stores.base import Kind, Order, Record, Store
+from . import memberships
+from .base import Storage
+from .files import Files
+from .listing import page_of
+from .memberships import IN_PROGRESS, membership, membership_id, shown
+from .statuses import Statuses
+from .undo import Undo
+
+logger = logging.getLogger(__name__)
+
+OPTIONS = ("attributes", "chunking_strategy")
+"""What may be said of a file that is put into a vector store."""
+
+
+class AttachedFiles:
+    """Puts files into vector stores and tells what has become of them.
+
+    A vector store or a file that is unknown and one that is another owner's are told in the same words.
+    """
+
+    def __init__(self, store: Store, storage: Storage, files: Files, statuses: Statuses) -> None:
+        self.storage = storage
+        self._store = store
+        self._files = files
+        self._statuses = statuses
+
+    # -- one by one ---------------------------------------------------------------------------------------
+
+    def attach(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> Object:
+        """Begin to index a file in a vector store and return its `vector_store.file`.
+
+        Args:
+            fields: `file_id`; `attributes`, `chunking_strategy`.
+
+        Raises:
+            NotFound: the vector store or the file is not the owner's.
+            RequestError: files of that type cannot be searched.
+        """
+        self._record(owner, vector_store_id)
+        file_id = str(fields["file_id"])
+        filename = self._files.check_searchable(owner, [file_id], "file_id")[file_id]
+        joining = self._joining(owner, vector_store_id, [file_id])
+        with Undo() as undo:
+            attach, options = self.storage.attach, _options(fields)
+            body = self._begin(
+                undo, owner, vector_store_id, joining, lambda: attach(owner, vector_store_id, file_id, options)
+            )
+            record = self._join(membership(owner, body, filename))
+            self._files.check(owner, [file_id], "file_id")  # deleted meanwhile? then nothing of it may stay
+            self._changed(owner, vector_store_id)
+        return shown(record)
+
+    def attached_page(
+        self,
+        owner: str,
+        vector_store_id: str,
+        *,
+        status: str | None = None,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
+        batch_id: str | None = None,
+    ) -> tuple[list[Object], bool]:
+        """Return some of the files in a vector store, or of a batch, and whether there are more.
+
+        Raises:
+            NotFound: the vector store or the batch is not the owner's, or a cursor is not in this list.
+        """
+        self._statuses.refreshed(self._record(owner, vector_store_id))
+        if batch_id is not None:
+            self._batch(owner, vector_store_id, batch_id)
+
+        def keep(record: Record) -> bool:
+            return (status is None or record.body["status"] == status) and (
+                batch_id is None or record.extra.get("batch_id") == batch_id
+            )
+
+        after_id, before_id = (None if id is None else membership_id(vector_store_id, id) for id in (after, before))
+        try:
+            page = page_of(
+                self._store,
+                Kind.VECTOR_STORE_FILE,
+                owner,
+                parent=vector_store_id,
+                keep=None if status is None and batch_id is None else keep,
+                limit=limit,
+                order=order,
+                after=after_id,
+                before=before_id,
+            )
+        except NotFound:
+            cursor, param = (after, "after") if after is not None else (before, "before")
+            raise NotFound(f"No file found with id '{cursor}' in this list.", param=param) from None
+        return [shown(record) for record in page.records], page.has_more
+
+    def attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
+        """Return a file in a vector store.
+
+        Raises:
+            NotFound: the vector store is not the owner's, or the file is not in it.
+        """
+        vector_store = self._record(owner, vector_store_id)
+        member = memberships.get(self._store, owner, vector_store_id, file_id)
+        if member.body["status"] == IN_PROGRESS:
+            self._statuses.refreshed(vector_store, waiting=True)
+            member = memberships.get(self._store, owner, vector_store_id, file_id)
+        return shown(member)
+
+    def update_attached(
+        self, owner: str, vector_store_id: str, file_id: str, attributes: Mapping[str, Any] | None
+    ) -> Object:
+        """Change the attributes of a file in a vector store and return it.
+
+        Raises:
+            NotFound: as `attached`.
+        """
+        member = self._member(owner, vector_store_id, file_id)
+        body = self.storage.update_attached(owner, vector_store_id, file_id, attributes or {})
+        changes = {"attributes": body["attributes"]}
+        return shown(self._store.update(Kind.VECTOR_STORE_FILE, owner, member.id, body=changes))
+
+    def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
+        """Take a file out of a vector store; the file itself stays.
+
+        Raises:
+            NotFound: as `attached`.
+        """
+        self._member(owner, vector_store_id, file_id)
+        self.storage.detach(owner, vector_store_id, file_id)
+        memberships.remove(self._store, owner, [(vector_store_id, file_id)])
+        self._changed(owner, vector_store_id)
+
+    def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
+        """Return the text that was indexed of a file: `{"type": "text", "text": …}` each.
+
+        Raises:
+            NotFound: as `attached`.
+        """
+        self._member(owner, vector_store_id, file_id)
+        return self.storage.attached_content(owner, vector_store_id, file_id)
+
+    # -- batches ------------------------------------------------------------------------------------------
+
+    def create_batch(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> Object:
+        """Begin to index many files in a vector store and return the batch.
+
+        Args:
+            fields: `file_ids` with `attributes` and `chunking_strategy` for all of them, or `files` with their own.
+
+        Raises:
+            NotFound, RequestError: as `attach`.
+        """
+        self._record(owner, vector_store_id)
+        param = "files" if fields.get("files") else "file_ids"
+        files = _files_of(fields)
+        filenames = self._files.check_searchable(owner, files, param)
+        joining = self._joining(owner, vector_store_id, files)
+        with Undo() as undo:
+            attach, given = self.storage.attach_batch, list(files.values())
+            batch = self._begin(undo, owner, vector_store_id, joining, lambda: attach(owner, vector_store_id, given))
+            drop = memberships.drop
+            undo.add(f"batch {batch['id']}", lambda: drop(self._store, Kind.FILE_BATCH, owner, batch["id"]))
+            self._store.insert(Record(Kind.FILE_BATCH, owner, batch, vector_store_id))
+            for file_id, options in files.items():
+                attributes = options.get("attributes")
+                body = objects.vector_store_file(file_id, batch["created_at"], vector_store_id, attributes=attributes)
+                self._join(membership(owner, body, filenames[file_id], batch["id"]))
+            self._files.check(owner, files, param)
+            self._changed(owner, vector_store_id)
+        return batch
+
+    def batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Return a batch.
+
+        Raises:
+            NotFound: the vector store is not the owner's, or has no such batch.
+        """
+        self._record(owner, vector_store_id)
+        record = self._batch(owner, vector_store_id, batch_id)
+        if record.body["status"] != IN_PROGRESS or not self._statuses.take_turn(batch_id):
+            return record.body
+        try:
+            body = self.storage.read_batch(owner, vector_store_id, batch_id)
+        except (UpstreamError, RequestError) as error:
+            logger.warning("Batch %s is shown as last known: %s", batch_id, error)
+            return record.body
+        return record.body if body == record.body else self._write_batch(record, body)
+
+    def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Stop what of a batch is still being indexed and return the batch.
+
+        Raises:
+            NotFound: as `batch`.
+        """
+        self._record(owner, vector_store_id)
+        record = self._batch(owner, vector_store_id, batch_id)
+        body = self.storage.cancel_batch(owner, vector_store_id, batch_id)
+        self._changed(owner, vector_store_id)
+        return self._write_batch(record, body)
+
+    # -- parts --------------------------------------------------------------------------------------------
+
+    def _record(self, owner: str, vector_store_id: str, param: str | None = None) -> Record:
+        try:
+            return self._store.get(Kind.VECTOR_STORE, owner, vector_store_id)
+        except NotFound:
+            raise unknown_vector_store(vector_store_id, param) from None
+
+    def _changed(self, owner: str, vector_store_id: str) -> None:
+        try:
+            self._statuses.changed(owner, vector_store_id)
+        except NotFound:
+            raise unknown_vector_store(vector_store_id) from None
+
+    def _member(self, owner: str, vector_store_id: str, file_id: str) -> Record:
+        self._record(owner, vector_store_id)
+        return memberships.get(self._store, owner, vector_store_id, file_id)
+
+    def _joining(self, owner: str, vector_store_id: str, file_ids: Iterable[str]) -> list[str]:
+        """Return which of the files are not in the vector store yet."""
+        return [id for id in file_ids if not memberships.contains(self._store, owner, vector_store_id, id)]
+
+    def _join(self, record: Record) -> Record:
+        """Store the record of a file in a vector store, over one that stands there already."""
+        try:
+            return self._store.insert(record)
+        except Duplicate:
+            kind, owner, id = record.kind, record.owner, record.id
+            return self._store.update(kind, owner, id, body=record.body, extra=record.extra)
+
+    def _begin(
+        self, undo: Undo, owner: str, vector_store_id: str, joining: list[str], call: Callable[[], Object]
+    ) -> Object:
+        """Let the storage begin to index files; if what follows fails, those that join are taken out again.
+
+        Where the storage refuses there is nothing to take back; where it fails it may have begun.
+        """
+        pairs = [(vector_store_id, file_id) for file_id in joining]
+        undo.add(f"records in {vector_store_id}", lambda: memberships.remove(self._store, owner, pairs))
+        undo.add(f"files in {vector_store_id}", lambda: self._detach_all(owner, vector_store_id, joining))
+        try:
+            return call()
+        except RequestError:
+            undo.clear()
+            raise
+
+    def _detach_all(self, owner: str, vector_store_id: str, file_ids: list[str]) -> None:
+        for file_id in file_ids:
+            self.storage.detach(owner, vector_store_id, file_id)
+
+    def _batch(self, owner: str, vector_store_id: str, batch_id: str) -> Record:
+        try:
+            return self._store.get(Kind.FILE_BATCH, owner, batch_id, parent=vector_store_id)
+        except NotFound:
+            raise NotFound(f"No file batch found with id '{batch_id}'.") from None
+
+    def _write_batch(self, record: Record, body: Object) -> Object:
+        changes = {"status": body["status"], "file_counts": body["file_counts"]}
+        return self._store.update(Kind.FILE_BATCH, record.owner, record.id, body=changes).body
+
+
+def unknown_vector_store(vector_store_id: str, param: str | None = None) -> NotFound:
+    """Make the error for a vector store that is not there, or another owner's."""
+    return NotFound(f"No vector store found with id '{vector_store_id}'.", param=param)
+
+
+def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in OPTIONS if fields.get(name) is not None}
+
+
+def _files_of(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the files of a batch by id, each with its own options."""
+    if fields.get("files"):
+        return {str(file["file_id"]): {"file_id": str(file["file_id"]), **_options(file)} for file in fields["files"]}
+    return {str(file_id): {"file_id": str(file_id), **_options(fields)} for file_id in fields.get("file_ids") or ()}

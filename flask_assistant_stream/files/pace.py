@@ -1,0 +1,44 @@
+"""How often something may be done: once in a while for each key, in each process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+MAX_KEYS = 10_000
+
+
+class Pace:
+    """Turns by key.
+
+    Args:
+        seconds: between two turns of one key.
+        clock: seconds, growing.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._taken: dict[str, float] = {}
+        # Made in its process: one from before gevent's patching would block every greenlet.
+        self._locks: dict[int, threading.Lock] = {}
+
+    def take(self, key: str) -> bool:
+        """Say whether it is time, and if so, begin the next wait."""
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            now = self._clock()
+            last = self._taken.pop(key, None)
+            if last is not None and now - last < self._seconds:
+                self._taken[key] = last
+                return False
+            self._taken[key] = now  # behind all others: the first is the oldest
+            while len(self._taken) > MAX_KEYS:
+                self._taken.pop(next(iter(self._taken)))
+            return True
+
+    def forget(self, key: str) -> None:
+        """Let the next turn be at once: something has changed."""
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            self._taken.pop(key, None)

@@ -1,0 +1,392 @@
+"""Text of files: each kind in its order, every encoding, every bound, and what is refused with which words."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pypdf import PdfWriter
+
+from flask_assistant_stream.errors import RequestError, StoreError
+from flask_assistant_stream.files import extract
+from flask_assistant_stream.files.extract import SEARCHABLE, ending, text_of
+from tests.files.material import a_docx, a_html, a_pdf, a_zip, another_docx
+
+DOCUMENT = "word/document.xml"
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def read(filename: str, data: bytes) -> str:
+    return text_of(filename, io.BytesIO(data))
+
+
+def refusal(filename: str, data: bytes) -> str:
+    with pytest.raises(RequestError) as raised:
+        read(filename, data)
+    assert raised.value.param == "file"
+    assert raised.value.code == "invalid_file"
+    return raised.value.message
+
+
+def document(body: str, before: str = "") -> bytes:
+    """Make a Word document with this body of WordprocessingML."""
+    xml = f'<?xml version="1.0"?>{before}<w:document {W}><w:body>{body}</w:body></w:document>'
+    return another_docx(a_docx([]), DOCUMENT, xml.encode())
+
+
+# -- names ------------------------------------------------------------------------------------------------------
+
+
+def test_what_can_be_searched() -> None:
+    assert {"txt", "md", "markdown", "html", "htm", "csv", "json", "pdf", "docx", "py", "ts"} <= SEARCHABLE
+    assert all(name == name.lower() and "." not in name for name in SEARCHABLE)
+
+
+@pytest.mark.parametrize(
+    ("filename", "expected"),
+    [("a.md", "md"), ("A.PDF", "pdf"), ("a.b.Html", "html"), ("md", ""), ("a.", ""), (".md", "md"), ("", "")],
+)
+def test_endings(filename: str, expected: str) -> None:
+    assert ending(filename) == expected
+
+
+@pytest.mark.parametrize("filename", ["a.exe", "md", "a.md.zip", "a."])
+def test_another_ending_is_refused(filename: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        read(filename, b"text")
+    assert raised.value.code == "unsupported_file"
+
+
+# -- plain text -------------------------------------------------------------------------------------------------
+
+SAID = "Grüße – 你好 🎈 e\u0301"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(SAID.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16", "utf-32")),
+        b"\xfe\xff" + SAID.encode("utf-16-be"),
+        b"\0\0\xfe\xff" + SAID.encode("utf-32-be"),
+    ],
+    ids=["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"],
+)
+def test_text_in_unicode(data: bytes) -> None:
+    assert read("a.txt", data) == SAID
+
+
+def test_text_in_western_encodings() -> None:
+    assert read("a.txt", "Preis: 5 € – „gut“".encode("cp1252")) == "Preis: 5 € – „gut“"
+    assert read("a.txt", b"caf\xe9 \x81 and more") == "café \x81 and more"
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.csv", "a.json", "a.py"])
+def test_text_stays_as_it_is(name: str) -> None:
+    assert read(name, b"a,b\r\n  1 ,\t2\r3\n\n\n\n# x") == "a,b\n  1 ,\t2\n3\n\n\n\n# x"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"text\0more",
+        bytes(range(1, 256)),
+        "abc".encode("utf-16-le"),
+        b"\x7fELF\x02" * 9,
+    ],
+    ids=["png", "nul", "bytes", "utf-16 unmarked", "elf"],
+)
+def test_what_is_no_text_is_refused(data: bytes) -> None:
+    assert "is no text" in refusal("a.txt", data)
+
+
+def test_a_byte_order_mark_that_lies_is_refused() -> None:
+    assert "UTF-8" in refusal("a.txt", b"\xef\xbb\xbfcaf\xe9")
+    assert "UTF-16" in refusal("a.txt", b"\xff\xfea\0\0\xd8x\0")
+
+
+@pytest.mark.parametrize("name", [f"a.{kind}" for kind in ("txt", "html", "docx")])
+def test_a_file_without_text_is_refused(name: str) -> None:
+    empty = document("<w:p/>") if name == "a.docx" else b" \r\n\t\xc2\xa0"
+    assert refusal(name, empty) == "The file has no text in it."
+
+
+def test_control_characters_and_halves_are_left_out() -> None:
+    text = read("a.txt", b"one\x1btwo\x0b" + b"x" * 1000 + "\ufeff.".encode())
+    assert text == "onetwo" + "x" * 1000 + "."
+
+
+def test_a_long_text_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "MAX_TEXT_CHARS", 100)
+    monkeypatch.setattr(extract, "MAX_TEXT_BYTES", 402)
+    monkeypatch.setattr(extract, "MAX_HTML_BYTES", 402)
+    assert read("a.txt", "🎈".encode() * 1000) == "🎈" * 100
+    assert read("a.txt", ("x" + "é" * 1000).encode()) == "x" + "é" * 99, "cut within a character"
+    assert read("a.txt", b"\xe9" * 1000) == "é" * 100
+    assert read("a.html", a_html("T", "ä" * 1000)).startswith("T\n\n# T\n\nä")
+    assert len(read("a.docx", a_docx(["word " * 100]))) == 100
+    assert len(read("a.pdf", a_pdf("\f".join(["line " * 5] * 20)))) == 100
+
+
+# -- HTML -------------------------------------------------------------------------------------------------------
+
+
+def test_html_in_its_order() -> None:
+    page = b"""<!DOCTYPE html><html><head><meta charset="utf-8"><title> My &amp;
+      page </title><style>p { color: red }</style><script>var no = 1;</script></head>
+      <body><h2>Head  ing</h2><p>One <b>bold</b>\n   word.<br>Next line</p>between<ul><li>first</li><li>second</li></ul>
+      <template>never</template><!-- nor this --><noscript>nor that</noscript>
+      <table><tr><th>Name</th><th>Age</th></tr><tr><td>Anna</td><td>7</td></tr></table>
+      <pre>a\n b</pre>Ende gut &uuml;ber &#x1F388;</body></html>"""
+    assert read("a.html", page).split("\n") == [
+        *("My & page", "", "## Head ing", "", "One bold word.", "Next line", "", "between", "", "first", "second", ""),
+        *("Name | Age", "Anna | 7", "", "a", "b", "", "Ende gut über 🎈"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>Grüße".encode(),
+        b"<meta charset=iso-8859-15><p>Gr\xfc\xdfe",
+        b'<meta http-equiv="Content-Type" content="text/html; charset=windows-1252"><p>Gr\xfc\xdfe',
+        b"<p>Gr\xfc\xdfe",
+        "<meta charset=no-such><p>Grüße".encode(),
+        "<meta charset=hex><p>Grüße".encode(),
+        "<meta charset=ascii><p>Grüße".encode(),
+        "<meta charset=iso-8859-1><p>Grüße".encode("utf-8-sig"),
+        "<p>Grüße".encode("utf-16"),
+        '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><p>Grüße'.encode(),
+    ],
+)
+def test_html_in_any_encoding(page: bytes) -> None:
+    assert read("a.htm", page) == "Grüße"
+
+
+def test_html_that_is_broken_or_deep_is_read_as_far_as_it_goes() -> None:
+    assert "here" in read("a.html", b"<p><b>here</p></b></div><<a")
+    assert "begin" in read("a.html", b"<p>begin" + b"<div>" * 100_000 + b"end")
+
+
+def test_html_loads_and_expands_nothing() -> None:
+    bomb = b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>'
+    said = read("a.html", bomb + b"<p>text &b; &c; &amp;</p>")
+    assert "text" in said
+    assert "root:" not in said
+    assert "aaaaaaaaaaaaa" not in said
+
+
+# -- Word -------------------------------------------------------------------------------------------------------
+
+
+def test_word_in_its_order() -> None:
+    given = ["# Head", "First 🎈 e\u0301.", [["Name", "Age"], ["Anna", "7"]], "After\tthe table.", "## Sub", "Last."]
+    assert read("a.docx", a_docx(given)).split("\n") == [
+        *(
+            "# Head",
+            "",
+            "First 🎈 e\u0301.",
+            "",
+            "Name | Age",
+            "Anna | 7",
+            "",
+            "After the table.",
+            "",
+            "## Sub",
+            "",
+            "Last.",
+        ),
+    ]
+
+
+def test_word_says_what_it_shows() -> None:
+    body = (
+        "<w:p><w:pPr><w:tabs><w:tab/></w:tabs></w:pPr><w:r><w:t>Kept</w:t></w:r>"
+        "<w:del><w:r><w:delText> deleted</w:delText></w:r></w:del><w:ins><w:r><w:t>, added</w:t></w:r></w:ins>"
+        "<w:moveFrom><w:r><w:t> moved away</w:t></w:r></w:moveFrom>"
+        "<w:hyperlink><w:r><w:t xml:space='preserve'> linked</w:t></w:r></w:hyperlink>"
+        "<w:r><w:br/><w:t>new line</w:t></w:r></w:p>"
+        "<w:sdt><w:sdtContent><w:p><w:r><w:t>In a control.</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+        "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p><w:p><w:r><w:t>b</w:t></w:r></w:p>"
+        "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>inner</w:t></w:r></w:p></w:tc></w:tr></w:tbl></w:tc></w:tr></w:tbl>"
+    )
+    assert read("a.docx", document(body)) == "Kept, added linked\nnew line\n\nIn a control.\n\na b inner"
+
+
+def test_word_headers_are_left_out() -> None:
+    from docx import Document
+
+    made = Document()
+    made.sections[0].header.paragraphs[0].text = "On every page"
+    made.add_paragraph("Text.")
+    data = io.BytesIO()
+    made.save(data)
+    assert read("a.docx", data.getvalue()) == "Text."
+
+
+def test_word_expands_and_loads_nothing() -> None:
+    bomb = '<!DOCTYPE w:document [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>'
+    body = "<w:p><w:r><w:t>text &b; &c;</w:t></w:r></w:p>"
+    said = read("a.docx", document(body, bomb))
+    assert said.startswith("text")
+    assert "aaaa" not in said
+    assert "root:" not in said
+
+
+def test_a_word_document_that_unpacks_to_too_much_is_never_unpacked() -> None:
+    huge = another_docx(a_docx(["x"]), "word/media/image1.bin", b"\0" * 50_000_000)
+    assert "no real one" in refusal("a.docx", huge)
+    assert "too large" in refusal("a.docx", another_docx(a_docx(["x"]), "word/extra.xml", b" " * 40_000_000))
+    many = a_zip({f"word/{number}": b"" for number in range(10_001)})
+    assert "too large" in refusal("a.docx", many)
+
+
+def test_declared_sizes_that_lie_unpack_to_no_more() -> None:
+    data = bytearray(another_docx(a_docx(["x"]), "word/document.xml", b" " * 40_000_000))
+    true = struct.pack("<I", 40_000_000)
+    while (place := data.find(true)) >= 0:
+        data[place : place + 4] = struct.pack("<I", 1000)
+    assert "damaged" in refusal("a.docx", bytes(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"PK\x03\x04 and no more", b"text", b"", a_zip({"a.txt": b"x"}), a_docx(["x"])[:-100], document("<w:p>")],
+    ids=["begin", "text", "empty", "zip", "cut off", "broken xml"],
+)
+def test_a_broken_word_document_is_refused(data: bytes) -> None:
+    assert "damaged or something else" in refusal("a.docx", data)
+
+
+def test_an_encrypted_zip_is_refused() -> None:
+    data = bytearray(a_docx(["x"]))
+    with zipfile.ZipFile(io.BytesIO(bytes(data))) as packed:
+        place = packed.start_dir
+    data[place + 8] |= 1  # the flags of the first entry of the directory
+    assert "encrypted" in refusal("a.docx", bytes(data))
+
+
+# -- PDF --------------------------------------------------------------------------------------------------------
+
+
+def test_pdf_pages_in_order() -> None:
+    said = read("a.pdf", a_pdf("The warranty (limited)\nlasts 37 months – über alles.\fPage two."))
+    assert " ".join(said.split()) == "The warranty (limited) lasts 37 months – über alles. Page two."
+    assert "\n\n" in said
+
+
+def with_password(user: str, algorithm: str) -> bytes:
+    made, data = PdfWriter(clone_from=io.BytesIO(a_pdf("Secret."))), io.BytesIO()
+    made.encrypt(user, "owner", algorithm=algorithm)
+    made.write(data)
+    return data.getvalue()
+
+
+def test_an_encrypted_pdf_is_refused() -> None:
+    assert "encrypted" in refusal("a.pdf", with_password("user", "RC4-128"))
+
+
+def test_an_encrypted_pdf_is_refused_where_nothing_can_decrypt_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(with_password("", "AES-256"))
+    script = (
+        "import sys; sys.modules.update(cryptography=None, Crypto=None)\n"
+        "from flask_assistant_stream.files.extract import RequestError, text_of\n"
+        "try: text_of('a.pdf', open(sys.argv[1], 'rb'))\n"
+        "except RequestError as error: print(error)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "a.pdf")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "encrypted" in result.stdout
+
+
+def test_a_pdf_that_everybody_may_open_is_read() -> None:
+    assert read("a.pdf", with_password("", "RC4-128")).strip() == "Secret."
+
+
+def test_a_pdf_of_images_is_refused() -> None:
+    made, data = PdfWriter(), io.BytesIO()
+    made.add_blank_page(100, 100)
+    made.write(data)
+    assert refusal("a.pdf", data.getvalue()) == "The file has no text in it. Its pages may be images."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"%PDF-1.4", b"text", b"%PDF-1.4\n" + b"\xff" * 1000, a_pdf("x")[:200]],
+    ids=["empty", "begin", "text", "noise", "cut off"],
+)
+def test_a_broken_pdf_is_refused(data: bytes) -> None:
+    assert "damaged or something else" in refusal("a.pdf", data)
+
+
+def test_a_pdf_of_a_page_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "MAX_PAGE_BYTES", 1000)
+    assert "too large" in refusal("a.pdf", a_pdf("line\n" * 500))
+
+
+def test_a_pdf_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "MAX_PDF_SECONDS", -1)
+    assert "too long" in refusal("a.pdf", a_pdf("line"))
+
+
+def test_a_damaged_pdf_is_mended_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    broken = a_pdf("Still here.").replace(b"startxref\n", b"startxref\n9")
+    assert read("a.pdf", broken).strip() == "Still here."
+    assert not caplog.records
+
+
+def test_an_app_that_wants_to_hear_pypdf_does(caplog: pytest.LogCaptureFixture) -> None:
+    broken = a_pdf("Still here.").replace(b"startxref\n", b"startxref\n9")
+    with caplog.at_level(logging.WARNING, "pypdf"):
+        read("a.pdf", broken)
+    assert caplog.records
+
+
+# -- all kinds --------------------------------------------------------------------------------------------------
+
+REAL = {"a.pdf": a_pdf("Some text.\nAnd more."), "a.docx": a_docx(["Text", [["a"]]]), "a.html": a_html("T", "Text")}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(REAL)),
+    changes=st.lists(st.tuples(st.integers(0, 40_000), st.binary(max_size=6)), max_size=8),
+)
+def test_damage_is_read_or_refused(name: str, changes: list[tuple[int, bytes]]) -> None:
+    data = bytearray(REAL[name])
+    for place, put in changes:
+        data[place % len(data) : place % len(data) + len(put)] = put
+    with contextlib.suppress(RequestError):
+        text_of(name, io.BytesIO(bytes(data))).encode()
+
+
+class Failing(io.BytesIO):
+    def read(self, *given: Any) -> bytes:
+        raise StoreError("The store does not answer.")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.html", "a.docx", "a.pdf"])
+def test_a_failing_store_is_no_broken_file(name: str) -> None:
+    content: BinaryIO = Failing(b"x" * 100)
+    with pytest.raises(StoreError):
+        text_of(name, content)
+
+
+def test_no_reader_is_imported_before_it_is_needed() -> None:
+    script = (
+        "import sys; from flask_assistant_stream.files import extract, passages;"
+        "print({'pypdf', 'docx', 'lxml'} & sys.modules.keys())"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout == "set()\n"
