@@ -10,6 +10,9 @@ RUN_ENDINGS = frozenset(
 )
 """Names of the terminal events of a run: nothing numbered follows one."""
 
+STEP_ENDINGS = frozenset(f"thread.run.step.{status}" for status in ("completed", "failed", "cancelled", "expired"))
+"""Names of the terminal events of a run step."""
+
 STREAM_ENDINGS = RUN_ENDINGS | {"thread.run.requires_action"}
 """Names after which a stream ends if nothing follows in the log (a submit may add to it later)."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from .calls import Call
 from .failures import Failure
 from .objects import Object
-from .outputs import Call, Item, Message, Output, Part
+from .outputs import Item, Message, Output, Part
 from .response import KINDS, Response
 from .turns import Turns
 from .usage import usage_of
+from .values import object_of
 from .writer import Closing, RunWriter
 
 TEXT_DELTA = "response.output_text.delta"
@@ -154,7 +156,7 @@ class ResponseReader:
 
     @_row("response.content_part.done")
     def _on_part_done(self, item: Item) -> None:
-        part = _object(item.get("part"))
+        part = object_of(item.get("part"))
         if part.get("type") in ("output_text", "refusal"):  # reasoning text never opens a message (rule 3)
             self._take_part(item, part)
 
@@ -191,7 +193,7 @@ class ResponseReader:
 
     @_row("response.completed", "response.incomplete", "response.failed", "response.cancelled")
     def _on_terminal(self, item: Item) -> Outcome | None:
-        response = _object(item.get("response"))
+        response = object_of(item.get("response"))
         self.usage = usage_of(response.get("usage")) or self.usage
         outcome = _outcome(item["type"], response)
         if outcome.status == "failed":
@@ -208,7 +210,7 @@ class ResponseReader:
     # -- what rows have in common -------------------------------------------------------------------------
 
     def _copy(self, item: Item) -> tuple[Item, type[Output] | None]:
-        copy = _object(item.get("item"))
+        copy = object_of(item.get("item"))
         kind = KINDS.get(str(copy.get("type")))
         self.unknown += kind is None
         return copy, kind
@@ -229,15 +231,11 @@ class ResponseReader:
 def _outcome(type: str, response: Object) -> Outcome:
     """Return how a response ended: its status says it, then its details, then the item's type (rule 9)."""
     named = type.rpartition(".")[2]
-    reason = str(_object(response.get("incomplete_details")).get("reason") or "")
+    reason = str(object_of(response.get("incomplete_details")).get("reason") or "")
     status = response.get("status")
     if named == "failed" or status not in ("completed", "incomplete", "failed", "cancelled"):
         status = named if named == "failed" or not reason else "incomplete"
     return Outcome(str(status), reason)
-
-
-def _object(value: Any) -> Object:
-    return value if isinstance(value, dict) else {}
 
 
 def _index(item: Item) -> int | None:

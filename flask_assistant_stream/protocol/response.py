@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from .calls import Approval, Call
+from .hosted import Search
 from .objects import Object
-from .outputs import Call, Item, Message, Output, Reasoning, Search
+from .outputs import Item, Message, Output, Reasoning
 from .text import mend
 
 O = TypeVar("O", bound=Output)  # noqa: E741
 
-KINDS: dict[str, type[Output]] = {kind.kind: kind for kind in (Message, Call, Search, Reasoning)}
+KINDS: dict[str, type[Output]] = {kind.kind: kind for kind in (Message, Call, Approval, Search, Reasoning)}
 """The output items that are understood, by their upstream `type`."""
 
 

@@ -15,6 +15,7 @@ from . import ids, objects
 from .events import Event, dump
 from .failures import step_error
 from .ids import NewId
+from .made_files import MadeFile
 from .objects import Object
 from .run_states import MessageStatus, RunStatus, StepStatus, check_move
 from .text import mend_piece
@@ -92,11 +93,21 @@ class RunWriter:
         self._now = now
         self._parts: list[_Part] = []
         self._events: list[Event] = []
+        self._files: list[MadeFile] = []
 
     def take(self) -> list[Event]:
         """Return the events written since the last call."""
         events, self._events = self._events, []
         return events
+
+    def take_files(self) -> list[MadeFile]:
+        """Return the files that were added since the last call."""
+        files, self._files = self._files, []
+        return files
+
+    def add_file(self, file: MadeFile) -> None:
+        """Note a file that an event mentions."""
+        self._files.append(file)
 
     def emit(self, name: str, data: Object) -> None:
         """Write any event."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Response
 from marshmallow import Schema
@@ -23,16 +23,10 @@ from ..files.vector_stores import VectorStores
 from ..log import RunLog
 from ..runner import Runner
 from ..stores.base import Store
+from ..titles import Titles
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
-
-
-class Titles(Protocol):
-    """What makes titles of threads."""
-
-    def make(self, owner: str, thread_id: str) -> str:
-        """Return a thread's title; one is made and stored where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ class Registration:
         max_content_chars: of one message or one tool output.
         files, vector_stores: what owners have uploaded.
         resources: what their threads and runs use of that.
-        titles: makes titles of threads.
+        titles: writes titles of threads.
     """
 
     name: str

@@ -49,6 +49,7 @@ def send(call: Call, thread_id: str | None) -> Attached:
             messages,
             thread_id=thread_id,
             new_thread=new_thread,
+            titled=True,
             request_id=call.request_id,
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..protocol import ids, objects
 from ..protocol.objects import Object, page
 from ..stores.base import Kind, Record
+from ..titles import BY_HAND, GENERATED, shown_title
 from . import schemas
 from .base import Call, Resource
 from .named_files import remove_thread
@@ -12,16 +13,13 @@ from .paging import list_page
 
 resource = Resource("threads")
 
-GENERATED_TITLE = "generated_title"
-"""The `extra` key of a title that was made; one set by hand is under `title` and goes first."""
-
 
 @resource.route("POST", "/threads", body=schemas.NewThread(), answer=schemas.ThreadId())
 def create_thread(call: Call) -> Object:
     """Make an empty thread; the body may be left out."""
     now = int(call.site.store.now())
     thread = objects.thread(ids.new_id(ids.THREAD), now, metadata=call.body.get("metadata"))
-    extra = {"title": _title(call.body.get("title")), "updated_at": now}
+    extra = {BY_HAND: _title(call.body.get("title")), "updated_at": now}
     call.site.store.insert(Record(Kind.THREAD, call.owner, thread, extra=extra))
     return {"threadId": thread["id"]}
 
@@ -46,7 +44,7 @@ def update_thread(call: Call, thread_id: str) -> Object:
     extra: Object = {}
     if "title" in call.body:
         title = _title(call.body["title"])
-        extra = {"title": title} if title else {"title": None, GENERATED_TITLE: None}
+        extra = {BY_HAND: title} if title else {BY_HAND: None, GENERATED: None}
     return _body(call.site.store.update(Kind.THREAD, call.owner, thread_id, body=body, extra=extra))
 
 
@@ -64,9 +62,8 @@ def delete_thread(call: Call, thread_id: str) -> Object:
 
 
 def _body(record: Record) -> Object:
-    extra = record.extra
-    updated_at = extra.get("updated_at", record.body["created_at"])
-    return {**record.body, "title": extra.get("title") or extra.get(GENERATED_TITLE), "updated_at": updated_at}
+    updated_at = record.extra.get("updated_at", record.body["created_at"])
+    return {**record.body, "title": shown_title(record), "updated_at": updated_at}
 
 
 def _title(given: str | None) -> str | None:
