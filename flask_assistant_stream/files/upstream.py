@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AssistantStreamError, NotFound, UpstreamError
 from ..protocol.objects import Object
-from ..stores.capabilities import CHUNK_BYTES
 from . import upstream_objects as read
 from .base import Storage, Upload
 from .upstream_errors import NONSENSE, SLOW, UNREACHABLE, refused
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 BASE_URL = "https://api.openai.com/v1"
+CHUNK_BYTES = 256 * 1024
+"""How much of a file of a container is in memory at a time."""
 PAGE = 100
 """Entries of a list that are asked for at once, the most that the API gives."""
 
