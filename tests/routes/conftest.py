@@ -61,7 +61,9 @@ class Site:
     def post(self, path: str, body: Any = None, **options: Any) -> TestResponse:
         return self.request("POST", path, **({} if body is None else {"json": body}), **options)
 
-    def upload(self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any) -> TestResponse:
+    def upload(
+        self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any
+    ) -> TestResponse:
         """Send a file as a form; `path` says where to, `fields` are the form's others."""
         fields = options.pop("fields", {})
         form = {**fields, "file": (BytesIO(content), filename)}
@@ -107,7 +109,12 @@ def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **o
     app = Flask("host", instance_path=str(folder))
     app.config.update({"TESTING": True, "SECRET_KEY": "test"}, **(config or {}))
     engine = ScriptedEngine(*scripts)
-    given = {"engine": engine, "store": f"sqlite:///{folder / 'store.sqlite3'}", "authenticate": by_header}
+    given = {
+        "engine": engine,
+        "store": f"sqlite:///{folder / 'store.sqlite3'}",
+        "authenticate": by_header,
+        "titles": "off",
+    }
     app.register_blueprint(create_assistant_blueprint(**{**given, **options}))
     return Site(app, engine)
 

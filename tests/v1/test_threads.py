@@ -23,7 +23,10 @@ def test_threads(site: Site) -> None:
     assert set(thread) == {"id", "object", "created_at", "metadata", "tool_resources"}
     path = f"/v1/threads/{thread['id']}"
     assert site.get(path).get_json() == thread
-    changed = {"metadata": {"a": "b"}, "tool_resources": {"file_search": {"vector_store_ids": [site.new_vector_store()]}}}
+    changed = {
+        "metadata": {"a": "b"},
+        "tool_resources": {"file_search": {"vector_store_ids": [site.new_vector_store()]}},
+    }
     assert site.post(path, changed).get_json() == {**thread, **changed}
     assert site.post(path, {"metadata": None}).get_json() == {**thread, **changed, "metadata": {}}
     assert site.post(path).get_json()["tool_resources"] == changed["tool_resources"]
