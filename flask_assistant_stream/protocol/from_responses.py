@@ -26,7 +26,6 @@ from .writer import WHOLE, Closing, RunWriter
 
 __all__ = ["Ending", "Translator"]
 
-_IN_PROGRESS = RunStatus.IN_PROGRESS  # looked up for every read: an enum's attribute costs
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
 
 
@@ -70,6 +69,7 @@ class Translator:
         self._rounds = 0
         self._unknown = 0
         self._calls: PendingCalls | None = None
+        self._reading = False
         self._reader = self._new_reader()
 
     @classmethod
@@ -198,12 +198,8 @@ class Translator:
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
         """Translate the items of one upstream read. Items after the terminal one are ignored."""
-        if self._calls is not None:  # until they are answered no response is due
+        if not self._reading and not self._begin_reading(items):
             return []
-        if self._writer.status is not _IN_PROGRESS:
-            if self._writer.status is not RunStatus.QUEUED or not items:
-                return []
-            self._writer.move_run(RunStatus.IN_PROGRESS)
         outcome = self._reader.read(items)
         if outcome is not None:
             self._conclude(outcome)
@@ -264,6 +260,16 @@ class Translator:
             self._fail(Failure.of(error) if error else unexplained)
         return self._writer.take()
 
+    def _begin_reading(self, items: Sequence[Item]) -> bool:
+        """Say whether a response is due, and begin it; that holds until it ends."""
+        status = self._writer.status
+        if self._calls is not None or not items or status not in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
+            return False
+        if status is RunStatus.QUEUED:
+            self._writer.move_run(RunStatus.IN_PROGRESS)
+        self._reading = True
+        return True
+
     # -- how a response ended -----------------------------------------------------------------------------
 
     def _conclude(self, outcome: Outcome) -> None:
@@ -311,7 +317,7 @@ class Translator:
 
     def _hand_out(self, calls: PendingCalls) -> None:
         """Put all calls into one step, left open until all are answered: this server's first, then the others'."""
-        self._calls = calls
+        self._calls, self._reading = calls, False
         self._writer.open_calls(calls.shown)
         self._items += self._reader.response.replay()
         self._usage = self._sum()
@@ -366,7 +372,7 @@ class Translator:
     def _end(self, status: RunStatus, closing: Closing, **changes: Any) -> None:
         usage = self._usage if self._calls is not None else self._sum()
         self._writer.end_run(status, closing, step_usage=self._reader.usage, usage=usage, **changes)
-        self._calls = None
+        self._calls, self._reading = None, False
 
     def _sum(self) -> Object | None:
         return add_usage(self._usage, self._reader.usage)
