@@ -29,6 +29,11 @@ def test_words(text: str, found: list[str]) -> None:
     assert words(text) == found
 
 
+def test_plain_text_is_cut_as_any_other() -> None:
+    text = "".join(map(chr, range(128))) + " Files_of x86-64, don't! " + "y" * 100
+    assert [*words(text), "e"] == words(f"{text} é")
+
+
 def test_words_of_a_query() -> None:
     assert query_words("a 北京市 A 京") == ["a", "北京", "京市", "京"]
     assert query_words(" ".join(f"w{number}" for number in range(1000))) == [f"w{n}" for n in range(64)]

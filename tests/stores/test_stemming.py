@@ -13,20 +13,6 @@ from flask_assistant_stream.stores.stemming import stem
 
 ROOT = Path(__file__).parent.parent.parent
 ENDINGS = ("ed", "ing", "eed", "ies", "sses", "ization", "iveness", "fulness", "ability", "ement", "sion", "icate")
-    "ed",
-    "ing",
-    "eed",
-    "ies",
-    "sses",
-    "ization",
-    "iveness",
-    "fulness",
-    "ability",
-    "ement",
-    "sion",
-    "icate",
-    "ally",
-)
 
 
 @pytest.mark.parametrize(
