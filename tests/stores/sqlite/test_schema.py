@@ -111,7 +111,7 @@ class WithoutFTS5(sqlite3.Connection):
     """As an SQLite that was built without it answers."""
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        return super().execute(sql.replace("'fts5'", "'fts5 of which there is none'"), *values)
+        return super().execute(sql.replace("fts5_source_id", "no_such_function"), *values)
 
 
 def test_an_sqlite_that_cannot_search_is_refused(
