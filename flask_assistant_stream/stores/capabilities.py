@@ -43,6 +43,22 @@ class Blobs(ABC):
         """Remove what stands there; nothing happens where nothing does."""
 
 
+def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut chunks of any sizes into pieces of `CHUNK_BYTES`, the last one shorter."""
+    piece = bytearray()
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            taken = rest[: CHUNK_BYTES - len(piece)]
+            piece += taken
+            rest = rest[len(taken) :]
+            if len(piece) == CHUNK_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    if piece:
+        yield bytes(piece)
+
+
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
     """A passage that a search has found.

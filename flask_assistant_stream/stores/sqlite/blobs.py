@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import NotFound, StoreError
-from ..capabilities import CHUNK_BYTES, Blobs
+from ..capabilities import CHUNK_BYTES, Blobs, cut
 from .connections import Connections
 
 logger = logging.getLogger(__name__)
@@ -104,22 +104,6 @@ class SQLiteBlobs(Blobs):
             logger.warning("Abandoned bytes could not be looked for: %s", error)
             return
         self._try_to_drop(key for (key,) in found)
-
-
-def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut chunks of any sizes into pieces of `CHUNK_BYTES`, the last one shorter."""
-    piece = bytearray()
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            taken = rest[: CHUNK_BYTES - len(piece)]
-            piece += taken
-            rest = rest[len(taken) :]
-            if len(piece) == CHUNK_BYTES:
-                yield bytes(piece)
-                piece.clear()
-    if piece:
-        yield bytes(piece)
 
 
 def _one(sql: str, values: tuple[Any, ...], connection: Connection) -> Any:
