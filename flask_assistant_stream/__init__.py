@@ -22,9 +22,12 @@ if TYPE_CHECKING:
         RequestError,
         StoreError,
         TooLarge,
+        ToolError,
         Unauthorized,
+        UpstreamError,
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
+    from .tools import Tool, ToolContext, tool_of
 
 _HOMES = {
     "auth": ("Authenticator", "Principal", "session_owner", "shared_owner"),
@@ -39,9 +42,12 @@ _HOMES = {
         "RequestError",
         "StoreError",
         "TooLarge",
+        "ToolError",
         "Unauthorized",
+        "UpstreamError",
     ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
+    "tools": ("Tool", "ToolContext", "tool_of"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -63,10 +69,15 @@ __all__ = [
     "Settings",
     "StoreError",
     "TooLarge",
+    "Tool",
+    "ToolContext",
+    "ToolError",
     "Unauthorized",
+    "UpstreamError",
     "create_assistant_blueprint",
     "session_owner",
     "shared_owner",
+    "tool_of",
 ]
 
 

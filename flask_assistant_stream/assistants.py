@@ -89,6 +89,8 @@ class Assistants:
         store: where those made over the API or from the configuration are.
         default: the assistant to make where nothing stands under its id; `id` and `model` at least.
         declared: from `declare`.
+        functions: returns the function tools that the default assistant has besides, made or declared; asked each
+            time, so that functions may be registered late.
         now: seconds since the epoch.
     """
 
@@ -98,12 +100,31 @@ class Assistants:
         default: Object,
         declared: Mapping[str, Object] | None = None,
         *,
+        functions: Callable[[], list[Object]] = list,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._default = default
-        self._declared = dict(declared or {})
+        self._default_id = default["id"]
+        self._given_default = default
+        self._given_declared = dict(declared or {})
+        self._functions = functions
         self._now = now
+
+    @property
+    def _default(self) -> Object:
+        return self._with_functions(self._given_default)
+
+    @property
+    def _declared(self) -> dict[str, Object]:
+        declared = self._given_declared
+        if self._default_id not in declared:
+            return declared
+        return {**declared, self._default_id: self._with_functions(declared[self._default_id])}
+
+    def _with_functions(self, assistant: Object) -> Object:
+        """Return the default assistant with the functions that it has besides."""
+        functions = self._functions()
+        return {**assistant, "tools": [*assistant.get("tools", ()), *functions]} if functions else assistant
 
     def find(self, owner: str, assistant_id: str | None = None) -> Found:
         """Return an assistant, the default one where no id is given; writes nothing.
@@ -115,13 +136,13 @@ class Assistants:
         Raises:
             NotFound: no such assistant for this owner.
         """
-        assistant_id = self._default["id"] if assistant_id is None else assistant_id
-        if assistant_id in self._declared:
+        assistant_id = self._default_id if assistant_id is None else assistant_id
+        if assistant_id in self._given_declared:
             return Found(self._declared[assistant_id])
         try:
             record = self._store.get(Kind.ASSISTANT, owner, assistant_id)
         except NotFound:
-            if assistant_id != self._default["id"]:
+            if assistant_id != self._default_id:
                 raise NotFound(f"No assistant found with id '{assistant_id}'.") from None
             return self._made(owner)
         made_from = json.loads(record.extra.get(MADE_FROM, "null"))
@@ -174,7 +195,7 @@ class Assistants:
         Raises:
             NotFound: `after` or `before` is none of them; `param` says which.
         """
-        if self._default["id"] not in self._declared:
+        if self._default_id not in self._given_declared:
             self.find(owner).keep()
         found = [*self._declared.values(), *self._stored(owner)]
         if order == "desc":
@@ -196,24 +217,26 @@ class Assistants:
         after = None
         while True:
             page = self._store.list(Kind.ASSISTANT, owner, limit=100, order="asc", after=after)
-            bodies += [record.body for record in page.records if record.id not in self._declared]
+            bodies += [record.body for record in page.records if record.id not in self._given_declared]
             if not page.has_more:
                 return bodies
             after = page.records[-1].id
 
     def _check_stored(self, assistant_id: str) -> None:
-        if assistant_id in self._declared:
+        if assistant_id in self._given_declared:
             raise RequestError(f"Assistant {assistant_id} is declared in the app's code and cannot be changed here.")
 
     def _made(self, owner: str) -> Found:
-        body = objects.assistant(created_at=int(self._now()), **self._default)
-        record = Record(Kind.ASSISTANT, owner, body, extra={MADE_FROM: json.dumps(self._default)})
+        default = self._default
+        body = objects.assistant(created_at=int(self._now()), **default)
+        record = Record(Kind.ASSISTANT, owner, body, extra={MADE_FROM: json.dumps(default)})
         return Found(body, lambda: self._store.insert(record))
 
     def _changed(self, record: Record, made_from: Object) -> Found:
-        untouched = [key for key in self._default if record.body[key] == made_from.get(key)]
-        changes = {key: self._default[key] for key in untouched}
-        extra = {MADE_FROM: json.dumps(self._default)}
+        default = self._default
+        untouched = [key for key in default if record.body[key] == made_from.get(key)]
+        changes = {key: default[key] for key in untouched}
+        extra = {MADE_FROM: json.dumps(default)}
         return Found(
             {**record.body, **changes},
             lambda: self._store.update(Kind.ASSISTANT, record.owner, record.id, body=changes, extra=extra),

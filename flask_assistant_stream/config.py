@@ -21,6 +21,9 @@ from .errors import ConfigError
 DEFAULT_MODEL = "gpt-6.1-terra"
 """Generally available since 2026-10-26, no shutdown announced: what its maker recommends in place of gpt-5-mini."""
 
+DEFAULT_TITLE_MODEL = "gpt-6-luna"
+"""The smallest of its maker's models, generally available since 2026-09-22, no shutdown announced."""
+
 PREFIX = "ASSISTANT_"
 DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:3000")
 ALIASES: Mapping[str, str] = MappingProxyType({"mongo_uri": "store"})
@@ -243,6 +246,17 @@ class Settings:
     )
     upstream_headers: Mapping[str, str] = _key(
         _headers, _NO_PAIRS, "headers added to every upstream request: a dict, or name=value pairs", secret=True
+    )
+    max_upload_bytes: int = _key(_number(int, 1, 2**40), 64 * 2**20, "largest file that is taken", unit="bytes")
+    max_rounds: int = _key(
+        _number(int, 1, 10_000), 25, "responses of one run, with tool calls between them; then it ends incomplete"
+    )
+    titles: str = _key(_choice("on", "off"), "on", "whether a model writes titles of threads: on, or off")
+    title_model: str | None = _key(
+        _text, None, f"model that writes titles; by default {DEFAULT_TITLE_MODEL} at OpenAI, elsewhere the run's own"
+    )
+    reasoning_summaries: str = _key(
+        _choice("on", "off"), "off", "whether streams tell summaries of what the model thinks: on, or off"
     )
     citations: str = _key(_choice("marker", "none"), "marker", "how file citations show in the text: marker, or none")
     offline_delay_seconds: float = _key(

@@ -8,14 +8,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask
 
 from . import config
 from .auth import shared_owner
-from .errors import ConfigError
+from .errors import ConfigError, ToolError
 from .extension import create_assistant_blueprint
 
 PREFIX = "/api/assistants"
@@ -40,6 +42,18 @@ GET_WEATHER = {
     },
 }
 """A tool of the client: the run waits in `requires_action` until the front-end has answered."""
+
+
+def current_time(time_zone: str = "UTC") -> datetime:
+    """Tell the time.
+
+    Args:
+        time_zone: an IANA name, such as Europe/Berlin
+    """
+    try:
+        return datetime.now(ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ToolError(f"There is no time zone {time_zone!r}.") from None
 
 
 def instance_folder() -> Path:
@@ -68,9 +82,8 @@ def create_example_app(*, host: str = "") -> Flask:
     settings = config.resolve({}, app.config)
     app.register_blueprint(
         create_assistant_blueprint(
-            assistants=[
-                {"id": settings.assistant_id, "name": "Example", "tools": [GET_WEATHER], **_declared(settings)}
-            ],
+            assistants=[{"id": settings.assistant_id, "name": "Example", **_declared(settings)}],
+            tools=[current_time, GET_WEATHER, {"type": "file_search"}],
             **(_local_access(app, settings, folder, host) if is_loopback(host) else {}),
         ),
         url_prefix=PREFIX,

@@ -5,37 +5,30 @@ Nothing happens at import; what is wrong with the configuration is said while th
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask
 from flask.sansio.app import App
-from flask_cors import cross_origin
 
-from .assistants import Assistants, declare
-from .auth import Authenticator, build_gate
-from .config import Settings, resolve
+from .assembly import assemble
+from .auth import Authenticator
 from .engines.base import Engine
 from .errors import ConfigError
-from .log import RunLog
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
 from .routes.failures import CATCH_ALL
-from .runner import Runner, RunnerOptions
 from .stores.base import Store
+from .tool_options import AppTools
+from .tools import Tool
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-logger = logging.getLogger(__name__)
-
 NAME = "assistant_stream"
 URL_PREFIX = "/api/assistants"
-STORE_FILE = "assistant_stream.sqlite3"
-PREFLIGHT_SECONDS = 600
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
@@ -44,12 +37,19 @@ class Options(TypedDict, total=False):
     `store` and `engine` also take objects. `mongo_uri` is another name of `store`.
 
     Attributes:
-        assistants: assistants declared in code: Assistants API bodies with an `id`.
+        assistants: assistants declared in code: Assistants API bodies with an `id`; among their `tools` may be
+            functions.
         authenticate: takes the request and returns the logged-in user's id, or raises `Unauthorized`.
+        tools: of the default assistant: functions that the server executes, and tools as the Assistants API writes
+            them.
+        upstream_tools: tools of the upstream that every run may use, as the Responses API writes them (web_search,
+            mcp …). Clients do not see them.
     """
 
     assistants: Iterable[Mapping[str, Any]] | None
     authenticate: Authenticator | None
+    tools: Iterable[Callable[..., Any] | Tool | Mapping[str, Any]] | None
+    upstream_tools: Iterable[Mapping[str, Any]] | None
 
     assistant_id: str | None
     model: str | None
@@ -62,6 +62,11 @@ class Options(TypedDict, total=False):
     api_keys: Mapping[str, str] | str | None
     cors_origins: Iterable[str] | str | None
     max_content_chars: int | None
+    max_upload_bytes: int | None
+    max_rounds: int | None
+    titles: str | None
+    title_model: str | None
+    reasoning_summaries: str | None
     heartbeat_seconds: float | None
     lease_seconds: float | None
     run_expires_seconds: float | None
@@ -90,6 +95,7 @@ class AssistantStream:
     def __init__(
         self, app: Flask | None = None, *, url_prefix: str = URL_PREFIX, name: str = NAME, **options: Unpack[Options]
     ) -> None:
+        self._tools = AppTools(options.pop("tools", None))
         self._options = options
         self.blueprint = AssistantBlueprint(self, name, url_prefix)
         if app is not None:
@@ -106,7 +112,33 @@ class AssistantStream:
 
     def build(self, app: Flask, name: str) -> Registration:
         """Resolve the configuration for an app and make what a registration works with."""
-        return _build(app, name, dict(self._options))
+        return assemble(app, name, dict(self._options), self._tools)
+
+    @overload
+    def tool(self, function: F) -> F: ...
+
+    @overload
+    def tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        timeout_seconds: float = ...,
+        requires_approval: bool = False,
+    ) -> Callable[[F], F]: ...
+
+    def tool(self, function: F | None = None, **options: Any) -> F | Callable[[F], F]:
+        """Make the decorated function a tool of the default assistant; also after the registration.
+
+        Args:
+            function: none where options are given: `@assistant_stream.tool(requires_approval=True)`.
+            options: of `tool_of`.
+
+        Raises:
+            ConfigError: a tool cannot be made of the function, or its name is taken.
+        """
+        decorate: Callable[[F], F] = self._tools.functions.tool(**options)
+        return decorate if function is None else decorate(function)
 
 
 class AssistantBlueprint(Blueprint):
@@ -148,134 +180,3 @@ def create_assistant_blueprint(
         options: see `Options`; what is not given comes from `app.config` and the environment.
     """
     return AssistantStream(url_prefix=url_prefix, name=name, **options).blueprint
-
-
-# -- building a registration ----------------------------------------------------------------------------------
-
-
-def _build(app: Flask, name: str, options: dict[str, Any]) -> Registration:
-    declared, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
-    given_store = _object(options, "store", Store)
-    given_engine = _object(options, "engine", Engine)
-    settings = resolve(options, app.config)
-    gate = build_gate(
-        app,
-        authenticate=authenticate,
-        owner=settings.owner,
-        api_keys=settings.api_keys,
-        origins=settings.cors_origins,
-    )
-    assistants = declare(declared or (), settings.model)
-    store = given_store or _store(app, settings)
-    engine = given_engine or _engine(app, settings)
-    log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
-    return Registration(
-        name=name,
-        store=store,
-        engine=engine,
-        log=log,
-        runner=Runner(store, log, engine, _runner_options(settings)),
-        assistants=Assistants(store, _default_assistant(settings), assistants),
-        gate=gate,
-        cors=_cors(settings.cors_origins),
-        max_content_chars=settings.max_content_chars,
-    )
-
-
-def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
-    """Take an argument out that is an object instead of text."""
-    value = options.get(argument)
-    if value is None or isinstance(value, str):
-        return None
-    if not isinstance(value, kind):
-        raise ConfigError(f"Argument {argument!r} must be a string or a {kind.__name__}, not {type(value).__name__}.")
-    return options.pop(argument)
-
-
-def _runner_options(settings: Settings) -> RunnerOptions:
-    return RunnerOptions(
-        lease_seconds=settings.lease_seconds,
-        expires_seconds=settings.run_expires_seconds,
-        idle_seconds=settings.upstream_idle_seconds,
-        citations=settings.citations == "marker",
-        vector_store_ids=settings.vector_store_ids,
-    )
-
-
-def _default_assistant(settings: Settings) -> dict[str, Any]:
-    return {
-        "id": settings.assistant_id,
-        "model": settings.model,
-        "instructions": settings.instructions or None,
-        "tools": [{"type": "file_search"}] if settings.vector_store_ids else [],
-    }
-
-
-def _store(app: Flask, settings: Settings) -> Store:
-    from .stores import make_store
-
-    return make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
-
-
-def _store_file(app: Flask) -> str:
-    """Return the URL of the store that needs no setting; Flask leaves it to its users to make the folder."""
-    try:
-        Path(app.instance_path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"The instance folder {app.instance_path} cannot be made ({error.strerror}). Set ASSISTANT_STORE."
-        ) from None
-    return f"sqlite:///{Path(app.instance_path) / STORE_FILE}"
-
-
-def _engine(app: Flask, settings: Settings) -> Engine:
-    name = settings.engine
-    if name is None:
-        name = "openai" if settings.openai_api_key or settings.openai_base_url else "offline"
-        if name == "offline" and not (app.debug or app.testing):
-            logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
-    if name == "offline":
-        from .engines.offline import OfflineEngine
-
-        return OfflineEngine(settings.offline_delay_seconds)
-    return _openai(settings)
-
-
-def _openai(settings: Settings) -> Engine:
-    from .engines.openai import BASE_URL, OpenAIEngine
-
-    engine = OpenAIEngine(
-        settings.openai_api_key,
-        settings.openai_base_url or BASE_URL,
-        headers=settings.upstream_headers,
-        organization=settings.openai_org_id,
-        project=settings.openai_project_id,
-        retries=settings.upstream_retries,
-    )
-    if flaw := engine.ping():
-        raise ConfigError(
-            f"{flaw} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
-        )
-    return engine
-
-
-def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
-    """Return what adds CORS headers to a response, for these origins alone."""
-    if not origins:
-        return lambda response: response
-    decorate = cross_origin(
-        # As patterns: flask-cors takes text with a bracket in it, an IPv6 address, for a pattern anyway.
-        origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
-        methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After"],
-        supports_credentials=True,
-        max_age=PREFLIGHT_SECONDS,
-        automatic_options=False,
-        always_send=False,
-        send_wildcard=False,
-        vary_header=True,
-    )
-    decorated: Callable[[Response], Response] = decorate(lambda response: response)
-    # Where there is no Origin flask-cors adds nothing, but takes its time to find that out.
-    return lambda response: decorated(response) if "Origin" in request.headers else response

@@ -45,6 +45,14 @@ class RunLogger:
         """Write a record at WARNING."""
         self._write(logging.WARNING, text)
 
+    def error(self, text: str) -> None:
+        """Write a record at ERROR."""
+        self._write(logging.ERROR, text)
+
+    def traceback(self, text: str) -> None:
+        """Write a record at DEBUG with the exception that is being handled: its text may hold content."""
+        self._write(logging.DEBUG, text, exc_info=True)
+
     def exception(self, text: str) -> None:
         """Write a record at ERROR with the exception that is being handled."""
         self._write(logging.ERROR, text, exc_info=True)

@@ -1,4 +1,4 @@
-"""The runner owns a run's life: starts it, feeds the translator, takes tool outputs, cancels, expires, sweeps.
+"""The runner owns a run's life: starts it, has it executed, takes tool outputs, cancels, has it swept.
 
 Each run has a thread of its own that outlives its reader. Knows neither Flask nor wire formats.
 """
@@ -6,7 +6,6 @@ Each run has a thread of its own that outlives its reader. Knows neither Flask n
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -16,23 +15,29 @@ from typing import Any
 
 from .engines.base import Engine
 from .errors import RequestError, StoreError, ThreadBusy
-from .execution import Execution
-from .log import STOP_SECONDS, RunLog, RunLost, Writer
+from .execution import Execution, Surroundings
+from .files.files import Files
+from .files.resources import Resources
+from .log import RunLog, RunLost
 from .protocol import ids, objects
 from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object
 from .protocol.run_states import RunStatus
 from .run_logger import RunLogger
-from .stores.base import Kind, Record, Row, RunRecord, Start, Store
+from .server_tools import ServerTools
+from .stores.base import TURN, Kind, Record, Row, RunRecord, Start, Store
+from .sweeper import Sweeper
 from .takeover import Takeover
-from .upstream_request import make_request
+from .titles import Titles, message_text
+from .upstream_request import Requests
 
 logger = logging.getLogger(__name__)
 
 START_TRIES = 3
+START_TURNS = 2
+"""Turns of a thread that a start takes: the first one of a thread is placed within them."""
 CANCEL_SECONDS = 1.0
 """A run that was asked to end and is still active after this long is taken from its worker (run protocol 13)."""
-SWEEP_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class RunnerOptions:
         idle_seconds: silence upstream that ends a run as failed.
         citations: whether markers and annotations are given out.
         vector_store_ids: searched by every run.
+        upstream_tools: tools of the upstream that every run may use, as the upstream takes them.
+        reasoning: whether summaries of what the model thinks are asked for and told.
+        max_rounds: responses of one run; 0 for any number.
     """
 
     lease_seconds: float = 15.0
@@ -52,6 +60,9 @@ class RunnerOptions:
     idle_seconds: float = 120.0
     citations: bool = True
     vector_store_ids: tuple[str, ...] = ()
+    upstream_tools: tuple[Object, ...] = ()
+    reasoning: bool = False
+    max_rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,9 @@ class Runner:
         log: the run log over the same store.
         engine: the upstream.
         options: times and tools.
+        tools: the functions that are executed here, or None.
+        files, resources: what is kept of files, or None.
+        titles: writes titles of threads, or None.
         new_id: makes ids; injected by tests.
     """
 
@@ -103,6 +117,10 @@ class Runner:
         engine: Engine,
         options: RunnerOptions | None = None,
         *,
+        tools: ServerTools | None = None,
+        files: Files | None = None,
+        resources: Resources | None = None,
+        titles: Titles | None = None,
         new_id: ids.NewId = ids.new_id,
     ) -> None:
         self.store = store
@@ -110,14 +128,15 @@ class Runner:
         self.engine = engine
         self.options = options or RunnerOptions()
         self._new_id = new_id
-        self._takeover = Takeover(store, self.options.lease_seconds, new_id, citations=self.options.citations)
+        self._tools = tools
+        self._titles = titles
         self._executions: dict[str, Execution] = {}
-        self._renewed_at = 0.0
-        self._sweeping_pid = 0
-        self._stopped = threading.Event()
-        self._sweeper: threading.Thread | None = None
-        self._wake_locks: dict[int, threading.Lock] = {}
+        self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
+        self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
+        self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
         log.on_tick.append(self._end_idle)
+        if titles is not None:
+            log.on_tick.append(titles.end_late)
 
     # -- what a route asks for -----------------------------------------------------------------------------
 
@@ -132,6 +151,7 @@ class Runner:
         overrides: Mapping[str, Any] | None = None,
         extra: Object | None = None,
         replace_active: bool = True,
+        titled: bool = False,
         request_id: str = "",
     ) -> Attached:
         """Add messages to a thread and run the assistant on it.
@@ -147,6 +167,7 @@ class Runner:
             overrides: fields of the run request.
             extra: what is kept with the run beside its body.
             replace_active: a run that is still active on the thread is cancelled first; else it is in the way.
+            titled: the first message of a thread gives it a title, written beside the run.
             request_id: for the records of this run.
 
         Raises:
@@ -187,7 +208,10 @@ class Runner:
         )
         writer = self.log.open(run, events, translator.last_seq)
         history = None if thread is None else bodies
-        self._launch(run, translator, writer, request_id, history)
+        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id), history)
+        if titled and bodies and run.position // TURN <= START_TURNS:
+            self._give_title(execution, bodies[0])
+        self._launch(execution)
         return Attached(thread_id, run.id, 0)
 
     def submit(
@@ -223,7 +247,7 @@ class Runner:
             stored = False
         if not stored:
             raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
-        self._launch(claimed, translator, writer, request_id)
+        self._launch(Execution(claimed, translator, writer, RunLogger(logger, claimed, request_id)))
         return Attached(thread_id, run_id, after)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> Object:
@@ -258,23 +282,11 @@ class Runner:
     def wake(self) -> None:
         """Start the background threads, once per process; cheap when they run."""
         self.log.wake()
-        if self._sweeping_pid == os.getpid():
-            return
-        # Made in its process: one from before gevent's patching would block every greenlet (`--preload`).
-        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
-            if self._sweeping_pid != os.getpid():
-                self._sweeping_pid, self._stopped = os.getpid(), threading.Event()
-                self._sweeper = threading.Thread(
-                    target=self._sweep_until, args=(self._stopped,), name="assistant-stream-sweep", daemon=True
-                )
-                self._sweeper.start()
+        self._sweeper.wake()
 
     def stop(self) -> None:
         """End the background threads of this process; `wake` starts them anew. Runs go on until they end."""
-        self._sweeping_pid = 0
-        self._stopped.set()
-        if self._sweeper is not None:
-            self._sweeper.join(STOP_SECONDS)
+        self._sweeper.stop()
         self.log.stop()
 
     # -- starting ------------------------------------------------------------------------------------------
@@ -298,7 +310,25 @@ class Runner:
         raise RequestError(f"Thread {start.run.parent} is being written to by others; try again.")
 
     def _translator(self, body: Object) -> Translator:
-        return Translator(body, new_id=self._new_id, now=self._now, citations=self.options.citations)
+        return Translator(body, new_id=self._new_id, now=self._now, **self._translator_options(body))
+
+    def _translator_options(self, body: Object) -> dict[str, Any]:
+        """Return what every translator of a run is made with, on whichever worker."""
+        return {
+            "citations": self.options.citations,
+            "server_tools": {} if self._tools is None else self._tools.names(body),
+            "max_rounds": self.options.max_rounds,
+            "reasoning": self.options.reasoning,
+        }
+
+    def _requests(self, resources: Resources | None) -> Requests:
+        return Requests(
+            self.store,
+            resources,
+            vector_store_ids=self.options.vector_store_ids,
+            extra_tools=self.options.upstream_tools,
+            reasoning=self.options.reasoning,
+        )
 
     def _now(self) -> int:
         return int(self.store.now())
@@ -308,29 +338,28 @@ class Runner:
 
     # -- executing -----------------------------------------------------------------------------------------
 
-    def _launch(
-        self,
-        run: RunRecord,
-        translator: Translator,
-        writer: Writer,
-        request_id: str,
-        history: list[Object] | None = None,
-    ) -> None:
-        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id), history)
-        self._executions[run.id] = execution
-        threading.Thread(target=self._execute, args=(execution,), name=run.id, daemon=True).start()
+    def _launch(self, execution: Execution) -> None:
+        self._executions[execution.run.id] = execution
+        threading.Thread(target=self._execute, args=(execution,), name=execution.run.id, daemon=True).start()
 
     def _execute(self, execution: Execution) -> None:
         """Execute a run; the body of its thread."""
         try:
-            stores = self.options.vector_store_ids
-            execution.execute(
-                self.engine,
-                lambda: make_request(self.store, execution.run, execution.translator, execution.history, stores),
-            )
+            execution.execute(self._surroundings)
         finally:
             if self._executions.get(execution.run.id) is execution:
                 del self._executions[execution.run.id]
+
+    def _give_title(self, execution: Execution, message: Object) -> None:
+        """Give the thread of a run a title made of a message; a model writes it beside the run, never delaying it."""
+        titles, run = self._titles, execution.run
+        if titles is None or not titles.automatic:
+            return
+        arguments = (run.owner, run.parent, message_text(message), execution.announce)
+        if titles.asks_model:
+            threading.Thread(target=titles.give, args=arguments, name=f"title-{run.parent}", daemon=True).start()
+        else:
+            titles.give(*arguments)
 
     def _end_idle(self, now: float) -> None:
         """End the runs whose upstream has been silent for too long; called by the log's ticker."""
@@ -366,33 +395,3 @@ class Runner:
                 self._takeover.finish(run)
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
-
-    # -- sweeping ------------------------------------------------------------------------------------------
-
-    def _sweep_until(self, stopped: threading.Event) -> None:
-        failing = False
-        while not stopped.is_set():
-            try:
-                self._sweep()
-                failing = False
-            except StoreError as error:
-                if not failing:  # once per outage
-                    logger.warning("sweeps are put off, the store does not answer: %s", error.message)
-                failing = True
-            except Exception:
-                logger.exception("sweep failed")
-            stopped.wait(SWEEP_SECONDS)
-
-    def _sweep(self) -> None:
-        """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
-        mine = dict(self._executions)
-        if mine and time.monotonic() - self._renewed_at >= self.options.lease_seconds / 3:
-            self.store.renew([(run_id, execution.run.epoch) for run_id, execution in mine.items()], self._lease_end())
-            self._renewed_at = time.monotonic()
-        if mine:
-            for run_id in self.store.cancel_requested(list(mine)):
-                mine[run_id].stop(Ending.CANCELLED)
-        now = self.store.now()
-        for run in self.store.due(now):
-            if run.cancel_requested or run.id not in self._executions:
-                self._takeover.finish(run, if_due=now)

@@ -6,6 +6,8 @@ Every step is one write that a rival's step refuses, so any number of workers ma
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from .errors import StoreError
 from .log import WINDOW
@@ -28,14 +30,20 @@ class Takeover:
         store: where they are.
         lease_seconds: how long a claim holds.
         new_id: makes ids.
-        citations: as the translator's.
+        translator_options: what the translator of a run is made with besides, by the run's body.
     """
 
-    def __init__(self, store: Store, lease_seconds: float, new_id: ids.NewId, *, citations: bool = True) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease_seconds: float,
+        new_id: ids.NewId,
+        translator_options: Callable[[Object], Mapping[str, Any]] | None = None,
+    ) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
         self._new_id = new_id
-        self._citations = citations
+        self._translator_options = translator_options or (lambda _: {})
 
     def finish(self, run: RunRecord, *, if_due: float | None = None) -> None:
         """Claim a run and end it, or release it where it turns out to wait for tool outputs.
@@ -73,7 +81,7 @@ class Takeover:
             new_id=self._new_id,
             now=lambda: int(self._store.now()),
             last_seq=last_seq,
-            citations=self._citations,
+            **self._translator_options(run.body),
         )
 
     def _project(self, run: RunRecord, events: list[Event], state: Object | None) -> None:

@@ -218,6 +218,17 @@ def two_calls(body: Body, options: Options) -> Reply:
     return Reply(_steps(body, middle))
 
 
+@script
+def calls(body: Body, options: Options) -> Reply:
+    """The calls in `list`: JSON, a name and arguments each; with `loop=1` the same again whenever they are answered."""
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        for name, arguments in json.loads(options["list"]):
+            yield from items.call(name, json.dumps(arguments))
+
+    return Reply(_steps(body, middle))
+
+
 def _function(body: Body, options: Options) -> tuple[str, str]:
     declared = [tool["name"] for tool in body.get("tools") or () if tool.get("type") == "function"]
     name = options.get("name") or (declared[0] if declared else "get_weather")
@@ -421,10 +432,10 @@ class FakeUpstream:
         with contextlib.suppress(queue.Empty):
             queued = self._next.get_nowait()
             return queued if isinstance(queued, Reply) else play(queued, request.body)
-        asked = request.headers.get("x-fake-script")
-        if asked is None and _ends_in_outputs(request.body):
+        asked, marker = request.headers.get("x-fake-script"), _marker(request.body)
+        if asked is None and _ends_in_outputs(request.body) and "loop=1" not in (marker or ""):
             asked = "after_tools"
-        return play(asked or _marker(request.body) or "text", request.body)
+        return play(asked or marker or "text", request.body)
 
     def note(self, request: Recorded) -> None:
         self.requests.append(request)

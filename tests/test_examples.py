@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 from pathlib import Path
 
 import pytest
 
+from tests.files.material import a_pdf
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_files_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
+    monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'files.sqlite3'}")
+    monkeypatch.setenv("FLASK_ASSISTANT_OFFLINE_DELAY_SECONDS", "0")
+    client = runpy.run_path(str(EXAMPLES / "files_app.py"))["create_app"]().test_client()
+
+    def ask() -> str:
+        return client.post("/api/assistants/chat/stream", json={"content": "How long is the warranty?"}).text
+
+    markdown = b"# Warranty\n\nEvery kettle has a warranty of 37 months.\n"
+    files = [(io.BytesIO(markdown), "warranty.md"), (io.BytesIO(a_pdf("A toaster needs no water.")), "handbook.pdf")]
+    made = [client.post("/api/assistants/files", data={"file": file}).json for file in files]
+    listed = client.get("/api/assistants/files").json
+    assert [(one["filename"], one["status"]) for one in listed] == [
+        *(("handbook.pdf", "completed"), ("warranty.md", "completed")),
+    ]
+    assert "37 months" in ask()
+    warranty = made[0]["fileId"]
+    assert f'"file_id":"{warranty}"' in ask().replace(" ", "")
+    assert client.get(f"/api/assistants/files/{warranty}").data == markdown
+    assert client.delete("/api/assistants/files", json={"fileId": warranty}).json["deleted"] is True
+    assert "37 months" not in ask()
 
 
 def test_host_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

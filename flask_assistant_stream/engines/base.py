@@ -35,6 +35,8 @@ class Engine(ABC):
     """An upstream. Made before a fork without touching the network; used from any thread."""
 
     name: str
+    writes_titles: bool = True
+    """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
 
     @abstractmethod
     def stream(self, request: dict[str, Any]) -> ItemStream:

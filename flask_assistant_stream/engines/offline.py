@@ -1,4 +1,5 @@
-"""The engine without a network: it says so, answers in Markdown at a walking pace, and calls tools on request.
+"""The engine without a network: it says so, answers in Markdown at a walking pace, calls tools on request and quotes
+from files that it is given a search for.
 
 It emits what the Responses API would, so everything behind it can be tried without a key. It knows no model.
 """
@@ -9,38 +10,57 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..errors import AssistantStreamError, EngineError
 from ..protocol.ids import NewId, new_id
 from .base import Engine, Item, ItemStream
+from .quotes import Answer, quoting
 from .response_items import ResponseItems, by_delta, usage, words
 
 MAX_ECHO = 2000
+USUAL_RESULTS = 20
+"""How many passages a search finds where the tool says nothing of it; it is OpenAI's number."""
+
+Search = Callable[[Sequence[str], str, int], list[dict[str, Any]]]
+"""From ids of vector stores, a query and a limit to passages, the best first: file_id, filename, score, text."""
+
 _COMMAND = re.compile(r"/([A-Za-z0-9_-]{1,64})(?:\s+(.*))?", re.DOTALL)
 
 
 class OfflineEngine(Engine):
     """Answers by itself.
 
-    `/name {json}` as the last user message calls the function tool `name`, if the request declares it.
+    `/name {json}` as the last user message calls the function tool `name`, if the request declares it. With the tool
+    `file_search` in the request, any other last user message is searched, and the answer quotes what is found.
 
     Args:
         delay: seconds between two words.
+        search: finds passages in vector stores; without it no files are searched. It may block.
         new_id, now: for tests that compare ids and times.
     """
 
     name = "offline"
+    writes_titles = False
 
-    def __init__(self, delay: float = 0.02, *, new_id: NewId = new_id, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        delay: float = 0.02,
+        search: Search | None = None,
+        *,
+        new_id: NewId = new_id,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._delay = delay
+        self._search = search
         self._new_id = new_id
         self._now = now
 
     def stream(self, request: dict[str, Any]) -> ItemStream:
         """Begin a response."""
         writer = ResponseItems(request, new_id=self._new_id, now=self._now)
-        return PacedStream(by_delta(_items(request, writer)), self._delay)
+        return PacedStream(by_delta(_items(request, writer, self._search)), self._delay)
 
 
 class PacedStream(ItemStream):
@@ -69,7 +89,7 @@ class PacedStream(ItemStream):
         self._closed.set()
 
 
-def _items(request: dict[str, Any], writer: ResponseItems) -> Iterator[Item]:
+def _items(request: dict[str, Any], writer: ResponseItems, search: Search | None) -> Iterator[Item]:
     yield from writer.begin()
     given = _input(request)
     heard, command = _count(_said(request, given)), _command(request, given)
@@ -78,13 +98,59 @@ def _items(request: dict[str, Any], writer: ResponseItems) -> Iterator[Item]:
         yield from writer.call(command["name"], arguments, words(arguments))
         yield writer.complete(usage(heard, _count(arguments)))
         return
-    pieces = words(command or _answer(request, given))
+    query = "" if command or search is None else _query(request, given)
+    results = _results(request, query, search) if query and search else []
+    if query:
+        shown = "file_search_call.results" in (request.get("include") or ())
+        yield from writer.file_search([query], results if shown else None)
+        heard += sum(_count(result["text"]) for result in results)
+    answer = quoting(results, query) if results else Answer(command or _answer(request, given, searched=bool(query)))
+    yield from _say(request, writer, answer, heard)
+
+
+def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, heard: int) -> Iterator[Item]:
+    """Say an answer word by word, as far as the request's limit lets it, and end the response."""
+    pieces = words(answer.text)
     limit = request.get("max_output_tokens")
     whole = limit is None or len(pieces) <= limit
     kept = pieces if whole else pieces[:limit]
-    yield from writer.text(kept)
+    length = sum(map(len, kept))
+    yield from writer.text(kept, [citation for citation in answer.citations if citation["index"] <= length])
     spent = usage(heard, len(kept))
     yield writer.complete(spent) if whole else writer.incomplete("max_output_tokens", spent)
+
+
+def _query(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
+    """Return what is to be searched in files: the user's last word; "" where nothing is."""
+    choice = request.get("tool_choice")
+    if choice == "none" or (isinstance(choice, dict) and choice.get("type") != "file_search"):
+        return ""
+    last = given[-1] if given else {}
+    asked = _text(last).strip() if last.get("role") == "user" and _file_search(request) else ""
+    return asked[:MAX_ECHO]
+
+
+def _results(request: dict[str, Any], query: str, search: Search) -> list[dict[str, Any]]:
+    """Search as the request's tool says, and return results in the API's shape."""
+    tool = _file_search(request)
+    limit = tool.get("max_num_results") or USUAL_RESULTS
+    least = (tool.get("ranking_options") or {}).get("score_threshold") or 0.0
+    try:
+        found = search(tool.get("vector_store_ids") or [], query, limit)
+    except AssistantStreamError as error:
+        raise EngineError("The files cannot be searched at the moment.") from error
+    return [
+        {**{key: result[key] for key in _RESULT}, "attributes": result.get("attributes") or {}}
+        for result in found[:limit]
+        if result["score"] >= least
+    ]
+
+
+_RESULT = ("file_id", "filename", "score", "text")
+
+
+def _file_search(request: dict[str, Any]) -> dict[str, Any]:
+    return next((tool for tool in request.get("tools") or () if tool.get("type") == "file_search"), {})
 
 
 def _command(request: dict[str, Any], given: list[dict[str, Any]]) -> dict[str, Any] | str | None:
@@ -102,7 +168,7 @@ def _command(request: dict[str, Any], given: list[dict[str, Any]]) -> dict[str, 
     return {"name": found[1], "arguments": arguments}
 
 
-def _answer(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
+def _answer(request: dict[str, Any], given: list[dict[str, Any]], *, searched: bool) -> str:
     outputs = _outputs(given)
     if outputs:
         blocks = [f"`{name}` answered:\n\n```\n{output}\n```" for name, output in outputs]
@@ -110,7 +176,7 @@ def _answer(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
     asked = next((_text(item) for item in reversed(given) if item.get("role") == "user"), "").strip()
     shown = asked if len(asked) <= MAX_ECHO else asked[:MAX_ECHO] + " …"
     quote = "\n".join(f"> {line}" for line in (shown or "(no text)").splitlines())
-    return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, given)), _CLOSING))
+    return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, given, searched)), _CLOSING))
 
 
 _OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. You wrote:"
@@ -121,9 +187,11 @@ OPENAI_API_KEY=... python -m flask_assistant_stream
 ```"""
 
 
-def _facts(request: dict[str, Any], given: list[dict[str, Any]]) -> Iterator[str]:
+def _facts(request: dict[str, Any], given: list[dict[str, Any]], searched: bool) -> Iterator[str]:
     count = sum(1 for item in given if "role" in item)
     yield f"- *History:* {count} message{'' if count == 1 else 's'} in this thread, yours included."
+    if searched:
+        yield "- *Files:* nothing in the files fits what you wrote."
     if request.get("instructions"):
         yield "- *Instructions:* the assistant has some; a model would follow them."
     for name in _functions(request):

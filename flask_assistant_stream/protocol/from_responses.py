@@ -7,46 +7,27 @@ what wire.md 2.5 asks of a stream; here is what becomes of the run when a respon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 from ..errors import RequestError
-from .events import Event
+from .calls import Call
+from .endings import INCOMPLETE, UNFINISHED, Ending
+from .events import STEP_ENDINGS, VENDOR_EVENTS, Event
 from .failures import SERVER_ERROR, Failure
 from .ids import NewId
+from .made_files import MadeFile
 from .objects import Object
-from .outputs import Call, Item
+from .outputs import Item
+from .pending import PendingCalls
 from .reader import Outcome, ResponseReader
 from .run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
-from .text import mend
 from .usage import add_usage
 from .writer import WHOLE, Closing, RunWriter
 
+__all__ = ["Ending", "Translator"]
 
-class Ending(Enum):
-    """Why a run is closed from outside."""
-
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    EOF = "eof"
-    """The upstream ended, perhaps without its terminal item (upstreams.md rules 12 and 13)."""
-    INTERRUPTED = "interrupted"
-    """The worker that had the run is gone."""
-
-
-_ERRORS = {
-    Ending.FAILED: "The upstream failed.",
-    Ending.EOF: "The upstream ended before its answer was complete.",
-    Ending.INTERRUPTED: "The run was interrupted before its answer was complete; the message may be sent again.",
-}
 _IN_PROGRESS = RunStatus.IN_PROGRESS  # looked up for every read: an enum's attribute costs
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
-_BUDGET_SPENT = {"reason": "max_completion_tokens"}
-_INCOMPLETE: dict[str, tuple[str, Object]] = {
-    "max_output_tokens": ("max_tokens", _BUDGET_SPENT),
-    "content_filter": ("content_filter", {}),  # a run's enum has no such reason (wire.md 3.3)
-}
 
 
 class Translator:
@@ -60,6 +41,9 @@ class Translator:
         last_seq: the number of the last event in the run's log.
         citations: whether citations are shown, as marker and annotation; else neither.
         lenient_end: whether an upstream that ends without a terminal item, all outputs ended, has completed.
+        server_tools: names of functions that this server executes → whether the user approves each call first.
+        max_rounds: how many responses a run may have, 0 for any number.
+        reasoning: whether summaries of what the model thought are told, as vendor events.
     """
 
     def __init__(
@@ -71,14 +55,22 @@ class Translator:
         last_seq: int = 0,
         citations: bool = True,
         lenient_end: bool = False,
+        server_tools: Mapping[str, bool] | None = None,
+        max_rounds: int = 0,
+        reasoning: bool = False,
     ) -> None:
         self._writer = RunWriter(run, new_id=new_id, now=now, last_seq=last_seq)
         self._citations = citations
         self._lenient_end = lenient_end
+        self._server_tools = dict(server_tools or {})
+        self._max_rounds = max_rounds
+        self._reasoning = reasoning
         self._items: list[Item] = []
         self._usage: Object | None = None
+        self._rounds = 0
         self._unknown = 0
-        self._reader = ResponseReader(self._writer, citations=citations)
+        self._calls: PendingCalls | None = None
+        self._reader = self._new_reader()
 
     @classmethod
     def restore(
@@ -92,24 +84,33 @@ class Translator:
         last_seq: int | None = None,
         citations: bool = True,
         lenient_end: bool = False,
+        server_tools: Mapping[str, bool] | None = None,
+        max_rounds: int = 0,
+        reasoning: bool = False,
     ) -> Translator:
-        """Take a run over from another worker, to `close` it or to go on with `tool_outputs`.
+        """Take a run over from another worker, to `close` it, or to go on where `state` was taken.
 
         Args:
             run: the run's body as stored.
             events: of its log, in order; gaps are fences, an empty log is a run that told nothing yet.
-            state: what `state` returned at its last required action, or None.
+            state: what `state` returned last, or None. Where the log has gone on since, only what it counted is used.
             last_seq: the last number that is taken in the log; by default that of the last event.
         """
-        made = cls(run, new_id=new_id, now=now, citations=citations, lenient_end=lenient_end)
-        made._writer.resume(events)
+        made = cls(
+            run,
+            new_id=new_id,
+            now=now,
+            citations=citations,
+            lenient_end=lenient_end,
+            server_tools=server_tools,
+            max_rounds=max_rounds,
+            reasoning=reasoning,
+        )
+        log = list(events)
+        made._writer.resume(log)
         if last_seq is not None:
             made._writer.last_seq = last_seq
-        if state is not None:
-            made._items, made._usage = list(state["items"]), state["usage"]
-        if state is not None and made.waiting:
-            made._reader.usage = state["response_usage"]
-            made._writer.step = state["step"]
+        made._resume(state, log)
         return made
 
     @property
@@ -152,13 +153,28 @@ class Translator:
         """Input tokens of the responses that have ended."""
         return self._usage["prompt_tokens"] if self._usage else 0
 
+    @property
+    def calls_to_run(self) -> list[Object]:
+        """The calls, `{id, type, function}`, that this server is to execute now; `tool_results` takes the outputs."""
+        return self._calls.to_run if self._calls is not None and not self.waiting else []
+
+    def take_files(self) -> list[MadeFile]:
+        """Return the files made by tools of the upstream that events since the last call mention."""
+        return self._writer.take_files()
+
     def items(self) -> list[Item]:
         """Return this run's calls, outputs, messages and reasoning so far, for the next request's input."""
         return list(self._items)
 
     def state(self) -> Object:
-        """Return, as JSON values, what `restore` needs besides the run and its events."""
+        """Return, as JSON values, what `restore` needs besides the run and its events.
+
+        Worth storing where calls are pending: with a required action, and while calls are executed.
+        """
         return {
+            "seq": self.last_seq,
+            "rounds": self._rounds,
+            "calls": self._calls.dump() if self._calls is not None else [],
             "items": self.items(),
             "usage": self._usage,
             "response_usage": self._reader.usage,
@@ -182,6 +198,8 @@ class Translator:
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
         """Translate the items of one upstream read. Items after the terminal one are ignored."""
+        if self._calls is not None:  # until they are answered no response is due
+            return []
         if self._writer.status is not _IN_PROGRESS:
             if self._writer.status is not RunStatus.QUEUED or not items:
                 return []
@@ -191,20 +209,38 @@ class Translator:
             self._conclude(outcome)
         return self._writer.take()
 
+    def tool_results(self, outputs: Mapping[str, str]) -> list[Event]:
+        """Take the outputs of `calls_to_run`, by call id; the next response may be fed, or others must answer.
+
+        Raises:
+            ValueError: these are not the calls to run.
+        """
+        if self.ended:
+            return []
+        if self._calls is None or self.waiting:
+            raise ValueError("There are no calls to run.")
+        self._calls.finish(outputs)
+        if self._writer.status is RunStatus.QUEUED:
+            self._writer.move_run(RunStatus.IN_PROGRESS)
+        self._go_on(self._calls)
+        return self._writer.take()
+
     def tool_outputs(self, outputs: Mapping[str, str]) -> list[Event]:
-        """Take the outputs of all pending calls, by call id; the run is queued for the next response.
+        """Take the client's outputs of the required action, by call id; the run is queued.
+
+        What comes next is the next response, or first `calls_to_run` where calls were approved.
 
         Raises:
             RequestError: the run does not wait, or these are not the pending calls (wire.md 1.3).
         """
         if not self.waiting:
             raise RequestError(f'Runs in status "{self.run["status"]}" do not accept tool outputs.')
-        calls = self.run["required_action"]["submit_tool_outputs"]["tool_calls"]
-        pending = [call["id"] for call in calls]
-        if set(pending) != set(outputs):
-            message = f"Expected tool outputs for call_ids {pending}, got {list(outputs)}"
-            raise RequestError(message, param="tool_outputs")
-        self._answer([{**one, "function": {**one["function"], "output": mend(outputs[one["id"]])}} for one in calls])
+        calls = self._calls or PendingCalls([])
+        calls.answer(outputs)
+        if calls.to_run:
+            self._writer.set_calls(calls.shown)
+        else:
+            self._answer(calls)
         self._writer.move_run(RunStatus.QUEUED, required_action=None)
         return self._writer.take()
 
@@ -215,7 +251,7 @@ class Translator:
             reason: why. `EOF` does nothing where the upstream's end was to be expected.
             error: `{code, message}`, for `FAILED`; a failure that was held says more and is told before it.
         """
-        if self.ended or (reason is Ending.EOF and self.waiting):
+        if self.ended or (reason is Ending.EOF and self._calls is not None):
             return []
         if reason is Ending.CANCELLED:
             self._cancel()
@@ -224,7 +260,7 @@ class Translator:
         elif reason is Ending.EOF and self._lenient_end and self._reader.all_done and not self.failing:
             self._complete()
         else:
-            unexplained = Failure() if self.failing else Failure(SERVER_ERROR, _ERRORS[reason])
+            unexplained = Failure() if self.failing else Failure(SERVER_ERROR, UNFINISHED[reason])
             self._fail(Failure.of(error) if error else unexplained)
         return self._writer.take()
 
@@ -243,16 +279,19 @@ class Translator:
     def _complete(self) -> None:
         """End a response that is whole: hand out its calls, or end the run."""
         calls = self._name_calls()
+        self._rounds += 1
         spent = self._spent_budget()
-        if not all(call.valid for call in calls):
+        if not all(call.valid or call.name in self._server_tools for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
         elif spent:  # the budgets are the run's, the upstream knows the response's only
             self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={"reason": spent})
+        elif self._max_rounds and self._rounds >= self._max_rounds:
+            self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={})
         else:
             self._writer.close_step(self._settle_whole())
-            self._ask(calls)
+            self._hand_out(PendingCalls.of(calls, self._server_tools))
 
     def _spent_budget(self) -> str | None:
         """Return the name of a budget of the run that its responses have used up, if there is one."""
@@ -265,34 +304,42 @@ class Translator:
 
     def _name_calls(self) -> list[Call]:
         calls = self._reader.response.of(Call)
-        taken = {str(item["call_id"]) for item in self._items if "call_id" in item}
+        taken = {str(item.get("call_id") or item.get("id")) for item in self._items}
         for call in calls:
             call.name_it(taken, self._writer.new_id)
         return calls
 
-    def _ask(self, calls: list[Call]) -> None:
-        """Put all calls into one step, left open, and require their outputs."""
-        asked = [call.tool_call() for call in calls]
-        self._writer.open_calls([{**call, "function": {**call["function"], "output": None}} for call in asked])
+    def _hand_out(self, calls: PendingCalls) -> None:
+        """Put all calls into one step, left open until all are answered: this server's first, then the others'."""
+        self._calls = calls
+        self._writer.open_calls(calls.shown)
         self._items += self._reader.response.replay()
         self._usage = self._sum()
-        required = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}}
+        if not calls.to_run:
+            self._go_on(calls)
+
+    def _go_on(self, calls: PendingCalls) -> None:
+        """Ask for what others must answer; with nothing to ask for, the calls are answered."""
+        if not calls.to_ask:
+            self._answer(calls)
+            return
+        self._writer.set_calls(calls.shown)
+        required = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": calls.to_ask}}
         self._writer.move_run(RunStatus.REQUIRES_ACTION, required_action=required)
 
-    def _answer(self, calls: list[Object]) -> None:
+    def _answer(self, calls: PendingCalls) -> None:
         """Close the step of the calls with their outputs and make ready for the next response."""
         if self._writer.step is not None:
-            self._writer.set_calls(calls)
+            self._writer.set_calls(calls.shown)
             self._writer.close_step(usage=self._reader.usage)
-        for call in calls:
-            output = call["function"]["output"]
-            self._items.append({"type": "function_call_output", "call_id": call["id"], "output": output})
+        self._items += calls.items()
+        self._calls = None
         self._unknown = self.unknown
-        self._reader = ResponseReader(self._writer, citations=self._citations)
+        self._reader = self._new_reader()
 
     def _cut(self, reason: str) -> None:
         """End a response that is incomplete: what came last is cut, calls are dropped (upstreams.md rule 14)."""
-        of_message, of_run = _INCOMPLETE.get(reason, (None, {}))
+        of_message, of_run = INCOMPLETE.get(reason, (None, {}))
         closing = Closing(MessageStatus.INCOMPLETE, StepStatus.COMPLETED, of_message)
         closing = self._reader.settle(closing, lambda output: output is self._reader.turns.last)
         self._end(RunStatus.INCOMPLETE, closing, incomplete_details=of_run)
@@ -312,12 +359,35 @@ class Translator:
         """End the run before its answer was whole; what came last is cut, and so is what the upstream left open."""
         last = self._reader.turns.last
         closing = Closing(MessageStatus.INCOMPLETE, step, reason, error)
-        closing = self._reader.settle(closing, lambda output: output is last or not output.done)
+        if self._calls is None:  # else all of the response is written, and what is open is the step of its calls
+            closing = self._reader.settle(closing, lambda output: output is last or not output.done)
         self._end(status, closing, **({"last_error": error} if error else {}))
 
     def _end(self, status: RunStatus, closing: Closing, **changes: Any) -> None:
-        usage = self._usage if self.waiting else self._sum()
+        usage = self._usage if self._calls is not None else self._sum()
         self._writer.end_run(status, closing, step_usage=self._reader.usage, usage=usage, **changes)
+        self._calls = None
 
     def _sum(self) -> Object | None:
         return add_usage(self._usage, self._reader.usage)
+
+    def _new_reader(self) -> ResponseReader:
+        return ResponseReader(self._writer, citations=self._citations, reasoning=self._reasoning)
+
+    # -- taking over --------------------------------------------------------------------------------------
+
+    def _resume(self, state: Object | None, events: Sequence[Event]) -> None:
+        """Take up a state, and from the events after it what the responses since have cost."""
+        since, counted = 0, None
+        if state is not None:
+            self._items, self._usage, self._rounds = list(state["items"]), state["usage"], state["rounds"]
+            since, counted = state["seq"], state["step"]
+        later = [event for event in events if event.seq > since and event.name not in VENDOR_EVENTS]
+        if state is not None and state["calls"] and not later:
+            self._calls = PendingCalls.load(state["calls"])
+            self._reader.usage = state["response_usage"]
+            self._writer.step = state["step"]
+            return
+        for event in later:
+            if event.name in STEP_ENDINGS and (step := event.object())["id"] != (counted or {}).get("id"):
+                self._usage = add_usage(self._usage, step["usage"])

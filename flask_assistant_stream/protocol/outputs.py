@@ -6,22 +6,20 @@ replayed upstream; it does not know the other outputs.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from .ids import CALL, NewId
-from .objects import Object
-from .text import citation, mend
+from .citations import Cited, Marker, Picture, cited, identity, position, write
+from .deltas import Growing
+from .events import REASONING_DELTA
+from .text import mend
+from .values import list_of, objects_of, text_of
 from .writer import RunWriter
 
 Item = dict[str, Any]
 
 PHASES = ("commentary", "final_answer")
-CALL_ID_CHARS = 64
-"""The longest call id that a request may carry (OpenAPI `FunctionCallOutputItemParam`)."""
 
 
 class Output(ABC):
@@ -76,13 +74,19 @@ class Output(ABC):
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One content part of an upstream message: `text` or `refusal`."""
+    """One content part of an upstream message: `text` or `refusal`.
+
+    Attributes:
+        slot: its index in the message that is open, or None.
+        base: how much of its text earlier messages have shown.
+    """
 
     kind: str
     index: int | None
     pieces: list[str] = field(default_factory=list)
     cited: set[str] = field(default_factory=set)
     slot: int | None = None
+    base: int = 0
 
     @property
     def text(self) -> str:
@@ -102,7 +106,7 @@ class Message(Output):
         self.phase: str | None = None
         self._citations = citations
         self._cited = 0
-        self._waiting: list[tuple[Part, str | Object]] = []
+        self._waiting: list[tuple[Part, str | Cited]] = []
 
     @property
     def waiting(self) -> bool:
@@ -136,15 +140,12 @@ class Message(Output):
 
     def cite(self, part: Part, note: Any) -> None:
         """Add an annotation after what has arrived, once; early and late ones alike (wire.md 3.4)."""
-        if not self._citations or not isinstance(note, dict) or part.kind != "text":
+        if not isinstance(note, dict) or part.kind != "text" or identity(note) in part.cited:
             return
-        key = repr((note.get("type"), note.get("file_id"), note.get("index")))
-        if key in part.cited:
-            return
-        made = citation(note, self.ordinal if self.index is None else self.index, self._cited)
-        if made is not None:
-            part.cited.add(key)
-            self._cited += 1
+        made = cited(note, self.ordinal if self.index is None else self.index, self._cited)
+        if isinstance(made, Picture) or (made is not None and self._citations):
+            part.cited.add(identity(note))
+            self._cited += isinstance(made, Marker)
             self._waiting.append((part, made))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
@@ -152,8 +153,8 @@ class Message(Output):
         text = part.text
         full = mend(full) if isinstance(full, str) else ""
         tail_from = len(text) if full.startswith(text) else len(full)
-        for note in sorted((n for n in _list(notes) if isinstance(n, dict)), key=_position):
-            at = min(max(_position(note), tail_from), len(full))
+        for note in sorted(objects_of(notes), key=position):
+            at = min(max(position(note), tail_from), len(full))
             self.add(part, full[tail_from:at])
             tail_from = at
             self.cite(part, note)
@@ -169,7 +170,7 @@ class Message(Output):
         """Take the whole content of a copy of the message."""
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
-        for index, content in enumerate(_list(item.get("content"))):
+        for index, content in enumerate(list_of(item.get("content"))):
             if isinstance(content, dict):
                 self.take_part(index, content)
 
@@ -184,7 +185,8 @@ class Message(Output):
         """Open a message."""
         writer.open_message(self.phase)
         for part in self.parts:
-            part.slot = None
+            waits = sum(len(what) for owner, what in self._waiting if owner is part and isinstance(what, str))
+            part.slot, part.base = None, len(part.text) - waits
 
     def show(self, writer: RunWriter) -> None:
         """Write the text and the citations that have arrived."""
@@ -195,7 +197,7 @@ class Message(Output):
             if isinstance(what, str):
                 writer.add_text(part.slot, what)
             else:
-                writer.add_citation(part.slot, what)
+                write(what, writer, part.slot, part.base)
 
     def replay(self) -> Item | None:
         """Return it with plain string content: list content needs fields that not every server sends."""
@@ -205,178 +207,55 @@ class Message(Output):
         return {"type": "message", "role": "assistant", "content": self.text, **phase}
 
 
-class Call(Output):
-    """A function call; never shown while it arrives, handed out when the response ends (upstreams.md rule 4)."""
-
-    kind = "function_call"
-
-    def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
-        super().__init__(id, index, ordinal)
-        self.call_id = ""
-        self.name = ""
-        self.added = ""
-        self.streamed: list[str] = []
-        self.told = ""
-        self.whole = ""
-        self.terminal = ""
-
-    def begin(self, item: Item) -> None:
-        """Take names, and arguments that may be all or just the first piece."""
-        self._take_names(item)
-        self.added = _text(item.get("arguments")) or self.added
-
-    def take(self, item: Item) -> None:
-        """Take names and the whole arguments."""
-        self._take_names(item)
-        self.whole = _text(item.get("arguments")) or self.whole
-
-    def take_arguments(self, item: Item) -> None:
-        """Take `function_call_arguments.done`, which may bring the name too."""
-        self._take_names(item)
-        self.told = _text(item.get("arguments")) or self.told
-
-    def supplement(self, item: Item) -> None:
-        """Take names and arguments for the case that none came."""
-        self._take_names(item)
-        self.terminal = _text(item.get("arguments")) or self.terminal
-
-    def _take_names(self, item: Item) -> None:
-        self.call_id = self.call_id or _text(item.get("call_id"))
-        self.name = self.name or _text(item.get("name"))
-
-    @property
-    def arguments(self) -> str:
-        """The arguments, best evidence first (rule 7)."""
-        found = self.whole or self.told or "".join(self.streamed) or self.added
-        if self.terminal and not is_json_object(found):
-            found = self.terminal if is_json_object(self.terminal) or not found else found
-        return mend(found).strip() or "{}"
-
-    @property
-    def valid(self) -> bool:
-        """Whether it can be handed out: it has a name and its arguments are a JSON object (rule 14)."""
-        return bool(self.name) and is_json_object(self.arguments)
-
-    def name_it(self, taken: set[str], new_id: NewId) -> None:
-        """Settle its call id, a new one where the upstream's is missing, too long or taken."""
-        if not self.call_id or len(self.call_id) > CALL_ID_CHARS or self.call_id in taken:
-            self.call_id = new_id(CALL)
-        taken.add(self.call_id)
-
-    def tool_call(self) -> Object:
-        """Return it as `required_action` carries it (wire.md 1.4)."""
-        function = {"name": self.name, "arguments": self.arguments}
-        return {"id": self.call_id, "type": "function", "function": function}
-
-    def replay(self) -> Item | None:
-        """Return it without an item id: with `store: false` the upstream never kept one."""
-        return {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": self.arguments}
-
-
-class Search(Output):
-    """A file search that the upstream makes itself."""
-
-    kind = "file_search_call"
-
-    def __init__(self, id: str | None, index: int | None, ordinal: int, *, threshold: float = 0.0) -> None:
-        super().__init__(id, index, ordinal)
-        self._threshold = threshold
-        self._results: list[Object] = []
-        self._shown = False
-        self._ended = False
-
-    @property
-    def waiting(self) -> bool:
-        """Whether its step is to be opened or closed."""
-        return not self._shown or (self.done and not self._ended)
-
-    def take(self, item: Item) -> None:
-        """Take results, which are there only if the request asked for them."""
-        self._results = list(_results(item.get("results"))) or self._results
-
-    def open(self, writer: RunWriter) -> None:
-        """Open its step."""
-        writer.open_step({"type": "tool_calls", "tool_calls": []})
-
-    def show(self, writer: RunWriter) -> None:
-        """Write the search as it was asked for, then, once it is done, its results into the step to be closed."""
-        if not self._shown:
-            self.id = self.id or writer.new_id(CALL)
-            writer.step_delta({"index": 0, **self._tool_call([])})
-            self._shown = True
-        writer.set_calls([self._tool_call(self._results)])
-        self._ended = self.done
-
-    def _tool_call(self, results: list[Object]) -> Object:
-        ranking = {"ranker": "auto", "score_threshold": self._threshold}
-        return {"id": self.id, "type": "file_search", "file_search": {"ranking_options": ranking, "results": results}}
-
-
 class Reasoning(Output):
-    """What the model thought, kept for replay where it is encrypted (wire.md 3.2)."""
+    """What the model thought: kept for replay where it is encrypted (wire.md 3.2), its summary told where asked for."""
 
     kind = "reasoning"
 
-    _item: Item | None = None
+    def __init__(self, id: str | None, index: int | None, ordinal: int, *, told: bool = False) -> None:
+        super().__init__(id, index, ordinal)
+        self._told = told
+        self._item: Item | None = None
+        self._parts: dict[int, Growing] = {}
+        self._number: int | None = None
+        self._last: Growing | None = None
 
     def supplement(self, item: Item) -> None:
         """Take nothing: the terminal copy of some servers looks like a message."""
 
     def take(self, item: Item) -> None:
         """Keep a copy that can be replayed; the `added` copy may hold less than the `done` one."""
-        id, content = _text(item.get("id")), _text(item.get("encrypted_content"))
-        if not (id and content):
+        id, content = text_of(item.get("id")), text_of(item.get("encrypted_content"))
+        if id and content:
+            summary = [{"type": "summary_text", "text": text} for text in _summary(item)]
+            self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
+
+    def tell_summary(self, writer: RunWriter, item: Item) -> None:
+        """Tell what a copy's summary has more than the deltas."""
+        for number, text in enumerate(_summary(item)):
+            self.tell(writer, number, text, whole=True)
+
+    def tell(self, writer: RunWriter, number: Any, text: Any, *, whole: bool = False) -> None:
+        """Tell a piece of a part of the summary, or what the whole part has more; at once, as no step is opened."""
+        if not self._told:
             return
-        summary = [
-            {"type": "summary_text", "text": _text(part["text"])}
-            for part in _list(item.get("summary"))
-            if isinstance(part, dict) and isinstance(part.get("text"), str)
-        ]
-        self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
+        number = number if isinstance(number, int) else max(self._parts, default=0)
+        part = self._parts.setdefault(number, Growing())
+        new = part.complete(text) if whole else part.add(text)
+        if not new:
+            return
+        if self._number is None:
+            self._number, writer.thoughts = writer.thoughts, writer.thoughts + 1
+        pause = "\n\n" if self._last not in (None, part) else ""
+        self._last = part
+        data = {"id": writer.run["id"], "object": REASONING_DELTA, "item": self._number, "delta": pause + new}
+        writer.emit(REASONING_DELTA, data)
 
     def replay(self) -> Item | None:
         """Return the item, or None where nothing encrypted came."""
         return self._item
 
 
-def is_json_object(text: str) -> bool:
-    """Say whether a text is a JSON object that a browser can read too (no NaN)."""
-    try:
-        return isinstance(json.loads(text, parse_constant=_refuse), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _text(value: Any) -> str:
-    """Return a whole string from upstream, fit for every store; "" for anything else."""
-    return mend(value) if isinstance(value, str) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _position(note: Item) -> int:
-    index = note.get("index")
-    return index if isinstance(index, int) else 0
-
-
-def _results(found: Any) -> Iterator[Object]:
-    for one in _list(found):
-        file_id = _text(one.get("file_id")) if isinstance(one, dict) else ""
-        if file_id:
-            text = one.get("text")
-            yield {
-                "file_id": file_id,
-                "file_name": _text(one.get("filename")) or file_id,
-                "score": _score(one.get("score")),
-                **({"content": [{"type": "text", "text": mend(text)}]} if isinstance(text, str) else {}),
-            }
-
-
-def _score(value: Any) -> float:
-    return value if isinstance(value, (int, float)) and 0 <= value <= 1 else 0
+def _summary(item: Item) -> list[str]:
+    """Return the parts of a summary."""
+    return [mend(part["text"]) for part in objects_of(item.get("summary")) if isinstance(part.get("text"), str)]

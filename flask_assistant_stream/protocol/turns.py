@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from .outputs import Call, Message, Output, Part
+from .calls import Call
+from .outputs import Message, Output, Part
 from .writer import WHOLE, Closing, RunWriter
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import actions, chat, health, messages, openapi, root, runs, threads, v1
+from . import actions, chat, files, health, messages, openapi, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
 from .failures import add_failures
 
 RESOURCES: tuple[Resource, ...] = (
-    *(module.resource for module in (chat, threads, messages, actions, runs, root, health, openapi)),
+    *(module.resource for module in (chat, threads, messages, actions, runs, files, root, health, openapi)),
     *v1.RESOURCES,
 )
 

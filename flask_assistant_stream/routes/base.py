@@ -16,9 +16,14 @@ from ..assistants import Assistants
 from ..auth import Gate
 from ..encoders.base import Encoder
 from ..engines.base import Engine
+from ..files.base import Upload
+from ..files.files import Files
+from ..files.resources import Resources
+from ..files.vector_stores import VectorStores
 from ..log import RunLog
 from ..runner import Runner
 from ..stores.base import Store
+from ..titles import Titles
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
@@ -33,6 +38,9 @@ class Registration:
         gate: decides who owns a request.
         cors: adds the CORS headers to a response.
         max_content_chars: of one message or one tool output.
+        files, vector_stores: what owners have uploaded.
+        resources: what their threads and runs use of that.
+        titles: writes titles of threads.
     """
 
     name: str
@@ -44,6 +52,10 @@ class Registration:
     gate: Gate
     cors: Callable[[Response], Response]
     max_content_chars: int
+    files: Files
+    vector_stores: VectorStores
+    resources: Resources
+    titles: Titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +64,11 @@ class Call:
 
     Attributes:
         owner: "" on public routes.
-        body: the loaded body; empty where the route takes none.
+        body: the loaded body, of an upload the form's fields; empty where the route takes none.
         query: the loaded query.
         encoder: of the format asked for, where the route streams.
         request_id: for the records of a run that it starts.
+        upload: the file that was sent, where the route takes one; it is closed when the view returns.
     """
 
     site: Registration
@@ -64,6 +77,13 @@ class Call:
     query: Mapping[str, Any]
     encoder: Encoder | None
     request_id: str
+    upload: Upload | None = None
+
+    @property
+    def file(self) -> Upload:
+        """The file that was sent; only where the route takes one."""
+        assert self.upload is not None
+        return self.upload
 
 
 View = Callable[..., Any]
@@ -78,7 +98,9 @@ class Operation:
         rule: below the prefix, Flask's syntax.
         summary: one line for the API description; the first of the view's docstring.
         body, query: schemas of what is taken, or None.
+        upload: the body is multipart instead of JSON, one file in it; the schema of its parts.
         answer: the schema of the JSON answer, or None for a stream or a free document.
+        download: the answer is a file's bytes.
         stream: the answer is a stream; its format is chosen before the view is called. With an `answer` too it is
             one of both, as the body's `stream` says.
         public: needs no owner.
@@ -90,9 +112,11 @@ class Operation:
     view: View
     summary: str
     body: Schema | None = None
+    upload: Schema | None = None
     query: Schema | None = None
     answer: Schema | None = None
     stream: bool = False
+    download: bool = False
     public: bool = False
     face: str = ""
 
@@ -126,9 +150,11 @@ class Resource:
         rule: str,
         *,
         body: Schema | None = None,
+        upload: Schema | None = None,
         query: Schema | None = None,
         answer: Schema | None = None,
         stream: bool = False,
+        download: bool = False,
         public: bool = False,
     ) -> Callable[[View], View]:
         """Declare the decorated view as a route; see `Operation`."""
@@ -136,8 +162,8 @@ class Resource:
         def declare(view: View) -> View:
             summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
             path = f"/{self.face}{rule}" if self.face else rule
-            made = Operation(method, path, view, summary, body, query, answer, stream, public, self.face)
-            self.operations.append(made)
+            made = (summary, body, upload, query, answer, stream, download, public, self.face)
+            self.operations.append(Operation(method, path, view, *made))
             return view
 
         return declare

@@ -12,6 +12,7 @@ from .base import EXTENSION, Call, Operation, Registration
 from .body import body_limit, load, read_object
 from .failures import json_response
 from .stream import choose_format
+from .upload import read_upload
 
 
 def registration() -> Registration:
@@ -49,7 +50,12 @@ def _endpoint(operation: Operation) -> RouteCallable:
         owner = "" if operation.public else site.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
-        answer = operation.view(_call(operation, site, owner, info.request_id), **path)
+        call = _call(operation, site, owner, info.request_id)
+        try:
+            answer = operation.view(call, **path)
+        finally:
+            if call.upload is not None:
+                call.upload.content.close()
         return answer if isinstance(answer, Response) else json_response(answer)
 
     return endpoint
@@ -58,10 +64,12 @@ def _endpoint(operation: Operation) -> RouteCallable:
 def _call(operation: Operation, site: Registration, owner: str, request_id: str) -> Call:
     encoder = choose_format(request) if operation.negotiates else None
     query = {} if operation.query is None else load(operation.query, _arguments())
-    body = {}
+    body, upload = {}, None
     if operation.body is not None:
         body = load(operation.body, read_object(request, body_limit(site.max_content_chars)))
-    return Call(site, owner, body, query, encoder, request_id)
+    elif operation.upload is not None:
+        body, upload = read_upload(request, operation.upload, site.files.max_bytes)
+    return Call(site, owner, body, query, encoder, request_id, upload)
 
 
 def _arguments() -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 
 from flask import Blueprint, Response, current_app, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized
+from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, UpstreamError
 from ..protocol.events import dump
 from ..protocol.objects import Object
 from . import request_log
@@ -65,6 +66,8 @@ def _allowed_methods() -> list[str]:
 def _ours(error: AssistantStreamError) -> Response:
     if isinstance(error, StoreError):
         return _store_failed(error)
+    if isinstance(error, UpstreamError):
+        return _upstream_failed(error)
     if not isinstance(error, RequestError):
         _log(logging.ERROR, f"{type(error).__name__}: {error.message}")
         return _internal_error()
@@ -80,8 +83,21 @@ def _store_failed(error: StoreError) -> Response:
     told = StoreError("The store does not answer; try again in a moment.")
     response = json_response(told.body(), told.status)
     response.headers["Retry-After"] = "1"
+    return _not_repeated(response)
+
+
+def _upstream_failed(error: UpstreamError) -> Response:
+    """Pass on what the upstream made of a request; its message is fit for clients."""
+    _log(logging.WARNING, f"upstream failed: {error.message}")
+    response = json_response(error.body(), error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return _not_repeated(response)
+
+
+def _not_repeated(response: Response) -> Response:
+    """Tell OpenAI's clients, which repeat such a failure by themselves, to leave it: a write may have landed."""
     if request.method not in ("GET", "HEAD"):
-        # The write may have landed: OpenAI's clients, which repeat a 503 by themselves, are told to leave it.
         response.headers["x-should-retry"] = "false"
     return response
 

@@ -14,6 +14,7 @@ from ..stores.base import Kind
 from . import schemas
 from .base import Call, Resource
 from .body import check_length
+from .named_files import attaching, check_messages
 from .paging import list_page
 from .stream import stream
 
@@ -38,14 +39,19 @@ def send(call: Call, thread_id: str | None) -> Attached:
     """Store the message of a call and start its run; nothing is stored unless all of it is in order."""
     site, content = call.site, call.body["content"]
     check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
+    messages = [NewMessage(content, attachments=call.body.get("attachments"))]
+    check_messages(call, messages)
     assistant = find_assistant(call, call.body.get("assistant_id"), "assistantId")
-    attached = site.runner.start(
-        call.owner,
-        assistant.body,
-        [NewMessage(content, attachments=call.body.get("attachments"))],
-        thread_id=thread_id,
-        request_id=call.request_id,
-    )
+    with attaching(call, messages, thread_id) as new_thread:
+        attached = site.runner.start(
+            call.owner,
+            assistant.body,
+            messages,
+            thread_id=thread_id,
+            new_thread=new_thread,
+            titled=True,
+            request_id=call.request_id,
+        )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
     return attached

@@ -16,6 +16,7 @@ from ..protocol.objects import Object
 from . import schemas
 from .base import Call, Operation, Resource
 from .stream import FORMATS
+from .upload import MULTIPART
 
 resource = Resource("description")
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -76,6 +77,8 @@ def _operation(group: Resource, operation: Operation) -> Object:
     if operation.body is not None:
         body = _json("JSON; the Content-Type is not looked at.", operation.body)
         described["requestBody"] = {**body, "required": _required(operation.body)}
+    if operation.upload is not None:
+        described["requestBody"] = {"content": {MULTIPART: {"schema": operation.upload}}, "required": True}
     return described
 
 
@@ -98,6 +101,9 @@ def _parameters(operation: Operation) -> list[Any]:
 
 
 def _answer(operation: Operation) -> Object:
+    if operation.download:
+        # The type is that of the file's name: OpenAPI takes a pattern for the key.
+        return {"description": "The file's bytes.", "content": {"*/*": {"schema": {}}}}
     if not operation.stream:
         return _json("Done.", operation.answer or {"type": "object"})
     text = {"type": "string"}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ..errors import NotFound, RequestError
+from ..protocol.objects import Object, page
 from ..stores.base import Kind, Page
 from .base import Call
 
@@ -26,5 +30,31 @@ def list_page(call: Call, kind: Kind, parent: str = "", *, run_id: str | None = 
             run_id=run_id,
         )
     except NotFound as error:
-        param = error.param or ("after" if "after" in query else "before")
-        raise RequestError(f"Invalid '{param}': no such object in this list.", param=param) from None
+        raise _not_in_list(error.param or ("after" if "after" in query else "before")) from None
+
+
+def found_page(
+    call: Call, find: Callable[..., tuple[list[Object], bool]], *args: str, before: bool = True, **options: Any
+) -> Object:
+    """Return the page that a query asks for as `find` gives it.
+
+    Args:
+        find: takes `args`, `limit`, `order`, `after`, `before` where the list knows it, and `options`.
+
+    Raises:
+        NotFound: what is listed is below something that is not there.
+        RequestError: `after` or `before` is not in the list.
+    """
+    query = call.query
+    cursors = {name: query.get(name) for name in (("after", "before") if before else ("after",))}
+    try:
+        data, has_more = find(*args, limit=query["limit"], order=query["order"], **cursors, **options)
+    except NotFound as error:
+        if error.param not in cursors:
+            raise
+        raise _not_in_list(str(error.param)) from None
+    return page(data, has_more=has_more)
+
+
+def _not_in_list(param: str) -> RequestError:
+    return RequestError(f"Invalid '{param}': no such object in this list.", param=param)

@@ -176,6 +176,18 @@ class Actions(Body):
     )
 
 
+class FileForm(Body):
+    """A file to upload, in a multipart form."""
+
+    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+
+
+class FileRef(Body):
+    """A file by its id."""
+
+    file_id = Id(required=True, data_key="fileId")
+
+
 # -- queries --------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +232,29 @@ class ThreadId(Schema):
     """The id of a thread that was made."""
 
     thread_id = fields.String(required=True, data_key="threadId")
+
+
+class Title(Schema):
+    """The title of a thread."""
+
+    title = fields.String(required=True)
+
+
+class UploadedFile(Schema):
+    """A file that was uploaded."""
+
+    file_id = fields.String(required=True, data_key="fileId")
+    filename = fields.String(required=True)
+
+
+class OwnFile(Schema):
+    """A file that your questions are answered from."""
+
+    file_id = fields.String(required=True)
+    filename = fields.String(required=True)
+    status = fields.String(
+        required=True, metadata={"description": "`in_progress`, `completed`, `failed` or `cancelled`: of indexing."}
+    )
 
 
 class AssistantId(Schema):

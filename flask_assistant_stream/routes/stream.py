@@ -66,13 +66,14 @@ def _accepted(header: str) -> type[Encoder] | None:
     return None if best is None else types[best]
 
 
-def stream(call: Call, attached: Attached, *, live: bool = False) -> Response:
+def stream(call: Call, attached: Attached, *, live: bool = False, without: frozenset[str] = frozenset()) -> Response:
     """Return a response that follows a run.
 
     What can fail before there is anything to show fails here, so that it has a status.
 
     Args:
         live: the store has nothing after `attached.after` yet: send the headers instead of waiting for it.
+        without: names of events that are left out; the numbers of the others stay.
 
     Raises:
         Gone: the events after `attached.after` have expired.
@@ -84,7 +85,7 @@ def stream(call: Call, attached: Attached, *, live: bool = False) -> Response:
     follower = call.site.log.follow(attached.run_id, attached.after)
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
-    body = _frames(follower, chain(list(first), batches), call.encoder, info.extra)
+    body = _frames(follower, chain(list(first), batches), call.encoder, without, info.extra)
     response = Response(body, headers=HEADERS, content_type=call.encoder.content_type)
     response.headers["X-Thread-Id"] = attached.thread_id
     response.headers["X-Run-Id"] = attached.run_id
@@ -93,12 +94,19 @@ def stream(call: Call, attached: Attached, *, live: bool = False) -> Response:
 
 
 def _frames(
-    follower: Follower, batches: Iterator[list[Event]], encoder: Encoder, extra: dict[str, str]
+    follower: Follower,
+    batches: Iterator[list[Event]],
+    encoder: Encoder,
+    without: frozenset[str],
+    extra: dict[str, str],
 ) -> Iterator[bytes]:
     """Yield what goes over the wire. Never raises into an open body: a stream that breaks off just ends."""
     try:
         for events in batches:
-            yield encoder.encode(events) if events else encoder.heartbeat
+            if not events:
+                yield encoder.heartbeat
+            elif shown := [event for event in events if event.name not in without] if without else events:
+                yield encoder.encode(shown)
         if end := encoder.end():
             yield end
     except Exception as error:

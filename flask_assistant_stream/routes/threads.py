@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..protocol import ids, objects
 from ..protocol.objects import Object, page
 from ..stores.base import Kind, Record
+from ..titles import BY_HAND, GENERATED, shown_title
 from . import schemas
 from .base import Call, Resource
+from .named_files import remove_thread
 from .paging import list_page
 
 resource = Resource("threads")
@@ -17,7 +19,7 @@ def create_thread(call: Call) -> Object:
     """Make an empty thread; the body may be left out."""
     now = int(call.site.store.now())
     thread = objects.thread(ids.new_id(ids.THREAD), now, metadata=call.body.get("metadata"))
-    extra = {"title": _title(call.body.get("title")), "updated_at": now}
+    extra = {BY_HAND: _title(call.body.get("title")), "updated_at": now}
     call.site.store.insert(Record(Kind.THREAD, call.owner, thread, extra=extra))
     return {"threadId": thread["id"]}
 
@@ -39,20 +41,29 @@ def get_thread(call: Call, thread_id: str) -> Object:
 def update_thread(call: Call, thread_id: str) -> Object:
     """Change title or metadata of a thread; what is left out stays."""
     body = {"metadata": call.body["metadata"] or {}} if "metadata" in call.body else {}
-    extra = {"title": _title(call.body["title"])} if "title" in call.body else {}
+    extra: Object = {}
+    if "title" in call.body:
+        title = _title(call.body["title"])
+        extra = {BY_HAND: title} if title else {BY_HAND: None, GENERATED: None}
     return _body(call.site.store.update(Kind.THREAD, call.owner, thread_id, body=body, extra=extra))
+
+
+@resource.route("POST", "/threads/<thread_id>/title", answer=schemas.Title())
+def create_title(call: Call, thread_id: str) -> Object:
+    """Give a thread a title after its first message; one that was set by hand stays."""
+    return {"title": call.site.titles.make(call.owner, thread_id)}
 
 
 @resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
 def delete_thread(call: Call, thread_id: str) -> Object:
     """Delete a thread with all its messages; its active run is ended first."""
-    call.site.runner.delete_thread(call.owner, thread_id)
+    remove_thread(call, thread_id)
     return {"id": thread_id, "object": "thread.deleted", "deleted": True}
 
 
 def _body(record: Record) -> Object:
     updated_at = record.extra.get("updated_at", record.body["created_at"])
-    return {**record.body, "title": record.extra.get("title"), "updated_at": updated_at}
+    return {**record.body, "title": shown_title(record), "updated_at": updated_at}
 
 
 def _title(given: str | None) -> str | None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flask_assistant_stream.engines.base import Engine, Item
 from flask_assistant_stream.engines.offline import OfflineEngine
+from flask_assistant_stream.engines.quotes import MAX_QUOTES, QUOTE_CHARS, excerpt, quoting
+from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
+from tests.protocol.checker import Fold, check
+from tests.protocol.material import play
 
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}
 
@@ -167,3 +174,232 @@ def test_an_empty_request_is_answered() -> None:
 
 def test_it_is_always_ready() -> None:
     assert OfflineEngine().ping() is None
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}
+INCLUDED = ["file_search_call.results"]
+
+
+class Searched:
+    """A search that finds what it is given, and remembers what it was asked."""
+
+    def __init__(self, *found: dict[str, Any]) -> None:
+        self.found = found
+        self.asked: list[tuple[list[str], str, int]] = []
+
+    def __call__(self, vector_store_ids: Sequence[str], query: str, limit: int) -> list[dict[str, Any]]:
+        self.asked.append((list(vector_store_ids), query, limit))
+        return list(self.found)
+
+
+def passage(text: str, score: float = 0.9, file_id: str = "file-1", filename: str = "manual.pdf") -> dict[str, Any]:
+    return {"file_id": file_id, "filename": filename, "score": score, "text": text}
+
+
+def look(search: Any, *given: dict[str, Any], **more: Any) -> list[Item]:
+    """Ask with file search on."""
+    request = {"model": "m", "input": list(given) or [user("How long is the warranty?")], "tools": [SEARCH], **more}
+    return collect(OfflineEngine(0, search).stream(request))
+
+
+def searches(items: list[Item]) -> list[dict[str, Any]]:
+    done = (item["item"] for item in items if item["type"] == "response.output_item.done")
+    return [item for item in done if item["type"] == "file_search_call"]
+
+
+def told(items: list[Item]) -> Fold:
+    """Return what a client of the Assistants stream knows in the end."""
+    _, events = play(items)
+    return check(events)
+
+
+def cited(fold: Fold) -> list[tuple[str, str, str]]:
+    """Return the text before each citation's marker, the marker and the file id; offsets are code points."""
+    (message,) = fold.messages
+    text = message["content"][0]["text"]
+    found = []
+    for note in text["annotations"]:
+        begin, end = note["start_index"], note["end_index"]
+        assert text["value"][begin:end] == note["text"]
+        found.append((text["value"][:begin], note["text"], note["file_citation"]["file_id"]))
+    return found
+
+
+def test_an_answer_quotes_and_cites() -> None:
+    search = Searched(passage("The warranty lasts 37 months."))
+    items = look(search)
+    assert search.asked == [(["vs_1", "vs_2"], "How long is the warranty?", 20)]
+    assert [item["queries"] for item in searches(items)] == [["How long is the warranty?"]]
+    kinds = [item["type"] for item in items[-1]["response"]["output"]]
+    assert kinds == ["file_search_call", "message"]
+    assert "offline engine" in text_of(items)
+    ((before, marker, file_id),) = cited(told(items))
+    assert before.endswith("\n\n> The warranty lasts 37 months.")
+    assert (marker, file_id) == ("【1:0†manual.pdf】", "file-1")
+
+
+NAME = "Gebrauchs\u0308anweisung 🎈 é.md"
+PIECES = ["🎈 Die Gara\u0301ntie 👩\u200d🚀", "𝔊𝔞𝔯 dauert\n\n37 Monate e\u0301", "# Titel\n\n你好。"]
+
+
+def test_offsets_are_code_points_whatever_the_characters() -> None:
+    found = [passage(text, 0.9 - n / 10, f"file-{n}", f"{n} {NAME}") for n, text in enumerate(PIECES)]
+    citations = cited(told(look(Searched(*found), user("🎈 e\u0301 Garantie"))))
+    assert [file_id for _, _, file_id in citations] == ["file-0", "file-1", "file-2"]
+    for number, (before, marker, _) in enumerate(citations):
+        assert before.endswith("> " + PIECES[number].splitlines()[-1])
+        assert marker == f"【1:{number}†{number} {NAME}】"
+
+
+@given(st.lists(st.text(min_size=1, max_size=900).filter(str.strip), min_size=1, max_size=5), st.text(max_size=30))
+def test_every_citation_is_behind_its_quote(texts: list[str], query: str) -> None:
+    answer = quoting([passage(text, file_id=f"file-{n}") for n, text in enumerate(texts)], query)
+    assert 1 <= len(answer.citations) <= MAX_QUOTES
+    for note in answer.citations:
+        before, after = answer.text[: note["index"]], answer.text[note["index"] :]
+        assert not before[-1].isspace()
+        assert after.startswith("\n\n")
+        last = excerpt(texts[int(note["file_id"].removeprefix("file-"))], query).splitlines()[-1]
+        assert before.splitlines()[-1].endswith(last.rstrip())
+
+
+def test_annotations_of_the_response_are_in_the_shape_of_the_api() -> None:
+    items = look(Searched(passage("Yes.")))
+    (note,) = items[-1]["response"]["output"][-1]["content"][0]["annotations"]
+    assert note == {"type": "file_citation", "file_id": "file-1", "filename": "manual.pdf", "index": note["index"]}
+    assert items[-1]["response"]["output"][-1]["content"][0]["text"][: note["index"]].endswith("> Yes.")
+
+
+def test_results_are_told_where_they_are_asked_for() -> None:
+    search = Searched({**passage("Yes."), "attributes": {"year": 2026}}, passage("No.", 0.2))
+    assert searches(look(search))[0]["results"] is None
+    asked = searches(look(search, include=INCLUDED))[0]["results"]
+    assert asked == [{**passage("Yes."), "attributes": {"year": 2026}}, {**passage("No.", 0.2), "attributes": {}}]
+    (step, _) = told(look(search, include=INCLUDED)).steps
+    found = step["step_details"]["tool_calls"][0]["file_search"]["results"]
+    assert [(one["file_name"], one["content"][0]["text"]) for one in found] == [
+        *(("manual.pdf", "Yes."), ("manual.pdf", "No.")),
+    ]
+
+
+def test_only_what_fits_well_is_quoted() -> None:
+    found = [passage("Best.", 0.8), passage("Good.", 0.5), passage("Best.", 0.5), passage("Poor.", 0.3)]
+    said = text_of(look(Searched(*found)))
+    assert [line for line in said.splitlines() if line.startswith(">")] == ["> Best.", "> Good."]
+    many = [passage(f"Number {number}.") for number in range(9)]
+    assert len(cited(told(look(Searched(*many))))) == 3
+
+
+def test_the_tools_limits_are_kept() -> None:
+    found = [passage(f"Number {number}.", 0.9 - number / 10) for number in range(9)]
+    search = Searched(*found)
+    limited = look(search, tools=[{**SEARCH, "max_num_results": 2}], include=INCLUDED)
+    assert search.asked[0][2] == 2
+    assert len(searches(limited)[0]["results"]) == 2
+    ranked = {**SEARCH, "ranking_options": {"ranker": "auto", "score_threshold": 0.75}}
+    assert [one["score"] for one in searches(look(search, tools=[ranked], include=INCLUDED))[0]["results"]] == [
+        0.9,
+        0.8,
+    ]
+    ranked["ranking_options"] = {"score_threshold": 1}
+    assert "nothing in the files fits" in text_of(look(search, tools=[ranked]))
+
+
+def test_where_nothing_is_found_it_says_so_and_answers() -> None:
+    items = look(Searched())
+    assert [item["queries"] for item in searches(items)] == [["How long is the warranty?"]]
+    assert "- *Files:* nothing in the files fits" in text_of(items)
+    assert "> How long is the warranty?" in text_of(items)
+    assert cited(told(items)) == []
+    assert "Files" not in text_of(ask(user("How long?"), tools=[SEARCH]))
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ([user("/get_weather {}")], {"tools": [SEARCH, WEATHER]}),
+        ([user("/get_weather {")], {"tools": [SEARCH, WEATHER]}),
+        ([user("hello")], {"tool_choice": "none"}),
+        ([user("hello")], {"tool_choice": {"type": "function", "name": "get_weather"}}),
+        ([user("hello")], {"tools": [WEATHER]}),
+        ([user([{"type": "input_image", "file_id": "f"}])], {}),
+        ([user("hello"), {"type": "function_call_output", "call_id": "call_1", "output": "7"}], {}),
+        ([user("hello"), {"type": "message", "role": "assistant", "content": "hi"}], {}),
+    ],
+    ids=["call", "wrong call", "none", "function", "no tool", "image", "outputs", "answered"],
+)
+def test_nothing_is_searched(given: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    search = Searched(passage("Yes."))
+    items = look(search, *given, **more)
+    assert not search.asked
+    assert not searches(items)
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "file_search"}])
+def test_it_searches_where_it_may(choice: Any) -> None:
+    assert searches(look(Searched(), tool_choice=choice))
+
+
+def test_without_a_search_there_is_no_step() -> None:
+    assert not searches(ask(user("hello"), tools=[SEARCH]))
+
+
+def test_a_long_question_is_searched_by_its_begin() -> None:
+    search = Searched()
+    look(search, user("word " * 10_000))
+    assert len(search.asked[0][1]) == 2000
+
+
+def test_a_search_that_fails_fails_the_run() -> None:
+    def search(*asked: Any) -> list[dict[str, Any]]:
+        raise StoreError("mongodb://user:secret@host does not answer")
+
+    with pytest.raises(EngineError) as raised:
+        look(search)
+    assert "secret" not in raised.value.message
+
+
+def test_a_limit_within_a_quote_leaves_its_citation_out() -> None:
+    items = look(Searched(passage("one two three four")), max_output_tokens=20)
+    assert text_of(items).endswith("> one two")
+    assert items[-1]["response"]["output"][-1]["content"][0]["annotations"] == []
+
+
+def test_what_was_found_counts_as_heard() -> None:
+    assert look(Searched(passage("one two three")), user("a b"))[-1]["response"]["usage"]["input_tokens"] == 5
+
+
+FILLER = "Nothing of interest stands in this sentence about other things. "
+
+
+def test_of_a_long_passage_the_sentences_around_the_words_are_quoted() -> None:
+    text = FILLER * 6 + "The wárranties last 37 months. " + FILLER * 6
+    quote = excerpt(text, "How long is the WARRANT?")
+    assert "The wárranties last 37 months." in quote
+    assert quote.startswith("… ")
+    assert quote.endswith(" …")
+    assert len(quote) <= QUOTE_CHARS + 4
+
+
+def test_rare_words_decide() -> None:
+    text = "The thing of the day is the best thing. " * 12 + "Warranty: 37 months. " + "The day is the thing. " * 12
+    assert "37 months" in excerpt(text, "the thing of the day: warranty")
+
+
+def test_a_short_passage_is_quoted_whole_and_a_sentence_is_never_cut() -> None:
+    assert excerpt(" One.\nTwo. ", "x") == "One.\nTwo."
+    long = "word " * 150
+    assert excerpt(long, "word") == long.strip()
+    assert excerpt(f"{long}\ngoes on in lower case. {FILLER * 3}", "word").startswith(f"{long.strip()}")
+
+
+def test_lines_are_quoted_line_by_line() -> None:
+    said = text_of(look(Searched(passage("# Title\n\nname | age\nAnna | 7"))))
+    assert "\n\n> # Title\n>\n> name | age\n> Anna | 7\n\n" in said
+
+
+def test_titles_are_not_asked_of_it() -> None:
+    assert OfflineEngine.writes_titles is False
+    assert Engine.writes_titles is True

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 
-from flask_assistant_stream import Unauthorized, create_assistant_blueprint
+from flask_assistant_stream import ToolContext, ToolError, Unauthorized, create_assistant_blueprint
+from flask_assistant_stream.tools import tool_of
 from tests.server_process import PREFIX
 
 API_KEY = "key-of-carla"
@@ -25,6 +27,46 @@ WEATHER = {
     },
 }
 SEARCH = {"type": "file_search"}
+SECRET_OF_A_TOOL = "secret-that-an-exception-quotes"
+
+
+def add(a: int, b: int = 1) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def who(context: ToolContext) -> dict[str, str]:
+    """Say who asks, where, and in which app."""
+    return {"owner": context.owner, "thread": context.thread_id, "run": context.run_id, "app": current_app.name}
+
+
+def refuse() -> None:
+    """Refuse with words for the model."""
+    raise ToolError("Closed on Sundays.")
+
+
+def fail() -> None:
+    """Break."""
+    raise RuntimeError(SECRET_OF_A_TOOL)
+
+
+def hang() -> str:
+    """Take longer than anybody waits."""
+    threading.Event().wait(60)
+    return "at last"
+
+
+def long() -> str:
+    """Say more than can be told."""
+    return "x" * 1_000_000
+
+
+def erase(name: str) -> str:
+    """Erase something, if a person agrees."""
+    return f"{name} is erased"
+
+
+TOOLS = [add, who, refuse, fail, tool_of(hang, timeout_seconds=0.3), long, tool_of(erase, requires_approval=True)]
 ASSISTANTS: list[dict[str, Any]] = [
     {"id": "asst_default", "model": "a-model", "instructions": "Be brief.", "tools": [WEATHER]},
     {
@@ -34,6 +76,7 @@ ASSISTANTS: list[dict[str, Any]] = [
         "tools": [SEARCH],
         "tool_resources": {"file_search": {"vector_store_ids": ["vs_food"]}},
     },
+    {"id": "asst_tools", "model": "a-model", "tools": [*TOOLS, WEATHER]},
 ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ...errors import NotFound, RequestError
-from ...protocol.objects import Object, page
+from ...protocol.objects import Object
 from .. import schemas as app_schemas
 from ..base import Call, Resource
+from ..named_files import check_resources, prepared
+from ..paging import found_page
 from . import schemas
 
 resource = Resource("SDK: assistants", "v1")
@@ -14,24 +15,15 @@ resource = Resource("SDK: assistants", "v1")
 @resource.route("POST", "/assistants", body=schemas.NewAssistant(), answer=schemas.Assistant())
 def create_assistant(call: Call) -> Object:
     """Make an assistant."""
-    return call.site.assistants.create(call.owner, call.body)
+    with prepared(call, call.body.get("tool_resources")) as resources:
+        given = {**call.body, "tool_resources": resources} if resources else call.body
+        return call.site.assistants.create(call.owner, given)
 
 
 @resource.route("GET", "/assistants", query=app_schemas.ListQuery(), answer=schemas.AssistantPage())
 def list_assistants(call: Call) -> Object:
     """List your assistants, those declared in code and the default one among them."""
-    query = call.query
-    try:
-        bodies, has_more = call.site.assistants.page(
-            call.owner,
-            limit=query["limit"],
-            order=query["order"],
-            after=query.get("after"),
-            before=query.get("before"),
-        )
-    except NotFound as error:
-        raise RequestError(f"Invalid '{error.param}': no such object in this list.", param=error.param) from None
-    return page(bodies, has_more=has_more)
+    return found_page(call, call.site.assistants.page, call.owner)
 
 
 @resource.route("GET", "/assistants/<assistant_id>", answer=schemas.Assistant())
@@ -43,6 +35,7 @@ def get_assistant(call: Call, assistant_id: str) -> Object:
 @resource.route("POST", "/assistants/<assistant_id>", body=schemas.AssistantPatch(), answer=schemas.Assistant())
 def update_assistant(call: Call, assistant_id: str) -> Object:
     """Change an assistant; what is left out stays."""
+    check_resources(call, call.body.get("tool_resources"))
     return call.site.assistants.update(call.owner, assistant_id, call.body)
 
 

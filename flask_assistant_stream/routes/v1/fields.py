@@ -16,6 +16,9 @@ MAX_DEPTH = 32
 """Of free JSON: stores have limits of their own."""
 MAX_WHOLE = 2**53 - 1
 MAX_URL_CHARS = 1_000_000
+MAX_FILTER_DEPTH = 4
+MAX_FILTERS = 32
+COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 IMAGE_URLS = ("http://", "https://", "data:image/")
 
 
@@ -70,6 +73,54 @@ def _check_json(value: Any, depth: int) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check_json(inner, depth - 1)
+
+
+class Attributes(fields.Dict):
+    """Up to 16 texts, numbers and truths that a search can filter by; keys up to 64 characters, texts up to 512."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict) or len(value) > 16:
+            raise ValidationError("It must be an object of at most 16 keys.")
+        for key, one in value.items():
+            if len(check_text(key)) > 64 or (isinstance(one, str) and len(one) > 512):
+                raise ValidationError("Its keys are at most 64 characters long, its texts at most 512.")
+            _check_plain(one)
+        return value
+
+
+class Filters(fields.Dict):
+    """Comparisons of attributes, and such joined by `and` and `or`."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
+        _check_filter(value, MAX_FILTER_DEPTH)
+        return dict(value)
+
+
+def _check_filter(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise ValidationError(f"It must not be nested more than {MAX_FILTER_DEPTH} levels deep.")
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind in ("and", "or"):
+        inner = value.get("filters")
+        if not isinstance(inner, list) or not 1 <= len(inner) <= MAX_FILTERS:
+            raise ValidationError(f"What `and` and `or` join is a list of 1 to {MAX_FILTERS} `filters`.")
+        for one in inner:
+            _check_filter(one, depth - 1)
+        return
+    if not isinstance(kind, str) or kind not in COMPARISONS:
+        raise ValidationError(f"A filter is an object whose type is one of: {', '.join(COMPARISONS)}, and, or.")
+    check_text(value.get("key"))
+    compared = value.get("value")
+    if (kind in ("in", "nin")) != isinstance(compared, list):
+        raise ValidationError("The value of `in` and `nin` is a list, that of other comparisons is none.")
+    for one in compared if isinstance(compared, list) else [compared]:
+        _check_plain(one)
+
+
+def _check_plain(value: Any) -> None:
+    if not isinstance(value, (str, int, float)):
+        raise ValidationError("Its values must be texts, numbers, true or false.")
+    _check_json(value, 0)
 
 
 class Variant(fields.Field[Any]):

@@ -12,6 +12,7 @@ from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import Call, Resource
 from ..body import check_length
+from ..named_files import attaching, check_messages
 from ..paging import list_page
 from . import schemas
 from .lookup import check_idle, check_written, find
@@ -26,6 +27,8 @@ def create_message(call: Call, thread_id: str) -> Object:
     (message,) = new_messages(call, [call.body])
     find(call, Kind.THREAD, thread_id)
     check_idle(call, thread_id)
+    with attaching(call, [message], thread_id):
+        pass
     body = message.body(ids.new_id, now, thread_id)
     store.insert(Record(Kind.MESSAGE, call.owner, body, thread_id))
     store.update(Kind.THREAD, call.owner, thread_id, extra={"updated_at": now})
@@ -78,12 +81,14 @@ def new_messages(call: Call, given: Sequence[Mapping[str, Any]], param: str = ""
         param: the key they are under, for errors.
 
     Raises:
-        RequestError: one is too long.
+        RequestError: one is too long, or names a file that is not the owner's.
     """
     for index, one in enumerate(given):
         text = "".join(part["text"]["value"] for part in one["content"] if part["type"] == "text")
         check_length(text, call.site.max_content_chars, f"{param}[{index}].content" if param else "content")
-    return [NewMessage(one["content"], one["role"], one.get("attachments"), one.get("metadata")) for one in given]
+    found = [NewMessage(one["content"], one["role"], one.get("attachments"), one.get("metadata")) for one in given]
+    check_messages(call, found, param)
+    return found
 
 
 def _find(call: Call, thread_id: str, message_id: str) -> Record:

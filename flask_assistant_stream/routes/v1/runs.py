@@ -11,6 +11,7 @@ from flask import Response
 
 from ...encoders.sse import SSEEncoder
 from ...errors import StoreError
+from ...protocol.events import VENDOR_EVENTS
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ...runner import Attached, NewMessage
@@ -21,6 +22,7 @@ from ..base import Call, Resource
 from ..body import outputs_by_call
 from ..failures import json_response
 from ..messages import find_assistant
+from ..named_files import attaching, prepared
 from ..paging import list_page
 from ..stream import stream
 from . import schemas
@@ -134,17 +136,22 @@ def _begin(
 ) -> Response | Object:
     body, site = call.body, call.site
     assistant = find_assistant(call, body["assistant_id"], "assistant_id")
-    attached = site.runner.start(
-        call.owner,
-        assistant.body,
-        messages,
-        thread_id=thread_id,
-        new_thread=new_thread,
-        overrides={**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)},
-        extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
-        replace_active=False,
-        request_id=call.request_id,
-    )
+    overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
+    with (
+        prepared(call, body.get("tool_resources")) as resources,
+        attaching(call, messages, thread_id, new_thread, "thread.tool_resources") as thread,
+    ):
+        attached = site.runner.start(
+            call.owner,
+            assistant.body,
+            messages,
+            thread_id=thread_id,
+            new_thread=thread,
+            overrides=overrides if body.get("tool_resources") is None else {**overrides, "tool_resources": resources},
+            extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
+            replace_active=False,
+            request_id=call.request_id,
+        )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
     return _answer(call, attached)
@@ -160,5 +167,5 @@ def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
 def _answer(call: Call, attached: Attached) -> Response | Object:
     """Answer with the run's events or with the run, as the body asks: never as `Accept` does (wire.md 1)."""
     if call.body.get("stream"):
-        return stream(replace(call, encoder=SSEEncoder()), attached)
+        return stream(replace(call, encoder=SSEEncoder()), attached, without=VENDOR_EVENTS)
     return run_body(call.site.store.get(Kind.RUN, call.owner, attached.run_id))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from .. import schemas
 from ..schemas import Body, Id, Metadata, Text
-from .fields import Content, Flag, Free, Number, Variant, Whole, ids
+from .fields import Content, Flag, Free, Number, Variant, Whole
+from .file_schemas import NewToolResources, ToolResources
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 RANKERS = ("auto", "default_2024_08_21")
@@ -125,30 +126,6 @@ def _response_format() -> Variant:
     return Variant(_FORMAT, words=("auto",), allow_none=True)
 
 
-def _refuse_stores(_: Any) -> None:
-    raise ValidationError("Make the vector store at the upstream and name it in vector_store_ids.")
-
-
-class CodeFiles(Body):
-    """What an interpreter may read."""
-
-    file_ids = ids(20)
-
-
-class SearchStores(Body):
-    """What a file search searches."""
-
-    vector_store_ids = ids(1)
-    vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not taken."})
-
-
-class ToolResources(Body):
-    """What tools work on."""
-
-    code_interpreter = fields.Nested(CodeFiles)
-    file_search = fields.Nested(SearchStores)
-
-
 # -- assistants -----------------------------------------------------------------------------------------------
 
 
@@ -172,6 +149,7 @@ class NewAssistant(AssistantPatch):
     """An assistant to make."""
 
     model = Text(required=True, validate=validate.Length(1, 256))
+    tool_resources = fields.Nested(NewToolResources, allow_none=True)
 
 
 # -- threads and messages -------------------------------------------------------------------------------------
@@ -226,6 +204,7 @@ class ThreadPatch(Body):
 class NewThread(ThreadPatch):
     """A thread to make."""
 
+    tool_resources = fields.Nested(NewToolResources, allow_none=True)
     messages = _messages()
 
 
@@ -263,7 +242,7 @@ class NewThreadRun(RunOptions):
     """A run of a thread that is made for it."""
 
     thread = fields.Nested(NewThread, allow_none=True)
-    tool_resources = fields.Nested(ToolResources, allow_none=True)
+    tool_resources = fields.Nested(NewToolResources, allow_none=True)
 
 
 class ToolOutput(Body):

@@ -9,6 +9,7 @@ from ...protocol.objects import Object
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import Call, Resource
+from ..named_files import attaching, check_resources, remove_thread
 from . import schemas
 from .lookup import find
 from .messages import new_messages
@@ -21,8 +22,9 @@ def create_thread(call: Call) -> Object:
     """Make a thread, with messages if some are given."""
     store, now = call.site.store, int(call.site.store.now())
     messages = new_messages(call, call.body.get("messages") or (), "messages")
-    thread = objects.thread(ids.new_id(ids.THREAD), now, **thread_fields(call.body))
-    store.insert(Record(Kind.THREAD, call.owner, thread, extra={"updated_at": now}))
+    with attaching(call, messages, None, thread_fields(call.body)) as fields:
+        thread = objects.thread(ids.new_id(ids.THREAD), now, **fields)
+        store.insert(Record(Kind.THREAD, call.owner, thread, extra={"updated_at": now}))
     for message in messages:
         store.insert(Record(Kind.MESSAGE, call.owner, message.body(ids.new_id, now, thread["id"]), thread["id"]))
     return thread
@@ -38,13 +40,14 @@ def get_thread(call: Call, thread_id: str) -> Object:
 def update_thread(call: Call, thread_id: str) -> Object:
     """Change tool resources or metadata of a thread; what is left out stays."""
     find(call, Kind.THREAD, thread_id)
+    check_resources(call, call.body.get("tool_resources"))
     return call.site.store.update(Kind.THREAD, call.owner, thread_id, body=thread_fields(call.body)).body
 
 
 @resource.route("DELETE", "/threads/<thread_id>", answer=app_schemas.Deleted())
 def delete_thread(call: Call, thread_id: str) -> Object:
     """Delete a thread with all its messages; its active run is ended first."""
-    call.site.runner.delete_thread(call.owner, thread_id)
+    remove_thread(call, thread_id)
     return {"id": thread_id, "object": "thread.deleted", "deleted": True}
 
 

@@ -1,0 +1,257 @@
+"""Put a registration together: from settings and what only code can give to the parts that work for one app.
+
+What is wrong with any of it is said here, while the app starts. The only place that knows which parts there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_cors import cross_origin
+
+from . import config
+from .assistants import Assistants, declare
+from .auth import build_gate
+from .config import Settings, resolve
+from .engines.base import Engine
+from .errors import ConfigError
+from .files.base import Storage
+from .files.files import Files
+from .files.local import LocalStorage
+from .files.resources import Resources
+from .files.vector_stores import VectorStores
+from .log import RunLog
+from .routes.base import Registration
+from .runner import Runner, RunnerOptions
+from .server_tools import ServerTools
+from .stores.base import Store
+from .stores.capabilities import Blobs, Passages
+from .titles import Titles
+from .tool_options import AppTools, check_upstream_tools
+
+logger = logging.getLogger(__name__)
+
+STORE_FILE = "assistant_stream.sqlite3"
+PREFLIGHT_SECONDS = 600
+
+
+def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) -> Registration:
+    """Resolve the configuration for an app and make what a registration works with.
+
+    Args:
+        options: as they were given to the extension.
+        tools: the functions that were given to it or will be.
+
+    Raises:
+        ConfigError: the configuration is wrong; the fix is in the message.
+    """
+    given, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
+    upstream_tools = check_upstream_tools(options.pop("upstream_tools", None))
+    given_store = _object(options, "store", Store)
+    given_engine = _object(options, "engine", Engine)
+    settings = resolve(options, app.config)
+    gate = build_gate(
+        app,
+        authenticate=authenticate,
+        owner=settings.owner,
+        api_keys=settings.api_keys,
+        origins=settings.cors_origins,
+    )
+    plain, by_assistant = tools.of_assistants(given or (), settings.assistant_id)
+    declared = declare(plain, settings.model)
+    store = given_store or _store(app, settings)
+    storage, engine = _storage_and_engine(app, settings, store, given_engine)
+    parts = _Parts(store, engine, storage, settings)
+    server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
+    return Registration(
+        name=name,
+        store=store,
+        engine=engine,
+        log=parts.log,
+        runner=parts.runner(server_tools, _runner_options(settings, upstream_tools)),
+        assistants=Assistants(store, _default_assistant(settings), declared, functions=tools.definitions),
+        files=parts.files,
+        vector_stores=parts.vector_stores,
+        resources=parts.resources,
+        titles=parts.titles,
+        gate=gate,
+        cors=_cors(settings.cors_origins),
+        max_content_chars=settings.max_content_chars,
+    )
+
+
+class _Parts:
+    """What both routes and runs work with."""
+
+    def __init__(self, store: Store, engine: Engine, storage: Storage, settings: Settings) -> None:
+        self.store = store
+        self.engine = engine
+        self.log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
+        self.files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
+        self.vector_stores = VectorStores(store, storage, self.files, shared=settings.vector_store_ids)
+        self.resources = Resources(store, self.files, self.vector_stores)
+        model, effort = _title_model(settings)
+        self.titles = Titles(store, engine, model, effort=effort)
+
+    def runner(self, tools: ServerTools, options: RunnerOptions) -> Runner:
+        """Make the runner over these parts."""
+        return Runner(
+            self.store,
+            self.log,
+            self.engine,
+            options,
+            tools=tools,
+            files=self.files,
+            resources=self.resources,
+            titles=self.titles,
+        )
+
+
+def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
+    """Take an argument out that is an object instead of text."""
+    value = options.get(argument)
+    if value is None or isinstance(value, str):
+        return None
+    if not isinstance(value, kind):
+        raise ConfigError(f"Argument {argument!r} must be a string or a {kind.__name__}, not {type(value).__name__}.")
+    return options.pop(argument)
+
+
+def _runner_options(settings: Settings, upstream_tools: tuple[dict[str, Any], ...]) -> RunnerOptions:
+    return RunnerOptions(
+        lease_seconds=settings.lease_seconds,
+        expires_seconds=settings.run_expires_seconds,
+        idle_seconds=settings.upstream_idle_seconds,
+        citations=settings.citations == "marker",
+        vector_store_ids=settings.vector_store_ids,
+        upstream_tools=upstream_tools,
+        reasoning=settings.reasoning_summaries == "on",
+        max_rounds=settings.max_rounds,
+    )
+
+
+def _default_assistant(settings: Settings) -> dict[str, Any]:
+    return {
+        "id": settings.assistant_id,
+        "model": settings.model,
+        "instructions": settings.instructions or None,
+        "tools": [{"type": "file_search"}],  # not sent upstream while there is no vector store to search
+    }
+
+
+def _title_model(settings: Settings) -> tuple[str | None, str | None]:
+    """Return the model that writes titles, None where none is to be asked, and how much it may think."""
+    if settings.titles == "off":
+        return None, None
+    if settings.title_model or settings.openai_base_url:
+        return settings.title_model or settings.model, None
+    return config.DEFAULT_TITLE_MODEL, "none"
+
+
+def _store(app: Flask, settings: Settings) -> Store:
+    from .stores import make_store
+
+    return make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
+
+
+def _store_file(app: Flask) -> str:
+    """Return the URL of the store that needs no setting; Flask leaves it to its users to make the folder."""
+    try:
+        Path(app.instance_path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The instance folder {app.instance_path} cannot be made ({error.strerror}). Set ASSISTANT_STORE."
+        ) from None
+    return f"sqlite:///{Path(app.instance_path) / STORE_FILE}"
+
+
+def _with(store: Store, kind: type[Any]) -> Any:
+    """Check that a store has a capability that is needed here, and return it."""
+    if not isinstance(store, kind):
+        raise ConfigError(
+            f"The store {type(store).__name__} keeps no files: let it also inherit from {kind.__name__} of "
+            "flask_assistant_stream.stores.capabilities."
+        )
+    return store
+
+
+def _storage_and_engine(
+    app: Flask, settings: Settings, store: Store, given_engine: Engine | None
+) -> tuple[Storage, Engine]:
+    """Make the engine, and where files are indexed: at OpenAI where that answers, else in our own store."""
+    if given_engine is None and _engine_name(app, settings) == "openai":
+        return _upstream_storage(settings), _openai(settings)
+    storage = LocalStorage(_with(_with(store, Blobs), Passages))
+    if given_engine is not None:
+        return storage, given_engine
+    from .engines.offline import OfflineEngine
+
+    return storage, OfflineEngine(settings.offline_delay_seconds, storage.find)
+
+
+def _engine_name(app: Flask, settings: Settings) -> str:
+    if settings.engine is not None:
+        return settings.engine
+    if settings.openai_api_key or settings.openai_base_url:
+        return "openai"
+    if not (app.debug or app.testing):
+        logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
+    return "offline"
+
+
+def _openai(settings: Settings) -> Engine:
+    from .engines.openai import BASE_URL, OpenAIEngine
+
+    engine = OpenAIEngine(
+        settings.openai_api_key,
+        settings.openai_base_url or BASE_URL,
+        headers=settings.upstream_headers,
+        organization=settings.openai_org_id,
+        project=settings.openai_project_id,
+        retries=settings.upstream_retries,
+    )
+    if flaw := engine.ping():
+        raise ConfigError(
+            f"{flaw} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
+        )
+    return engine
+
+
+def _upstream_storage(settings: Settings) -> Storage:
+    from .engines.openai import BASE_URL
+    from .files.upstream import UpstreamStorage
+
+    return UpstreamStorage(
+        settings.openai_api_key,
+        settings.openai_base_url or BASE_URL,
+        headers=settings.upstream_headers,
+        organization=settings.openai_org_id,
+        project=settings.openai_project_id,
+    )
+
+
+def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
+    """Return what adds CORS headers to a response, for these origins alone."""
+    if not origins:
+        return lambda response: response
+    decorate = cross_origin(
+        # As patterns: flask-cors takes text with a bracket in it, an IPv6 address, for a pattern anyway.
+        origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
+        methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After"],
+        supports_credentials=True,
+        max_age=PREFLIGHT_SECONDS,
+        automatic_options=False,
+        always_send=False,
+        send_wildcard=False,
+        vary_header=True,
+    )
+    decorated: Callable[[Response], Response] = decorate(lambda response: response)
+    # Where there is no Origin flask-cors adds nothing, but takes its time to find that out.
+    return lambda response: decorated(response) if "Origin" in request.headers else response

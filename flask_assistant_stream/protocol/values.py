@@ -1,0 +1,41 @@
+"""What an upstream may have sent in place of a string, a list or an object. Knows no item."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .objects import Object
+from .text import mend
+
+
+def text_of(value: Any) -> str:
+    """Return a whole string from upstream, fit for every store; "" for anything else."""
+    return mend(value) if isinstance(value, str) else ""
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a list; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def object_of(value: Any) -> Object:
+    """Return an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_of(value: Any) -> list[Object]:
+    """Return the objects of a list."""
+    return [one for one in list_of(value) if isinstance(one, dict)]
+
+
+def is_json_object(text: str) -> bool:
+    """Say whether a text is a JSON object that a browser can read too (no NaN)."""
+    try:
+        return isinstance(json.loads(text, parse_constant=_refuse), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

@@ -1,0 +1,50 @@
+"""Give out a file's bytes so that no browser does anything with them but save them."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from flask import Response
+
+from ..errors import AssistantStreamError
+from ..files.files import Content
+from . import request_log
+
+logger = logging.getLogger(__name__)
+
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+_ATTR_CHARS = "!#$&+-.^_`|~"
+"""What RFC 8187 leaves as it is beside letters and digits."""
+
+
+def download(content: Content) -> Response:
+    """Return a response that reads a file as it is sent."""
+    response = Response(_chunks(content, request_log.current().extra), headers=HEADERS)
+    response.headers["Content-Type"] = content.content_type  # as it is: text of an unknown charset gets none
+    response.headers["Content-Disposition"] = disposition(content.filename)
+    response.content_length = content.size
+    return response
+
+
+def disposition(filename: str) -> str:
+    """Return the header that offers a file under its name, and under an ASCII one to clients that know no other."""
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    plain = "".join(char if char.isprintable() and char not in '"\\%' else "_" for char in plain).strip()
+    stem = plain.rpartition(".")[0] or plain
+    fallback = plain if stem.strip("._ ") else f"file{plain[plain.rfind('.') :] if '.' in plain else ''}"
+    return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHARS)}"
+
+
+def _chunks(content: Content, extra: dict[str, str]) -> Iterator[bytes]:
+    """Yield the bytes. Never raises into an open body: it ends early, which `Content-Length` tells the client."""
+    try:
+        yield from content.chunks
+    except AssistantStreamError as error:
+        logger.warning("download broken off: %s [%s]", error.message, request_log.readable(extra), extra=extra)

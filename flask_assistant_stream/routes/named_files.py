@@ -1,0 +1,155 @@
+"""Files and vector stores that a body names: the owner's or refused, put where the tools of a thread find them.
+
+For both faces. Somebody else's id is as unknown as one that nobody has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import AssistantStreamError
+from ..protocol.objects import Object
+from ..runner import NewMessage
+from ..stores.base import Kind
+from .base import Call
+
+logger = logging.getLogger(__name__)
+
+
+def check_messages(call: Call, messages: Iterable[NewMessage], param: str = "") -> None:
+    """Refuse messages with images or attachments that are not the owner's, or cannot be searched as they are to be.
+
+    Args:
+        param: the key that the messages are under, "" where the body is the only one.
+
+    Raises:
+        NotFound: `param` is the place of the id.
+        RequestError: a file of such a type cannot be searched.
+    """
+    files = call.site.files
+    for index, message in enumerate(messages):
+        place = f"{param}[{index}]." if param else ""
+        for number, part in enumerate(message.content):
+            if part["type"] == "image_file":
+                files.check(call.owner, [part["image_file"]["file_id"]], f"{place}content[{number}].image_file.file_id")
+        for number, one in enumerate(message.attachments or ()):
+            searched = any(tool["type"] == "file_search" for tool in one.get("tools") or ())
+            check = files.check_searchable if searched else files.check
+            check(call.owner, [one["file_id"]], f"{place}attachments[{number}].file_id")
+
+
+def check_resources(call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources") -> None:
+    """Refuse tool resources with files or vector stores that are not the owner's, nor shared with everybody.
+
+    Raises:
+        NotFound: its `param` begins with that of the tool resources.
+    """
+    if tool_resources:
+        call.site.resources.check(call.owner, tool_resources, param)
+
+
+@contextmanager
+def prepared(
+    call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources", *, for_thread: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Give tool resources as they are stored, vector stores made that they describe; where the block fails, removed.
+
+    Args:
+        for_thread: what is made goes with its thread.
+
+    Raises:
+        NotFound: as `check_resources`.
+    """
+    if not tool_resources:
+        yield {}
+        return
+    stored = call.site.resources.prepare(call.owner, tool_resources, param=param, for_thread=for_thread)
+    with _removing(call, tool_resources, stored):
+        yield stored
+
+
+@contextmanager
+def attaching(
+    call: Call,
+    messages: Sequence[NewMessage],
+    thread_id: str | None,
+    new_thread: Mapping[str, Any] | None = None,
+    param: str = "tool_resources",
+) -> Iterator[dict[str, Any]]:
+    """Give the fields of a new thread with the attachments of its messages in its tool resources.
+
+    Those of a thread that is there already are changed before this gives nothing. Where the block fails, vector
+    stores that were made for a new thread are removed.
+
+    Args:
+        messages: checked.
+        thread_id: None for a new thread.
+        new_thread: its fields.
+        param: of its tool resources.
+
+    Raises:
+        NotFound: no such thread, or as `check_resources`.
+    """
+    if thread_id is not None:
+        _attach(call, messages, thread_id)
+        yield {}
+        return
+    fields = new_thread or {}
+    with prepared(call, fields.get("tool_resources"), param, for_thread=True) as given:
+        stored = _attached(call, messages, given) or given
+        with _removing(call, given, stored):
+            yield {**fields, "tool_resources": stored}
+
+
+def remove_thread(call: Call, thread_id: str) -> None:
+    """Delete a thread with all that is below it, and the vector store that was made for it.
+
+    Raises:
+        NotFound: no such thread for this owner.
+    """
+    thread = call.site.store.get(Kind.THREAD, call.owner, thread_id)
+    call.site.runner.delete_thread(call.owner, thread_id)
+    resources = thread.body.get("tool_resources")
+    if not resources:
+        return
+    try:
+        call.site.resources.thread_deleted(call.owner, resources)
+    except AssistantStreamError as error:  # the thread is gone, so the client cannot ask again; the store expires
+        logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
+
+
+def _attach(call: Call, messages: Sequence[NewMessage], thread_id: str) -> None:
+    if not any(message.attachments for message in messages):
+        return
+    store = call.site.store
+    before = store.get(Kind.THREAD, call.owner, thread_id).body.get("tool_resources") or {}
+    changed = _attached(call, messages, before)
+    if changed is not None:
+        with _removing(call, before, changed):
+            store.update(Kind.THREAD, call.owner, thread_id, body={"tool_resources": changed})
+
+
+def _attached(call: Call, messages: Sequence[NewMessage], tool_resources: Object) -> dict[str, Any] | None:
+    attachments = [one for message in messages for one in message.attachments or ()]
+    return call.site.resources.attach_messages(call.owner, tool_resources, attachments) if attachments else None
+
+
+@contextmanager
+def _removing(call: Call, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[None]:
+    """Remove the vector stores that `after` has and `before` has not, where the block fails."""
+    try:
+        yield
+    except BaseException:
+        for made in _stores(after) - _stores(before):
+            try:
+                call.site.vector_stores.delete(call.owner, made)
+            except AssistantStreamError as error:
+                logger.warning("vector store %s was not removed: %s", made, error.message)
+        raise
+
+
+def _stores(tool_resources: Mapping[str, Any]) -> set[str]:
+    return {*((tool_resources.get("file_search") or {}).get("vector_store_ids") or ())}

@@ -1,0 +1,331 @@
+"""The shapes of files, vector stores and what is in them: bodies, queries and answers, with the limits of wire.md 1.1.
+
+Unknown keys are ignored, as everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from .. import schemas
+from ..schemas import Body, Digits, Id, Metadata, Text
+from .fields import Attributes, Filters, Flag, Number, Variant, Whole, ids
+
+PURPOSES = ("assistants", "vision", "user_data")
+RANKERS = ("none", "auto", "default-2024-11-15")
+STATUSES = ("in_progress", "completed", "failed", "cancelled")
+MAX_STORE_FILES = 500
+MAX_BATCH_FILES = 2000
+MAX_LISTED_FILES = 10_000
+MAX_QUERIES = 10
+MAX_QUERY_CHARS = 4096
+
+
+class FixedChunks(Body):
+    """Passages of one size."""
+
+    max_chunk_size_tokens = Whole(required=True, validate=validate.Range(100, 4096))
+    chunk_overlap_tokens = Whole(required=True, validate=validate.Range(min=0))
+
+    @validates_schema
+    def _overlaps_at_most_half(self, data: dict[str, Any], **_: Any) -> None:
+        if data["chunk_overlap_tokens"] * 2 > data["max_chunk_size_tokens"]:
+            raise ValidationError("It must be at most half of max_chunk_size_tokens.", "chunk_overlap_tokens")
+
+
+class StaticChunking(Body):
+    """Files are cut into passages of one size."""
+
+    static = fields.Nested(FixedChunks, required=True)
+
+
+def _chunking() -> Variant:
+    return Variant({"auto": Body(), "static": StaticChunking()}, allow_none=True)
+
+
+# -- what assistants, threads and runs use of them --------------------------------------------------------------
+
+
+class SearchedFiles(Body):
+    """A vector store to make beside what uses it."""
+
+    file_ids = ids(MAX_STORE_FILES)
+    chunking_strategy = _chunking()
+    metadata = Metadata(allow_none=True)
+
+
+class CodeFiles(Body):
+    """What an interpreter may read."""
+
+    file_ids = ids(20)
+
+
+def _refuse_stores(_: Any) -> None:
+    raise ValidationError("Only what is new can have one made; name the vector store in vector_store_ids.")
+
+
+class SearchStores(Body):
+    """What a file search searches."""
+
+    vector_store_ids = ids(1)
+    vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not taken here."})
+
+
+class ToolResources(Body):
+    """What tools work on."""
+
+    code_interpreter = fields.Nested(CodeFiles)
+    file_search = fields.Nested(SearchStores)
+
+
+class NewSearchStores(Body):
+    """What a file search searches: a vector store, or files to make one of."""
+
+    vector_store_ids = ids(1)
+    vector_stores = fields.List(
+        fields.Nested(SearchedFiles), validate=validate.Length(max=1, error="It must have at most 1 vector store.")
+    )
+
+    @validates_schema
+    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("vector_store_ids") and data.get("vector_stores"):
+            raise ValidationError("Give either vector_store_ids or vector_stores.", "vector_stores")
+
+
+class NewToolResources(ToolResources):
+    """What tools work on, vector stores to make among it."""
+
+    file_search = fields.Nested(NewSearchStores)
+
+
+# -- files ----------------------------------------------------------------------------------------------------
+
+
+class NewFile(schemas.FileForm):
+    """A file to upload, in a multipart form."""
+
+    purpose = Text(required=True, validate=validate.OneOf(PURPOSES))
+    anchor = Text(data_key="expires_after[anchor]", validate=validate.OneOf(("created_at",)))
+    seconds = Digits(data_key="expires_after[seconds]", validate=validate.Range(3600, 30 * 86_400))
+
+    @validates_schema
+    def _both_or_none(self, data: dict[str, Any], **_: Any) -> None:
+        if ("anchor" in data) != ("seconds" in data):
+            raise ValidationError("It must have anchor and seconds.", "expires_after")
+
+    @post_load
+    def _join(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Put the parts of `expires_after` together."""
+        if "anchor" in data:
+            data["expires_after"] = {"anchor": data.pop("anchor"), "seconds": data.pop("seconds")}
+        return data
+
+
+class FilesQuery(Body):
+    """A page of files."""
+
+    purpose = Id()
+    limit = Digits(load_default=MAX_LISTED_FILES, validate=validate.Range(1, MAX_LISTED_FILES))
+    order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
+    after = Id(metadata={"description": "Id of the last object of the page before."})
+
+
+class File(Schema):
+    """A file."""
+
+    class Meta:
+        """More keys may come."""
+
+        unknown = INCLUDE
+
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    bytes = fields.Integer(required=True)
+    created_at = fields.Integer(required=True)
+    expires_at = fields.Integer(required=True, allow_none=True)
+    filename = fields.String(required=True)
+    purpose = fields.String(required=True)
+    status = fields.String(required=True)
+    status_details = fields.String(required=True, allow_none=True)
+
+
+class FilePage(schemas.ObjectPage):
+    """A page of files."""
+
+    data = fields.List(fields.Nested(File), required=True)
+
+
+# -- vector stores --------------------------------------------------------------------------------------------
+
+
+class ExpiresAfter(Body):
+    """How long after its last use a vector store is removed."""
+
+    anchor = Text(required=True, validate=validate.OneOf(("last_active_at",)))
+    days = Whole(required=True, validate=validate.Range(1, 365))
+
+
+class VectorStorePatch(Body):
+    """What to change of a vector store."""
+
+    name = Text(allow_none=True, validate=validate.Length(max=256))
+    expires_after = fields.Nested(ExpiresAfter, allow_none=True)
+    metadata = Metadata(allow_none=True)
+
+
+class NewVectorStore(VectorStorePatch):
+    """A vector store to make, with files if some are named."""
+
+    description = Text(allow_none=True, validate=validate.Length(max=512))
+    file_ids = ids(MAX_STORE_FILES, allow_none=True)
+    chunking_strategy = _chunking()
+
+
+class SearchRanking(Body):
+    """How what is found is ranked."""
+
+    ranker = Text(validate=validate.OneOf(RANKERS))
+    score_threshold = Number(validate=validate.Range(0, 1))
+
+
+class Queries(fields.Field[list[str]]):
+    """A text or some texts to search for; loads to a list."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
+        texts = [schemas.check_text(one) for one in (value if isinstance(value, list) else [value])]
+        if not 1 <= len(texts) <= MAX_QUERIES or not all(text.strip() for text in texts):
+            raise ValidationError(f"It must be a text, or 1 to {MAX_QUERIES} texts, none of them empty.")
+        if any(len(text) > MAX_QUERY_CHARS for text in texts):
+            raise ValidationError(f"It must have at most {MAX_QUERY_CHARS} characters.")
+        return texts
+
+
+class Search(Body):
+    """A search in a vector store."""
+
+    query = Queries(
+        required=True,
+        metadata={"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
+    )
+    rewrite_query = Flag(allow_none=True)
+    max_num_results = Whole(load_default=10, validate=validate.Range(1, 50))
+    filters = Filters(allow_none=True)
+    ranking_options = fields.Nested(SearchRanking, allow_none=True)
+
+
+class VectorStore(schemas.ApiObject):
+    """A vector store."""
+
+    name = fields.String(required=True)
+    description = fields.String(allow_none=True)
+    usage_bytes = fields.Integer(required=True)
+    file_counts = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    status = fields.String(required=True)
+    expires_after = fields.Dict(allow_none=True)
+    expires_at = fields.Integer(allow_none=True)
+    last_active_at = fields.Integer(required=True, allow_none=True)
+
+
+class VectorStorePage(schemas.ObjectPage):
+    """A page of vector stores."""
+
+    data = fields.List(fields.Nested(VectorStore), required=True)
+
+
+class TextPage(Schema):
+    """Texts of one kind, all of them."""
+
+    object = fields.String(required=True)
+    data = fields.List(fields.Dict(), required=True)
+    has_more = fields.Boolean(required=True)
+    next_page = fields.String(required=True, allow_none=True)
+
+
+class FoundPage(TextPage):
+    """What a search has found."""
+
+    search_query = fields.List(fields.String(), required=True)
+
+
+# -- files in vector stores -----------------------------------------------------------------------------------
+
+
+class AttributesPatch(Body):
+    """What a search may filter a file by; null empties it."""
+
+    attributes = Attributes(required=True, allow_none=True)
+
+
+class AttachedFile(Body):
+    """A file to put into a vector store."""
+
+    file_id = Id(required=True)
+    attributes = Attributes(allow_none=True)
+    chunking_strategy = _chunking()
+
+
+class NewBatch(Body):
+    """Files to put into a vector store together: ids, with options for all, or files with options of their own."""
+
+    file_ids = ids(MAX_BATCH_FILES, allow_none=True)
+    files = fields.List(
+        fields.Nested(AttachedFile),
+        allow_none=True,
+        validate=validate.Length(max=MAX_BATCH_FILES, error=f"It must have at most {MAX_BATCH_FILES} files."),
+    )
+    attributes = Attributes(allow_none=True)
+    chunking_strategy = _chunking()
+
+    @validates_schema
+    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+        if bool(data.get("file_ids")) == bool(data.get("files")):
+            raise ValidationError("Give either file_ids or files, at least one.", "file_ids")
+
+
+class AttachedQuery(schemas.ListQuery):
+    """A page of the files in a vector store, of one status if one is named."""
+
+    filter = Text(validate=validate.OneOf(STATUSES))
+
+
+class VectorStoreFile(Schema):
+    """A file in a vector store; its id is the file's."""
+
+    class Meta:
+        """More keys may come."""
+
+        unknown = INCLUDE
+
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    created_at = fields.Integer(required=True)
+    vector_store_id = fields.String(required=True)
+    status = fields.String(required=True)
+    usage_bytes = fields.Integer(required=True)
+    last_error = fields.Dict(required=True, allow_none=True)
+    attributes = fields.Dict(allow_none=True)
+    chunking_strategy = fields.Dict(allow_none=True)
+
+
+class VectorStoreFilePage(schemas.ObjectPage):
+    """A page of the files in a vector store."""
+
+    data = fields.List(fields.Nested(VectorStoreFile), required=True)
+
+
+class Batch(Schema):
+    """Files that were put into a vector store together."""
+
+    class Meta:
+        """More keys may come."""
+
+        unknown = INCLUDE
+
+    id = fields.String(required=True)
+    object = fields.String(required=True)
+    created_at = fields.Integer(required=True)
+    vector_store_id = fields.String(required=True)
+    status = fields.String(required=True)
+    file_counts = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)

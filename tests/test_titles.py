@@ -1,0 +1,246 @@
+"""Titles of threads: given beside the first run, asked for, set by hand; over HTTP with engines that are scripted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask_assistant_stream import EngineError, create_assistant_blueprint
+from flask_assistant_stream.engines.base import Engine, Item, ItemStream
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
+from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+
+API = "/api/assistants"
+SECONDS = 10
+
+
+class TwoModels(Engine):
+    """Answers runs and titles apart: a title waits until it is let go, an answer until the test lets it end.
+
+    Attributes:
+        asked: the requests for titles.
+    """
+
+    name = "scripted"
+
+    def __init__(self, title: Any = "Getting a refund") -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.may_title = threading.Event()
+        self.may_end = threading.Event()
+        self.may_title.set()
+        self.may_end.set()
+        self._title = title
+
+    def stream(self, request: dict[str, Any]) -> ItemStream:
+        if request["model"] != "small":
+            return _Held(ScriptedEngine(text("An answer.")).stream(request), self.may_end)
+        self.asked.append(request)
+        if isinstance(self._title, Exception):
+            return _Failing(self._title)
+        return _Held(ScriptedEngine(text(self._title)).stream(request), self.may_title)
+
+
+class _Held(ItemStream):
+    """Gives the last read out when an event is set, or never when it is closed before."""
+
+    def __init__(self, stream: ItemStream, may_end: threading.Event) -> None:
+        self._reads = list(stream)
+        self._may_end = may_end
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        yield from self._reads[:-1]
+        assert self._may_end.wait(SECONDS)
+        if not self._closed.is_set():
+            yield self._reads[-1]
+
+    def close(self) -> None:
+        self._closed.set()
+        self._may_end.set()
+
+
+class _Failing(ItemStream):
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        raise self._error
+
+    def close(self) -> None: ...
+
+
+MakeClient = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def client_of(tmp_path: Path) -> Iterator[MakeClient]:
+    """Give what makes a client of an app with an engine and settings."""
+    apps: list[Flask] = []
+
+    def make(engine: Engine | str, **options: Any) -> FlaskClient:
+        app = Flask("host", instance_path=str(tmp_path / str(len(apps))))
+        app.testing = True
+        apps.append(app)
+        app.register_blueprint(create_assistant_blueprint(engine=engine, title_model="small", **options))
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        site = app.extensions["flask_assistant_stream"]["assistant_stream"]
+        site.runner.stop()
+        site.store.close()
+
+
+def send(client: FlaskClient, content: str, thread_id: str | None = None) -> list[Event]:
+    return decode_ndjson(client.post(f"{API}/chat/stream", json={"content": content, "threadId": thread_id}).data)
+
+
+def thread_of(events: list[Event]) -> str:
+    return str(next(event.object()["thread_id"] for event in events if event.name == "thread.run.created"))
+
+
+def title(client: FlaskClient, thread_id: str) -> Any:
+    return client.get(f"{API}/threads/{thread_id}").get_json()["title"]
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    waiting = threading.Event()
+    for _ in range(SECONDS * 100):
+        if true():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+def test_a_title_that_is_there_before_the_end_is_told_before_the_end(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    engine.may_end.clear()
+    client = client_of(engine)
+    response = client.post(f"{API}/chat/stream", json={"content": "How do I get a refund?"})
+    thread_id = response.headers["X-Thread-Id"]
+    until(lambda: title(client, thread_id) == "Getting a refund")
+    engine.may_end.set()
+    events = decode_ndjson(response.data)
+    names = [event.name for event in events]
+    assert names.count("thread.title.updated") == 1
+    assert names.index("thread.title.updated") < names.index("thread.run.completed") == len(names) - 1
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    (told,) = [event.object() for event in events if event.name == "thread.title.updated"]
+    assert told == {"id": thread_id, "object": "thread.title", "title": "Getting a refund"}
+    assert engine.asked[0]["input"][0]["content"] == "How do I get a refund?"
+
+
+def test_a_title_that_comes_late_delays_nothing_and_is_stored(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    engine.may_title.clear()
+    client = client_of(engine)
+    events = send(client, "How do I get a refund?")
+    assert events[-1].name == "thread.run.completed"
+    assert "thread.title.updated" not in [event.name for event in events]
+    thread_id = thread_of(events)
+    assert title(client, thread_id) is None
+    engine.may_title.set()
+    until(lambda: title(client, thread_id) == "Getting a refund")
+    (listed,) = client.get(f"{API}/threads").get_json()["data"]
+    assert listed["title"] == "Getting a refund"
+
+
+def test_only_the_first_message_of_a_thread_gives_it_a_title(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, "one"))
+    send(client, "two", thread_id)
+    assert len(engine.asked) == 1
+
+
+def test_a_thread_that_was_made_before_gets_a_title_too(client_of: MakeClient) -> None:
+    client = client_of(TwoModels())
+    thread_id = client.post(f"{API}/threads").get_json()["threadId"]
+    client.post(f"{API}/threads/{thread_id}/messages", json={"content": "How?"}).get_data()
+    until(lambda: title(client, thread_id) == "Getting a refund")
+
+
+@pytest.mark.parametrize("answer", [EngineError("no such model"), "**"])
+def test_without_an_answer_the_first_words_stand_in(client_of: MakeClient, answer: Any) -> None:
+    client = client_of(TwoModels(answer))
+    thread_id = thread_of(send(client, "How do I get\na refund?"))
+    until(lambda: title(client, thread_id) == "How do I get a refund?")
+
+
+def test_an_answer_that_takes_too_long_is_given_up(client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_assistant_stream.titles.TITLE_SECONDS", 0.0)
+    engine = TwoModels()
+    engine.may_title.clear()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, "How do I get a refund?"))
+    until(lambda: title(client, thread_id) == "How do I get a refund?")
+
+
+def test_without_a_model_the_title_is_there_at_once(client_of: MakeClient) -> None:
+    client = client_of("offline", offline_delay_seconds=0)
+    events = send(client, "How do I get a refund?")
+    names = [event.name for event in events]
+    assert names.index("thread.title.updated") < names.index("thread.message.delta")
+    assert title(client, thread_of(events)) == "How do I get a refund?"
+
+
+def test_a_title_set_by_hand_stays(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    engine.may_title.clear()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, "How do I get a refund?"))
+    client.patch(f"{API}/threads/{thread_id}", json={"title": "Mine"})
+    engine.may_title.set()
+    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Mine"}
+    until(lambda: not engine.asked or title(client, thread_id) == "Mine")
+    assert client.patch(f"{API}/threads/{thread_id}", json={"title": None}).get_json()["title"] is None
+    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Getting a refund"}
+    assert title(client, thread_id) == "Getting a refund"
+
+
+def test_a_title_can_be_asked_for(client_of: MakeClient) -> None:
+    client = client_of(TwoModels())
+    thread_id = client.post(f"{API}/threads").get_json()["threadId"]
+    refused = client.post(f"{API}/threads/{thread_id}/title")
+    assert (refused.status_code, "no message" in refused.get_json()["error"]["message"]) == (400, True)
+    send(client, "How do I get a refund?", thread_id)
+    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Getting a refund"}
+    assert client.post(f"{API}/threads/thread_unknown/title").status_code == 404
+
+
+def test_off_asks_no_model(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    client = client_of(engine, titles="off")
+    events = send(client, "How do I get a refund?")
+    thread_id = thread_of(events)
+    assert "thread.title.updated" not in [event.name for event in events]
+    assert title(client, thread_id) is None
+    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "How do I get a refund?"}
+    assert engine.asked == []
+
+
+def test_the_sdk_face_makes_no_titles_and_tells_none(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    client = client_of(engine)
+    body = {"assistant_id": "asst_default", "thread": {"messages": [{"role": "user", "content": "hi"}]}, "stream": True}
+    assert decode_sse(client.post(f"{API}/v1/threads/runs", json=body).data)[-1].name == "thread.run.completed"
+    assert engine.asked == []
+
+
+def test_a_deleted_thread_gets_no_title(client_of: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    engine = TwoModels()
+    engine.may_title.clear()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, "How?"))
+    assert client.delete(f"{API}/threads/{thread_id}").status_code == 200
+    engine.may_title.set()
+    until(lambda: "got no title" in caplog.text)
+    assert client.get(f"{API}/threads/{thread_id}").status_code == 404
