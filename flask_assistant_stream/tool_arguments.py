@@ -39,7 +39,7 @@ class ToolContext:
         owner: whose thread it is: what `authenticate` returned.
         thread_id: the thread.
         run_id: the run.
-        call_id: the call; the same for each execution of one call, so it tells repetitions.
+        call_id: the call; no other call has this id.
     """
 
     owner: str

@@ -42,6 +42,8 @@ import jsonschema
 import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems, usage
+from tests.fake_files import CONTROL as FILES_CONTROL
+from tests.fake_files import FakeFiles
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 RECORDINGS = SHARED / "recordings"
@@ -216,6 +218,17 @@ def two_calls(body: Body, options: Options) -> Reply:
     return Reply(_steps(body, middle))
 
 
+@script
+def calls(body: Body, options: Options) -> Reply:
+    """The calls in `list`: JSON, a name and arguments each; with `loop=1` the same again whenever they are answered."""
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        for name, arguments in json.loads(options["list"]):
+            yield from items.call(name, json.dumps(arguments))
+
+    return Reply(_steps(body, middle))
+
+
 def _function(body: Body, options: Options) -> tuple[str, str]:
     declared = [tool["name"] for tool in body.get("tools") or () if tool.get("type") == "function"]
     name = options.get("name") or (declared[0] if declared else "get_weather")
@@ -379,6 +392,7 @@ class FakeUpstream:
         self.gone = threading.Semaphore(0)
         """Released whenever a client left before its answer was told."""
         self._validate = validate
+        self.files = FakeFiles(described_violations if validate else lambda *_: [], self.violations)
         self._next: queue.SimpleQueue[Reply | str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", port), self, tls)
@@ -418,10 +432,10 @@ class FakeUpstream:
         with contextlib.suppress(queue.Empty):
             queued = self._next.get_nowait()
             return queued if isinstance(queued, Reply) else play(queued, request.body)
-        asked = request.headers.get("x-fake-script")
-        if asked is None and _ends_in_outputs(request.body):
+        asked, marker = request.headers.get("x-fake-script"), _marker(request.body)
+        if asked is None and _ends_in_outputs(request.body) and "loop=1" not in (marker or ""):
             asked = "after_tools"
-        return play(asked or _marker(request.body) or "text", request.body)
+        return play(asked or marker or "text", request.body)
 
     def note(self, request: Recorded) -> None:
         self.requests.append(request)
@@ -515,8 +529,29 @@ class _Connection(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         return
 
+    def do_DELETE(self) -> None:
+        if not self._files():
+            self._answer(error_reply(404, f"No {self.path} here."))
+
+    def _files(self) -> bool:
+        """Answer what is about files and vector stores; whether it was."""
+        files = self.server.fake.files
+        if not files.serves(self.path):
+            return False
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        told = files.answer(self.command, self.path, headers, self.rfile)
+        with contextlib.suppress(OSError):
+            if told.cut or told.stall:
+                self._act(Stall() if told.stall else Reset())
+            else:
+                reply = Reply([told.body], told.status, told.headers, told.content_type, framing="length")
+                self._answer(reply)
+        return True
+
     def do_GET(self) -> None:
         fake = self.server.fake
+        if self._files():
+            return
         if self.path == "/_control/requests":
             told = {"requests": [vars(request) for request in fake.requests], "violations": fake.violations}
             self._answer(json_reply(told, framing="length"))
@@ -525,6 +560,8 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake = self.server.fake
+        if self._files():
+            return None
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         body = json.loads(raw) if raw else None
         if self.path == "/_control/play":
@@ -663,6 +700,12 @@ def violations(body: Any) -> list[str]:
     return found
 
 
+def described_violations(name: str, body: Any) -> list[str]:
+    """Say what the API would refuse in a body that is to be of a component of its description."""
+    validator = _validator(name)
+    return [] if validator is None else [f"{e.json_path}: {e.message[:300]}" for e in validator.iter_errors(body)]
+
+
 # ---- fixtures and process ------------------------------------------------------------------------------------------
 
 
@@ -695,6 +738,17 @@ class UpstreamProcess:
         """Queue scripts, `name?options`, for the next requests."""
         data = json.dumps(scripts).encode()
         urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_control/play", data, timeout=10).close()
+
+    def control_files(self, **what: Any) -> dict[str, Any]:
+        """Set `indexing_reads`, `outcomes`, `containers` or failures (`fail=[{"route": …}]`); return `told_files()`."""
+        url, data = f"http://127.0.0.1:{self.port}{FILES_CONTROL}", json.dumps(what).encode() if what else None
+        with urllib.request.urlopen(url, data, timeout=10) as answer:
+            told: dict[str, Any] = json.load(answer)
+        return told
+
+    def told_files(self) -> dict[str, Any]:
+        """Return `{"counts": {route: n}, "files": [id], "vector_stores": {id: [file id]}}`."""
+        return self.control_files()
 
     def stop(self) -> None:
         self._process.kill()

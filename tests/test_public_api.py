@@ -20,6 +20,10 @@ PUBLIC = {
     "Principal",
     "session_owner",
     "shared_owner",
+    # tools
+    "Tool",
+    "ToolContext",
+    "tool_of",
     # settings, for tools and documentation
     "DEFAULT_MODEL",
     "KEYS",
@@ -35,13 +39,24 @@ PUBLIC = {
     "RequestError",
     "StoreError",
     "TooLarge",
+    "ToolError",
     "Unauthorized",
 }
 
 HEAVY = {"openai", "pymongo", "gevent", "flask", "werkzeug", "marshmallow", "apispec", "httptools", "ssl", "logging"}
 """None of these comes with the package: the first four by contract, all of them so that patching comes first."""
 
-LIGHT_MODULES = ["", ".errors", ".config", ".protocol.events", ".encoders.sse", ".stores.base", ".engines.base", ".log"]
+LIGHT_MODULES = [
+    "",
+    ".errors",
+    ".config",
+    ".protocol.events",
+    ".encoders.sse",
+    ".stores.base",
+    ".engines.base",
+    ".log",
+    ".tool_calls",
+]
 """What needs none of the frameworks: the core runs without a web server."""
 
 

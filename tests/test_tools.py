@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import FrozenInstanceError, dataclass, replace
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
@@ -615,3 +617,33 @@ def test_a_tool_costs_nothing_until_there_is_one() -> None:
         "assert not {'pydantic', 'pydantic_core', 'docstring_parser', 'flask', 'gevent'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# -- the page -------------------------------------------------------------------------------------------------
+
+
+def snippets(kind: str) -> list[str]:
+    page = (Path(__file__).parent.parent / "docs/tools.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def executed(snippet: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "snippet"}
+    exec(compile(snippet, "tools.md", "exec", dont_inherit=True), names)
+    return names
+
+
+def test_the_page_shows_what_a_model_is_told() -> None:
+    function = executed(snippets("python")[0])["get_weather"]
+    assert tool_of(function).definition == json.loads(snippets("json")[0])
+
+
+def test_the_functions_of_the_page_are_tools() -> None:
+    made = []
+    for snippet in snippets("python"):
+        if "create_assistant_blueprint" not in snippet:
+            names = executed(snippet)
+            names.pop("test_greet", lambda: None)()
+            functions = [one for one in names.values() if isinstance(one, FunctionType) and one.__globals__ is names]
+            made += [tool_of(one).name for one in functions]
+    assert made == ["get_weather", "book_table", "my_orders", "find_order", "greet"]

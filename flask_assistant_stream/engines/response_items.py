@@ -42,7 +42,8 @@ class ResponseItems:
 
         Args:
             pieces: joined they are the text.
-            citations: annotations, each with the `index` of the character it stands before.
+            citations: annotations in order, each with the `index` of the character it stands before, or with the
+                `end_index` of what it is about.
         """
         item, place = self._open_message()
         yield self._added(item)
@@ -52,7 +53,7 @@ class ResponseItems:
         for piece in pieces:
             yield self._item("response.output_text.delta", **place, delta=piece, logprobs=[])
             text += piece
-            while waiting and waiting[0].get("index", 0) <= len(text):
+            while waiting and waiting[0].get("index", waiting[0].get("end_index", 0)) <= len(text):
                 annotations.append(waiting.pop(0))
                 found = {"annotation_index": len(annotations) - 1, "annotation": annotations[-1]}
                 yield self._item("response.output_text.annotation.added", **place, **found)
@@ -81,7 +82,7 @@ class ResponseItems:
         item = {"id": self._new_id("fc"), "type": "function_call", "status": "in_progress", "arguments": ""}
         item.update(call_id=self._new_id("call"), name=name)
         yield self._added(item)
-        place = {"item_id": item["id"], "output_index": len(self._output)}
+        place = self._place(item)
         for piece in (arguments,) if pieces is None else pieces:
             yield self._item("response.function_call_arguments.delta", **place, delta=piece)
         yield self._item("response.function_call_arguments.done", **place, arguments=arguments)
@@ -91,10 +92,83 @@ class ResponseItems:
         """Yield a search in vector stores; `results` only where the request asked to include them."""
         item = {"id": self._new_id("fs"), "type": "file_search_call", "status": "in_progress", "queries": []}
         yield self._added({**item, "results": None})
-        place = {"item_id": item["id"], "output_index": len(self._output)}
-        for stage in ("in_progress", "searching", "completed"):
-            yield self._item(f"response.file_search_call.{stage}", **place)
+        yield from self._stages(item, "in_progress", "searching", "completed")
         yield self._done({**item, "status": "completed", "queries": queries, "results": results})
+
+    def code_interpreter(
+        self, code: str, outputs: list[dict[str, Any]] | None = None, pieces: Iterable[str] | None = None
+    ) -> Iterator[Item]:
+        """Yield code that runs in a container.
+
+        Args:
+            code: all of it.
+            outputs: `logs` and `image` only where the request asked to include them.
+            pieces: the code's deltas; one with everything by default.
+        """
+        item: Item = {"id": self._new_id("ci"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
+        item.update(container_id=self._new_id("cntr"), outputs=None)
+        yield self._added(item)
+        place = self._place(item)
+        yield self._item("response.code_interpreter_call.in_progress", **place)
+        for piece in (code,) if pieces is None else pieces:
+            yield self._item("response.code_interpreter_call_code.delta", **place, delta=piece)
+        yield self._item("response.code_interpreter_call_code.done", **place, code=code)
+        yield from self._stages(item, "interpreting", "completed")
+        yield self._done({**item, "status": "completed", "code": code, "outputs": outputs})
+
+    def web_search(self, query: str) -> Iterator[Item]:
+        """Yield a search of the web."""
+        item = {"id": self._new_id("ws"), "type": "web_search_call", "status": "in_progress"}
+        yield self._added({**item, "action": {"type": "search", "query": ""}})
+        yield from self._stages(item, "in_progress", "searching", "completed")
+        action = {"type": "search", "query": query, "queries": [query]}
+        yield self._done({**item, "status": "completed", "action": action})
+
+    def mcp_call(
+        self, server_label: str, name: str, arguments: str, output: str | None = None, error: str | None = None
+    ) -> Iterator[Item]:
+        """Yield a call of a tool of an MCP server, with what it answered or what went wrong."""
+        item = {"id": self._new_id("mcp"), "type": "mcp_call", "status": "in_progress", "approval_request_id": None}
+        item.update(arguments="", error=None, name=name, output=None, server_label=server_label)
+        yield self._added(item)
+        place = self._place(item)
+        yield from self._stages(item, "in_progress")
+        yield self._item("response.mcp_call_arguments.delta", **place, delta=arguments)
+        yield self._item("response.mcp_call_arguments.done", **place, arguments=arguments)
+        stage = "completed" if error is None else "failed"
+        yield from self._stages(item, stage)
+        failure = None if error is None else {"type": "mcp_tool_execution_error", "content": error}
+        yield self._done({**item, "status": stage, "arguments": arguments, "output": output, "error": failure})
+
+    def mcp_approval_request(self, server_label: str, name: str, arguments: str) -> Iterator[Item]:
+        """Yield the question whether a tool of an MCP server may be called."""
+        item = {"id": self._new_id("mcpr"), "type": "mcp_approval_request", "arguments": arguments}
+        item.update(name=name, server_label=server_label)
+        yield self._added(item)
+        yield self._done(item)
+
+    def image_generation(self, result: str) -> Iterator[Item]:
+        """Yield an image; `result` is its base64."""
+        item = {"id": self._new_id("ig"), "type": "image_generation_call", "status": "in_progress", "result": None}
+        yield self._added(item)
+        yield from self._stages(item, "in_progress", "generating", "completed")
+        yield self._done({**item, "status": "completed", "result": result})
+
+    def reasoning(self, summary: Iterable[Iterable[str]], encrypted_content: str = "sealed") -> Iterator[Item]:
+        """Yield what the model thought; each part of the `summary` comes in pieces."""
+        item = {"id": self._new_id("rs"), "type": "reasoning", "summary": [], "encrypted_content": encrypted_content}
+        yield self._added(item)
+        parts: list[dict[str, Any]] = []
+        for number, pieces in enumerate(summary):
+            place, part, text = {**self._place(item), "summary_index": number}, {"type": "summary_text", "text": ""}, ""
+            yield self._item("response.reasoning_summary_part.added", **place, part=part)
+            for piece in pieces:
+                text += piece
+                yield self._item("response.reasoning_summary_text.delta", **place, delta=piece)
+            yield self._item("response.reasoning_summary_text.done", **place, text=text)
+            parts.append({**part, "text": text})
+            yield self._item("response.reasoning_summary_part.done", **place, part=parts[-1])
+        yield self._done({**item, "summary": parts})
 
     def complete(self, usage: dict[str, Any] | None = None) -> Item:
         """Return `response.completed`."""
@@ -120,11 +194,19 @@ class ResponseItems:
     def _open_message(self) -> tuple[dict[str, Any], dict[str, Any]]:
         item = {"id": self._new_id("msg"), "type": "message", "status": "in_progress", "content": []}
         item["role"] = "assistant"
-        return item, {"item_id": item["id"], "output_index": len(self._output), "content_index": 0}
+        return item, {**self._place(item), "content_index": 0}
 
     def _close_message(self, item: dict[str, Any], place: dict[str, Any], part: dict[str, Any]) -> Iterator[Item]:
         yield self._item("response.content_part.done", **place, part=part)
         yield self._done({**item, "status": "completed", "content": [part]})
+
+    def _place(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {"item_id": item["id"], "output_index": len(self._output)}
+
+    def _stages(self, item: dict[str, Any], *stages: str) -> Iterator[Item]:
+        """Yield items that tell how far a tool is."""
+        for stage in stages:
+            yield self._item(f"response.{item['type']}.{stage}", **self._place(item))
 
     def _added(self, item: dict[str, Any]) -> Item:
         return self._item("response.output_item.added", output_index=len(self._output), item=item)
@@ -172,6 +254,20 @@ class ResponseItems:
             "metadata": asked("metadata") or {},
         }
         return {**response, **fields}
+
+
+def container_file_citation(
+    container_id: str, file_id: str, filename: str, start_index: int, end_index: int
+) -> dict[str, Any]:
+    """Make an annotation that names a file made by the code interpreter; indexes are those of the text about it."""
+    file = {"container_id": container_id, "file_id": file_id, "filename": filename}
+    return {"type": "container_file_citation", **file, "start_index": start_index, "end_index": end_index}
+
+
+def url_citation(url: str, title: str, start_index: int, end_index: int) -> dict[str, Any]:
+    """Make an annotation that names a web page; indexes are those of the text about it."""
+    page = {"url": url, "title": title}
+    return {"type": "url_citation", **page, "start_index": start_index, "end_index": end_index}
 
 
 def usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:

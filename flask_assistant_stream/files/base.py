@@ -7,11 +7,16 @@ carry is for the storage's own walls. It knows no HTTP face.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 from ..protocol.objects import Object
+
+BLOB = "blob"
+"""The `extra` key of a file that names its bytes in the store; "" where they are not there."""
+DELETING = "deleting"
+"""The `extra` key of a file or a vector store that is being deleted: nothing may be put together with it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ class Storage(ABC):
     # -- batches --------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def attach_batch(self, owner: str, vector_store_id: str, files: list[Mapping[str, Any]]) -> Object:
+    def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Mapping[str, Any]]) -> Object:
         """Begin to index many files: `file_id`, `attributes`, `chunking_strategy` each; return the batch."""
 
     @abstractmethod

@@ -20,15 +20,14 @@ from ..protocol.objects import Object
 from ..stores.base import Kind, Order, Record, Store
 from ..stores.capabilities import CHUNK_BYTES, Blobs
 from . import made, memberships, names
-from .base import Storage, Upload
+from .base import BLOB, DELETING, Storage, Upload
+from .extract import ending
 from .listing import page_of
 from .statuses import unsettle
 from .undo import Undo
 
 logger = logging.getLogger(__name__)
 
-BLOB = "blob"
-"""The `extra` key of a file that names its bytes in the store; "" where they are not there."""
 OUTPUT = "assistants_output"
 """The purpose of what a tool has made."""
 UNKNOWN_TYPE = "application/octet-stream"
@@ -149,6 +148,7 @@ class Files:
             NotFound: as `get`.
         """
         record = self._record(owner, file_id)
+        self._store.update(Kind.FILE, owner, file_id, extra={DELETING: True})
         for member in memberships.of_file(self._store, owner, file_id):
             self.storage.detach(owner, member.parent, file_id)
             memberships.remove(self._store, owner, [(member.parent, file_id)])
@@ -171,27 +171,27 @@ class Files:
             return
         blob = self._new_id("blob")
         size = self._copy(owner, blob, made_file)
+        extra = {BLOB: "" if size is None else blob}
         with Undo() as undo:
             undo.add(f"blob {blob}", lambda: self._blobs.delete_blob(owner, blob))
-            extra = {BLOB: "" if size is None else blob}
-            if known is not None:
-                self._store.update(Kind.FILE, owner, known.id, body={"bytes": size or 0}, extra=extra)
-                return
-            name = names.base_name(made_file.filename) or made_file.file_id
-            body = objects.file(made_file.file_id, int(self._now()), name, size or 0, OUTPUT)
             try:
+                if known is not None:
+                    self._store.update(Kind.FILE, owner, known.id, body={"bytes": size or 0}, extra=extra)
+                    return
+                name = names.base_name(made_file.filename) or made_file.file_id
+                body = objects.file(made_file.file_id, int(self._now()), name, size or 0, OUTPUT)
                 self._store.insert(Record(Kind.FILE, owner, body, extra=extra))
-            except Duplicate:  # kept by another worker meanwhile
+            except (Duplicate, NotFound):  # kept by another worker meanwhile, or deleted
                 self._blobs.delete_blob(owner, blob)
 
     def check(self, owner: str, file_ids: Iterable[str], param: str) -> None:
-        """Make sure that all of these files are the owner's.
+        """Make sure that all of these files are the owner's, and none is being deleted.
 
         Raises:
             NotFound: one is not; `param` names the field.
         """
         for file_id in dict.fromkeys(file_ids):
-            self._record(owner, file_id, param)
+            self._checked(owner, file_id, param)
 
     def check_searchable(self, owner: str, file_ids: Iterable[str], param: str) -> dict[str, str]:
         """Make sure that these files are the owner's and can be put into a vector store; return their names by id.
@@ -200,7 +200,7 @@ class Files:
             NotFound: as `check`.
             RequestError: a file is of a type that cannot be searched.
         """
-        found = {file_id: self._record(owner, file_id, param).body["filename"] for file_id in dict.fromkeys(file_ids)}
+        found = {file_id: self._checked(owner, file_id, param).body["filename"] for file_id in dict.fromkeys(file_ids)}
         for filename in found.values():
             self.check_type(filename, param)
         return found
@@ -211,7 +211,7 @@ class Files:
         Raises:
             RequestError: not with that ending; the message lists those that can.
         """
-        if names.ending(filename) not in self.storage.searchable:
+        if ending(filename) not in self.storage.searchable:
             known = ", ".join(f".{end}" for end in sorted(self.storage.searchable))
             raise RequestError(f"'{filename}' cannot be searched; files must end in one of: {known}.", param=param)
 
@@ -222,6 +222,12 @@ class Files:
             return self._store.get(Kind.FILE, owner, file_id)
         except NotFound:
             raise _not_found(file_id, param) from None
+
+    def _checked(self, owner: str, file_id: str, param: str) -> Record:
+        record = self._record(owner, file_id, param)
+        if record.extra.get(DELETING):
+            raise _not_found(file_id, param)
+        return record
 
     def _known(self, owner: str, file_id: str) -> Record | None:
         try:

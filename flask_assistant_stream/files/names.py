@@ -19,9 +19,3 @@ def base_name(name: str) -> str:
         stem, dot, end = kept.rpartition(".")
         kept = stem[: MAX_CHARS - len(end) - 1] + dot + end if stem and len(end) <= 16 else kept[:MAX_CHARS]
     return "" if kept in (".", "..") else kept
-
-
-def ending(name: str) -> str:
-    """Return the ending of a file's name in lower case without its dot, "" where it has none."""
-    stem, dot, end = name.rpartition(".")
-    return end.lower() if dot and stem else ""

@@ -11,7 +11,7 @@ from ..protocol.objects import Object
 from ..stores.base import Kind, Order, Record, Store
 from . import memberships
 from .attached import AttachedFiles, unknown_vector_store
-from .base import Storage
+from .base import DELETING, Storage
 from .files import Files
 from .listing import all_records
 from .memberships import members
@@ -129,6 +129,7 @@ class VectorStores(AttachedFiles):
             NotFound: as `get`.
         """
         self._record(owner, vector_store_id)
+        self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra={DELETING: True})
         self.storage.delete_vector_store(owner, vector_store_id)
         self._forget(owner, vector_store_id)
 

@@ -19,7 +19,8 @@ STREAM_ENDINGS = RUN_ENDINGS | {"thread.run.requires_action"}
 STORED_FIRST = STREAM_ENDINGS | {"thread.message.completed", "thread.message.incomplete"}
 """Names that no reader sees before the store has them (product promise 1)."""
 
-VENDOR_EVENTS = frozenset({"thread.title.updated", "thread.run.x_reasoning.delta"})
+REASONING_DELTA = "thread.run.x_reasoning.delta"
+VENDOR_EVENTS = frozenset({"thread.title.updated", REASONING_DELTA})
 """Names that the Assistants API does not know: the app face may carry them, the SDK face carries none.
 
 * `thread.title.updated`: the thread's title was made while the run went on.

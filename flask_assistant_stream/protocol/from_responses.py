@@ -304,7 +304,7 @@ class Translator:
 
     def _name_calls(self) -> list[Call]:
         calls = self._reader.response.of(Call)
-        taken = {str(item["call_id"]) for item in self._items if "call_id" in item}
+        taken = {str(item.get("call_id") or item.get("id")) for item in self._items}
         for call in calls:
             call.name_it(taken, self._writer.new_id)
         return calls
@@ -372,7 +372,7 @@ class Translator:
         return add_usage(self._usage, self._reader.usage)
 
     def _new_reader(self) -> ResponseReader:
-        return ResponseReader(self._writer, citations=self._citations)
+        return ResponseReader(self._writer, citations=self._citations, reasoning=self._reasoning)
 
     # -- taking over --------------------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IMAGE_ENDINGS = frozenset({"png", "jpg", "jpeg", "gif", "webp"})
+"""What an `image_file` may be (OpenAPI `MessageContentImageFileObject`: the types that vision takes)."""
+
 
 @dataclass(frozen=True, slots=True)
 class MadeFile:
@@ -24,3 +27,22 @@ class MadeFile:
     upstream_id: str | None = None
     data: str | None = None
     url: str | None = None
+
+
+def is_image(filename: str) -> bool:
+    """Say whether a browser shows the file as an image, by the ending of its name."""
+    return ending(filename) in IMAGE_ENDINGS
+
+
+def ending(filename: str) -> str:
+    """Return what follows the last dot of a name, in lower case."""
+    return filename.rpartition(".")[2].lower() if "." in filename else ""
+
+
+def image_ending(url: str) -> str:
+    """Return the ending that the name of an image gets, by its URL: `data:image/…` or the name at its end."""
+    if url.startswith("data:"):
+        found = url[5:].partition(";")[0].partition(",")[0].partition("/")[2].lower()
+    else:
+        found = ending(url.partition("?")[0].rpartition("/")[2])
+    return found if found in IMAGE_ENDINGS else "png"

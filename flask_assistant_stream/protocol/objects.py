@@ -12,6 +12,12 @@ Object = dict[str, Any]
 RUN_SECONDS = 600
 """A real run expired this long after its creation (wire.md 1.3)."""
 
+LINKS = "x_url_citations"
+"""Key of a text part's `text`: cited web pages, `{type: "url_citation", url, title, start_index, end_index}` each.
+
+Strict clients refuse them among the `annotations` (wire.md 1.4).
+"""
+
 RUN_VOLATILE = (
     "status",
     "started_at",
@@ -65,9 +71,12 @@ def thread(
     }
 
 
-def text_part(value: str, annotations: Sequence[Object] = ()) -> Object:
-    """Build an output text part; `annotations` offsets are code points of `value`."""
-    return {"type": "text", "text": {"value": value, "annotations": list(annotations)}}
+def text_part(value: str, annotations: Sequence[Object] = (), links: Sequence[Object] = ()) -> Object:
+    """Build an output text part; offsets of `annotations` and `links` are code points of `value`."""
+    text: Object = {"value": value, "annotations": list(annotations)}
+    if links:
+        text[LINKS] = list(links)
+    return {"type": "text", "text": text}
 
 
 def message(

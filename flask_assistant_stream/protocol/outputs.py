@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from .objects import Object
-from .text import citation, mend
-from .values import list_of, text_of
+from .citations import Cited, Marker, Picture, cited, identity, position, write
+from .deltas import Growing
+from .events import REASONING_DELTA
+from .text import mend
+from .values import list_of, objects_of, text_of
 from .writer import RunWriter
 
 Item = dict[str, Any]
@@ -72,13 +74,19 @@ class Output(ABC):
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One content part of an upstream message: `text` or `refusal`."""
+    """One content part of an upstream message: `text` or `refusal`.
+
+    Attributes:
+        slot: its index in the message that is open, or None.
+        base: how much of its text earlier messages have shown.
+    """
 
     kind: str
     index: int | None
     pieces: list[str] = field(default_factory=list)
     cited: set[str] = field(default_factory=set)
     slot: int | None = None
+    base: int = 0
 
     @property
     def text(self) -> str:
@@ -98,7 +106,7 @@ class Message(Output):
         self.phase: str | None = None
         self._citations = citations
         self._cited = 0
-        self._waiting: list[tuple[Part, str | Object]] = []
+        self._waiting: list[tuple[Part, str | Cited]] = []
 
     @property
     def waiting(self) -> bool:
@@ -132,15 +140,12 @@ class Message(Output):
 
     def cite(self, part: Part, note: Any) -> None:
         """Add an annotation after what has arrived, once; early and late ones alike (wire.md 3.4)."""
-        if not self._citations or not isinstance(note, dict) or part.kind != "text":
+        if not isinstance(note, dict) or part.kind != "text" or identity(note) in part.cited:
             return
-        key = repr((note.get("type"), note.get("file_id"), note.get("index")))
-        if key in part.cited:
-            return
-        made = citation(note, self.ordinal if self.index is None else self.index, self._cited)
-        if made is not None:
-            part.cited.add(key)
-            self._cited += 1
+        made = cited(note, self.ordinal if self.index is None else self.index, self._cited)
+        if isinstance(made, Picture) or (made is not None and self._citations):
+            part.cited.add(identity(note))
+            self._cited += isinstance(made, Marker)
             self._waiting.append((part, made))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
@@ -148,8 +153,8 @@ class Message(Output):
         text = part.text
         full = mend(full) if isinstance(full, str) else ""
         tail_from = len(text) if full.startswith(text) else len(full)
-        for note in sorted((n for n in list_of(notes) if isinstance(n, dict)), key=_position):
-            at = min(max(_position(note), tail_from), len(full))
+        for note in sorted(objects_of(notes), key=position):
+            at = min(max(position(note), tail_from), len(full))
             self.add(part, full[tail_from:at])
             tail_from = at
             self.cite(part, note)
@@ -180,7 +185,8 @@ class Message(Output):
         """Open a message."""
         writer.open_message(self.phase)
         for part in self.parts:
-            part.slot = None
+            waits = sum(len(what) for owner, what in self._waiting if owner is part and isinstance(what, str))
+            part.slot, part.base = None, len(part.text) - waits
 
     def show(self, writer: RunWriter) -> None:
         """Write the text and the citations that have arrived."""
@@ -191,7 +197,7 @@ class Message(Output):
             if isinstance(what, str):
                 writer.add_text(part.slot, what)
             else:
-                writer.add_citation(part.slot, what)
+                write(what, writer, part.slot, part.base)
 
     def replay(self) -> Item | None:
         """Return it with plain string content: list content needs fields that not every server sends."""
@@ -202,11 +208,17 @@ class Message(Output):
 
 
 class Reasoning(Output):
-    """What the model thought, kept for replay where it is encrypted (wire.md 3.2)."""
+    """What the model thought: kept for replay where it is encrypted (wire.md 3.2), its summary told where asked for."""
 
     kind = "reasoning"
 
-    _item: Item | None = None
+    def __init__(self, id: str | None, index: int | None, ordinal: int, *, told: bool = False) -> None:
+        super().__init__(id, index, ordinal)
+        self._told = told
+        self._item: Item | None = None
+        self._parts: dict[int, Growing] = {}
+        self._number: int | None = None
+        self._last: Growing | None = None
 
     def supplement(self, item: Item) -> None:
         """Take nothing: the terminal copy of some servers looks like a message."""
@@ -214,20 +226,36 @@ class Reasoning(Output):
     def take(self, item: Item) -> None:
         """Keep a copy that can be replayed; the `added` copy may hold less than the `done` one."""
         id, content = text_of(item.get("id")), text_of(item.get("encrypted_content"))
-        if not (id and content):
+        if id and content:
+            summary = [{"type": "summary_text", "text": text} for text in _summary(item)]
+            self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
+
+    def tell_summary(self, writer: RunWriter, item: Item) -> None:
+        """Tell what a copy's summary has more than the deltas."""
+        for number, text in enumerate(_summary(item)):
+            self.tell(writer, number, text, whole=True)
+
+    def tell(self, writer: RunWriter, number: Any, text: Any, *, whole: bool = False) -> None:
+        """Tell a piece of a part of the summary, or what the whole part has more; at once, as no step is opened."""
+        if not self._told:
             return
-        summary = [
-            {"type": "summary_text", "text": text_of(part["text"])}
-            for part in list_of(item.get("summary"))
-            if isinstance(part, dict) and isinstance(part.get("text"), str)
-        ]
-        self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
+        number = number if isinstance(number, int) else max(self._parts, default=0)
+        part = self._parts.setdefault(number, Growing())
+        new = part.complete(text) if whole else part.add(text)
+        if not new:
+            return
+        if self._number is None:
+            self._number, writer.thoughts = writer.thoughts, writer.thoughts + 1
+        pause = "\n\n" if self._last not in (None, part) else ""
+        self._last = part
+        data = {"id": writer.run["id"], "object": REASONING_DELTA, "item": self._number, "delta": pause + new}
+        writer.emit(REASONING_DELTA, data)
 
     def replay(self) -> Item | None:
         """Return the item, or None where nothing encrypted came."""
         return self._item
 
 
-def _position(note: Item) -> int:
-    index = note.get("index")
-    return index if isinstance(index, int) else 0
+def _summary(item: Item) -> list[str]:
+    """Return the parts of a summary."""
+    return [mend(part["text"]) for part in objects_of(item.get("summary")) if isinstance(part.get("text"), str)]

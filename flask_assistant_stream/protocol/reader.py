@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from .calls import Call
 from .failures import Failure
+from .hosted import CodeInterpreter, McpCall
 from .objects import Object
-from .outputs import Item, Message, Output, Part
+from .outputs import Item, Message, Output, Part, Reasoning
 from .response import KINDS, Response
 from .turns import Turns
 from .usage import usage_of
-from .values import object_of
+from .values import object_of, text_of
 from .writer import Closing, RunWriter
 
 TEXT_DELTA = "response.output_text.delta"
@@ -31,6 +32,14 @@ class Outcome(NamedTuple):
 Row = Callable[["ResponseReader", Item], "Outcome | None"]
 _R = TypeVar("_R", bound=Row)
 _ROWS: dict[str, Row] = {}
+_STAGES = [
+    f"response.{tool}.{stage}"
+    for tool in ("file_search_call", "web_search_call", "code_interpreter_call", "image_generation_call", "mcp_call")
+    for stage in ("in_progress", "searching", "interpreting", "generating", "partial_image", "completed", "failed")
+]
+"""Items that tell how far a tool is: nothing follows from them."""
+_SKIPPED = ("mcp_list_tools", "compaction", "additional_tools", "program", "program_output")
+"""Output items that clients are not told of (wire.md 3.3)."""
 
 
 def _row(*types: str) -> Callable[[_R], _R]:
@@ -52,8 +61,9 @@ class ResponseReader:
         unknown: how many items no row is for.
     """
 
-    def __init__(self, writer: RunWriter, *, citations: bool) -> None:
-        self.response = Response(writer.run, citations=citations)
+    def __init__(self, writer: RunWriter, *, citations: bool, reasoning: bool) -> None:
+        self.response = Response(writer.run, citations=citations, reasoning=reasoning)
+        self._writer = writer
         self.turns = Turns(writer)
         self.usage: Object | None = None
         self.failing = False
@@ -125,7 +135,7 @@ class ResponseReader:
 
     # -- rows ---------------------------------------------------------------------------------------------
 
-    @_row("response.created", "response.queued", "response.in_progress", "keepalive")
+    @_row("response.created", "response.queued", "response.in_progress", "keepalive", *_STAGES)
     def _on_life(self, item: Item) -> None:
         """Do nothing: that anything came has begun the run (rule 2)."""
 
@@ -144,6 +154,8 @@ class ResponseReader:
             output = self.response.meant(kind, copy.get("id"), item.get("output_index"), copy.get("call_id"))
             output.take(copy)
             output.done = True
+            if isinstance(output, Reasoning):
+                output.tell_summary(self._writer, copy)
             self.turns.touch(output)
 
     @_row("response.output_text.done")
@@ -187,6 +199,28 @@ class ResponseReader:
         call.take_arguments(item)
         self.turns.touch(call)
 
+    @_row("response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done")
+    def _on_code(self, item: Item) -> None:
+        code = self.response.meant(CodeInterpreter, item.get("item_id"), item.get("output_index"))
+        code.add(item.get("delta"))
+        code.complete(item.get("code"))
+        self.turns.touch(code)
+
+    @_row("response.mcp_call_arguments.delta", "response.mcp_call_arguments.done")
+    def _on_mcp_arguments(self, item: Item) -> None:
+        call = self.response.meant(McpCall, item.get("item_id"), item.get("output_index"))
+        call.streamed.append(text_of(item.get("delta")))
+        call.whole = text_of(item.get("arguments")) or call.whole
+        self.turns.touch(call)
+
+    @_row("response.reasoning_summary_text.delta")
+    def _on_thought(self, item: Item) -> None:
+        self._reasoning(item).tell(self._writer, item.get("summary_index"), item.get("delta"))
+
+    @_row("response.reasoning_summary_text.done")
+    def _on_thought_done(self, item: Item) -> None:
+        self._reasoning(item).tell(self._writer, item.get("summary_index"), item.get("text"), whole=True)
+
     @_row("error")
     def _on_error(self, item: Item) -> None:
         self._hold(item)
@@ -212,11 +246,14 @@ class ResponseReader:
     def _copy(self, item: Item) -> tuple[Item, type[Output] | None]:
         copy = object_of(item.get("item"))
         kind = KINDS.get(str(copy.get("type")))
-        self.unknown += kind is None
+        self.unknown += kind is None and copy.get("type") not in _SKIPPED
         return copy, kind
 
     def _message(self, item: Item) -> Message:
         return self.response.meant(Message, item.get("item_id"), item.get("output_index"))
+
+    def _reasoning(self, item: Item) -> Reasoning:
+        return self.response.meant(Reasoning, item.get("item_id"), item.get("output_index"))
 
     def _take_part(self, item: Item, part: Item) -> None:
         message = self._message(item)

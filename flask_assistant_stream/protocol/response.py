@@ -9,14 +9,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .calls import Approval, Call
-from .hosted import Search
+from .hosted import CALLS, CodeInterpreter, Search
 from .objects import Object
 from .outputs import Item, Message, Output, Reasoning
 from .text import mend
 
 O = TypeVar("O", bound=Output)  # noqa: E741
 
-KINDS: dict[str, type[Output]] = {kind.kind: kind for kind in (Message, Call, Approval, Search, Reasoning)}
+_KINDS: tuple[type[Output], ...] = (Message, Call, Approval, Search, CodeInterpreter, *CALLS, Reasoning)
+KINDS = {kind.kind: kind for kind in _KINDS}
 """The output items that are understood, by their upstream `type`."""
 
 
@@ -27,11 +28,12 @@ class Response:
         outputs: in the order of their first item.
     """
 
-    def __init__(self, run: Object, *, citations: bool = True) -> None:
+    def __init__(self, run: Object, *, citations: bool = True, reasoning: bool = False) -> None:
         self.outputs: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
             Message: lambda *place: Message(*place, citations=citations),
+            Reasoning: lambda *place: Reasoning(*place, told=reasoning),
             Search: lambda *place: Search(*place, threshold=_score_threshold(run)),
         }
 

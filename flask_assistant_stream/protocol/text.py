@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .objects import Object
-
 
 def mend(text: str) -> str:
     """Return `text` without lone surrogates: halves that stand together become one character, others U+FFFD."""
@@ -22,20 +20,6 @@ def mend_piece(piece: str) -> tuple[str, str]:
     if piece and "\ud800" <= piece[-1] <= "\udbff":
         return mend(piece[:-1]), piece[-1]
     return mend(piece), ""
-
-
-def citation(found: Object, output: int, number: int) -> Object | None:
-    """Translate a Responses annotation (wire.md 3.4), without the offsets that only its writer knows.
-
-    `output` and `number` make the marker unique in its message. None for what the Assistants union has no member
-    for (`url_citation` …) and for an annotation that names no file.
-    """
-    kind, file_id, filename = found.get("type"), found.get("file_id"), found.get("filename")
-    if kind not in ("file_citation", "file_path") or not isinstance(file_id, str):
-        return None
-    file_id = mend(file_id)
-    name = mend(filename) if isinstance(filename, str) and filename else file_id
-    return {"type": kind, "text": f"【{output}:{number}†{name}】", kind: {"file_id": file_id}}
 
 
 def without_markers(value: str, annotations: Sequence[Any]) -> str:

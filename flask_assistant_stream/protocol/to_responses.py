@@ -15,6 +15,9 @@ from .outputs import Item
 from .text import mend, without_markers
 from .trimming import trim
 
+MAX_CODE_FILES = 50
+"""The upstream takes no more files for a container."""
+
 MIN_OUTPUT_TOKENS = 16
 """The upstream refuses a smaller `max_output_tokens`."""
 
@@ -32,6 +35,9 @@ def to_responses(
     used_tokens: int = 0,
     used_prompt_tokens: int = 0,
     user: str | None = None,
+    extra_tools: Sequence[Object] = (),
+    reasoning_summary: bool = False,
+    code_files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Build the body of `POST /responses`.
 
@@ -44,8 +50,11 @@ def to_responses(
         used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
         used_prompt_tokens: input tokens of this run so far (`Translator.prompt_tokens`).
         user: names the end user towards the upstream; a hash, never an address.
+        extra_tools: tools of the upstream's own (`web_search`, `mcp` …), sent as they are behind the run's.
+        reasoning_summary: whether to ask for summaries of what the model thinks, of a model that may do so.
+        code_files: files for the code interpreter besides those of the run's `tool_resources`.
     """
-    tools = _tools(run, vector_store_ids)
+    tools = [*_tools(run, vector_store_ids, code_files), *extra_tools]
     request = {
         "model": run["model"],
         "instructions": mend(run["instructions"] or "") or None,
@@ -54,7 +63,7 @@ def to_responses(
         "tool_choice": _tool_choice(run, tools, first=not items),
         "parallel_tool_calls": False if tools and run["parallel_tool_calls"] is False else None,
         "text": _text(run["response_format"]),
-        "reasoning": {"effort": run["reasoning_effort"]} if run.get("reasoning_effort") else None,
+        "reasoning": _reasoning(run, reasoning_summary) or None,
         "temperature": _unless_default(run.get("temperature")),
         "top_p": _unless_default(run.get("top_p")),
         "max_output_tokens": _budget(run, used_tokens),
@@ -139,13 +148,16 @@ def _loose_files(message: Object) -> list[Object]:
 # -- tools ------------------------------------------------------------------------------------------------
 
 
-def _tools(run: Object, vector_store_ids: Sequence[str]) -> list[Object]:
+def _tools(run: Object, vector_store_ids: Sequence[str], code_files: Sequence[str]) -> list[Object]:
     made: list[Object] = []
     for tool in run["tools"]:
         if tool["type"] == "function":
             made.append(_function(tool["function"]))
         elif tool["type"] == "file_search" and (stores := _stores(run, vector_store_ids)):
             made.append(_file_search(tool.get("file_search") or {}, stores))
+        elif tool["type"] == "code_interpreter":
+            files = _resources(run, "code_interpreter", "file_ids", code_files)
+            made.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": files[:MAX_CODE_FILES]}})
     return made
 
 
@@ -171,8 +183,13 @@ def _file_search(options: Object, stores: list[str]) -> Object:
 
 
 def _stores(run: Object, shared: Sequence[str]) -> list[str]:
-    own = ((run.get("tool_resources") or {}).get("file_search") or {}).get("vector_store_ids") or ()
-    return list(dict.fromkeys([*own, *shared]))
+    return _resources(run, "file_search", "vector_store_ids", shared)
+
+
+def _resources(run: Object, tool: str, kind: str, others: Sequence[str]) -> list[str]:
+    """Return the ids among the run's resources for a tool, and others', each once."""
+    own = ((run.get("tool_resources") or {}).get(tool) or {}).get(kind) or ()
+    return list(dict.fromkeys([*own, *others]))
 
 
 def _tool_choice(run: Object, tools: list[Object], *, first: bool) -> Any:
@@ -189,12 +206,22 @@ def _tool_choice(run: Object, tools: list[Object], *, first: bool) -> Any:
 
 def _include(run: Object, tools: list[Object], search_results: bool) -> list[str]:
     wanted = ["reasoning.encrypted_content"] if wants_encrypted_reasoning(run["model"]) else []
-    if search_results and any(tool["type"] == "file_search" for tool in tools):
+    kinds = {tool["type"] for tool in tools}
+    if search_results and "file_search" in kinds:
         wanted.append("file_search_call.results")
+    if "code_interpreter" in kinds:
+        wanted.append("code_interpreter_call.outputs")
     return wanted
 
 
 # -- the rest ---------------------------------------------------------------------------------------------
+
+
+def _reasoning(run: Object, summary: bool) -> Object:
+    """Return effort and summary; a model that does not reason answers 400 to either."""
+    effort = {"effort": run["reasoning_effort"]} if run.get("reasoning_effort") else {}
+    wanted = summary and (effort or wants_encrypted_reasoning(run["model"]))
+    return {**effort, "summary": "auto"} if wanted else effort
 
 
 def _text(response_format: Any) -> Object | None:

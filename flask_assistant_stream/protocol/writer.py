@@ -12,7 +12,8 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from . import ids, objects
-from .events import Event, dump
+from .deltas import add_up
+from .events import REASONING_DELTA, Event, dump
 from .failures import step_error
 from .ids import NewId
 from .made_files import MadeFile
@@ -55,7 +56,10 @@ WHOLE = Closing(MessageStatus.COMPLETED, StepStatus.COMPLETED)
 
 @dataclass(slots=True)
 class _Part:
-    """One content part of the open message. `head` and `tail` enclose the JSON string of a text delta."""
+    """One content part of the open message. `head` and `tail` enclose the JSON string of a text delta.
+
+    `pieces` of an image are its file id.
+    """
 
     kind: str
     head: bytes
@@ -63,12 +67,29 @@ class _Part:
     pieces: list[str] = field(default_factory=list)
     half: str = ""
     annotations: list[Object] = field(default_factory=list)
+    links: list[Object] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """How many code points it has."""
+        return sum(map(len, self.pieces))
+
+    def place(self, offset: int, *, begins: bool) -> int:
+        """Return where an offset of the text without markers is now; a marker there is before what begins."""
+        shift = 0
+        for note in self.annotations:
+            at = note["start_index"] - shift
+            if at < offset or (begins and at == offset):
+                shift += note["end_index"] - note["start_index"]
+        return min(max(offset, 0) + shift, self.length)
 
     def content(self) -> Object:
         value = "".join(self.pieces)
         if self.kind == "refusal":
             return {"type": "refusal", "refusal": value}
-        return objects.text_part(value, self.annotations)
+        if self.kind == "image_file":
+            return {"type": "image_file", "image_file": {"file_id": value}}
+        return objects.text_part(value, self.annotations, self.links)
 
 
 class RunWriter:
@@ -80,6 +101,7 @@ class RunWriter:
         step: the open step, or None.
         message: the open message with empty `content`, or None.
         new_id: makes ids, by prefix.
+        thoughts: how many reasoning items were told.
         last_seq: the number of the last event written.
     """
 
@@ -88,12 +110,14 @@ class RunWriter:
         self.status = RunStatus(run["status"])
         self.step: Object | None = None
         self.message: Object | None = None
+        self.thoughts = 0
         self.last_seq = last_seq
         self.new_id = new_id
         self._now = now
         self._parts: list[_Part] = []
         self._events: list[Event] = []
         self._files: list[MadeFile] = []
+        self._known_files: set[str] = set()
 
     def take(self) -> list[Event]:
         """Return the events written since the last call."""
@@ -106,8 +130,15 @@ class RunWriter:
         return files
 
     def add_file(self, file: MadeFile) -> None:
-        """Note a file that an event mentions."""
-        self._files.append(file)
+        """Note a file that an event mentions, once."""
+        if file.file_id not in self._known_files:
+            self._known_files.add(file.file_id)
+            self._files.append(file)
+
+    @property
+    def files_made(self) -> int:
+        """How many files were added so far."""
+        return len(self._known_files)
 
     def emit(self, name: str, data: Object) -> None:
         """Write any event."""
@@ -170,6 +201,11 @@ class RunWriter:
             arguments = {"arguments": function["arguments"]}
             self.step_delta({"index": index, "type": "function", "function": arguments})
         self.set_calls(calls)
+
+    def add_to_call(self, call: Object) -> None:
+        """Tell a piece of a tool call, and add it to what the open step will be closed with."""
+        self.step_delta(call)
+        self._add_up(call)
 
     def set_calls(self, calls: list[Object]) -> None:
         """Set the tool calls that the open step will be closed with."""
@@ -240,15 +276,30 @@ class RunWriter:
         part = self._parts[index]
         self._end_half(index)
         marker, kind = note["text"], note["type"]
-        start = sum(map(len, part.pieces))
+        start = part.length
         placed = {**note, "start_index": start, "end_index": start + len(marker)}
         told = {"index": len(part.annotations), **placed}
         if kind == "file_citation":
             told[kind] = {**note[kind], "quote": ""}
-        self._part_delta({"index": index, "type": "text", "text": {"value": marker, "annotations": [told]}})
-        part.tail = _TEXT_END
+        self._text_delta(index, {"value": marker, "annotations": [told]})
         part.annotations.append(placed)
         part.pieces.append(marker)
+
+    def add_link(self, index: int, link: Object, start: int, end: int) -> None:
+        """Add a vendor annotation to a text part; the offsets given are of its text without markers."""
+        part = self._parts[index]
+        start, end = part.place(start, begins=True), part.place(end, begins=False)
+        placed = {**link, "start_index": start, "end_index": max(start, end)}
+        self._text_delta(index, {"value": "", objects.LINKS: [{"index": len(part.links), **placed}]})
+        part.links.append(placed)
+
+    def add_image(self, file_id: str) -> None:
+        """Add an image as a part of its own; a text part comes first, or pages lose it (front-ends.md Expected 4)."""
+        for index, part in enumerate(self._parts):
+            if part.tail is _FIRST_TEXT_END and part.kind == "text":
+                self._text_delta(index, {"value": ""})
+        self._parts.append(_Part("image_file", b"", pieces=[file_id]))
+        self._part_delta({"index": len(self._parts) - 1, **self._parts[-1].content()})
 
     def _close_message(self, closing: Closing) -> None:
         if self.message is None:
@@ -269,6 +320,13 @@ class RunWriter:
             self._parts[index].half = ""
             self.add_text(index, "\ufffd")
 
+    def _text_delta(self, index: int, text: Object) -> None:
+        """Tell anything of a text part; its first delta carries `annotations`, whatever it says."""
+        part = self._parts[index]
+        fresh: Object = {"annotations": []} if part.tail is _FIRST_TEXT_END else {}
+        self._part_delta({"index": index, "type": "text", "text": {**fresh, **text}})
+        part.tail = _TEXT_END
+
     def _part_delta(self, content: Object) -> None:
         assert self.message is not None
         id = self.message["id"]
@@ -284,6 +342,8 @@ class RunWriter:
             self.last_seq = max(self.last_seq, event.seq)
             if event.name in (MESSAGE_DELTA, STEP_DELTA):
                 deltas.append(event)
+            elif event.name == REASONING_DELTA:
+                self.thoughts = event.object()["item"] + 1
             elif kind == "thread.run":
                 self._resume_run(event.object())
             elif kind == "thread.run.step":
@@ -300,8 +360,12 @@ class RunWriter:
             for content in delta["content"]:
                 self._resume_part(content)
         elif self.step is not None:
-            (told,) = delta["step_details"]["tool_calls"]
-            self.set_calls(_with_call(self.step["step_details"]["tool_calls"], told))
+            for call in delta["step_details"]["tool_calls"]:
+                self._add_up(call)
+
+    def _add_up(self, call: Object) -> None:
+        assert self.step is not None
+        self.set_calls(add_up(self.step["step_details"]["tool_calls"], [call]))
 
     def _resume_run(self, told: Object) -> None:
         self.run.update({key: told[key] for key in objects.RUN_VOLATILE if key in told})
@@ -312,24 +376,17 @@ class RunWriter:
             self.open_part(content["type"])
         part = self._parts[content["index"]]
         part.tail = _TEXT_END
+        if part.kind == "image_file":
+            part.pieces.append(content["image_file"]["file_id"])
+            return
         text = content.get("text", {})
         for told in text.get("annotations", ()):
             note = {key: value for key, value in told.items() if key != "index"}
             note[note["type"]] = {"file_id": note[note["type"]]["file_id"]}
             part.annotations.append(note)
+        part.links += add_up(None, text.get(objects.LINKS, []))
         piece = content["refusal"] if part.kind == "refusal" else text["value"]
         part.pieces.append(piece)
-
-
-def _with_call(calls: list[Object], told: Object) -> list[Object]:
-    """Add a delta of `open_calls` or of a hosted tool to the calls so far."""
-    call = {key: value for key, value in told.items() if key != "index"}
-    if told["index"] == len(calls):
-        return [*calls, call]
-    begun = calls[told["index"]]
-    arguments = begun["function"]["arguments"] + call["function"]["arguments"]
-    begun = {**begun, "function": {**begun["function"], "arguments": arguments}}
-    return [*calls[: told["index"]], begun, *calls[told["index"] + 1 :]]
 
 
 def _text_head(message_id: str, index: int) -> bytes:

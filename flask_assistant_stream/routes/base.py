@@ -162,22 +162,8 @@ class Resource:
         def declare(view: View) -> View:
             summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
             path = f"/{self.face}{rule}" if self.face else rule
-            self.operations.append(
-                Operation(
-                    method,
-                    path,
-                    view,
-                    summary,
-                    body=body,
-                    upload=upload,
-                    query=query,
-                    answer=answer,
-                    stream=stream,
-                    download=download,
-                    public=public,
-                    face=self.face,
-                )
-            )
+            made = (summary, body, upload, query, answer, stream, download, public, self.face)
+            self.operations.append(Operation(method, path, view, *made))
             return view
 
         return declare

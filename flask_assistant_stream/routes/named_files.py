@@ -20,43 +20,45 @@ logger = logging.getLogger(__name__)
 
 
 def check_messages(call: Call, messages: Iterable[NewMessage], param: str = "") -> None:
-    """Refuse messages with images or attachments that are not the owner's.
+    """Refuse messages with images or attachments that are not the owner's, or cannot be searched as they are to be.
 
     Args:
         param: the key that the messages are under, "" where the body is the only one.
 
     Raises:
         NotFound: `param` is the place of the id.
+        RequestError: a file of such a type cannot be searched.
     """
+    files = call.site.files
     for index, message in enumerate(messages):
         place = f"{param}[{index}]." if param else ""
         for number, part in enumerate(message.content):
             if part["type"] == "image_file":
-                _check_file(call, part["image_file"], f"{place}content[{number}].image_file.file_id")
-        for number, attachment in enumerate(message.attachments or ()):
-            _check_file(call, attachment, f"{place}attachments[{number}].file_id")
+                files.check(call.owner, [part["image_file"]["file_id"]], f"{place}content[{number}].image_file.file_id")
+        for number, one in enumerate(message.attachments or ()):
+            searched = any(tool["type"] == "file_search" for tool in one.get("tools") or ())
+            check = files.check_searchable if searched else files.check
+            check(call.owner, [one["file_id"]], f"{place}attachments[{number}].file_id")
 
 
 def check_resources(call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources") -> None:
     """Refuse tool resources with files or vector stores that are not the owner's, nor shared with everybody.
 
     Raises:
-        NotFound: `param` begins with that of the tool resources.
+        NotFound: its `param` begins with that of the tool resources.
     """
-    if not tool_resources:
-        return
-    call.site.resources.check(call.owner, tool_resources, param)
-    made: Sequence[Mapping[str, Any]] = (tool_resources.get("file_search") or {}).get("vector_stores") or ()
-    for number, one in enumerate(made):
-        file_ids = one.get("file_ids") or ()
-        call.site.files.check(call.owner, file_ids, f"{param}.file_search.vector_stores[{number}].file_ids")
+    if tool_resources:
+        call.site.resources.check(call.owner, tool_resources, param)
 
 
 @contextmanager
 def prepared(
-    call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources"
+    call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources", *, for_thread: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Give tool resources as they are stored, vector stores made that they describe; where the block fails, removed.
+
+    Args:
+        for_thread: what is made goes with its thread.
 
     Raises:
         NotFound: as `check_resources`.
@@ -64,8 +66,7 @@ def prepared(
     if not tool_resources:
         yield {}
         return
-    check_resources(call, tool_resources, param)
-    stored = call.site.resources.prepare(call.owner, tool_resources)
+    stored = call.site.resources.prepare(call.owner, tool_resources, param=param, for_thread=for_thread)
     with _removing(call, tool_resources, stored):
         yield stored
 
@@ -96,15 +97,11 @@ def attaching(
         _attach(call, messages, thread_id)
         yield {}
         return
-    fields = dict(new_thread or {})
-    with prepared(call, fields.get("tool_resources"), param) as given:
-        changed = _attached(call, messages, given)
-        if changed is not None:
-            fields["tool_resources"] = changed
-        elif given:
-            fields["tool_resources"] = given
-        with _removing(call, given, changed or given):
-            yield fields
+    fields = new_thread or {}
+    with prepared(call, fields.get("tool_resources"), param, for_thread=True) as given:
+        stored = _attached(call, messages, given) or given
+        with _removing(call, given, stored):
+            yield {**fields, "tool_resources": stored}
 
 
 def remove_thread(call: Call, thread_id: str) -> None:
@@ -122,10 +119,6 @@ def remove_thread(call: Call, thread_id: str) -> None:
         call.site.resources.thread_deleted(call.owner, resources)
     except AssistantStreamError as error:  # the thread is gone, so the client cannot ask again; the store expires
         logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
-
-
-def _check_file(call: Call, named: Mapping[str, Any], param: str) -> None:
-    call.site.files.check(call.owner, [named["file_id"]], param)
 
 
 def _attach(call: Call, messages: Sequence[NewMessage], thread_id: str) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines.response_items import ResponseItems, words
+from flask_assistant_stream.engines.response_items import (
+    ResponseItems,
+    container_file_citation,
+    url_citation,
+    words,
+)
 from flask_assistant_stream.testing.scripted import read_sse
 from tests.fake_upstream import RECORDINGS, described
 
@@ -69,6 +74,12 @@ def test_every_item_is_what_the_description_says() -> None:
     items = [*mine.begin(), *mine.file_search(["q"]), *mine.text(["ab", "."], [citation])]
     items += [*mine.refusal(["no"]), *mine.call("f", "{}"), mine.complete(), mine.incomplete("content_filter")]
     items += [mine.fail("server_error", "no"), mine.error("server_error", "no")]
+    outputs = [{"type": "logs", "logs": "2\n"}, {"type": "image", "url": "data:image/png;base64,AA=="}]
+    items += [*mine.code_interpreter("print(1 + 1)", outputs), *mine.web_search("rain"), *mine.image_generation("AA==")]
+    items += [*mine.mcp_call("crm", "find", "{}", "found"), *mine.mcp_call("crm", "find", "{}", error="no")]
+    items += [*mine.mcp_approval_request("crm", "delete", "{}"), *mine.reasoning([["first ", "part"], ["second"]])]
+    cited = [container_file_citation("cntr_1", "cfile_1", "a.csv", 0, 2), url_citation("https://a.test", "A", 2, 3)]
+    items += [*mine.text(["ab", "c"], cited), mine.complete()]
     for item in items:
         assert not [error.message for error in validator.iter_errors(as_described(item))], item["type"]
 

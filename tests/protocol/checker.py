@@ -72,6 +72,7 @@ class Fold:
         self.calls: list[Any] = []
         self.messages: list[dict[str, Any]] = []
         self.steps: list[dict[str, Any]] = []
+        self.thoughts: list[str] = []
         self.names: list[str] = []
         self.seen: set[str] = set()
         self.ended = False
@@ -93,6 +94,8 @@ class Fold:
             self._step(what, data)
         elif kind == "thread.message":
             self._message(what, data)
+        elif event.name == "thread.run.x_reasoning.delta":
+            self._thought(data)
         else:
             assert event.name == "thread.created", event.name
 
@@ -129,6 +132,14 @@ class Fold:
                 assert isinstance(json.loads(call["function"]["arguments"]), dict)
                 assert call["function"]["name"]
 
+    def _thought(self, data: dict[str, Any]) -> None:
+        assert self.run is not None
+        assert data.keys() == {"id", "object", "item", "delta"}
+        assert (data["id"], data["object"]) == (self.run["id"], "thread.run.x_reasoning.delta")
+        assert 0 <= data["item"] <= len(self.thoughts), "items are numbered in order"
+        self.thoughts += [""] * (data["item"] == len(self.thoughts))
+        self.thoughts[data["item"]] += data["delta"]
+
     def _step(self, what: str, step: dict[str, Any]) -> None:
         if what == "delta":
             assert self.step is not None
@@ -162,11 +173,19 @@ class Fold:
         else:
             assert step["last_error"] is None
         if step["type"] == "tool_calls" and self.step is not None:
-            told = without(self.calls, "index", "output", "results")
-            assert told == without(step["step_details"]["tool_calls"], "output", "results")
+            self._calls_end(step["step_details"]["tool_calls"])
         self.seen.add(step["id"])
         self.steps.append(step)
         self.step = None
+
+    def _calls_end(self, calls: list[dict[str, Any]]) -> None:
+        """Compare with the deltas; outputs of functions and search results may be in the closed step alone."""
+        assert without(self.calls, "index", "output", "results") == without(calls, "output", "results")
+        for call, told in zip(calls, self.calls, strict=True):
+            assert call["type"] in ("function", "file_search", "code_interpreter"), "strict clients know no other"
+            if call["type"] == "function":
+                output = told["function"]["output"]
+                assert output is None or output == call["function"]["output"]
 
     def _message(self, what: str, message: dict[str, Any]) -> None:
         if what == "delta":
@@ -192,11 +211,14 @@ class Fold:
     def _content(self, entries: list[dict[str, Any]]) -> None:
         for entry in entries:
             fresh = entry["index"] == len(self.content)
-            assert entry["type"] in ("text", "refusal")
+            assert entry["type"] in ("text", "refusal", "image_file")
             assert fresh or entry["type"] == self.content[entry["index"]]["type"]
             if entry["type"] == "text" and fresh:
                 assert entry["text"]["annotations"] is not None
-            entry["text" if entry["type"] == "text" else "refusal"].__len__()
+            assert entry[entry["type"]]
+            if entry["type"] == "image_file":
+                assert fresh, "an image told twice"
+                assert entry["index"] > 0, "an image before any text"
             for note in entry.get("text", {}).get("annotations", ()):
                 assert note["text"], "an empty marker"
         self.content = merge(self.content, entries)
@@ -214,7 +236,11 @@ class Fold:
                 value = part["text"]["value"]
                 value.encode()
                 for note in part["text"]["annotations"]:
+                    assert note["type"] in ("file_citation", "file_path"), "strict clients know no other"
                     assert value[note["start_index"] : note["end_index"]] == note["text"]
+                for link in part["text"].get("x_url_citations", ()):
+                    assert link["type"] == "url_citation"
+                    assert 0 <= link["start_index"] <= link["end_index"] <= len(value)
         details = message["incomplete_details"]
         assert details is None or (what == "incomplete" and details["reason"] in MESSAGE_REASONS)
         self.messages.append(message)
@@ -224,7 +250,9 @@ class Fold:
     def texts(self) -> list[str]:
         """The text of every closed message, parts joined."""
         return [
-            "".join(part["text"]["value"] if part["type"] == "text" else part["refusal"] for part in one["content"])
+            "".join(
+                part["text"]["value"] if part["type"] == "text" else part.get("refusal", "") for part in one["content"]
+            )
             for one in self.messages
         ]
 

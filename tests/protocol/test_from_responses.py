@@ -216,7 +216,7 @@ def test_file_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "note", [{"type": "url_citation", "url": "https://example.org"}, {}, None, {"type": "file_path"}]
+    "note", [{"type": "url_citation"}, {"type": "shiny", "file_id": "file_1"}, {}, None, {"type": "file_path"}]
 )
 def test_other_annotations_are_kept_out(note: Any) -> None:
     fold = told([text("Here"), annotated(note), terminal()])

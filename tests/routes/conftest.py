@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,27 @@ class Site:
     def post(self, path: str, body: Any = None, **options: Any) -> TestResponse:
         return self.request("POST", path, **({} if body is None else {"json": body}), **options)
 
+    def upload(
+        self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any
+    ) -> TestResponse:
+        """Send a file as a form; `path` says where to, `fields` are the form's others."""
+        fields = options.pop("fields", {})
+        form = {**fields, "file": (BytesIO(content), filename)}
+        return self.request("POST", options.pop("path", "/files"), data=form, **options)
+
+    def new_file(self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any) -> str:
+        """Upload a file over the SDK face and return its id."""
+        fields = {"purpose": options.pop("purpose", "assistants")}
+        answer = self.upload(filename, content, path="/v1/files", fields=fields, **options)
+        assert answer.status_code == 200, answer.text
+        return str(answer.get_json()["id"])
+
+    def new_vector_store(self, *file_ids: str, **options: Any) -> str:
+        """Make a vector store of some files and return its id."""
+        answer = self.post("/v1/vector_stores", {"file_ids": file_ids}, **options)
+        assert answer.status_code == 200, answer.text
+        return str(answer.get_json()["id"])
+
     def chat(self, content: str = "hello", **rest: Any) -> list[Event]:
         """Send a message and return the events of the answer."""
         response = self.post("/chat/stream", {"content": content, **rest})
@@ -87,7 +109,12 @@ def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **o
     app = Flask("host", instance_path=str(folder))
     app.config.update({"TESTING": True, "SECRET_KEY": "test"}, **(config or {}))
     engine = ScriptedEngine(*scripts)
-    given = {"engine": engine, "store": f"sqlite:///{folder / 'store.sqlite3'}", "authenticate": by_header}
+    given = {
+        "engine": engine,
+        "store": f"sqlite:///{folder / 'store.sqlite3'}",
+        "authenticate": by_header,
+        "titles": "off",
+    }
     app.register_blueprint(create_assistant_blueprint(**{**given, **options}))
     return Site(app, engine)
 

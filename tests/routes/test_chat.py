@@ -72,7 +72,7 @@ def test_text_parts_and_extra_keys(make_site: MakeSite) -> None:
 
 def test_attachments_are_kept(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
-    given = [{"file_id": "file_1", "tools": [{"type": "file_search"}]}]
+    given = [{"file_id": site.new_file(), "tools": [{"type": "file_search"}]}]
     thread_id = site.chat(attachments=given)[0].object()["id"]
     stored = site.registration.store.list(Kind.MESSAGE, "anna", parent=thread_id, order="asc").records[0].body
     assert stored["attachments"] == given

@@ -9,7 +9,7 @@ import pytest
 from flask import abort, got_request_exception, redirect
 from flask_cors import CORS
 
-from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.errors import StoreError, UpstreamError
 from flask_assistant_stream.testing.scripted import text
 
 from .conftest import FRONT_END, MakeSite, Site, run_of
@@ -173,6 +173,29 @@ def test_a_hosts_mistake_is_in_the_log_only(make_site: MakeSite, caplog: pytest.
     assert response.status_code == 500
     assert "authenticate" not in response.text
     assert "authenticate returned int" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (UpstreamError("The upstream does not answer."), 502, None),
+        (UpstreamError("Slow down.", status=429, retry_after=1.2), 429, "2"),
+    ],
+)
+def test_an_upstream_that_fails_a_request(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: UpstreamError, status: int, retry_after: str | None
+) -> None:
+    """Its message is fit for clients. OpenAI's clients repeat what may be repeated only."""
+    monkeypatch.setattr(site.registration.vector_stores, "get", fail_with(error))
+    monkeypatch.setattr(site.registration.vector_stores, "create", fail_with(error))
+    for method, path in (("GET", "/v1/vector_stores/vs_1"), ("POST", "/v1/vector_stores")):
+        response = site.request(method, path, headers={"Origin": FRONT_END})
+        assert response.status_code == status
+        told = {"message": error.message, "type": "server_error", "param": None, "code": "upstream_error"}
+        assert response.get_json() == {"error": told}
+        assert response.headers.get("Retry-After") == retry_after
+        assert response.headers.get("x-should-retry") == (None if method == "GET" else "false")
+        assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
 
 
 @pytest.mark.parametrize(

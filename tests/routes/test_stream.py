@@ -14,7 +14,7 @@ from werkzeug.test import EnvironBuilder
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.errors import Gone, RequestError, StoreError
-from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
 from flask_assistant_stream.routes.base import Call
 from flask_assistant_stream.routes.stream import choose_format, stream
 from flask_assistant_stream.runner import Attached
@@ -50,9 +50,9 @@ def context() -> Iterator[None]:
         yield
 
 
-def body_of(*batches: Any, live: bool = False) -> tuple[list[bytes], FakeFollower]:
+def body_of(*batches: Any, **options: Any) -> tuple[list[bytes], FakeFollower]:
     follower = FakeFollower(batches)
-    response = stream(call_over(follower), Attached("thread_1", "run_1", 0), live=live)
+    response = stream(call_over(follower), Attached("thread_1", "run_1", 0), **options)
     return list(cast(Iterable[bytes], response.response)), follower
 
 
@@ -64,6 +64,14 @@ def test_batches_and_heartbeats() -> None:
         b'{"event":"thread.run.completed","data":{},"seq":2}\n',
     ]
     assert follower.closed
+
+
+def test_events_that_are_left_out() -> None:
+    """A batch that is empty without them is nothing, not even a heartbeat; the other numbers stay."""
+    told, other = Event(1, "thread.title.updated", b"{}"), DONE._replace(seq=2)
+    chunks, _ = body_of([told], [told, other], [], without=VENDOR_EVENTS)
+    assert chunks == [b'{"event":"thread.run.completed","data":{},"seq":2}\n', b"\n"]
+    assert len(body_of([told], [told, other])[0]) == 2
 
 
 def test_a_live_stream_begins_with_a_heartbeat_instead_of_waiting() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.scripted import text
 
 from .conftest import MakeSite
@@ -55,3 +56,44 @@ def test_a_deleted_thread_is_gone_with_its_messages(make_site: MakeSite) -> None
     assert site.get(f"/threads/{thread_id}").status_code == 404
     assert site.get(f"/threads/{thread_id}/messages").status_code == 404
     assert site.get("/threads").get_json()["data"] == []
+
+
+class StandInTitles:
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def make(self, owner: str, thread_id: str) -> str:
+        self.asked.append((owner, thread_id))
+        return "Made"
+
+
+def test_a_title_is_made_on_request(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, titles = make_site(), StandInTitles()
+    monkeypatch.setattr(site.registration.titles, "make", titles.make)
+    thread_id = site.post("/threads").get_json()["threadId"]
+    assert site.post(f"/threads/{thread_id}/title").get_json() == {"title": "Made"}
+    assert titles.asked == [("anna", thread_id)]
+
+
+def test_a_title_needs_a_message_and_ones_own_thread(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."))
+    thread_id = site.post("/threads").get_json()["threadId"]
+    assert site.post(f"/threads/{thread_id}/title").status_code == 400
+    foreign, unknown = site.post(f"/threads/{thread_id}/title", user="ben"), site.post("/threads/thread_x/title")
+    assert (foreign.status_code, unknown.status_code) == (404, 404)
+    assert foreign.text.replace(thread_id, "thread_x") == unknown.text
+
+
+def test_a_title_set_by_hand_goes_before_a_made_one(make_site: MakeSite) -> None:
+    site = make_site()
+    thread_id = site.post("/threads").get_json()["threadId"]
+    url = f"/threads/{thread_id}"
+    site.registration.store.update(Kind.THREAD, "anna", thread_id, extra={"generated_title": "Made"})
+    assert site.get(url).get_json()["title"] == "Made"
+    assert site.get("/threads").get_json()["data"][0]["title"] == "Made"
+    assert site.request("PATCH", url, json={"title": "By hand"}).get_json()["title"] == "By hand"
+    assert site.post(f"{url}/title").get_json() == {"title": "By hand"}
+    assert site.request("PATCH", url, json={"title": None}).get_json()["title"] is None
+    assert site.get(f"/v1/threads/{thread_id}").get_json().keys().isdisjoint({"title", "generated_title"})

@@ -7,19 +7,62 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
 from tests.fake_upstream import UpstreamProcess
 from tests.mongodb_server import with_database
+from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.routes.conftest import MakeSite, Site, make_site
-from tests.server_process import ServerProcess, gunicorn, serving
+from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
+from tests.stack.app import API_KEY
 from tests.stack.conftest import played
 
 __all__ = ["MakeSite", "Site", "make_site", "played"]
 
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+ANSWERS = {
+    **COMPONENTS,
+    "assistant": "AssistantObject",
+    "file": "OpenAIFile",
+    "vector_store": "VectorStoreObject",
+    "vector_store.file": "VectorStoreFileObject",
+    "vector_store.files_batch": "VectorStoreFileBatchObject",
+    "vector_store.search_results.page": "VectorStoreSearchResultsPage",
+    "vector_store.file_content.page": "VectorStoreFileContentResponse",
+    "vector_store.deleted": "DeleteVectorStoreResponse",
+    "vector_store.file.deleted": "DeleteVectorStoreFileResponse",
+    "assistant.deleted": "DeleteAssistantResponse",
+    "thread.deleted": "DeleteThreadResponse",
+    "thread.message.deleted": "DeleteMessageResponse",
+}
+NULLS = {"file": {"expires_at", "status_details"}, "vector_store": {"expires_after"}}
+"""Keys that are null in what the API answers, though its description does not say that they may be."""
+
+
+def compare(answer: Any) -> None:
+    """Compare the JSON answers of a server with the API description."""
+    assert answer.headers["x-request-id"]
+    if answer.headers["content-type"] != "application/json":
+        return
+    answer.read()
+    compare_body(answer.json())
+
+
+def compare_body(body: Any) -> None:
+    if shared_missing():
+        return
+    if "error" in body:
+        validate("ErrorResponse", body)
+        return
+    for one in body["data"] if body["object"] == "list" else [body]:
+        empty = {key for key in NULLS.get(one["object"], ()) if one.get(key, "") is None}
+        name = "DeleteFileResponse" if one["object"] == "file" and "deleted" in one else ANSWERS[one["object"]]
+        validate(name, {key: value for key, value in one.items() if key not in empty})
 
 
 def refused(answer: TestResponse, status: int, message: str, param: str | None = None) -> None:
@@ -79,3 +122,16 @@ def sqlite_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFact
     """Give a server on SQLite."""
     with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
         yield running
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[openai.OpenAI]:
+    http = openai.DefaultHttpxClient(event_hooks={"response": [compare]})
+    with openai.OpenAI(
+        base_url=f"{server.origin}{PREFIX}/v1",
+        api_key=API_KEY,
+        http_client=http,
+        max_retries=0,
+        _strict_response_validation=True,
+    ) as made:
+        yield made

@@ -22,12 +22,14 @@ def ids(site: Site, query: str = "") -> list[str]:
 
 
 def test_all_fields(site: Site) -> None:
+    file_id = site.new_file()
+    stores = {"vector_store_ids": [site.new_vector_store()]}
     given = {
         "name": "N",
         "description": "D",
         "instructions": "I",
         "tools": [WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
-        "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}, "code_interpreter": {"file_ids": ["file-1"]}},
+        "tool_resources": {"file_search": stores, "code_interpreter": {"file_ids": [file_id]}},
         "metadata": {"a": "b"},
         "temperature": 0.5,
         "top_p": 0.25,
@@ -85,11 +87,11 @@ def test_declared_ones_are_read_only(site: Site) -> None:
 
 def test_the_default_one_is_listed_and_can_be_updated(site: Site) -> None:
     assert "asst_default" in ids(site)
-    stores = {"file_search": {"vector_store_ids": ["vs_1"]}}
-    changed = site.post("/v1/assistants/asst_default", {"tool_resources": stores, "tools": [{"type": "file_search"}]})
+    stores = {"file_search": {"vector_store_ids": [site.new_vector_store()]}}
+    changed = site.post("/v1/assistants/asst_default", {"tool_resources": stores, "tools": []})
     assert (changed.get_json()["tool_resources"], changed.get_json()["model"]) == (stores, "m-1")
     assert site.get("/v1/assistants/asst_default").get_json() == changed.get_json()
-    assert site.get("/v1/assistants/asst_default", user="ben").get_json()["tools"] == []
+    assert site.get("/v1/assistants/asst_default", user="ben").get_json()["tools"] == [{"type": "file_search"}]
 
 
 def test_a_deleted_default_one_comes_back_as_configured(site: Site) -> None:
@@ -184,7 +186,11 @@ def function(**fields: Any) -> dict[str, Any]:
             "tool_resources.file_search.vector_store_ids",
         ),
         (
-            {"tool_resources": {"file_search": {"vector_stores": [{"file_ids": []}]}}},
+            {"tool_resources": {"file_search": {"vector_stores": [{}, {}]}}},
+            "tool_resources.file_search.vector_stores",
+        ),
+        (
+            {"tool_resources": {"file_search": {"vector_store_ids": ["a"], "vector_stores": [{}]}}},
             "tool_resources.file_search.vector_stores",
         ),
         (

@@ -6,59 +6,20 @@ The client checks answers strictly, and what comes over the wire is compared wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import AssistantEventHandler
 
-from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.server_process import PREFIX, ServerProcess
 from tests.stack.app import API_KEY, WEATHER
 
+from .conftest import ANSWERS, compare_body
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-ANSWERS = {
-    **COMPONENTS,
-    "assistant": "AssistantObject",
-    "assistant.deleted": "DeleteAssistantResponse",
-    "thread.deleted": "DeleteThreadResponse",
-    "thread.message.deleted": "DeleteMessageResponse",
-}
 SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
-
-
-def compare(answer: Any) -> None:
-    """Compare the JSON answers of a server with the API description."""
-    assert answer.headers["x-request-id"]
-    if answer.headers["content-type"] != "application/json":
-        return
-    answer.read()
-    compare_body(answer.json())
-
-
-def compare_body(body: Any) -> None:
-    if shared_missing():
-        return
-    if "error" in body:
-        validate("ErrorResponse", body)
-        return
-    for one in body["data"] if body["object"] == "list" else [body]:
-        validate(ANSWERS[one["object"]], one)
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[openai.OpenAI]:
-    http = openai.DefaultHttpxClient(event_hooks={"response": [compare]})
-    with openai.OpenAI(
-        base_url=f"{server.origin}{PREFIX}/v1",
-        api_key=API_KEY,
-        http_client=http,
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as made:
-        yield made
 
 
 @pytest.fixture
@@ -79,7 +40,7 @@ def outputs(run: Any) -> list[Any]:
 # -- records --------------------------------------------------------------------------------------------------
 
 
-def test_assistants(beta: Any) -> None:
+def test_assistants(client: openai.OpenAI, beta: Any) -> None:
     before = {one.id for one in beta.assistants.list()}
     made = beta.assistants.create(
         model="m",
@@ -87,7 +48,7 @@ def test_assistants(beta: Any) -> None:
         description="D",
         instructions="I",
         tools=[WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
-        tool_resources={"file_search": {"vector_store_ids": ["vs_1"]}},
+        tool_resources={"file_search": {"vector_store_ids": [client.vector_stores.create().id]}},
         metadata={"a": "b"},
         temperature=0.5,
         top_p=0.5,
@@ -115,11 +76,11 @@ def test_assistants(beta: Any) -> None:
     assert caught.value.body["message"] == f"No assistant found with id '{made.id}'."
 
 
-def test_threads(beta: Any) -> None:
+def test_threads(client: openai.OpenAI, beta: Any) -> None:
     made = beta.threads.create(
         messages=[{"role": "user", "content": "a"}],
         metadata={"a": "b"},
-        tool_resources={"file_search": {"vector_store_ids": ["vs_1"]}},
+        tool_resources={"file_search": {"vector_store_ids": [client.vector_stores.create().id]}},
     )
     assert beta.threads.retrieve(made.id) == made
     assert beta.threads.update(made.id, metadata={"c": "d"}).metadata == {"c": "d"}
@@ -130,14 +91,16 @@ def test_threads(beta: Any) -> None:
     assert beta.threads.create().metadata == {}
 
 
-def test_messages(beta: Any) -> None:
+def test_messages(client: openai.OpenAI, beta: Any) -> None:
     thread = beta.threads.create().id
+    image = client.files.create(file=("cat.png", b"PNG"), purpose="vision").id
+    table = client.files.create(file=("table.csv", b"a,b"), purpose="assistants").id
     parts = [
         {"type": "text", "text": "see"},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-        {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "low"}},
+        {"type": "image_file", "image_file": {"file_id": image, "detail": "low"}},
     ]
-    attachments = [{"file_id": "file-2", "tools": [{"type": "code_interpreter"}]}]
+    attachments = [{"file_id": table, "tools": [{"type": "code_interpreter"}]}]
     made = beta.threads.messages.create(thread, role="user", content=parts, attachments=attachments)
     spoken = beta.threads.messages.create(thread, role="assistant", content="I see", metadata={"a": "b"})
     assert [part.type for part in made.content] == ["text", "image_url", "image_file"]

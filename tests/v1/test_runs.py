@@ -90,7 +90,7 @@ def test_a_run_is_streamed(make_site: MakeSite) -> None:
 
 def test_a_thread_is_made_for_a_run(make_site: MakeSite) -> None:
     site = make_site(text("One."), text("Two."))
-    stores = {"file_search": {"vector_store_ids": ["vs_1"]}}
+    stores = {"file_search": {"vector_store_ids": [site.new_vector_store()]}}
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     thread = {"messages": messages, "metadata": {"a": "b"}, "tool_resources": stores}
     answer = site.post("/v1/threads/runs", {"assistant_id": "asst_default", "thread": thread, "stream": True})
@@ -188,12 +188,14 @@ def test_a_run_that_has_used_up_its_prompt_is_incomplete(make_site: MakeSite) ->
 
 def test_the_stores_of_the_thread_are_searched_too(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
+    first, second = site.new_vector_store(), site.new_vector_store()
     made = new_assistant(
-        site, tools=[{"type": "file_search"}], tool_resources={"file_search": {"vector_store_ids": ["vs_a"]}}
+        site, tools=[{"type": "file_search"}], tool_resources={"file_search": {"vector_store_ids": [first]}}
     )
-    thread_id = new_thread(site, "x", tool_resources={"file_search": {"vector_store_ids": ["vs_t"]}})
+    thread_id = new_thread(site, "x", tool_resources={"file_search": {"vector_store_ids": [second]}})
     ended(site, begin(site, thread_id, assistant_id=made["id"]))
-    assert site.engine.requests[0]["tools"] == [{"type": "file_search", "vector_store_ids": ["vs_a", "vs_t"]}]
+    (tool,) = site.engine.requests[0]["tools"]
+    assert (tool["type"], tool["vector_store_ids"][:2]) == ("file_search", [first, second])
 
 
 def test_tool_outputs(make_site: MakeSite) -> None:
@@ -364,7 +366,7 @@ def search(content: str) -> list[Any]:
 
 def test_what_searches_found_is_told_where_it_is_asked_for(make_site: MakeSite) -> None:
     site = make_site(search("the text"))
-    stores = {"file_search": {"vector_store_ids": ["vs_1"]}}
+    stores = {"file_search": {"vector_store_ids": [site.new_vector_store()]}}
     assistant = new_assistant(site, tools=[{"type": "file_search"}], tool_resources=stores)["id"]
     include = "include%5B%5D=step_details.tool_calls%5B%2A%5D.file_search.results%5B%2A%5D.content"
     thread_id = new_thread(site, "x")

@@ -23,7 +23,10 @@ def test_threads(site: Site) -> None:
     assert set(thread) == {"id", "object", "created_at", "metadata", "tool_resources"}
     path = f"/v1/threads/{thread['id']}"
     assert site.get(path).get_json() == thread
-    changed = {"metadata": {"a": "b"}, "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}
+    changed = {
+        "metadata": {"a": "b"},
+        "tool_resources": {"file_search": {"vector_store_ids": [site.new_vector_store()]}},
+    }
     assert site.post(path, changed).get_json() == {**thread, **changed}
     assert site.post(path, {"metadata": None}).get_json() == {**thread, **changed, "metadata": {}}
     assert site.post(path).get_json()["tool_resources"] == changed["tool_resources"]
@@ -42,19 +45,20 @@ def test_both_faces_show_the_same_thread(site: Site) -> None:
 
 
 def test_contents(site: Site) -> None:
+    image = site.new_file("cat.png", purpose="vision")
     parts = [
         {"type": "text", "text": "see"},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
-        {"type": "image_file", "image_file": {"file_id": "file-1"}},
+        {"type": "image_file", "image_file": {"file_id": image}},
     ]
     path = f"/v1/threads/{new_thread(site)}/messages"
-    attachments = [{"file_id": "file-2", "tools": [{"type": "file_search"}]}]
+    attachments = [{"file_id": site.new_file(), "tools": [{"type": "file_search"}]}]
     given = {"role": "user", "content": parts, "attachments": attachments, "metadata": {"a": "b"}}
     made = site.post(path, given).get_json()
     assert made["content"] == [
         {"type": "text", "text": {"value": "see", "annotations": []}},
         parts[1],
-        {"type": "image_file", "image_file": {"file_id": "file-1", "detail": "auto"}},
+        {"type": "image_file", "image_file": {"file_id": image, "detail": "auto"}},
     ]
     assert (made["attachments"], made["metadata"]) == (attachments, {"a": "b"})
     assert (made["status"], made["role"], made["run_id"]) == ("completed", "user", None)

@@ -62,10 +62,15 @@ class CodeFiles(Body):
     file_ids = ids(20)
 
 
+def _refuse_stores(_: Any) -> None:
+    raise ValidationError("Only what is new can have one made; name the vector store in vector_store_ids.")
+
+
 class SearchStores(Body):
     """What a file search searches."""
 
     vector_store_ids = ids(1)
+    vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not taken here."})
 
 
 class ToolResources(Body):
@@ -75,9 +80,10 @@ class ToolResources(Body):
     file_search = fields.Nested(SearchStores)
 
 
-class NewSearchStores(SearchStores):
+class NewSearchStores(Body):
     """What a file search searches: a vector store, or files to make one of."""
 
+    vector_store_ids = ids(1)
     vector_stores = fields.List(
         fields.Nested(SearchedFiles), validate=validate.Length(max=1, error="It must have at most 1 vector store.")
     )

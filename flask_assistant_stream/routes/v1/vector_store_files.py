@@ -77,7 +77,6 @@ def cancel_file_batch(call: Call, vector_store_id: str, batch_id: str) -> Object
 )
 def list_file_batch_files(call: Call, vector_store_id: str, batch_id: str) -> Object:
     """List the files of a batch, of one status if one is named."""
-    call.site.vector_stores.batch(call.owner, vector_store_id, batch_id)
     return _page(call, vector_store_id, batch_id)
 
 

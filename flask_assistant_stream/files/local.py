@@ -1,0 +1,337 @@
+"""Files that are searched in our own store: no key, no network. Text is taken out and cut as a file is attached.
+
+It keeps nothing itself: what it knows stands in the records that `Files` and `VectorStores` write, in the passages of
+the store, and in `extra` of a file's record: what came of taking its text out.
+"""
+
+# ruff: noqa: ARG002 (what other storages need to be told)
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
+
+from ..errors import NotFound, RequestError, StoreError
+from ..protocol import ids, objects
+from ..protocol.objects import Object
+from ..stores.base import Kind, Record, Store
+from ..stores.capabilities import Blobs, FoundPassage, Passages
+from ..threads import run_blocking
+from . import extract, memberships, passages
+from .base import BLOB, DELETING, Storage, Upload
+from .filters import matches
+from .listing import all_records
+from .memberships import members
+
+logger = logging.getLogger(__name__)
+
+DAY = 86_400
+TOUCH_SECONDS = 60
+"""How far behind the last use of a vector store may be that is written down."""
+MEMORY_BYTES = 1 << 20
+"""How much of a file is in memory while its text is taken out; the rest is on disk."""
+
+DEFAULT_RESULTS = 10
+PASSAGES_PER_RESULT = 5
+"""How many passages one result of a search shows at most."""
+
+INDEXED, CODE, MESSAGE, BYTES = "indexed", "index_code", "index_message", "index_bytes"
+"""The `extra` keys of a file: whether its text has been taken out, why not (code, message), and its size."""
+
+Fields = Mapping[str, Any]
+
+
+class LocalStorage(Storage):
+    """Searches files in a store.
+
+    Args:
+        store: a `Store` that is `Blobs` and `Passages` as well.
+        now: seconds since the epoch.
+    """
+
+    name = "offline"
+    searchable = extract.SEARCHABLE
+    ask_seconds = 0.0
+
+    def __init__(self, store: Store, *, new_id: ids.NewId = ids.new_id, now: Callable[[], float] = time.time) -> None:
+        if not isinstance(store, Blobs) or not isinstance(store, Passages):
+            raise TypeError(f"{type(store).__name__} is no stores.capabilities.Blobs and Passages: it cannot search.")
+        self._store = store
+        self._blobs: Blobs = store
+        self._passages: Passages = store
+        self._new_id = new_id
+        self._clock = now
+
+    # -- files --------------------------------------------------------------------------------------------
+
+    def create_file(self, owner: str, upload: Upload) -> Object:
+        """Make the object of a file; its bytes are in the store already."""
+        return objects.file(self._new_id(ids.FILE), self._now(), upload.filename, upload.size, upload.purpose)
+
+    def delete_file(self, owner: str, file_id: str) -> None:
+        """Remove the passages of a file."""
+        self._passages.delete_passages(owner, file_id)
+
+    # -- vector stores ------------------------------------------------------------------------------------
+
+    def create_vector_store(self, owner: str, fields: Fields) -> Object:
+        """Make the object of a vector store."""
+        now = self._now()
+        body = objects.vector_store(
+            self._new_id(ids.VECTOR_STORE),
+            now,
+            fields.get("name"),
+            description=fields.get("description"),
+            expires_after=fields.get("expires_after"),
+            metadata=fields.get("metadata"),
+        )
+        return {**body, "expires_at": _expires_at(body["expires_after"], now)}
+
+    def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
+        """Count the files of a vector store."""
+        body = self._get(Kind.VECTOR_STORE, owner, vector_store_id).body
+        counts: dict[str, int] = {}
+        size = 0
+        for member in members(self._store, owner, vector_store_id):
+            known = self._status_of(member)
+            counts[known["status"]] = counts.get(known["status"], 0) + 1
+            size += known["usage_bytes"]
+        status = "expired" if self._expired(body) else "in_progress" if counts.get("in_progress") else "completed"
+        return {**body, "file_counts": objects.file_counts(counts), "usage_bytes": size, "status": status}
+
+    def update_vector_store(self, owner: str, vector_store_id: str, fields: Fields) -> Object:
+        """Return a vector store with its changes; who asked stores it."""
+        body = {**self._get(Kind.VECTOR_STORE, owner, vector_store_id).body, "last_active_at": self._now()}
+        if "name" in fields:
+            body["name"] = fields["name"] or ""
+        if "metadata" in fields:
+            body["metadata"] = dict(fields["metadata"] or {})
+        if "expires_after" in fields:
+            body["expires_after"] = fields["expires_after"]
+        body["expires_at"] = _expires_at(body["expires_after"], body["last_active_at"])
+        return body
+
+    def delete_vector_store(self, owner: str, vector_store_id: str) -> None:
+        """Do nothing: a vector store is its records."""
+
+    def search(self, owner: str, vector_store_id: str, query: str, options: Fields) -> list[Object]:
+        """Search a vector store: a result for each file, its best passages in it, the best file first."""
+        threshold = (options.get("ranking_options") or {}).get("score_threshold") or 0.0
+        limit = options.get("max_num_results") or DEFAULT_RESULTS
+        vector_store = self._get(Kind.VECTOR_STORE, owner, vector_store_id)
+        found = self._usable_members(vector_store, options.get("filters"))
+        results: dict[str, Object] = {}
+        for passage in self._passages.search_passages(owner, list(found), query, limit * PASSAGES_PER_RESULT):
+            if passage.score < threshold:
+                continue
+            result = results.setdefault(passage.file_id, _result(found[passage.file_id], passage))
+            if len(result["content"]) < PASSAGES_PER_RESULT:
+                result["content"].append({"type": "text", "text": passage.text})
+        return list(results.values())[:limit]
+
+    def find(self, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
+        """Return the best passages of some vector stores, whoever's they are: whether they may be used is settled.
+
+        Returns:
+            `{"file_id", "filename", "score", "text"}` each, the best first.
+        """
+        found: list[Object] = []
+        seen: set[tuple[str, int]] = set()
+        for owner, known in self._by_owner(vector_store_ids).items():
+            for passage in self._passages.search_passages(owner, list(known), query, limit):
+                if (passage.file_id, passage.number) not in seen:
+                    seen.add((passage.file_id, passage.number))
+                    filename = known[passage.file_id].extra["filename"]
+                    hit = {"file_id": passage.file_id, "filename": filename, "score": passage.score}
+                    found.append({**hit, "text": passage.text})
+        return sorted(found, key=lambda hit: -hit["score"])[:limit]
+
+    # -- files in vector stores -----------------------------------------------------------------------------
+
+    def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Fields) -> Object:
+        """Take the text out of a file, if that is still to do."""
+        vector_store = self._get(Kind.VECTOR_STORE, owner, vector_store_id)
+        if self._expired(vector_store.body):
+            raise RequestError(f"Vector store '{vector_store_id}' has expired.")
+        self._touch(vector_store)
+        body = objects.vector_store_file(
+            file_id,
+            self._now(),
+            vector_store_id,
+            chunking_strategy=_strategy(fields.get("chunking_strategy")),
+            attributes=fields.get("attributes"),
+        )
+        return {**body, **self._indexed(owner, file_id)}
+
+    def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
+        """Return what stands in the record, and what has come of taking the text out."""
+        member = memberships.get(self._store, owner, vector_store_id, file_id)
+        return {**memberships.shown(member), **self._status_of(member)}
+
+    def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
+        """Return a file in a vector store with its attributes; who asked stores it."""
+        return {**self.read_attached(owner, vector_store_id, file_id), "attributes": dict(attributes)}
+
+    def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
+        """Do nothing: being in a vector store is a record; the passages stay for other vector stores."""
+
+    def unfinished(self, owner: str, vector_store_id: str) -> set[str]:
+        """Return nothing: text is taken out at once."""
+        return set()
+
+    def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
+        """Return the passages of a file."""
+        return [{"type": "text", "text": text} for text in self._passages.read_passages(owner, file_id)]
+
+    # -- batches --------------------------------------------------------------------------------------------
+
+    def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Fields]) -> Object:
+        """Take the text out of many files, one after the other."""
+        counts: dict[str, int] = {}
+        for file in files:
+            status = self.attach(owner, vector_store_id, file["file_id"], file)["status"]
+            counts[status] = counts.get(status, 0) + 1
+        return objects.files_batch(self._new_id(ids.FILE_BATCH), self._now(), vector_store_id, counts)
+
+    def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Return the record: a batch is finished when it is made."""
+        return self._get(Kind.FILE_BATCH, owner, batch_id).body
+
+    def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Return the record: there is nothing left to cancel."""
+        return self.read_batch(owner, vector_store_id, batch_id)
+
+    # -- what tools make --------------------------------------------------------------------------------------
+
+    def container_file(self, container_id: str, file_id: str) -> Iterator[bytes]:
+        """Find nothing: no code interpreter runs here."""
+        raise NotFound(f"No container found with id '{container_id}'.")
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _get(self, kind: Kind, owner: str, id: str) -> Record:
+        return self._store.get(kind, owner, id)
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _expired(self, vector_store: Object) -> bool:
+        expires_at = vector_store["expires_at"]
+        return expires_at is not None and expires_at <= self._clock()
+
+    def _touch(self, vector_store: Record) -> None:
+        """Note that a vector store is used, if that was not noted just now."""
+        now = self._now()
+        body = vector_store.body
+        if now - (body["last_active_at"] or 0) < TOUCH_SECONDS:
+            return
+        changes = {"last_active_at": now, "expires_at": _expires_at(body["expires_after"], now)}
+        with suppress(NotFound):
+            self._store.update(Kind.VECTOR_STORE, vector_store.owner, vector_store.id, body=changes)
+
+    def _usable_members(self, vector_store: Record, filters: Any = None) -> dict[str, Record]:
+        """Return the files of a vector store by id that pass the filters; none where it has expired."""
+        matches(filters, {})  # a wrong filter is told whatever is in the vector store
+        if self._expired(vector_store.body):
+            return {}
+        self._touch(vector_store)
+        found = all_records(self._store, Kind.VECTOR_STORE_FILE, vector_store.owner, vector_store.id)
+        return {
+            member.extra["file_id"]: member
+            for member in found
+            if member.body["status"] in ("completed", "in_progress")
+            and matches(filters, member.body.get("attributes") or {})
+        }
+
+    def _by_owner(self, vector_store_ids: Sequence[str]) -> dict[str, dict[str, Record]]:
+        """Return the files in vector stores by owner and id."""
+        found: dict[str, dict[str, Record]] = {}
+        for id in dict.fromkeys(vector_store_ids):
+            owner = self._passages.owner_of(Kind.VECTOR_STORE, id)
+            if owner is None:
+                continue
+            with suppress(NotFound):
+                found.setdefault(owner, {}).update(self._usable_members(self._get(Kind.VECTOR_STORE, owner, id)))
+        return found
+
+    def _status_of(self, member: Record) -> Object:
+        """Return status, size and error of a file in a vector store."""
+        body = member.body
+        if body["status"] != "in_progress":
+            return {key: body[key] for key in ("status", "usage_bytes", "last_error")}
+        try:
+            return _outcome(self._get(Kind.FILE, member.owner, member.extra["file_id"]).extra)
+        except NotFound:
+            return _outcome({INDEXED: True, CODE: "server_error", MESSAGE: "The file is gone."})
+
+    def _indexed(self, owner: str, file_id: str) -> Object:
+        """Take the text out of a file unless that has been done, and return status, size and error."""
+        file = self._get(Kind.FILE, owner, file_id)
+        if file.extra.get(INDEXED):
+            return _outcome(file.extra)
+        extra: Object = {INDEXED: True}
+        try:
+            texts = self._texts(file)
+            self._passages.write_passages(owner, file_id, texts)
+            extra[BYTES] = sum(len(text.encode()) for text in texts)
+        except StoreError:
+            raise
+        except RequestError as error:
+            extra[CODE] = "unsupported_file" if error.code == "unsupported_file" else "invalid_file"
+            extra[MESSAGE] = error.message
+        except Exception:
+            logger.exception("The text of file %s could not be taken out", file_id)
+            return _outcome({CODE: "server_error", MESSAGE: "The text of the file could not be taken out."})
+        self._note(owner, file_id, extra)
+        return _outcome(extra)
+
+    def _note(self, owner: str, file_id: str, extra: Object) -> None:
+        """Write down what has come of a file; one that is deleted meanwhile leaves no passages."""
+        try:
+            gone = self._store.update(Kind.FILE, owner, file_id, extra=extra).extra.get(DELETING)
+        except NotFound:
+            gone = True
+        if gone:
+            self._passages.delete_passages(owner, file_id)
+            raise NotFound(f"No file found with id '{file_id}'.")
+
+    def _texts(self, file: Record) -> list[str]:
+        blob = file.extra.get(BLOB)
+        if not blob:
+            raise RequestError("The content of the file is not available any more.")
+        with SpooledTemporaryFile(MEMORY_BYTES) as content:
+            for chunk in self._blobs.read_blob(file.owner, blob):
+                content.write(chunk)
+            content.seek(0)
+            return run_blocking(_cut, file.body["filename"], content)
+
+
+def _cut(filename: str, content: object) -> list[str]:
+    return passages.cut(extract.text_of(filename, cast(BinaryIO, content)))
+
+
+def _outcome(extra: Fields) -> Object:
+    """Return what came of taking a file's text out, as its `vector_store.file` says it."""
+    if extra.get(CODE):
+        error = {"code": extra[CODE], "message": extra[MESSAGE]}
+        return {"status": "failed", "usage_bytes": 0, "last_error": error}
+    return {"status": "completed", "usage_bytes": extra.get(BYTES, 0), "last_error": None}
+
+
+def _result(member: Record, passage: FoundPassage) -> Object:
+    attributes = member.body.get("attributes") or {}
+    named = {"file_id": passage.file_id, "filename": member.extra["filename"]}
+    return {**named, "score": passage.score, "attributes": attributes, "content": []}
+
+
+def _expires_at(expires_after: Fields | None, last_active_at: int) -> int | None:
+    return last_active_at + expires_after["days"] * DAY if expires_after else None
+
+
+def _strategy(given: Fields | None) -> Fields | None:
+    """Return the strategy that is shown: a static one as it was asked for, though passages are cut one way only."""
+    return given if given and given.get("type") == "static" else None

@@ -1,0 +1,289 @@
+"""Files and vector stores at OpenAI, or at a server with the same API, through the official client.
+
+The client is imported when it is first used, and made once in each process.
+"""
+
+# ruff: noqa: ARG002 (an upstream knows no owners of ours)
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AssistantStreamError, NotFound, UpstreamError
+from ..protocol.objects import Object
+from . import upstream_objects as read
+from .base import Storage, Upload
+from .upstream_errors import NONSENSE, SLOW, UNREACHABLE, refused
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+BASE_URL = "https://api.openai.com/v1"
+CHUNK_BYTES = 256 * 1024
+"""How much of a file of a container is in memory at a time."""
+PAGE = 100
+"""Entries of a list that are asked for at once, the most that the API gives."""
+
+Fields = Mapping[str, Any]
+Call = Callable[..., Any]
+
+
+class UpstreamStorage(Storage):
+    """Keeps files and vector stores at an upstream.
+
+    Args:
+        api_key: sent as a bearer token; None or empty for a server that wants none.
+        base_url: up to and without `/files`.
+        headers: sent with every request; they win over the client's own.
+        organization, project: OpenAI's headers of that name.
+        connect_timeout, timeout, upload_timeout: seconds: for a connection, for each read and write, for the answer
+            to an upload.
+        now: seconds since the epoch.
+    """
+
+    name = "openai"
+    searchable = frozenset(
+        (
+            *("c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php", "pptx"),
+            *("py", "rb", "sh", "tex", "ts", "txt"),
+        )
+    )
+
+    def __init__(
+        self,
+        api_key: str | None,
+        base_url: str = BASE_URL,
+        *,
+        headers: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        connect_timeout: float = 10.0,
+        timeout: float = 60.0,
+        upload_timeout: float = 300.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._key = (api_key or "").strip()
+        self._base_url = base_url or BASE_URL
+        self._headers = dict(headers or {})
+        self._secrets = (self._key, *(value for name, value in self._headers.items() if _holds_secret(name)))
+        self._organization = organization
+        self._project = project
+        self._timeouts = (connect_timeout, timeout, upload_timeout)
+        self._clock = now
+        self._clients: dict[int, OpenAI] = {}
+
+    # -- files --------------------------------------------------------------------------------------------
+
+    def create_file(self, owner: str, upload: Upload) -> Object:
+        """Upload a file, a piece at a time."""
+        upload.content.seek(0)
+        file = (upload.filename, upload.content, upload.content_type)
+        create = self._client().files.with_raw_response.create
+        found = self._ask(create, file=file, purpose=upload.purpose, timeout=self._timeout(self._timeouts[2]))
+        return read.read_file(found, upload, self._now())
+
+    def delete_file(self, owner: str, file_id: str) -> None:
+        """Delete a file."""
+        self._remove(self._client().files.with_raw_response.delete, file_id)
+
+    # -- vector stores ------------------------------------------------------------------------------------
+
+    def create_vector_store(self, owner: str, fields: Fields) -> Object:
+        """Make a vector store."""
+        found = self._ask(self._client().vector_stores.with_raw_response.create, **fields)
+        return read.read_vector_store(found, self._now())
+
+    def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
+        """Read a vector store."""
+        found = self._look(self._client().vector_stores.with_raw_response.retrieve, vector_store_id)
+        return read.read_vector_store(found, self._now())
+
+    def update_vector_store(self, owner: str, vector_store_id: str, fields: Fields) -> Object:
+        """Change a vector store."""
+        found = self._look(self._client().vector_stores.with_raw_response.update, vector_store_id, **fields)
+        return read.read_vector_store(found, self._now())
+
+    def delete_vector_store(self, owner: str, vector_store_id: str) -> None:
+        """Delete a vector store."""
+        self._remove(self._client().vector_stores.with_raw_response.delete, vector_store_id)
+
+    def search(self, owner: str, vector_store_id: str, query: str, options: Fields) -> list[Object]:
+        """Search a vector store."""
+        search = self._client().vector_stores.with_raw_response.search
+        return read.read_list(self._look(search, vector_store_id, query=query, **options), read.read_result)
+
+    # -- files in vector stores -----------------------------------------------------------------------------
+
+    def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Fields) -> Object:
+        """Put a file into a vector store."""
+        create = self._client().vector_stores.files.with_raw_response.create
+        found = self._ask(create, vector_store_id, file_id=file_id, **fields)
+        return read.read_attached(found, vector_store_id, self._now())
+
+    def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
+        """Read a file in a vector store."""
+        retrieve = self._client().vector_stores.files.with_raw_response.retrieve
+        found = self._look(retrieve, file_id, vector_store_id=vector_store_id)
+        return read.read_attached(found, vector_store_id, self._now())
+
+    def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
+        """Change the attributes of a file in a vector store."""
+        update = self._client().vector_stores.files.with_raw_response.update
+        found = self._look(update, file_id, vector_store_id=vector_store_id, attributes=dict(attributes))
+        return read.read_attached(found, vector_store_id, self._now())
+
+    def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
+        """Take a file out of a vector store."""
+        delete = self._client().vector_stores.files.with_raw_response.delete
+        self._remove(delete, file_id, vector_store_id=vector_store_id)
+
+    def unfinished(self, owner: str, vector_store_id: str) -> set[str]:
+        """List the files that are being indexed, all pages."""
+        pages = self._client().vector_stores.files.with_raw_response.list
+        found: set[str] = set()
+        more: Fields = {}
+        while True:
+            answer = self._look(pages, vector_store_id, filter="in_progress", limit=PAGE, **more)
+            entries = read.read_list(answer, lambda entry: read.read_attached(entry, vector_store_id, 0))
+            known = len(found)
+            found.update(entry["id"] for entry in entries)
+            if answer.get("has_more") is not True or len(found) == known:
+                return found
+            more = {"after": entries[-1]["id"]}
+
+    def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
+        """Read the text that was indexed."""
+        content = self._client().vector_stores.files.with_raw_response.content
+        answer = self._look(content, file_id, vector_store_id=vector_store_id)
+        return read.read_parts(answer.get("data") if isinstance(answer, dict) else None)
+
+    # -- batches --------------------------------------------------------------------------------------------
+
+    def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Fields]) -> Object:
+        """Put many files into a vector store."""
+        create = self._client().vector_stores.file_batches.with_raw_response.create
+        plain = all(file.keys() == {"file_id"} for file in files)  # the form that older servers know, too
+        given = {"file_ids": [file["file_id"] for file in files]} if plain else {"files": [dict(f) for f in files]}
+        return read.read_batch(self._ask(create, vector_store_id, **given), vector_store_id, self._now())
+
+    def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Read a batch."""
+        retrieve = self._client().vector_stores.file_batches.with_raw_response.retrieve
+        found = self._look(retrieve, batch_id, vector_store_id=vector_store_id)
+        return read.read_batch(found, vector_store_id, self._now())
+
+    def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
+        """Cancel a batch."""
+        cancel = self._client().vector_stores.file_batches.with_raw_response.cancel
+        found = self._look(cancel, batch_id, vector_store_id=vector_store_id)
+        return read.read_batch(found, vector_store_id, self._now())
+
+    # -- what tools make --------------------------------------------------------------------------------------
+
+    def container_file(self, container_id: str, file_id: str) -> Iterator[bytes]:
+        """Read a file of a container, a piece at a time."""
+        chunks = self._container_chunks(container_id, file_id)
+        next(chunks)  # connects: what is wrong is told now, and what is begun is ended when nobody reads on
+        return chunks
+
+    def _container_chunks(self, container_id: str, file_id: str) -> Iterator[bytes]:
+        retrieve = self._client().containers.files.content.with_streaming_response.retrieve
+        try:
+            with retrieve(file_id, container_id=container_id) as response:
+                yield b""
+                yield from response.iter_bytes(CHUNK_BYTES)
+        except AssistantStreamError:
+            raise
+        except Exception as error:  # the client lets its HTTP library's errors through while a body is read
+            raise self._told(error) from error
+
+    # -- the client -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the idle connections of this process."""
+        client = self._clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
+
+    def _client(self) -> Any:
+        """Return the client of this process: connections do not outlive a fork."""
+        client = self._clients.get(os.getpid())
+        return self._clients.setdefault(os.getpid(), self._make_client()) if client is None else client
+
+    def _make_client(self) -> OpenAI:
+        import openai
+
+        headers: dict[str, Any] = dict(self._headers)
+        if not self._key and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = openai.Omit()
+        return openai.OpenAI(
+            api_key=self._key or "none",
+            base_url=self._base_url,
+            organization=self._organization,
+            project=self._project,
+            default_headers=headers,
+            timeout=self._timeout(self._timeouts[1]),
+            max_retries=0,  # see `_look`: a request never sleeps for as long as an upstream wants it to
+        )
+
+    def _timeout(self, read_seconds: float) -> Any:
+        import openai
+
+        return openai.Timeout(self._timeouts[1], connect=self._timeouts[0], read=read_seconds)
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _look(self, call: Call, *values: Any, **fields: Any) -> Any:
+        """Make a call that may be made twice: once more where a kept connection turns out to be dead."""
+        import openai
+
+        try:
+            return self._ask(call, *values, **fields)
+        except UpstreamError as error:
+            cause = error.__cause__
+            if not isinstance(cause, openai.APIConnectionError) or isinstance(cause, openai.APITimeoutError):
+                raise
+        return self._ask(call, *values, **fields)
+
+    def _remove(self, call: Call, *values: Any, **fields: Any) -> None:
+        """Delete what may be gone already."""
+        with suppress(NotFound):
+            self._look(call, *values, **fields)
+
+    def _ask(self, call: Call, *values: Any, **fields: Any) -> Any:
+        """Return the JSON that a call is answered with.
+
+        Raises:
+            UpstreamError, RequestError: as `Storage` says.
+        """
+        import openai
+
+        try:
+            text: str = call(*values, **fields).text
+        except openai.OpenAIError as error:
+            raise self._told(error) from error
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise UpstreamError(NONSENSE) from None
+
+    def _told(self, error: Exception) -> AssistantStreamError:
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            return refused(error.status_code, headers, error.body, self._secrets, self._clock())
+        if isinstance(error, openai.APITimeoutError):
+            return UpstreamError(SLOW, status=504)
+        return UpstreamError(UNREACHABLE)
+
+
+def _holds_secret(name: str) -> bool:
+    """Say whether a header of that name may hold a credential."""
+    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))

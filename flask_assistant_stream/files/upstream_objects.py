@@ -1,0 +1,154 @@
+"""Read an upstream's objects about files: every documented key, of the type that strict clients want (wire.md 1.4).
+
+What has no id is no object; all else that is missing or strange gets a harmless value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import UpstreamError
+from ..protocol import objects
+from ..protocol.failures import Failure
+from ..protocol.objects import Object
+from ..protocol.text import mend
+from .base import Upload
+from .upstream_errors import NONSENSE
+
+STORE_STATUSES = ("expired", "in_progress", "completed")
+FILE_STATUSES = ("in_progress", "completed", "cancelled", "failed")
+ERROR_CODES = ("server_error", "unsupported_file", "invalid_file")
+
+
+def read_file(value: Any, upload: Upload, now: int) -> Object:
+    """Read the object of a file that has just been uploaded."""
+    found = _object(value)
+    status = _one_of(found.get("status"), ("uploaded", "processed", "error"), "processed")
+    created, expires = _int(found.get("created_at"), now), _int_or_none(found.get("expires_at"))
+    return objects.file(
+        _id(found), created, upload.filename, upload.size, upload.purpose, status=status, expires_at=expires
+    )
+
+
+def read_vector_store(value: Any, now: int) -> Object:
+    """Read a vector store."""
+    found = _object(value)
+    created = _int(found.get("created_at"), now)
+    body = objects.vector_store(
+        _id(found),
+        created,
+        _text(found.get("name")),
+        usage_bytes=_int(found.get("usage_bytes"), 0),
+        counts=_counts(found),
+        expires_after=_dict(found.get("expires_after")),
+        expires_at=_int_or_none(found.get("expires_at")),
+        last_active_at=_int(found.get("last_active_at"), created),
+        description=_text(found.get("description")) or None,
+        metadata={str(key): _text(text) for key, text in _dict(found.get("metadata")).items()},
+    )
+    return {**body, "status": _one_of(found.get("status"), STORE_STATUSES, body["status"])}
+
+
+def read_attached(value: Any, vector_store_id: str, now: int) -> Object:
+    """Read a file in a vector store."""
+    found = _object(value)
+    strategy = _dict(found.get("chunking_strategy"))
+    return objects.vector_store_file(
+        _id(found),
+        _int(found.get("created_at"), now),
+        vector_store_id,
+        status=_one_of(found.get("status"), FILE_STATUSES, "in_progress"),
+        usage_bytes=_int(found.get("usage_bytes"), 0),
+        last_error=_last_error(found.get("last_error")),
+        chunking_strategy=strategy if isinstance(strategy.get("static"), dict) else None,
+        attributes=read_attributes(found.get("attributes")),
+    )
+
+
+def read_batch(value: Any, vector_store_id: str, now: int) -> Object:
+    """Read a batch of files."""
+    found = _object(value)
+    counts, created = _counts(found), _int(found.get("created_at"), now)
+    status = _one_of(found.get("status"), FILE_STATUSES, "in_progress")
+    return objects.files_batch(_id(found), created, vector_store_id, counts, status=status)
+
+
+def read_result(value: Any) -> Object:
+    """Read one result of a search."""
+    found = _object(value)
+    score = found.get("score")
+    return {
+        "file_id": _id(found, "file_id"),
+        "filename": _text(found.get("filename")),
+        "score": min(max(float(score), 0.0), 1.0) if isinstance(score, (int, float)) else 0.0,
+        "attributes": read_attributes(found.get("attributes")),
+        "content": read_parts(found.get("content")),
+    }
+
+
+def read_parts(value: Any) -> list[Object]:
+    """Read parts of text."""
+    parts = value if isinstance(value, list) else []
+    return [{"type": "text", "text": _text(part.get("text"))} for part in parts if isinstance(part, dict)]
+
+
+def read_attributes(value: Any) -> Object:
+    """Read attributes: texts, numbers and truth values."""
+    return {str(key): item for key, item in _dict(value).items() if isinstance(item, (str, int, float, bool))}
+
+
+def read_list(value: Any, read: Callable[[Any], Object]) -> list[Object]:
+    """Read the entries of a list object."""
+    data = _object(value).get("data")
+    if not isinstance(data, list):
+        raise UpstreamError(NONSENSE)
+    return [read(entry) for entry in data]
+
+
+def _object(value: Any) -> Object:
+    if not isinstance(value, dict):
+        raise UpstreamError(NONSENSE)
+    return value
+
+
+def _id(found: Object, key: str = "id") -> str:
+    id = found.get(key)
+    if not isinstance(id, str) or not id or not id.isascii():
+        raise UpstreamError(NONSENSE)
+    return id
+
+
+def _text(value: Any) -> str:
+    return mend(value) if isinstance(value, str) else ""
+
+
+def _int(value: Any, default: int) -> int:
+    found = _int_or_none(value)
+    return default if found is None else found
+
+
+def _int_or_none(value: Any) -> int | None:
+    return (
+        int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1 << 53 else None
+    )
+
+
+def _dict(value: Any) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _one_of(value: Any, known: tuple[str, ...], default: str) -> str:
+    return value if isinstance(value, str) and value in known else default
+
+
+def _counts(found: Object) -> dict[str, int]:
+    counts = _dict(found.get("file_counts"))
+    return {status: max(0, _int(counts.get(status), 0)) for status in FILE_STATUSES}
+
+
+def _last_error(value: Any) -> Object | None:
+    if not isinstance(value, dict):
+        return None
+    message = Failure(message=_text(value.get("message"))).last_error()["message"]
+    return {"code": _one_of(value.get("code"), ERROR_CODES, "server_error"), "message": message}

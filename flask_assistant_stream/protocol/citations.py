@@ -1,0 +1,99 @@
+"""What an upstream's annotations become: markers, links, pictures (wire.md 3.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .made_files import MadeFile, is_image
+from .objects import Object
+from .values import text_of
+from .writer import RunWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A file that is cited or was made: an annotation and a marker in the text, which it stands for."""
+
+    note: Object
+    file: MadeFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A web page that is cited: no annotation of the Assistants API, so it has a key of its own.
+
+    Attributes:
+        start, end: offsets in the upstream's text.
+    """
+
+    url: str
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that was made: content of the message, not a citation."""
+
+    file_id: str
+    file: MadeFile | None
+
+
+Cited = Marker | Link | Picture
+
+
+def cited(found: Object, output: int, number: int) -> Cited | None:
+    """Translate a Responses annotation, or return None for one that is unknown or lacks what it needs.
+
+    `output` and `number` make a marker unique in its message.
+    """
+    kind = found.get("type")
+    if kind == "url_citation":
+        url = text_of(found.get("url"))
+        start, end = _offset(found.get("start_index")), _offset(found.get("end_index"))
+        return Link(url, text_of(found.get("title")), start, end) if url else None
+    file_id = text_of(found.get("file_id"))
+    if not file_id:
+        return None
+    name = text_of(found.get("filename")) or file_id
+    text = f"【{output}:{number}†{name}】"
+    if kind == "file_citation":
+        return Marker({"type": kind, "text": text, kind: {"file_id": file_id}})
+    if kind not in ("file_path", "container_file_citation"):
+        return None
+    container = text_of(found.get("container_id"))
+    file = MadeFile(file_id, name, container_id=container, upstream_id=file_id) if container else None
+    if is_image(name):
+        return Picture(file_id, file)
+    return Marker({"type": "file_path", "text": text, "file_path": {"file_id": file_id}}, file)
+
+
+def write(what: Cited, writer: RunWriter, slot: int, base: int) -> None:
+    """Write it at the end of the text part at `slot`, whose text begins at the upstream's offset `base`."""
+    if isinstance(what, Link):
+        link = {"type": "url_citation", "url": what.url, "title": what.title}
+        writer.add_link(slot, link, what.start - base, what.end - base)
+        return
+    if isinstance(what, Picture):
+        writer.add_image(what.file_id)
+    else:
+        writer.add_citation(slot, what.note)
+    if what.file is not None:
+        writer.add_file(what.file)
+
+
+def identity(found: Object) -> str:
+    """Return what two copies of an annotation have in common."""
+    return repr([found.get(key) for key in ("type", "file_id", "url", "index", "start_index", "end_index")])
+
+
+def position(found: Object) -> int:
+    """Return the offset in the upstream's text behind which an annotation stands."""
+    index = found.get("index")
+    return index if isinstance(index, int) else _offset(found.get("end_index"))
+
+
+def _offset(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
