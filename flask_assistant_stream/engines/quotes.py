@@ -23,8 +23,8 @@ _CLOSING = "That is what fits your words best. A model would read it and answer.
 _COMMON_WORDS = """
 a about after all also am an and any are as at be because been before but by can could did do does for from give had has
 have he her here his how i if in into is it its know like many may me more much must my no not of on one or other our
-out please say shall she should so some tell than thank thanks that the their them then there these they this those to up us
-was we were what when where which who whom whose why will with would you your
+out please say shall she should so some tell than thank thanks that the their them then there these they this those to
+up us was we were what when where which who whom whose why will with would you your
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 """English words that say nothing of what a question is about. In a few short files they are as rare as any other."""
