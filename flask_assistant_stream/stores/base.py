@@ -38,6 +38,13 @@ class Kind(str, Enum):
     """What is kept of an owner as such; one record each, id `owner`."""
 
 
+PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
+"""Kinds whose ids each owner may have; every other id stands once in a store."""
+
+BELOW_VECTOR_STORE = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
+"""What goes with its vector store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One stored object.
@@ -249,7 +256,8 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        """Remove a record; a thread goes with its messages, runs, steps and logs.
+        """Remove a record; a thread goes with its messages, runs, steps and logs, a vector store with its
+        `VECTOR_STORE_FILE` and `FILE_BATCH` records.
 
         Raises:
             NotFound: as `get`.

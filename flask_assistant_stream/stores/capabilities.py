@@ -22,7 +22,8 @@ class Blobs(ABC):
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
         """Store the chunks in order and return how many bytes they are; whatever stood there is replaced.
 
-        Where `chunks` or the store raises, nothing is left under the id.
+        Nothing of them can be read before all of them can. Where `chunks` or the store raises, none are left, and
+        what stood there before still does.
 
         Args:
             chunks: of any sizes; they are cut into pieces of at most `CHUNK_BYTES`.
@@ -34,11 +35,28 @@ class Blobs(ABC):
 
         Raises:
             NotFound: at the call, not while iterating: nothing of this owner stands there.
+            StoreError: while iterating also where the bytes are replaced or deleted meanwhile.
         """
 
     @abstractmethod
     def delete_blob(self, owner: str, id: str) -> None:
         """Remove what stands there; nothing happens where nothing does."""
+
+
+def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut chunks of any sizes into pieces of `CHUNK_BYTES`, the last one shorter."""
+    piece = bytearray()
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            taken = rest[: CHUNK_BYTES - len(piece)]
+            piece += taken
+            rest = rest[len(taken) :]
+            if len(piece) == CHUNK_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +79,11 @@ class Passages(ABC):
 
     @abstractmethod
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
-        """Store the passages of a file in order; those that it had are replaced."""
+        """Store the passages of a file in order; those that it had are replaced.
+
+        A search meanwhile may find some of the old and of the new. Where the store fails, some of either may stand:
+        write again, or delete them.
+        """
 
     @abstractmethod
     def read_passages(self, owner: str, file_id: str) -> list[str]:
@@ -82,4 +104,7 @@ class Passages(ABC):
 
     @abstractmethod
     def owner_of(self, kind: Kind, id: str) -> str | None:
-        """Return whose record stands under an id, for what the configuration shares with everybody."""
+        """Return whose record stands under an id, for what the configuration shares with everybody.
+
+        None where there is none, and for the kinds of which each owner may have the same id (`base.PER_OWNER`).
+        """

@@ -45,15 +45,27 @@ COLLECTIONS = {
     Kind.MESSAGE: "assistant_messages",
     Kind.RUN: "assistant_runs",
     Kind.RUN_STEP: "assistant_run_steps",
+    Kind.FILE: "assistant_files",
+    Kind.VECTOR_STORE: "assistant_vector_stores",
+    Kind.VECTOR_STORE_FILE: "assistant_vector_store_files",
+    Kind.FILE_BATCH: "assistant_file_batches",
+    Kind.OWNER: "assistant_owners",
 }
 LOG = "assistant_run_log"
 META = "assistant_meta"
+BLOBS, PIECES = "assistant_blobs", "assistant_blob_pieces"
+PASSAGES = "assistant_passages"
 RUNS, THREADS = COLLECTIONS[Kind.RUN], COLLECTIONS[Kind.THREAD]
 
 
+def _listed(db: Db, *kinds: Kind) -> None:
+    for kind in kinds:
+        listed = [(key, ASCENDING) for key in ("owner", "parent", "position", "_id")]
+        db[COLLECTIONS[kind]].create_index(listed, name="listed")
+
+
 def _first_version(db: Db) -> None:
-    for name in COLLECTIONS.values():
-        db[name].create_index([(key, ASCENDING) for key in ("owner", "parent", "position", "_id")], name="listed")
+    _listed(db, Kind.ASSISTANT, Kind.THREAD, Kind.MESSAGE, Kind.RUN, Kind.RUN_STEP)
     db[COLLECTIONS[Kind.MESSAGE]].create_index("body.run_id", name="of_run")
     active = {"active": True}
     db[RUNS].create_index("parent", name="one_active", unique=True, partialFilterExpression=active)
@@ -63,9 +75,17 @@ def _first_version(db: Db) -> None:
     db[LOG].create_index("expires_at", name="expiry", expireAfterSeconds=0)
 
 
+def _with_files(db: Db) -> None:
+    _listed(db, Kind.FILE, Kind.VECTOR_STORE, Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
+    db[PIECES].create_index("expires_at", name="expiry", expireAfterSeconds=0)
+    in_file = [(key, ASCENDING) for key in ("owner", "file_id", "number")]
+    db[PASSAGES].create_index(in_file, name="in_file", unique=True)
+    db[PASSAGES].create_index([("owner", ASCENDING), ("words", ASCENDING)], name="words")
+
+
 Migration = Callable[[Db], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_first_version,)
+MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files)
 """From each version to the next; each may be run twice, also by two processes at once. Never changed once released."""
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ...protocol.objects import Object
-from ..base import Kind, Record, Row, RunRecord
+from ..base import PER_OWNER, Kind, Record, Row, RunRecord
 
 Document = dict[str, Any]
 
@@ -63,8 +63,13 @@ def _text(value: str) -> str:
 
 
 def record_id(kind: Kind, owner: str, id: str) -> str:
-    """Return a record's `_id`: its id, with the owner before an assistant's (the default one stands once for each)."""
-    return f"{owner}/{id}" if kind is Kind.ASSISTANT else id
+    """Return a record's `_id`: its id, with the owner before it where each owner may have it."""
+    return f"{owner}/{id}" if kind in PER_OWNER else id
+
+
+def owned_id(owner: str, id: str) -> str:
+    """Return the `_id` of what an owner keeps under an id; no two of them are one, whatever the names are made of."""
+    return f"{len(owner)}/{owner}/{id}"
 
 
 def to_document(record: Record) -> Document:

@@ -13,6 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from ...errors import Duplicate, NotFound, StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
+    BELOW_VECTOR_STORE,
     TURN,
     Kind,
     Order,
@@ -29,8 +30,10 @@ from ..base import (
     Store,
     placed,
 )
+from .blobs import MongoDBBlobs
 from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
 from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
+from .passages import MongoDBPassages
 from .starting import Beginning, allot_turns, insert_run
 from .writing import append_rows, apply_projections, existing_runs
 
@@ -40,7 +43,7 @@ ABANDONED = timedelta(days=30)
 """How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
 
 
-class MongoDBStore(Store):
+class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
     """One MongoDB database.
 
     Args:
@@ -144,6 +147,8 @@ class MongoDBStore(Store):
             if kind is Kind.THREAD:
                 _delete_runs(db, {"owner": owner, "parent": id})
                 db[COLLECTIONS[Kind.MESSAGE]].delete_many({"owner": owner, "parent": id})
+            for below in BELOW_VECTOR_STORE if kind is Kind.VECTOR_STORE else ():
+                db[COLLECTIONS[below]].delete_many({"owner": owner, "parent": id})
             if kind is Kind.RUN:
                 _delete_runs(db, one)
             else:

@@ -48,6 +48,35 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (run_id, first)
     );
     """,
+    """
+    CREATE TABLE blobs (
+        key TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        id TEXT NOT NULL,
+        size INTEGER NOT NULL DEFAULT 0,
+        complete INTEGER NOT NULL DEFAULT 0,
+        touched_at REAL NOT NULL
+    );
+    CREATE UNIQUE INDEX blobs_complete ON blobs (owner, id) WHERE complete;
+    CREATE INDEX blobs_incomplete ON blobs (touched_at) WHERE NOT complete;
+    CREATE TABLE blob_pieces (
+        key TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (key, number)
+    );
+    CREATE TABLE passages (
+        id INTEGER PRIMARY KEY,
+        owner TEXT NOT NULL,
+        file_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        UNIQUE (owner, file_id, number)
+    );
+    CREATE VIRTUAL TABLE passage_words USING fts5(
+        owner, words, tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* Co'"
+    )
+    """,
 )
 
 
@@ -55,8 +84,9 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
     """Bring a file to the newest version; processes that come at once wait for the one that does it.
 
     Raises:
-        ConfigError: the file was written by a newer version of this library.
+        ConfigError: the file was written by a newer version of this library, or this SQLite cannot search.
     """
+    _require_fts5(connection)
     newest = len(migrations)
     if _version(connection) == newest:
         return
@@ -80,3 +110,12 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _require_fts5(connection: sqlite3.Connection) -> None:
+    """Refuse an SQLite without full-text search, also for a file that another one has made."""
+    if connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone() is None:
+        raise ConfigError(
+            f"ASSISTANT_STORE: the SQLite {sqlite3.sqlite_version} of this Python was built without FTS5, which the "
+            "SQLite store needs to search files: use another build of Python or SQLite, or a MongoDB store."
+        )

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import Duplicate, NotFound, ThreadBusy
 from ...protocol.events import dump
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ..base import Kind, Outcome, Projection, Record, Row, RunRecord
+from ..base import BELOW_VECTOR_STORE, PER_OWNER, Kind, Outcome, Projection, Record, Row, RunRecord
 
 Connection = sqlite3.Connection
 
@@ -25,6 +25,7 @@ ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'th
 PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
 """Where a run's messages begin in its thread; its whole turn is its own."""
 _INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_STANDS = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
 _INSERT_RUN = """
     INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -46,6 +47,8 @@ LOG = """
     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
 """
 """A run's rows, unless it ended before a certain time: whatever the last purge has left, they are gone then."""
+
+_BELOW = {Kind.THREAD: (Kind.MESSAGE, Kind.RUN), Kind.VECTOR_STORE: BELOW_VECTOR_STORE}
 
 
 def to_json(value: object) -> str:
@@ -71,6 +74,8 @@ def insert_record(connection: Connection, record: Record) -> None:
         _insert_run(connection, record)
     values = (record.kind.value, record.id, record.owner, record.parent, record.position)
     try:
+        if record.kind not in PER_OWNER and connection.execute(_STANDS, values[:2]).fetchone():
+            raise sqlite3.IntegrityError
         connection.execute(_INSERT, (*values, to_json(record.body), to_json(record.extra)))
     except sqlite3.IntegrityError:
         raise Duplicate(f"A {record.kind.value} with id '{record.id}' stands already.") from None
@@ -193,10 +198,10 @@ def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, A
 def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> None:
     """Remove a record that is there, and what is below it."""
     connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
-    if kind is Kind.THREAD:
+    for kind_below in _BELOW.get(kind, ()):
         below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
-        connection.execute(below, (Kind.MESSAGE.value, owner, id))
-        connection.execute(below, (Kind.RUN.value, owner, id))
+        connection.execute(below, (kind_below.value, owner, id))
+    if kind is Kind.THREAD:
         _delete_runs(connection, owner, "thread_id", id)
     if kind is Kind.RUN:
         _delete_runs(connection, owner, "id", id)

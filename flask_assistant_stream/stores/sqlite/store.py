@@ -31,7 +31,9 @@ from ..base import (
     Store,
     placed,
 )
+from .blobs import SQLiteBlobs
 from .connections import Connections
+from .passages import SQLitePassages
 from .statements import (
     ALL,
     LOG,
@@ -61,7 +63,7 @@ PURGE_SECONDS = 60.0
 """How often expired logs are looked for."""
 
 
-class SQLiteStore(Store):
+class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     """One SQLite file, for the processes of one host.
 
     What was committed survives the death of any process. The last commits before a power cut may be lost, but the
@@ -153,7 +155,7 @@ class SQLiteStore(Store):
         return self._connections.write(work)
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        """Remove a record; a thread with all below it."""
+        """Remove a record; a thread or vector store with all below it."""
 
         def work(connection: Connection) -> None:
             get_record(connection, kind, owner, id, parent)

@@ -1,0 +1,104 @@
+"""Passages in MongoDB: a document each, with its words in an array that an index finds it by.
+
+Not the server's text search: servers that only speak its protocol have none, and it reads `-word` and quotes as
+syntax, takes one text index per collection for all owners, and weighs words by none of their rarity. Which words a
+text has and what they weigh is `ranking`'s, as for every store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+
+from pymongo import ReplaceOne
+
+from .. import ranking
+from ..base import PER_OWNER, Kind
+from ..capabilities import FoundPassage, Passages
+from .connection import COLLECTIONS, PASSAGES, Connection, Db
+from .documents import Document, encode, owned_id
+
+GROUP = 100
+"""How many passages are sent at once."""
+
+
+class MongoDBPassages(Passages):
+    """Passages of a store that has `_connection`."""
+
+    _connection: Connection
+
+    def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
+        """Store each passage in place of the one with its number, then drop those beyond the last."""
+        for first in range(0, len(texts), GROUP):
+            group = texts[first : first + GROUP]
+            documents = [_to_document(owner, file_id, number, text) for number, text in enumerate(group, first)]
+            with self._connection.database() as db:
+                db[PASSAGES].bulk_write(
+                    [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents], ordered=False
+                )
+        self._drop_from(owner, file_id, len(texts))
+
+    def read_passages(self, owner: str, file_id: str) -> list[str]:
+        """Return the passages of a file."""
+        with self._connection.database() as db:
+            found = db[PASSAGES].find({"owner": owner, "file_id": file_id}, {"text": True}).sort("number")
+            return [document["text"] for document in found]
+
+    def delete_passages(self, owner: str, file_id: str) -> None:
+        """Remove the passages of a file."""
+        self._drop_from(owner, file_id, 0)
+
+    def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
+        """Search."""
+        with self._connection.database() as db:
+            return ranking.search(_Index(db, owner, file_ids), query, limit)
+
+    def owner_of(self, kind: Kind, id: str) -> str | None:
+        """Look the record up."""
+        if kind in PER_OWNER:
+            return None
+        with self._connection.database() as db:
+            found = db[COLLECTIONS[kind]].find_one({"_id": id}, {"owner": True})
+            return None if found is None else found["owner"]
+
+    def _drop_from(self, owner: str, file_id: str, number: int) -> None:
+        with self._connection.database() as db:
+            db[PASSAGES].delete_many({"owner": owner, "file_id": file_id, "number": {"$gte": number}})
+
+
+class _Index:
+    """The passages of some files of one owner, for `ranking.search`."""
+
+    def __init__(self, db: Db, owner: str, file_ids: Sequence[str]) -> None:
+        self._passages = db[PASSAGES]
+        self._searched: Document = {"owner": owner, "file_id": {"$in": [*set(file_ids)]}}
+
+    def total(self) -> int:
+        return self._passages.count_documents(self._searched)
+
+    def holding(self, word: str) -> Collection[Hashable]:
+        found = self._passages.find({**self._searched, "words": word}, {"_id": True})
+        return {document["_id"] for document in found}
+
+    def candidates(self, keys: Collection[Hashable]) -> Iterable[ranking.Candidate]:
+        fields = {"file_id": True, "number": True, "counted": True}
+        return [
+            ranking.Candidate(each["_id"], each["file_id"], each["number"], each["counted"])
+            for each in self._passages.find({"_id": {"$in": [*keys]}}, fields)
+        ]
+
+    def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
+        found = self._passages.find({"_id": {"$in": [*keys]}}, {"text": True})
+        return {document["_id"]: document["text"] for document in found}
+
+
+def _to_document(owner: str, file_id: str, number: int, text: str) -> Document:
+    words = ranking.words(text)
+    return {
+        "_id": f"{owned_id(owner, file_id)}/{number}",
+        "owner": owner,
+        "file_id": file_id,
+        "number": number,
+        "text": encode(text),
+        "words": [*dict.fromkeys(words)],
+        "counted": " ".join(words),
+    }

@@ -1,0 +1,157 @@
+"""Which words a text has and how well it fits a query: the search of every store's passages. Pure.
+
+A store keeps each passage's words and looks up which passages hold one word; what is compared, counted and weighed
+is settled here, so that all stores find the same. Numbers are taken from the files that are searched alone: what
+others keep in the same database does not show in a score.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from .capabilities import FoundPassage
+from .stemming import stem
+
+QUERY_WORDS = 64
+"""How many different words of a query are looked for."""
+CANDIDATES = 1000
+"""How many passages are weighed; where more have a word of the query, those with the most and rarest."""
+WORD_CHARACTERS = 64
+SATURATION, LENGTH_SHARE = 1.2, 0.75
+"""BM25's k1 and b."""
+
+# Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Han; and Hangul, whose words grow endings.
+_UNSPACED = (
+    "\u0e01-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u3005\u3041-\u3096\u309d-\u309f\u30a1-\u30fa"
+    "\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003fffd"
+)
+_INDIC = "\u0900-\u0963\u0966-\u0dff"  # vowel signs are marks, which `\w` leaves out
+_WORD = re.compile(f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}](?:[^\\W_{_UNSPACED}]|[{_INDIC}])*")
+_FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670]"
+)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in order, as they are compared: no case, no accents, no endings.
+
+    Of scripts without spaces each character and each pair of neighbours is a word.
+    """
+    return [word for found in _WORD.findall(_plain(text)) for word in _as_words(found)]
+
+
+def query_words(query: str) -> list[str]:
+    """Return the different words to look for; of scripts without spaces the pairs, if there are any."""
+    wanted: dict[str, None] = {}
+    for found in _WORD.findall(_plain(query)):
+        pairs = len(found) > 1 and _FIRST_UNSPACED.match(found)
+        wanted |= dict.fromkeys(_pairs(found) if pairs else _as_words(found))
+        if len(wanted) >= QUERY_WORDS:
+            break
+    return [*wanted][:QUERY_WORDS]
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))
+
+
+def _as_words(found: str) -> Iterable[str]:
+    if _FIRST_UNSPACED.match(found):
+        return [*found, *_pairs(found)]
+    return (stem(found[:WORD_CHARACTERS]),)
+
+
+def _pairs(found: str) -> list[str]:
+    return [found[place : place + 2] for place in range(len(found) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that has a word of the query.
+
+    Attributes:
+        key: what the store calls it.
+        words: what `words` gave for its text, joined by blanks.
+    """
+
+    key: Hashable
+    file_id: str
+    number: int
+    words: str
+
+
+class Index(Protocol):
+    """What a search asks a store, about the passages of some files of one owner."""
+
+    def total(self) -> int:
+        """Return how many passages there are."""
+
+    def holding(self, word: str) -> Collection[Hashable]:
+        """Return the keys of those that have a word."""
+
+    def candidates(self, keys: Collection[Hashable]) -> Iterable[Candidate]:
+        """Return some passages, those that are still there."""
+
+    def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
+        """Return the texts of some passages, of those that are still there."""
+
+
+def search(index: Index, query: str, limit: int) -> list[FoundPassage]:
+    """Return the passages that fit a query best, the best first; of equals the one that stands first."""
+    wanted = query_words(query)
+    if not wanted or limit < 1:
+        return []
+    holding = {word: index.holding(word) for word in wanted}
+    weights = _weights(holding, index.total())
+    keys = _most_promising(holding, weights, max(limit, CANDIDATES))
+    if not keys:
+        return []
+    best = _best([*index.candidates(keys)], weights, limit)
+    texts = index.texts([candidate.key for candidate, _ in best])
+    return [
+        FoundPassage(candidate.file_id, candidate.number, texts[candidate.key], score)
+        for candidate, score in best
+        if candidate.key in texts
+    ]
+
+
+def _weights(holding: Mapping[str, Collection[Hashable]], total: int) -> dict[str, float]:
+    """Return what each word counts, the rarer the more; above 0 even where all passages have it."""
+    rest = {word: max(total - len(keys), 0) for word, keys in holding.items()}
+    return {word: math.log1p((rest[word] + 0.5) / (len(keys) + 0.5)) for word, keys in holding.items()}
+
+
+def _most_promising(
+    holding: Mapping[str, Collection[Hashable]], weights: Mapping[str, float], limit: int
+) -> list[Hashable]:
+    promise: dict[Hashable, float] = {}
+    for word, keys in holding.items():
+        for key in keys:
+            promise[key] = promise.get(key, 0.0) + weights[word]
+    return heapq.nlargest(limit, promise, key=promise.__getitem__)
+
+
+def _best(candidates: list[Candidate], weights: Mapping[str, float], limit: int) -> list[tuple[Candidate, float]]:
+    """Score by BM25, as a share of what a passage of nothing but the query's words could reach."""
+    counted = [(candidate, Counter(candidate.words.split(" "))) for candidate in candidates]
+    mean = sum(counts.total() for _, counts in counted) / max(len(counted), 1)
+    scored = [(candidate, _score(counts, weights, mean)) for candidate, counts in counted]
+    fitting = [(candidate, score) for candidate, score in scored if score > 0]
+    return sorted(fitting, key=lambda one: (-one[1], one[0].file_id, one[0].number))[:limit]
+
+
+def _score(counts: Counter[str], weights: Mapping[str, float], mean: float) -> float:
+    length = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counts.total() / mean)
+    reached = sum(weight * counts[word] / (counts[word] + length) for word, weight in weights.items())
+    return reached / sum(weights.values())

@@ -1,0 +1,128 @@
+"""Passages in the SQLite file: their texts in a table, their words in an FTS5 index.
+
+The index answers which passages have a word; the words themselves and what they weigh are `ranking`'s. It is one for
+all owners, so each row carries a mark of its owner, which every look-up asks for too: a common word costs an owner
+what stands in the owner's own files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+
+from .. import ranking
+from ..base import PER_OWNER, Kind
+from ..capabilities import FoundPassage, Passages
+from .connections import Connections
+from .statements import to_json
+
+Connection = sqlite3.Connection
+
+GROUP = 100
+"""How many passages one write stores or drops: it never holds up others for long."""
+
+_WRITE = "INSERT INTO passages (owner, file_id, number, text) VALUES (?, ?, ?, ?)"
+_FIRST = "SELECT id FROM passages WHERE owner = ? AND file_id = ? AND number >= ? AND number < ? LIMIT ?"
+_MANY = 1 << 62
+
+
+class SQLitePassages(Passages):
+    """Passages of a store that has `_connections`."""
+
+    _connections: Connections
+
+    def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
+        """Store the passages some at a time; a search meanwhile finds old ones, new ones, each whole."""
+        for first in range(0, len(texts), GROUP):
+            group = [(whole(text), " ".join(ranking.words(text))) for text in texts[first : first + GROUP]]
+            self._connections.write(partial(_replace, owner, file_id, first, group))
+        self._drop_from(owner, file_id, len(texts))
+
+    def read_passages(self, owner: str, file_id: str) -> list[str]:
+        """Return the passages of a file."""
+        sql = "SELECT text FROM passages WHERE owner = ? AND file_id = ? ORDER BY number"
+        return self._connections.read(
+            lambda connection: [row[0] for row in connection.execute(sql, (owner, file_id)).fetchall()]
+        )
+
+    def delete_passages(self, owner: str, file_id: str) -> None:
+        """Remove the passages of a file."""
+        self._drop_from(owner, file_id, 0)
+
+    def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
+        """Search."""
+        return self._connections.read(
+            lambda connection: ranking.search(_Index(connection, owner, file_ids), query, limit)
+        )
+
+    def owner_of(self, kind: Kind, id: str) -> str | None:
+        """Look the record up."""
+        if kind in PER_OWNER:
+            return None
+        sql = "SELECT owner FROM records WHERE kind = ? AND id = ?"
+        found = self._connections.read(lambda connection: connection.execute(sql, (kind.value, id)).fetchone())
+        return None if found is None else found[0]
+
+    def _drop_from(self, owner: str, file_id: str, number: int) -> None:
+        while self._connections.write(lambda connection: _drop(connection, owner, file_id, number, _MANY)):
+            pass
+
+
+class _Index:
+    """The passages of some files of one owner, for `ranking.search`."""
+
+    def __init__(self, connection: Connection, owner: str, file_ids: Sequence[str]) -> None:
+        sql = "SELECT id FROM passages WHERE owner = ? AND file_id IN (SELECT value FROM json_each(?))"
+        self._connection = connection
+        self._mark = _mark(owner)
+        self._allowed = {row[0] for row in connection.execute(sql, (owner, to_json([*file_ids])))}
+
+    def total(self) -> int:
+        return len(self._allowed)
+
+    def holding(self, word: str) -> Collection[Hashable]:
+        # In quotes nothing is an operator, and a word has no quotes in it.
+        match = f'owner : "{self._mark}" AND words : "{word}"'
+        sql = "SELECT rowid FROM passage_words WHERE passage_words MATCH ?"
+        return {row[0] for row in self._connection.execute(sql, (match,))} & self._allowed
+
+    def candidates(self, keys: Collection[Hashable]) -> Iterable[ranking.Candidate]:
+        sql = (
+            "SELECT p.id, p.file_id, p.number, w.words FROM json_each(?) k"
+            " CROSS JOIN passages p ON p.id = k.value CROSS JOIN passage_words w ON w.rowid = p.id"
+        )
+        return [ranking.Candidate(*row) for row in self._connection.execute(sql, (json.dumps([*keys]),))]
+
+    def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
+        sql = "SELECT id, text FROM passages WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._connection.execute(sql, (json.dumps([*keys]),)).fetchall())
+
+
+def _replace(owner: str, file_id: str, first: int, group: Sequence[tuple[str, str]], connection: Connection) -> None:
+    """Store consecutive passages, given as text and words, in place of those with the same numbers."""
+    _drop(connection, owner, file_id, first, first + len(group))
+    mark = _mark(owner)
+    for number, (text, words) in enumerate(group, first):
+        key = connection.execute(_WRITE, (owner, file_id, number, text)).lastrowid
+        connection.execute("INSERT INTO passage_words (rowid, owner, words) VALUES (?, ?, ?)", (key, mark, words))
+
+
+def _drop(connection: Connection, owner: str, file_id: str, first: int, end: int) -> int:
+    """Drop up to `GROUP` of a file's passages with these numbers and return how many they were."""
+    keys = connection.execute(_FIRST, (owner, file_id, first, end, GROUP)).fetchall()
+    connection.executemany("DELETE FROM passage_words WHERE rowid = ?", keys)
+    connection.executemany("DELETE FROM passages WHERE id = ?", keys)
+    return len(keys)
+
+
+def _mark(owner: str) -> str:
+    """Return one word for an owner, whatever the name is made of."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:32]
+
+
+def whole(text: str) -> str:
+    """Replace halves of characters, which SQLite cannot hold: bad files have them."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
