@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from .engines.base import Engine, ItemStream
 from .errors import EngineError, StoreError
@@ -109,13 +110,13 @@ class Execution:
     def _respond(self, around: Surroundings) -> None:
         """Take response after response, with the calls of each, until the run ends or waits for the client."""
         translator = self.translator
-        while not (translator.ended or translator.waiting):
-            if self.stopping:
-                self._close(Ending.EOF)
-            elif calls := translator.calls_to_run:
+        while not (translator.ended or translator.waiting or self.stopping):
+            if calls := translator.calls_to_run:
                 self._call(around, calls)
             else:
                 self._feed(around, self._request(around.requests))
+        if self.stopping and not translator.waiting:  # whoever ends a run that waits takes it over
+            self._close(Ending.FAILED)
 
     def _request(self, requests: Requests) -> Object:
         """Return the request of the next response; the history is read once."""
@@ -134,7 +135,7 @@ class Execution:
             self._read_at = time.monotonic()
             if self.stopping:
                 break
-            self._append(around, lambda items=items: translator.feed(items))  # type: ignore[misc]
+            self._append(around, partial(translator.feed, items))
             if translator.ended or translator.waiting or translator.calls_to_run:
                 self._stream = None
                 stream.close()  # after its last item this keeps the connection for the next response
@@ -149,7 +150,7 @@ class Execution:
         if not self.stopping:
             outputs = self._calls.run()
             if not self.stopping:
-                self._append(around, lambda: self.translator.tool_results(outputs))
+                self._append(around, partial(self.translator.tool_results, outputs))
         self._calls = None
 
     def _append(self, around: Surroundings, make: Callable[[], list[Event]]) -> None:
@@ -179,7 +180,8 @@ class Execution:
 
     def _abandon(self) -> None:
         """Close the upstream stream and leave the tools alone, which wakes the thread that waits for either."""
-        if self._stream is not None:
-            self._stream.close()
-        if self._calls is not None:
-            self._calls.stop()
+        stream, calls = self._stream, self._calls  # the executing thread may be done with either at any moment
+        if stream is not None:
+            stream.close()
+        if calls is not None:
+            calls.stop()

@@ -95,5 +95,5 @@ def _checked(tool: Mapping[str, Any], what: str) -> Object:
             "has besides, such as web_search, is given in upstream_tools."
         )
     if tool["type"] == "function" and not isinstance((tool.get("function") or {}).get("name"), str):
-        raise ConfigError(f"{what}: a function tool needs {{\"function\": {{\"name\": …}}}}.")
+        raise ConfigError(f'{what}: a function tool needs {{"function": {{"name": …}}}}.')
     return dict(tool)

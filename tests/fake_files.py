@@ -69,6 +69,14 @@ class Answer:
     stall: bool = False
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A file of a multipart request."""
+
+    filename: str
+    content: bytes
+
+
 @dataclass
 class Request:
     """One request, read as far as it goes."""
@@ -189,7 +197,11 @@ class FakeFiles:
         if kind == "multipart/form-data":
             stream = LimitedStream(rfile, length)
             _, form, files = FormDataParser(silent=False).parse(stream, kind, length, options)  # type: ignore[arg-type]
-            return {**form.to_dict(), **files.to_dict()}
+            taken = {}
+            for key, file in files.items():
+                taken[key] = Sent(file.filename or "", file.stream.read())
+                file.close()
+            return {**form.to_dict(), **taken}
         raw = rfile.read(length)
         return dict(json.loads(raw)) if raw else {}
 
@@ -198,7 +210,7 @@ class FakeFiles:
         if name == "POST /files":
             shown = {key: value if isinstance(value, str) else "bytes" for key, value in request.fields.items()}
             found = self._validate("CreateFileRequest", shown)
-            found += [] if hasattr(request.fields.get("file"), "filename") else ["file: not a file"]
+            found += [] if isinstance(request.fields.get("file"), Sent) else ["file: not a file"]
         elif name in SCHEMAS:
             found = self._validate(SCHEMAS[name], request.fields)
         if request.route.startswith("/vector_stores") and request.headers.get("openai-beta") != "assistants=v2":
@@ -226,7 +238,7 @@ class FakeFiles:
     def create_file(self, request: Request) -> Body:
         file = request.fields["file"]
         id = self._id("file-")
-        self.contents[id] = file.stream.read()
+        self.contents[id] = file.content
         if not self.contents[id]:
             raise Refused(400, "File is empty.")
         made = {"object": "file", "id": id, "bytes": len(self.contents[id]), "created_at": int(time.time())}

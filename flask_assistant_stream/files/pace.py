@@ -37,8 +37,3 @@ class Pace:
             while len(self._taken) > MAX_KEYS:
                 self._taken.pop(next(iter(self._taken)))
             return True
-
-    def forget(self, key: str) -> None:
-        """Let the next turn be at once: something has changed."""
-        with self._locks.setdefault(os.getpid(), threading.Lock()):
-            self._taken.pop(key, None)

@@ -71,13 +71,12 @@ class Statuses:
         self._pace = Pace(storage.ask_seconds, clock)
 
     def changed(self, owner: str, vector_store_id: str) -> None:
-        """Note a change that this process has made; its own next read asks at once.
+        """Note a change; the next read asks at once.
 
         Raises:
             NotFound: the vector store is gone, or on its way.
         """
         record = self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra=new_change())
-        self._pace.forget(vector_store_id)
         if record.extra.get(DELETING):
             raise NotFound(f"Vector store {vector_store_id} is being deleted.")
 
@@ -92,7 +91,7 @@ class Statuses:
         """
         if is_settled(vector_store) and not waiting and not self._may_have_expired(vector_store):
             return vector_store
-        if not self._pace.take(vector_store.id):
+        if not self._pace.take(f"{vector_store.id} {vector_store.extra.get('changed')}"):  # a change is a new question
             return vector_store
         try:
             return self._ask(vector_store)

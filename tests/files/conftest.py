@@ -1,0 +1,42 @@
+"""A world of files over each storage in turn, and over the upstream alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Store
+from tests.fake_upstream import FakeUpstream
+from tests.files.memory import with_memory
+from tests.files.worlds import World, at, local
+
+
+@pytest.fixture
+def whole_store(sqlite_url: str) -> Iterator[Store]:
+    """Give a store that keeps bytes and passages as well."""
+    store = with_memory(make_store(sqlite_url))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def upstream_world(whole_store: Store, upstream: FakeUpstream) -> Iterator[World]:
+    """Give files at the fake upstream; the test fails if a request was not what the API takes."""
+    world = World(whole_store, at(upstream), upstream.files)
+    yield world
+    world.storage.close()
+
+
+@pytest.fixture
+def local_world(whole_store: Store) -> World:
+    """Give files that are searched in our own store."""
+    return World(whole_store, local)
+
+
+@pytest.fixture(params=["local", "upstream"])
+def world(request: pytest.FixtureRequest) -> World:
+    """Give files over each storage in turn."""
+    found: World = request.getfixturevalue(f"{request.param}_world")
+    return found

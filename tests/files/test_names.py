@@ -1,0 +1,37 @@
+"""Names that are safe wherever they are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_assistant_stream.files.names import base_name
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\ann\\report.pdf", "report.pdf"),
+        ("a\x00b\r\nc\x7f.txt", "abc.txt"),
+        ("a\ud800b.txt", "ab.txt"),
+        ("u\u0308ber.txt", "über.txt"),
+        ("line\u2028break.txt", "linebreak.txt"),
+        ("  spaced.txt ", "spaced.txt"),
+        ("...", "..."),
+        (".hidden", ".hidden"),
+        ("", ""),
+        (".", ""),
+        ("..", ""),
+        ("dir/", ""),
+        ("dir/..", ""),
+    ],
+)
+def test_what_is_left_of_a_name(given: str, safe: str) -> None:
+    assert base_name(given) == safe
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    assert base_name("x" * 300 + ".pdf") == "x" * 251 + ".pdf"
+    assert base_name("x" * 300) == "x" * 255
+    assert len(base_name("x." + "y" * 300)) == 255

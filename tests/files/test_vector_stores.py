@@ -1,0 +1,535 @@
+"""Vector stores of owners: made whole or not at all, kept up to date with as few questions as can be, walls between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import NotFound, RequestError, StoreError, UpstreamError
+from flask_assistant_stream.stores.base import Kind
+from tests.fake_upstream import described
+from tests.files.worlds import ANN, BOB, SHARED, World
+
+LIST = "GET /vector_stores/{store}/files"
+UNSUPPORTED = {"code": "unsupported_file", "message": "The file type is not supported."}
+INDEX_FAILED = {"code": "invalid_file", "message": "It is broken."}
+
+
+def valid(name: str, body: dict[str, Any]) -> bool:
+    """Say whether a body is as the description says; null stands for a key that may be left out."""
+    nullable = {"expires_at", "last_active_at", "last_error"}
+    shown = {key: value for key, value in body.items() if value is not None or key in nullable}
+    described(name).validate(shown)
+    return True
+
+
+# -- what they are ----------------------------------------------------------------------------------------
+
+
+def test_a_vector_store_is_made_with_its_files(world: World) -> None:
+    files = [world.upload(f"{number}.txt") for number in range(3)]
+    body = world.vector_stores.create(
+        ANN, {"file_ids": [*files, files[0]], "name": "Manuals", "metadata": {"a": "b"}, "expires_after": None}
+    )
+    assert (body["name"], body["metadata"], body["status"]) == ("Manuals", {"a": "b"}, "completed")
+    assert body["file_counts"] == {"in_progress": 0, "completed": 3, "failed": 0, "cancelled": 0, "total": 3}
+    assert body["usage_bytes"] > 0
+    assert valid("VectorStoreObject", body)
+    attached, more = world.vector_stores.attached_page(ANN, body["id"], order="asc")
+    assert [file["id"] for file in attached] == files
+    assert not more
+    assert all(valid("VectorStoreFileObject", file) and file["status"] == "completed" for file in attached)
+
+
+def test_an_empty_one_has_a_name_that_strict_clients_take(world: World) -> None:
+    body = world.vector_stores.create(ANN, {})
+    assert body["name"] == ""
+    assert valid("VectorStoreObject", body)
+    assert world.vector_stores.get(ANN, body["id"]) == body
+
+
+def test_update_changes_what_is_given(world: World) -> None:
+    id = world.vector_store(name="old", metadata={"a": "1"})
+    after = {"anchor": "last_active_at", "days": 3}
+    body = world.vector_stores.update(ANN, id, {"name": "new", "expires_after": after})
+    assert (body["name"], body["metadata"], body["expires_after"]) == ("new", {"a": "1"}, after)
+    assert body["expires_at"] == body["last_active_at"] + 3 * 86400
+    assert world.vector_stores.get(ANN, id)["name"] == "new"
+
+
+def test_pages_of_vector_stores(world: World) -> None:
+    ids = [world.vector_store() for _ in range(4)]
+
+    def page(**query: Any) -> tuple[list[str], bool]:
+        bodies, more = world.vector_stores.page(ANN, **query)
+        return [body["id"] for body in bodies], more
+
+    assert page(order="asc", limit=3) == (ids[:3], True)
+    assert page(after=ids[1]) == ([ids[0]], False)
+    assert page(before=ids[0], order="desc", limit=2) == ([ids[2], ids[1]], True)
+    with pytest.raises(NotFound) as caught:
+        page(before="vs_unknown")
+    assert caught.value.param == "before"
+
+
+def test_deleting_one_leaves_its_files(world: World) -> None:
+    file_id = world.upload()
+    before = world.left()
+    id = world.vector_store(file_id, world.upload("second.txt"))
+    world.vector_stores.delete(ANN, id)
+    assert set(before["file"]) < set(world.left()["file"])
+    assert world.left()["vector_store"] == []
+    with pytest.raises(NotFound):
+        world.vector_stores.get(ANN, id)
+    for kind in (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH):
+        assert world.store.list(kind, ANN, parent=id).records == []
+
+
+# -- walls ------------------------------------------------------------------------------------------------
+
+Verb = Callable[[World, str, str, str], Any]
+VERBS: dict[str, Verb] = {
+    "get": lambda w, o, s, f: w.vector_stores.get(o, s),
+    "update": lambda w, o, s, f: w.vector_stores.update(o, s, {"name": "x"}),
+    "delete": lambda w, o, s, f: w.vector_stores.delete(o, s),
+    "search": lambda w, o, s, f: w.vector_stores.search(o, s, {"query": "sky"}),
+    "attach": lambda w, o, s, f: w.vector_stores.attach(o, s, {"file_id": f}),
+    "attached_page": lambda w, o, s, f: w.vector_stores.attached_page(o, s),
+    "attached": lambda w, o, s, f: w.vector_stores.attached(o, s, f),
+    "update_attached": lambda w, o, s, f: w.vector_stores.update_attached(o, s, f, {"a": 1}),
+    "detach": lambda w, o, s, f: w.vector_stores.detach(o, s, f),
+    "attached_content": lambda w, o, s, f: w.vector_stores.attached_content(o, s, f),
+    "create_batch": lambda w, o, s, f: w.vector_stores.create_batch(o, s, {"file_ids": [f]}),
+    "batch": lambda w, o, s, f: w.vector_stores.batch(o, s, "vsfb_1"),
+    "cancel_batch": lambda w, o, s, f: w.vector_stores.cancel_batch(o, s, "vsfb_1"),
+    "check": lambda w, o, s, f: w.vector_stores.check(o, [s], "tool_resources"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_another_owners_is_as_an_unknown_one(world: World, verb: str) -> None:
+    file_id = world.upload()
+    theirs = world.vector_store(file_id)
+    mine = world.upload(owner=BOB)
+    before = world.left()
+    told = []
+    for id in (theirs, "vs_unknown"):
+        with pytest.raises(NotFound) as caught:
+            VERBS[verb](world, BOB, id, mine if verb in ("attach", "create_batch") else file_id)
+        told.append((caught.value.message.replace(id, "X"), caught.value.param))
+    assert told[0] == told[1]
+    assert told[0][0] == "No vector store found with id 'X'."
+    assert world.left() == before
+
+
+@pytest.mark.parametrize(
+    "verb", ["attach", "create_batch", "attached", "update_attached", "detach", "attached_content"]
+)
+def test_another_owners_file_is_as_an_unknown_one(world: World, verb: str) -> None:
+    theirs = world.upload()
+    mine = world.vector_store(owner=BOB)
+    before = world.left()
+    told = []
+    for id in (theirs, "file-unknown"):
+        with pytest.raises(NotFound) as caught:
+            VERBS[verb](world, BOB, mine, id)
+        told.append(caught.value.message.replace(id, "X"))
+    assert told[0] == told[1]
+    assert told[0].startswith("No file found with id 'X'")
+    assert world.left() == before
+
+
+def test_another_owners_file_cannot_be_put_into_a_new_one(world: World) -> None:
+    theirs = world.upload()
+    with pytest.raises(NotFound) as caught:
+        world.vector_store(theirs, owner=BOB)
+    assert caught.value.param == "file_ids"
+    assert world.left(BOB)["vector_store"] == []
+
+
+def test_a_batch_of_another_vector_store_is_unknown(world: World) -> None:
+    one, two = world.vector_store(), world.vector_store()
+    batch = world.vector_stores.create_batch(ANN, one, {"file_ids": [world.upload()]})
+    for id in (batch["id"], "vsfb_unknown"):
+        with pytest.raises(NotFound, match=f"No file batch found with id '{id}'"):
+            world.vector_stores.batch(ANN, two, id)
+
+
+def test_shared_ones_may_be_used_and_not_touched(world: World) -> None:
+    world.vector_stores.check(BOB, [SHARED], "tool_resources")
+    for verb in ("get", "search", "update", "delete", "attached_page"):
+        with pytest.raises(NotFound):
+            VERBS[verb](world, BOB, SHARED, "file-1")
+
+
+# -- files in them ------------------------------------------------------------------------------------------
+
+
+def test_attach_tells_the_file_with_its_attributes(world: World) -> None:
+    file_id, id = world.upload(), world.vector_store()
+    body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"year": 2026}})
+    assert (body["id"], body["vector_store_id"], body["attributes"]) == (file_id, id, {"year": 2026})
+    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "completed"
+    changed = world.vector_stores.update_attached(ANN, id, file_id, {"year": 2027})
+    assert changed["attributes"] == {"year": 2027}
+    assert world.vector_stores.attached(ANN, id, file_id)["attributes"] == {"year": 2027}
+    assert world.vector_stores.attached_content(ANN, id, file_id) == [{"type": "text", "text": "The sky is blue."}]
+
+
+def test_attaching_twice_is_one_file(world: World) -> None:
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"a": "b"}})
+    (body,) = world.vector_stores.attached_page(ANN, id)[0]
+    assert body["attributes"] == {"a": "b"}
+    assert world.vector_stores.get(ANN, id)["file_counts"]["total"] == 1
+
+
+def test_a_file_that_cannot_be_searched_is_refused_before_anything_is_made(world: World) -> None:
+    file_id, id = world.upload("program.exe"), world.vector_store()
+    before = world.left()
+    for call in (
+        lambda: world.vector_stores.attach(ANN, id, {"file_id": file_id}),
+        lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [file_id]}),
+        lambda: world.vector_stores.create(ANN, {"file_ids": [file_id]}),
+    ):
+        with pytest.raises(RequestError, match=r"'program.exe' cannot be searched; files must end in one of: \.c, "):
+            call()
+    assert world.left() == before
+
+
+def test_detach_leaves_the_file(world: World) -> None:
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    world.vector_stores.detach(ANN, id, file_id)
+    assert world.files.get(ANN, file_id)["id"] == file_id
+    assert world.vector_stores.get(ANN, id)["file_counts"]["total"] == 0
+    with pytest.raises(NotFound):
+        world.vector_stores.attached(ANN, id, file_id)
+    assert world.vector_stores.search(ANN, id, {"query": "sky"}) == []
+
+
+def test_pages_of_files_by_status_and_batch(world: World) -> None:
+    id = world.vector_store()
+    files = [world.upload(f"{number}.txt") for number in range(6)]
+    world.vector_stores.attach(ANN, id, {"file_id": files[0]})
+    batch = world.vector_stores.create_batch(ANN, id, {"file_ids": files[1:]})
+
+    def page(**query: Any) -> tuple[list[str], bool]:
+        bodies, more = world.vector_stores.attached_page(ANN, id, **query)
+        return [body["id"] for body in bodies], more
+
+    assert page(order="asc", limit=3) == (files[:3], True)
+    assert page(order="asc", limit=3, after=files[2]) == (files[3:], False)
+    assert page(order="asc", batch_id=batch["id"], limit=2) == (files[1:3], True)
+    assert page(order="asc", batch_id=batch["id"], after=files[3]) == (files[4:], False)
+    assert page(order="asc", batch_id=batch["id"], before=files[3], limit=1) == ([files[2]], True)
+    assert page(order="asc", batch_id=batch["id"], after=files[1], before=files[4]) == (files[2:4], False)
+    assert page(batch_id=batch["id"], before=files[3], limit=2) == ([files[5], files[4]], False)
+    assert page(status="completed", limit=2) == ([files[5], files[4]], True)
+    assert page(status="failed") == ([], False)
+    for cursor in ("after", "before"):
+        with pytest.raises(NotFound) as caught:
+            page(**{cursor: "file-unknown"})
+        assert caught.value.param == cursor
+    with pytest.raises(NotFound, match="No file batch"):
+        page(batch_id="vsfb_unknown")
+
+
+def test_a_batch_with_options_of_its_own(world: World) -> None:
+    one, two, id = world.upload("1.txt"), world.upload("2.txt"), world.vector_store()
+    files = [{"file_id": one, "attributes": {"n": 1}}, {"file_id": two}]
+    batch = world.vector_stores.create_batch(ANN, id, {"files": files})
+    assert valid("VectorStoreFileBatchObject", batch)
+    assert batch["file_counts"]["total"] == 2
+    assert world.vector_stores.batch(ANN, id, batch["id"])["status"] == "completed"
+    assert world.vector_stores.attached(ANN, id, one)["attributes"] == {"n": 1}
+    assert world.vector_stores.attached(ANN, id, two)["attributes"] == {}
+
+
+def test_a_cancelled_batch(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    id = world.vector_store()
+    batch = world.vector_stores.create_batch(ANN, id, {"file_ids": [world.upload("1.txt"), world.upload("2.txt")]})
+    assert world.vector_stores.batch(ANN, id, batch["id"])["status"] == "in_progress"
+    assert world.vector_stores.cancel_batch(ANN, id, batch["id"])["status"] == "cancelled"
+    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id)[0]] == ["cancelled"] * 2
+    calls = world.upstream.calls
+    assert world.vector_stores.batch(ANN, id, batch["id"])["file_counts"]["cancelled"] == 2
+    assert world.upstream.calls == calls
+
+
+# -- as few questions as can be -------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_while_nothing_changes(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = 2
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    seen = [world.vector_stores.attached(ANN, id, file_id)["status"]]
+    while seen[-1] != "completed":
+        world.clock.move(1.1)
+        seen.append(world.vector_stores.attached(ANN, id, file_id)["status"])
+    assert seen[0] == "in_progress"
+    calls = world.upstream.calls
+    for _ in range(50):
+        world.clock.move(10)
+        world.vector_stores.attached(ANN, id, file_id)
+        world.vector_stores.attached_page(ANN, id)
+        assert world.vector_stores.get(ANN, id)["status"] == "completed"
+        assert not world.vector_stores.indexing(ANN, id)
+        world.vector_stores.page(ANN)
+    assert world.upstream.calls == calls
+
+
+def test_at_most_one_question_a_second_while_files_are_being_indexed(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    files = [world.upload(f"{number}.txt") for number in range(3)]
+    id = world.vector_store(*files)
+    calls = world.upstream.calls
+    for _ in range(100):
+        world.vector_stores.get(ANN, id)
+        world.vector_stores.attached_page(ANN, id)
+        world.vector_stores.attached(ANN, id, files[0])
+        assert world.vector_stores.indexing(ANN, id)
+        world.clock.move(0.1)
+    assert world.upstream.calls - calls <= 10
+    world.upstream.finish()
+    world.clock.move(1)
+    body = world.vector_stores.get(ANN, id)
+    assert (body["status"], body["file_counts"]["completed"]) == ("completed", 3)
+    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id)[0]] == ["completed"] * 3
+
+
+def test_every_page_of_what_is_being_indexed_is_read(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    files = [world.upload(f"{number}.txt") for number in range(130)]
+    id = world.vector_store(*files)
+    assert world.storage.unfinished(ANN, id) == set(files)
+    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id, limit=200)[0]] == [
+        "in_progress"
+    ] * 130
+
+
+def test_a_change_while_the_upstream_is_asked_is_not_lost(
+    upstream_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = upstream_world
+    first, second = world.upload("1.txt"), world.upload("2.txt")
+    id = world.vector_store()
+    world.vector_stores.attach(ANN, id, {"file_id": first})
+    read = world.storage.read_vector_store
+
+    def change_meanwhile(owner: str, store_id: str) -> Any:
+        body = read(owner, store_id)
+        monkeypatch.undo()
+        world.upstream.indexing_reads = None
+        world.vector_stores.attach(ANN, id, {"file_id": second})
+        return body
+
+    monkeypatch.setattr(world.storage, "read_vector_store", change_meanwhile)
+    world.vector_stores.get(ANN, id)
+    assert world.vector_stores.indexing(ANN, id)
+    world.upstream.finish()
+    world.clock.move(1)
+    assert world.vector_stores.get(ANN, id)["file_counts"]["completed"] == 2
+    assert not world.vector_stores.indexing(ANN, id)
+
+
+def test_a_file_that_fails_says_why(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.outcomes["bad.txt"] = INDEX_FAILED
+    file_id = world.upload("bad.txt")
+    id = world.vector_store(file_id)
+    body = world.vector_stores.attached(ANN, id, file_id)
+    assert (body["status"], body["last_error"]) == ("failed", INDEX_FAILED)
+    assert world.vector_stores.get(ANN, id)["file_counts"]["failed"] == 1
+    calls = world.upstream.calls
+    world.clock.move(5)
+    world.vector_stores.attached(ANN, id, file_id)
+    assert world.upstream.calls == calls
+
+
+@pytest.mark.parametrize(
+    "how", [{"status": 500}, {"status": 429}, {"status": 401}, {"how": "nonsense"}, {"how": "cut"}]
+)
+def test_an_upstream_that_fails_is_not_seen_in_reads(
+    upstream_world: World, how: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = 1
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    world.clock.move(1)
+    world.upstream.fail(LIST, times=2, **how)
+    with caplog.at_level(logging.WARNING):
+        assert world.vector_stores.attached(ANN, id, file_id)["status"] == "in_progress"
+    assert f"Vector store {id} is shown as last known" in caplog.text
+    world.clock.move(1)
+    for _ in range(3):
+        world.vector_stores.attached(ANN, id, file_id)
+        world.clock.move(1)
+    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "completed"
+
+
+def test_a_vector_store_that_the_upstream_lost_is_not_asked_for_ever(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    world.upstream.vector_stores.clear()
+    world.clock.move(1)
+    assert world.vector_stores.get(ANN, id)["status"] == "expired"
+    assert world.vector_stores.attached(ANN, id, file_id)["last_error"]["code"] == "server_error"
+    calls = world.upstream.calls
+    world.clock.move(5)
+    world.vector_stores.attached(ANN, id, file_id)
+    assert not world.vector_stores.indexing(ANN, id)
+    assert world.upstream.calls == calls
+    world.vector_stores.delete(ANN, id)
+    assert world.left()["vector_store"] == []
+
+
+def test_a_file_that_the_upstream_lost_has_failed(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    world.upstream.members[id].clear()
+    world.clock.move(1)
+    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "failed"
+
+
+def test_an_expiry_that_may_have_moved_is_asked_for(upstream_world: World) -> None:
+    world = upstream_world
+    id = world.vector_store(expires_after={"anchor": "last_active_at", "days": 1})
+    calls = world.upstream.calls
+    expires_at = world.vector_stores.get(ANN, id)["expires_at"]
+    assert world.upstream.calls == calls
+    world.clock.time = expires_at + 1
+    world.upstream.vector_stores[id]["expires_at"] = expires_at + 1000  # it was used
+    assert world.vector_stores.get(ANN, id)["status"] == "completed"
+    assert world.vector_stores.get(ANN, id)["expires_at"] == expires_at + 1000
+    assert world.upstream.calls == calls + 1
+    world.clock.time = expires_at + 1001
+    world.upstream.vector_stores[id]["status"] = "expired"
+    for _ in range(3):
+        assert world.vector_stores.get(ANN, id)["status"] == "expired"
+        world.clock.move(1)
+    assert world.upstream.calls == calls + 2
+
+
+# -- what fails half-way --------------------------------------------------------------------------------------
+
+FAILS = [{"status": 500}, {"status": 400, "message": "No."}, {"status": 429}, {"how": "late_cut"}, {"how": "nonsense"}]
+
+
+@pytest.mark.parametrize("how", FAILS)
+@pytest.mark.parametrize("files", [1, 2])
+def test_one_that_cannot_be_filled_is_not_there(upstream_world: World, files: int, how: dict[str, Any]) -> None:
+    world = upstream_world
+    ids = [world.upload(f"{number}.txt") for number in range(files)]
+    before = world.left()
+    world.upstream.fail(f"POST /vector_stores/{{store}}/{'files' if files == 1 else 'file_batches'}", **how)
+    with pytest.raises((UpstreamError, RequestError)):
+        world.vector_store(*ids)
+    assert world.left() == before
+
+
+@pytest.mark.parametrize("how", FAILS)
+def test_an_attach_that_fails_leaves_the_vector_store_as_it_was(upstream_world: World, how: dict[str, Any]) -> None:
+    world = upstream_world
+    there, new = world.upload("1.txt"), world.upload("2.txt")
+    id = world.vector_store(there)
+    before = world.left()
+    for route, call in (
+        ("files", lambda: world.vector_stores.attach(ANN, id, {"file_id": new})),
+        ("file_batches", lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [there, new]})),
+    ):
+        world.upstream.fail(f"POST /vector_stores/{{store}}/{route}", **how)
+        with pytest.raises((UpstreamError, RequestError)):
+            call()
+        assert world.left() == before
+
+
+def test_an_attach_whose_record_fails_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, id = world.upload("1.txt"), world.upload("2.txt"), world.vector_store()
+    before = world.left()
+    insert = world.store.insert
+
+    def fail(record: Any) -> Any:
+        stored = insert(record)
+        if record.kind is Kind.VECTOR_STORE_FILE and record.extra["file_id"] == two:
+            raise StoreError("down")
+        return stored
+
+    monkeypatch.setattr(world.store, "insert", fail)
+    for call in (
+        lambda: world.vector_stores.attach(ANN, id, {"file_id": two}),
+        lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [one, two]}),
+        lambda: world.vector_stores.create(ANN, {"file_ids": [one, two]}),
+    ):
+        with pytest.raises(StoreError):
+            call()
+        assert world.left() == before
+
+
+def test_a_vector_store_whose_record_fails_is_not_at_the_upstream(
+    upstream_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(record: Any) -> Any:
+        raise StoreError("down")
+
+    monkeypatch.setattr(upstream_world.store, "insert", fail)
+    with pytest.raises(StoreError):
+        upstream_world.vector_store()
+    assert not upstream_world.upstream.vector_stores
+
+
+@pytest.mark.parametrize("deleted", ["file", "vector store"])
+def test_what_is_deleted_while_it_is_attached_stays_deleted(
+    world: World, deleted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id, id = world.upload(), world.vector_store()
+    attach = world.storage.attach
+
+    def meanwhile(*given: Any) -> Any:
+        body = attach(*given)
+        if deleted == "file":
+            world.files.delete(ANN, file_id)
+        else:
+            world.vector_stores.delete(ANN, id)
+        return body
+
+    monkeypatch.setattr(world.storage, "attach", meanwhile)
+    with pytest.raises(NotFound):
+        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+    assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
+    assert not world.store.texts or deleted == "vector store"
+
+
+def test_a_delete_that_failed_can_be_repeated(upstream_world: World) -> None:
+    world = upstream_world
+    id = world.vector_store(world.upload())
+    world.upstream.fail("DELETE /vector_stores/{store}", status=500)
+    with pytest.raises(UpstreamError):
+        world.vector_stores.delete(ANN, id)
+    world.vector_stores.delete(ANN, id)
+    assert world.left()["vector_store"] == []
+
+
+def test_a_search_tells_what_the_description_says(world: World) -> None:
+    file_id = world.upload()
+    id = world.vector_store(file_id)
+    for query in ("sky", ["sky"]):
+        (result,) = world.vector_stores.search(ANN, id, {"query": query, "max_num_results": 3, "filters": None})
+        assert (result["file_id"], result["filename"]) == (file_id, "facts.txt")
+        assert result["content"] == [{"type": "text", "text": "The sky is blue."}]
+        assert valid("VectorStoreSearchResultItem", result)

@@ -1,0 +1,95 @@
+"""Everything about files put together over one storage, with a clock that stands until it is moved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from flask_assistant_stream.files.base import Storage, Upload
+from flask_assistant_stream.files.files import Files, content_type
+from flask_assistant_stream.files.listing import all_records
+from flask_assistant_stream.files.local import LocalStorage
+from flask_assistant_stream.files.resources import Resources
+from flask_assistant_stream.files.upstream import UpstreamStorage
+from flask_assistant_stream.files.vector_stores import VectorStores
+from flask_assistant_stream.stores.base import Kind, Store
+from tests.fake_files import FakeFiles
+from tests.fake_upstream import FakeUpstream
+
+ANN, BOB = "ann", "bob"
+KEY = "sk-test-key-of-the-server"
+SHARED = "vs_shared"
+MAX_BYTES = 100_000
+START = 1_700_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> float:
+        return self.time
+
+    def move(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class World:
+    """A store, a storage and what is built on them."""
+
+    def __init__(self, store: Store, make: Callable[[Store, Clock], Storage], fake: FakeFiles | None = None) -> None:
+        self.clock = Clock()
+        self.store: Any = store
+        self.storage: Any = make(store, self.clock)
+        self.fake = fake
+        self.files = Files(store, self.storage, max_bytes=MAX_BYTES, now=self.clock)
+        clocks = {"now": self.clock, "clock": self.clock}
+        self.vector_stores = VectorStores(store, self.storage, self.files, shared=[SHARED], **clocks)
+        self.resources = Resources(store, self.files, self.vector_stores)
+
+    @property
+    def upstream(self) -> FakeFiles:
+        assert self.fake is not None
+        return self.fake
+
+    def upload(self, name: str = "facts.txt", text: str = "The sky is blue.", owner: str = ANN) -> str:
+        return str(self.files.create(owner, an_upload(name, text))["id"])
+
+    def own(self, name: str = "facts.txt", text: str = "The sky is blue.", owner: str = ANN) -> str:
+        return str(self.resources.upload_own(owner, an_upload(name, text))["id"])
+
+    def vector_store(self, *file_ids: str, owner: str = ANN, **fields: Any) -> str:
+        return str(self.vector_stores.create(owner, {"file_ids": list(file_ids), **fields})["id"])
+
+    def statuses(self, owner: str = ANN) -> list[str]:
+        return [file["status"] for file in self.resources.own_files(owner)]
+
+    def left(self, owner: str = ANN) -> dict[str, Any]:
+        """Return all that is kept anywhere: what a call that failed must leave as it was."""
+        found: dict[str, Any] = {}
+        for kind in (Kind.FILE, Kind.VECTOR_STORE):
+            found[kind.value] = sorted(record.id for record in all_records(self.store, kind, owner))
+        for id in found["vector_store"]:
+            for kind in (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH):
+                found[f"{kind.value} {id}"] = sorted(r.id for r in all_records(self.store, kind, owner, id))
+        if self.fake is not None:
+            found["upstream files"] = sorted(self.fake.files)
+            found["upstream stores"] = {id: sorted(members) for id, members in self.fake.members.items()}
+        return found
+
+
+def an_upload(name: str = "facts.txt", text: str | bytes = "The sky is blue.", purpose: str = "assistants") -> Upload:
+    data = text.encode() if isinstance(text, str) else text
+    return Upload(name, content_type(name), purpose, io.BytesIO(data), len(data))
+
+
+def local(store: Store, clock: Clock) -> Storage:
+    return LocalStorage(store, now=clock)
+
+
+def at(fake: FakeUpstream, **more: Any) -> Callable[[Store, Clock], Storage]:
+    def make(store: Store, clock: Clock) -> Storage:
+        return UpstreamStorage(KEY, fake.base_url, now=clock, **more)
+
+    return make
