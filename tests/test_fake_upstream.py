@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
 
+from flask_assistant_stream.errors import UpstreamError
+from flask_assistant_stream.files.base import Upload
+from flask_assistant_stream.files.upstream import UpstreamStorage
 from tests.fake_upstream import ANSWER, DESCRIPTION, SCRIPTS, FakeUpstream, UpstreamProcess, violations
 
 GOOD: dict[str, Any] = {"model": "m", "input": [{"type": "message", "role": "user", "content": "hello"}]}
@@ -75,6 +80,38 @@ def test_a_process_plays_and_reports(upstream_process: UpstreamProcess) -> None:
     (request,) = upstream_process.told()["requests"]
     assert request["body"] == {**GOOD, "stream": True}
     assert request["path"] == "/v1/responses"
+
+
+def test_files_are_checked_against_the_description() -> None:
+    if not DESCRIPTION.exists():
+        pytest.skip("shared material is missing")
+    with FakeUpstream() as fake:
+        body = json.dumps({"file_id": "file-1", "wrong": 1}).encode()
+        request = urllib.request.Request(f"{fake.base_url}/vector_stores/vs_1/files", body)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(request, timeout=10)
+    with pytest.raises(AssertionError, match=r"(?s)wrong.*OpenAI-Beta"):
+        fake.check()
+
+
+def test_a_process_tells_of_files_and_takes_orders(upstream_process: UpstreamProcess) -> None:
+    upstream_process.control_files(
+        indexing_reads=None, fail=[{"route": "POST /files", "status": 500}], containers=[["cntr_1", "cfile_1", "text"]]
+    )
+    storage = UpstreamStorage("key", upstream_process.base_url)
+    upload = Upload("a.txt", "text/plain", "assistants", io.BytesIO(b"text"), 4)
+    with pytest.raises(UpstreamError):
+        storage.create_file("ann", upload)
+    file_id, store_id = storage.create_file("ann", upload)["id"], storage.create_vector_store("ann", {})["id"]
+    storage.attach("ann", store_id, file_id, {})
+    assert storage.unfinished("ann", store_id) == {file_id}
+    assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"text"
+    upstream_process.control_files(indexing_reads=0)
+    assert storage.unfinished("ann", store_id) == set()
+    told = upstream_process.told_files()
+    assert told["counts"]["POST /files"] == 2
+    assert told["vector_stores"] == {store_id: [file_id]}
+    storage.close()
 
 
 def test_every_script_has_a_name_to_call_it_by() -> None:

@@ -51,7 +51,7 @@ def _compare(kind: Any, filters: Mapping[str, Any], attributes: Mapping[str, Any
         return any(_equal(have, one) for one in want) is (kind == "in")
     if kind in ("eq", "ne"):
         return _equal(have, want) is (kind == "eq")
-    if kind not in _ORDERED:
+    if not isinstance(kind, str) or kind not in _ORDERED:
         raise _wrong("'type' is none of eq, ne, gt, gte, lt, lte, in, nin, and, or")
     if not (_number(have) and _number(want)) and not (isinstance(have, str) and isinstance(want, str)):
         return False

@@ -300,11 +300,12 @@ class LocalStorage(Storage):
             raise NotFound(f"No file found with id '{file_id}'.")
 
     def _texts(self, file: Record) -> list[str]:
-        blob = file.extra.get(BLOB)
-        if not blob:
-            raise RequestError("The content of the file is not available any more.")
+        try:
+            chunks = self._blobs.read_blob(file.owner, file.extra.get(BLOB) or "")
+        except NotFound:
+            raise RequestError("The content of the file is not available any more.") from None
         with SpooledTemporaryFile(MEMORY_BYTES) as content:
-            for chunk in self._blobs.read_blob(file.owner, blob):
+            for chunk in chunks:
                 content.write(chunk)
             content.seek(0)
             return run_blocking(_cut, file.body["filename"], content)

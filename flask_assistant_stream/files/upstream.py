@@ -194,7 +194,7 @@ class UpstreamStorage(Storage):
     def _container_chunks(self, container_id: str, file_id: str) -> Iterator[bytes]:
         retrieve = self._client().containers.files.content.with_streaming_response.retrieve
         try:
-            with retrieve(file_id, container_id=container_id) as response:
+            with retrieve(file_id, container_id=container_id, **self._without_key()) as response:
                 yield b""
                 yield from response.iter_bytes(CHUNK_BYTES)
         except AssistantStreamError:
@@ -218,15 +218,12 @@ class UpstreamStorage(Storage):
     def _make_client(self) -> OpenAI:
         import openai
 
-        headers: dict[str, Any] = dict(self._headers)
-        if not self._key and not any(name.lower() == "authorization" for name in headers):
-            headers["Authorization"] = openai.Omit()
         return openai.OpenAI(
             api_key=self._key or "none",
             base_url=self._base_url,
             organization=self._organization,
             project=self._project,
-            default_headers=headers,
+            default_headers=self._headers,
             timeout=self._timeout(self._timeouts[1]),
             max_retries=0,  # see `_look`: a request never sleeps for as long as an upstream wants it to
         )
@@ -265,13 +262,21 @@ class UpstreamStorage(Storage):
         import openai
 
         try:
-            text: str = call(*values, **fields).text
+            text: str = call(*values, **fields, **self._without_key()).text
         except openai.OpenAIError as error:
             raise self._told(error) from error
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             raise UpstreamError(NONSENSE) from None
+
+    def _without_key(self) -> dict[str, Any]:
+        """Return what keeps a request from carrying a key, where there is none: the client must be told each time."""
+        import openai
+
+        if self._key or any(name.lower() == "authorization" for name in self._headers):
+            return {}
+        return {"extra_headers": {"Authorization": openai.Omit()}}
 
     def _told(self, error: Exception) -> AssistantStreamError:
         import openai

@@ -13,7 +13,6 @@ from . import memberships
 from .attached import AttachedFiles, unknown_vector_store
 from .base import DELETING, Storage
 from .files import Files
-from .listing import all_records
 from .memberships import members
 from .statuses import Statuses, is_settled
 from .undo import Undo
@@ -68,7 +67,7 @@ class VectorStores(AttachedFiles):
             body = self.storage.create_vector_store(owner, _given(fields, CREATED))
             id = body["id"]
             undo.add(f"vector store {id} in the storage", lambda: self.storage.delete_vector_store(owner, id))
-            undo.add(f"records of {id}", lambda: self._forget(owner, id))
+            undo.add(f"records of {id}", lambda: memberships.drop(self._store, Kind.VECTOR_STORE, owner, id))
             extra = {} if made_for is None else {MADE_FOR: made_for}
             body = self._store.insert(Record(Kind.VECTOR_STORE, owner, body, extra=extra)).body
             options = {"chunking_strategy": fields.get("chunking_strategy")}
@@ -131,7 +130,7 @@ class VectorStores(AttachedFiles):
         self._record(owner, vector_store_id)
         self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra={DELETING: True})
         self.storage.delete_vector_store(owner, vector_store_id)
-        self._forget(owner, vector_store_id)
+        memberships.drop(self._store, Kind.VECTOR_STORE, owner, vector_store_id)
 
     def search(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> list[Object]:
         """Return what a search in a vector store of the owner's finds; not in a shared one.
@@ -184,14 +183,6 @@ class VectorStores(AttachedFiles):
             return not is_settled(self._statuses.refreshed(self._record(owner, vector_store_id)))
         except NotFound:
             return False
-
-    def _forget(self, owner: str, vector_store_id: str) -> None:
-        """Remove all records of a vector store, its own last."""
-        for member in members(self._store, owner, vector_store_id):
-            memberships.drop(self._store, Kind.VECTOR_STORE_FILE, owner, member.id)
-        for batch in all_records(self._store, Kind.FILE_BATCH, owner, vector_store_id):
-            memberships.drop(self._store, Kind.FILE_BATCH, owner, batch.id)
-        memberships.drop(self._store, Kind.VECTOR_STORE, owner, vector_store_id)
 
 
 def _given(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -9,14 +9,13 @@ import pytest
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Store
 from tests.fake_upstream import FakeUpstream
-from tests.files.memory import with_memory
 from tests.files.worlds import World, at, local
 
 
 @pytest.fixture
 def whole_store(sqlite_url: str) -> Iterator[Store]:
-    """Give a store that keeps bytes and passages as well."""
-    store = with_memory(make_store(sqlite_url))
+    """Give an SQLite store."""
+    store = make_store(sqlite_url)
     yield store
     store.close()
 
@@ -35,8 +34,16 @@ def local_world(whole_store: Store) -> World:
     return World(whole_store, local)
 
 
-@pytest.fixture(params=["local", "upstream"])
+@pytest.fixture
+def mongodb_world(mongodb_url: str) -> Iterator[World]:
+    """Give files that are searched in our own store, on MongoDB."""
+    store = make_store(mongodb_url)
+    yield World(store, local)
+    store.close()
+
+
+@pytest.fixture(params=["local", "upstream", "mongodb"])
 def world(request: pytest.FixtureRequest) -> World:
-    """Give files over each storage in turn."""
+    """Give files over each storage in turn, and on each store."""
     found: World = request.getfixturevalue(f"{request.param}_world")
     return found

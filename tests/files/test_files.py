@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from openai.types import FileObject
 
 from flask_assistant_stream.errors import Gone, NotFound, RequestError, StoreError, TooLarge, UpstreamError
 from flask_assistant_stream.protocol.made_files import MadeFile
@@ -31,6 +32,7 @@ def test_an_upload_is_there_with_its_bytes(world: World) -> None:
 
 def test_a_file_is_as_the_description_says(world: World) -> None:
     body = world.files.create(ANN, an_upload())
+    FileObject.model_validate(body, strict=True)
     described("OpenAIFile").validate({key: value for key, value in body.items() if value is not None})
 
 
@@ -99,8 +101,8 @@ def test_delete_takes_a_file_out_of_everything(world: World) -> None:
     if world.fake is not None:
         assert list(world.fake.files) == [kept]
         assert world.fake.counts["DELETE /vector_stores/{store}/files/{file}"] == 2
-    assert len(world.store.blobs) == 1
-    assert len(world.store.texts) == (world.fake is None)
+    assert len(world.blobs()) == 1
+    assert len(world.passages()) == (world.fake is None)
 
 
 def test_a_delete_that_failed_half_way_can_be_repeated(upstream_world: World) -> None:
@@ -114,7 +116,7 @@ def test_a_delete_that_failed_half_way_can_be_repeated(upstream_world: World) ->
         world.vector_stores.attach(ANN, store_id, {"file_id": file_id})
     world.files.delete(ANN, file_id)
     assert not world.upstream.files
-    assert not world.store.blobs
+    assert not world.blobs()
 
 
 def test_a_file_that_the_upstream_lost_can_be_deleted(upstream_world: World) -> None:
@@ -131,7 +133,7 @@ def test_an_upload_that_the_upstream_fails_leaves_nothing(upstream_world: World,
     upstream_world.upstream.fail("POST /files", **how)
     with pytest.raises((UpstreamError, RequestError)):
         upstream_world.upload()
-    assert not upstream_world.store.blobs
+    assert not upstream_world.blobs()
     assert not any(upstream_world.left().values())
 
 
@@ -145,7 +147,7 @@ def test_an_upload_whose_record_fails_leaves_nothing(world: World, monkeypatch: 
     monkeypatch.setattr(world.store, "insert", fail)
     with pytest.raises(StoreError):
         world.upload()
-    assert not world.store.blobs
+    assert not world.blobs()
     assert not any(world.left().values())
 
 
@@ -194,7 +196,7 @@ def test_keeping_twice_asks_once(upstream_world: World) -> None:
     for _ in range(2):
         world.files.keep(ANN, MadeFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
     assert world.upstream.calls == 1
-    assert len(world.store.blobs) == 1
+    assert len(world.blobs()) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
     assert (world.files.get(ANN, "file-1")["filename"], world.files.get(ANN, "file-1")["bytes"]) == ("file-1", 0)
     with pytest.raises(Gone):
         world.files.content(ANN, "file-1")
-    assert not world.store.blobs
+    assert not world.blobs()
     world.files.delete(ANN, "file-1")
     assert not world.left()["file"]
 
@@ -244,7 +246,7 @@ def test_a_container_file_is_bounded(upstream_world: World, caplog: pytest.LogCa
     upstream_world.upstream.put("cntr_1", "cfile_1", b"x" * (MAX_BYTES + 1))
     upstream_world.files.keep(ANN, MadeFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
     assert upstream_world.files.get(ANN, "cfile_1")["bytes"] == 0
-    assert not upstream_world.store.blobs
+    assert not upstream_world.blobs()
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": 401}, {"how": "cut"}])

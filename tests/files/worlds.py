@@ -14,6 +14,8 @@ from flask_assistant_stream.files.resources import Resources
 from flask_assistant_stream.files.upstream import UpstreamStorage
 from flask_assistant_stream.files.vector_stores import VectorStores
 from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.mongodb.connection import BLOBS, PASSAGES
+from flask_assistant_stream.stores.sqlite import SQLiteStore
 from tests.fake_files import FakeFiles
 from tests.fake_upstream import FakeUpstream
 
@@ -65,6 +67,25 @@ class World:
     def statuses(self, owner: str = ANN) -> list[str]:
         return [file["status"] for file in self.resources.own_files(owner)]
 
+    def blobs(self) -> list[str]:
+        """Return the ids of the bytes that are kept; nothing half-written may be among them."""
+        if isinstance(self.store, SQLiteStore):
+            keys = self._rows("SELECT DISTINCT key FROM blob_pieces")
+            assert keys == self._rows("SELECT key FROM blobs WHERE complete AND size")
+            return self._rows("SELECT id FROM blobs")
+        with self.store._connection.database() as db:
+            return sorted(found["id"] for found in db[BLOBS].find())
+
+    def passages(self) -> list[str]:
+        """Return the ids of the files that have passages, of every owner."""
+        if isinstance(self.store, SQLiteStore):
+            return self._rows("SELECT DISTINCT file_id FROM passages")
+        with self.store._connection.database() as db:
+            return sorted({found["file_id"] for found in db[PASSAGES].find()})
+
+    def _rows(self, sql: str) -> list[str]:
+        return sorted(row for (row,) in self.store._connections.read(lambda opened: opened.execute(sql).fetchall()))
+
     def left(self, owner: str = ANN) -> dict[str, Any]:
         """Return all that is kept anywhere: what a call that failed must leave as it was."""
         found: dict[str, Any] = {}
@@ -73,6 +94,8 @@ class World:
         for id in found["vector_store"]:
             for kind in (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH):
                 found[f"{kind.value} {id}"] = sorted(r.id for r in all_records(self.store, kind, owner, id))
+        found["blobs"] = self.blobs()
+        found["passages"] = self.passages()
         if self.fake is not None:
             found["upstream files"] = sorted(self.fake.files)
             found["upstream stores"] = {id: sorted(members) for id, members in self.fake.members.items()}

@@ -1,0 +1,168 @@
+"""Files that are searched in our own store, without a key and without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import NotFound, RequestError, StoreError
+from flask_assistant_stream.files.local import LocalStorage
+from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.stores import make_store
+from tests.files.material import a_pdf
+from tests.files.worlds import ANN, BOB, World, an_upload
+
+DAY = 86400
+
+
+@pytest.fixture
+def world(local_world: World) -> World:
+    return local_world
+
+
+def found(world: World, store_id: str, query: str, **options: Any) -> list[str]:
+    results = world.vector_stores.search(ANN, store_id, {"query": query, **options})
+    return [result["filename"] for result in results]
+
+
+def test_a_store_that_cannot_search_is_refused(sqlite_url: str) -> None:
+    with pytest.raises(TypeError, match="Passages"):
+        LocalStorage(object())  # type: ignore[arg-type]
+    assert make_store(sqlite_url)
+
+
+def test_text_of_every_kind_is_found(world: World) -> None:
+    pdf = world.files.create(ANN, an_upload("whales.pdf", a_pdf("Blue whales are the largest animals.")))["id"]
+    html = world.upload("birds.html", "<html><body><p>The blue tit sings.</p></body></html>")
+    id = world.vector_store(pdf, html)
+    assert found(world, id, "whales") == ["whales.pdf"]
+    assert found(world, id, "tit") == ["birds.html"]
+    assert set(found(world, id, "blue")) == {"whales.pdf", "birds.html"}
+    assert found(world, id, "nothing") == []
+    assert world.vector_stores.get(ANN, id)["usage_bytes"] > 0
+
+
+def test_a_file_without_text_fails_and_says_why(world: World) -> None:
+    broken = world.upload("broken.pdf", "no PDF at all")
+    id = world.vector_store(broken, world.upload("good.txt"))
+    body = world.vector_stores.attached(ANN, id, broken)
+    assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
+    assert body["last_error"]["message"]
+    counts = world.vector_stores.get(ANN, id)["file_counts"]
+    assert (counts["failed"], counts["completed"], counts["total"]) == (1, 1, 2)
+    (batch_file,) = world.vector_stores.attached_page(ANN, id, status="failed")[0]
+    assert batch_file["id"] == broken
+
+
+def test_an_own_file_that_cannot_be_read_is_listed_as_failed(world: World) -> None:
+    world.own("broken.docx", "no document")
+    assert world.statuses() == ["failed"]
+
+
+def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("flask_assistant_stream.files.local.extract.text_of", lambda *_: calls.append(1) or "blue text")
+    file_id = world.upload()
+    one, two = world.vector_store(file_id), world.vector_store(file_id)
+    assert found(world, one, "blue") == found(world, two, "blue") == ["facts.txt"]
+    assert len(calls) == 1
+
+
+def test_a_reader_that_breaks_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> str:
+        raise MemoryError
+
+    file_id, id = world.upload(), world.vector_store()
+    with monkeypatch.context() as patched:
+        patched.setattr("flask_assistant_stream.files.local.extract.text_of", fail)
+        body = world.vector_stores.attach(ANN, id, {"file_id": file_id})
+    assert (body["status"], body["last_error"]["code"]) == ("failed", "server_error")
+    assert world.vector_stores.attach(ANN, id, {"file_id": file_id})["status"] == "completed"
+
+
+def test_a_store_that_fails_while_text_is_written_fails_the_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise StoreError("down")
+
+    file_id, id = world.upload(), world.vector_store()
+    before = world.left()
+    monkeypatch.setattr(world.store, "write_passages", fail)
+    with pytest.raises(StoreError):
+        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+    assert world.left() == before
+
+
+def test_a_search_is_filtered_and_bounded(world: World) -> None:
+    ids = [world.upload(f"{year}.txt", f"blue report of {year}") for year in range(2020, 2026)]
+    id = world.vector_store()
+    for number, file_id in enumerate(ids):
+        world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"year": 2020 + number}})
+    newer = {"type": "gte", "key": "year", "value": 2024}
+    assert sorted(found(world, id, "blue", filters=newer)) == ["2024.txt", "2025.txt"]
+    assert len(found(world, id, "blue", max_num_results=3)) == 3
+    assert len(found(world, id, "blue", ranking_options={"score_threshold": 0.0})) == 6
+    assert found(world, id, "blue", ranking_options={"score_threshold": 1.01}) == []
+    with pytest.raises(RequestError, match="filters"):
+        found(world, id, "blue", filters={"type": "like"})
+
+
+def test_a_wrong_filter_is_told_in_an_empty_store_too(world: World) -> None:
+    with pytest.raises(RequestError, match="filters"):
+        found(world, world.vector_store(), "blue", filters={"type": "like"})
+
+
+def test_an_expired_store_is_not_searched(world: World) -> None:
+    file_id = world.upload()
+    id = world.vector_store(file_id, expires_after={"anchor": "last_active_at", "days": 2})
+    world.clock.move(1.5 * DAY)
+    assert found(world, id, "sky") == ["facts.txt"]  # and is used by that
+    world.clock.move(1.5 * DAY)
+    assert world.vector_stores.get(ANN, id)["status"] == "completed"
+    assert world.storage.find([id], "sky", 5)
+    world.clock.move(2.1 * DAY)
+    assert world.vector_stores.get(ANN, id)["status"] == "expired"
+    assert found(world, id, "sky") == []
+    assert world.storage.find([id], "sky", 5) == []
+    with pytest.raises(RequestError, match="expired"):
+        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+
+
+def test_find_looks_into_every_store_it_is_given(world: World) -> None:
+    mine, theirs = world.upload("mine.txt", "blue sky over Oslo"), world.upload("theirs.txt", "blue sea", owner=BOB)
+    one, two, shared = world.vector_store(mine), world.vector_store(mine), world.vector_store(theirs, owner=BOB)
+    hits = world.storage.find([one, two, shared, "vs_unknown"], "blue sky", 5)
+    assert [(hit["file_id"], hit["filename"], hit["text"]) for hit in hits] == [
+        (mine, "mine.txt", "blue sky over Oslo"),
+        (theirs, "theirs.txt", "blue sea"),
+    ]
+    assert hits[0]["score"] >= hits[1]["score"]
+    assert len(world.storage.find([one, shared], "blue", 1)) == 1
+    assert world.storage.find([], "blue", 5) == []
+    world.files.delete(ANN, mine)
+    assert [hit["file_id"] for hit in world.storage.find([one, two, shared], "blue", 5)] == [theirs]
+
+
+def test_a_file_without_bytes_cannot_be_searched(world: World) -> None:
+    world.files.keep(ANN, MadeFile("file-1", "made.txt", url="https://example.org/made.txt"))
+    body = world.vector_stores.attach(ANN, world.vector_store(), {"file_id": "file-1"})
+    assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
+
+
+def test_no_code_interpreter_runs_here(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.storage.container_file("cntr_1", "cfile_1")
+
+
+def test_update_can_take_things_away(world: World) -> None:
+    id = world.vector_store(name="n", metadata={"a": "b"}, expires_after={"anchor": "last_active_at", "days": 1})
+    body = world.vector_stores.update(ANN, id, {"name": None, "metadata": None, "expires_after": None})
+    assert (body["name"], body["metadata"], body["expires_after"], body["expires_at"]) == ("", {}, None, None)
+
+
+def test_a_static_strategy_is_shown(world: World) -> None:
+    strategy = {"type": "static", "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}}
+    file_id, id = world.upload(), world.vector_store()
+    for given, shown in ((strategy, strategy), ({"type": "auto"}, {"type": "other"})):
+        body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "chunking_strategy": given})
+        assert body["chunking_strategy"] == shown

@@ -1,0 +1,336 @@
+"""The upstream's refusals and its objects, as clients of ours hear of them; requests as the API takes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import AssistantStreamError, NotFound, RequestError, UpstreamError
+from flask_assistant_stream.files import upstream_objects
+from flask_assistant_stream.files.base import Upload
+from flask_assistant_stream.files.upstream import UpstreamStorage
+from flask_assistant_stream.files.upstream_errors import refused, retry_after
+from tests.fake_upstream import FakeUpstream, UpstreamProcess
+from tests.files.worlds import ANN, KEY, an_upload
+
+ROOT = Path(__file__).parents[2]
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def storage(upstream: FakeUpstream) -> Iterator[UpstreamStorage]:
+    made = UpstreamStorage(KEY, upstream.base_url, headers={"X-Api-Token": "tok-123456"}, now=lambda: 1000.0)
+    yield made
+    made.close()
+
+
+def told(storage: UpstreamStorage, upstream: FakeUpstream, **how: Any) -> AssistantStreamError:
+    """Return what a call raises that the upstream fails."""
+    upstream.files.fail("GET /vector_stores/{store}", times=2, **how)
+    with pytest.raises(AssistantStreamError) as caught:
+        storage.read_vector_store(ANN, "vs_1")
+    return caught.value
+
+
+# -- refusals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+def test_what_the_upstream_refuses_is_the_clients_fault(
+    storage: UpstreamStorage, upstream: FakeUpstream, status: int
+) -> None:
+    error = told(storage, upstream, status=status, message="The file is too odd.")
+    assert type(error) is RequestError
+    assert (error.status, error.message) == (400, "The file is too odd.")
+
+
+def test_what_it_does_not_know_is_not_found(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    error = told(storage, upstream, status=404, message="No vector store found with id 'vs_1'.")
+    assert type(error) is NotFound
+    assert error.message == "No vector store found with id 'vs_1'."
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_are_not_told_about(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
+    error = told(storage, upstream, status=status, message=f"Incorrect API key provided: {KEY}.")
+    assert (error.status, error.message) == (502, "The upstream refused the credentials of this server.")
+
+
+def test_a_busy_upstream_says_when_to_come_again(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    error = told(storage, upstream, status=429, retry_after="7")
+    assert isinstance(error, UpstreamError)
+    assert (error.status, error.retry_after, error.code) == (429, 7.0, "upstream_error")
+    assert upstream.files.calls == 1  # no request of ours waits for it
+
+
+@pytest.mark.parametrize(("status", "ours"), [(500, 502), (503, 502), (504, 504), (408, 504), (418, 502), (302, 502)])
+def test_a_broken_upstream_is_a_bad_gateway(
+    storage: UpstreamStorage, upstream: FakeUpstream, status: int, ours: int
+) -> None:
+    error = told(storage, upstream, status=status, message="internals at 10.0.0.1")
+    assert (type(error), error.status) == (UpstreamError, ours)
+    assert "internals" not in error.message
+
+
+@pytest.mark.parametrize("how", ["nonsense", "empty", "html", "cut"])
+def test_nonsense_is_a_bad_gateway(storage: UpstreamStorage, upstream: FakeUpstream, how: str) -> None:
+    error = told(storage, upstream, how=how)
+    assert (type(error), error.status) == (UpstreamError, 502)
+
+
+def test_nobody_there_is_a_bad_gateway() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        storage = UpstreamStorage(KEY, f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        with pytest.raises(UpstreamError, match="cannot be reached") as caught:
+            storage.create_file(ANN, an_upload())
+        assert caught.value.status == 502
+        storage.close()
+
+
+def test_an_answer_that_does_not_come_is_a_time_out(upstream: FakeUpstream) -> None:
+    storage = UpstreamStorage(KEY, upstream.base_url, timeout=0.2, upload_timeout=0.2)
+    upstream.files.fail("*", how="stall", times=2)
+    for call in (lambda: storage.read_vector_store(ANN, "vs_1"), lambda: storage.create_file(ANN, an_upload())):
+        with pytest.raises(UpstreamError, match="in time") as caught:
+            call()
+        assert caught.value.status == 504
+    assert upstream.files.calls == 2
+    storage.close()
+
+
+def test_a_read_is_made_again_where_a_connection_breaks(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    id = storage.create_vector_store(ANN, {"name": "n"})["id"]
+    upstream.files.fail("GET /vector_stores/{store}", how="cut")
+    assert storage.read_vector_store(ANN, id)["name"] == "n"
+    upstream.files.fail("POST /vector_stores", how="late_cut")
+    with pytest.raises(UpstreamError):
+        storage.create_vector_store(ANN, {})
+    assert upstream.files.counts["POST /vector_stores"] == 2  # what makes something is not made twice
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (f"Bad key {KEY} given", "Bad key … given"),
+        ("Token tok-123456 is odd", "Token … is odd"),
+        ("See https://user:pass@host/x", "See https://…host/x"),
+        ("two\nlines\x00", "two lines\x00"),
+        ("", "The upstream failed and did not say why."),
+    ],
+)
+def test_no_secret_is_in_what_clients_hear(said: str, heard: str) -> None:
+    error = refused(400, {}, {"error": {"message": said}}, (KEY, "tok-123456", ""), 0.0)
+    assert error.message == heard
+
+
+@pytest.mark.parametrize("body", [None, "<html>", [], {"error": "odd"}, {"detail": 5}, {"message": ["x"]}])
+def test_any_error_body_is_read(body: Any) -> None:
+    assert refused(400, {}, body, (), 0.0).message
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 20.0),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_when_to_come_again(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, 40.0) == seconds
+
+
+# -- requests ---------------------------------------------------------------------------------------------
+
+
+def test_key_and_headers_are_sent_with_every_request(upstream: FakeUpstream) -> None:
+    storage = UpstreamStorage(KEY, upstream.base_url, headers={"X-More": "1"}, organization="org-1", project="proj-1")
+    storage.create_file(ANN, an_upload())
+    storage.create_vector_store(ANN, {})
+    for request in upstream.files.requests:
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.headers["x-more"] == "1"
+        assert request.headers["openai-organization"] == "org-1"
+        assert request.headers["openai-project"] == "proj-1"
+    storage.close()
+
+
+def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
+    storage = UpstreamStorage("", upstream.base_url, headers={"Authorization": "Basic abc", "User-Agent": "mine"})
+    storage.create_vector_store(ANN, {})
+    (request,) = upstream.files.requests
+    assert (request.headers["authorization"], request.headers["user-agent"]) == ("Basic abc", "mine")
+    storage.close()
+
+
+def test_without_a_key_none_is_sent(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    storage = UpstreamStorage(None, upstream.base_url)
+    storage.create_vector_store(ANN, {})
+    upstream.files.put("cntr_1", "cfile_1", b"x")
+    assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x"
+    assert len(upstream.files.requests) == 2
+    assert not any("authorization" in request.headers for request in upstream.files.requests)
+    storage.close()
+
+
+def test_no_secret_is_in_a_repr(storage: UpstreamStorage) -> None:
+    assert KEY not in repr(storage)
+
+
+def test_a_name_of_any_letters_arrives(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    body = storage.create_file(ANN, an_upload('Łódź "1".txt'))
+    assert upstream.files.files[body["id"]]["filename"] == 'Łódź "1".txt'
+    assert body["filename"] == 'Łódź "1".txt'
+
+
+def test_what_is_gone_may_be_deleted_again(storage: UpstreamStorage) -> None:
+    storage.delete_file(ANN, "file-1")
+    storage.delete_vector_store(ANN, "vs_1")
+    storage.detach(ANN, "vs_1", "file-1")
+    with pytest.raises(NotFound):
+        storage.attach(ANN, "vs_1", "file-1", {})
+
+
+def test_a_fork_has_a_client_of_its_own(storage: UpstreamStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = storage._client()
+    assert storage._client() is mine
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    theirs = storage._client()
+    assert theirs is not mine
+    theirs.close()
+
+
+def test_the_client_is_imported_when_it_is_used() -> None:
+    code = (
+        "import sys; from flask_assistant_stream.files.upstream import UpstreamStorage; UpstreamStorage('k');"
+        "sys.exit('openai' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+MEASURE = """
+import resource, sys, threading
+from flask_assistant_stream.files.base import Upload
+from flask_assistant_stream.files.upstream import UpstreamStorage
+from tests.files.worlds import an_upload
+url, path, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+storage = UpstreamStorage("k", url)
+storage.create_file("ann", an_upload())  # imports and first connection
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open(path, "rb") as content:
+    body = storage.create_file("ann", Upload("large.txt", "text/plain", "assistants", content, size))
+for chunk in storage.container_file("cntr_1", "cfile_1"):
+    assert len(chunk) <= 1 << 20
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, body["id"])
+"""
+
+
+def test_a_large_file_is_never_in_memory(upstream_process: UpstreamProcess, tmp_path: Path) -> None:
+    size = 60 * MEGABYTE
+    large = tmp_path / "large"
+    with large.open("wb") as content:
+        content.truncate(size)
+    upstream_process.control_files(containers=[["cntr_1", "cfile_1", "x" * (30 * MEGABYTE)]])
+    command = [sys.executable, "-c", MEASURE, upstream_process.base_url, str(large), str(size)]
+    ran = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True)
+    grown, file_id = ran.stdout.split()
+    assert file_id in upstream_process.told_files()["files"]
+    assert int(grown) * 1024 < 12 * MEGABYTE
+
+
+def test_a_file_that_was_spooled_is_streamed(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    with tempfile.SpooledTemporaryFile(1000) as content:
+        content.write(b"x" * 5000)
+        upload = Upload("a.txt", "text/plain", "assistants", content, 5000)  # type: ignore[arg-type]
+        body = storage.create_file(ANN, upload)
+        assert not content.closed
+    assert upstream.files.contents[body["id"]] == b"x" * 5000
+
+
+def test_a_container_file_is_told_of_at_the_call(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    with pytest.raises(NotFound):
+        storage.container_file("cntr_1", "cfile_1")
+    upstream.files.put("cntr_1", "cfile_1", b"x" * 700_000)
+    assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x" * 700_000
+    storage.container_file("cntr_1", "cfile_1")  # nobody reads it: the connection is given back
+    assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x" * 700_000
+
+
+def test_threads_share_the_client(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    threads = [threading.Thread(target=storage.create_vector_store, args=(ANN, {})) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(upstream.files.vector_stores) == 8
+
+
+# -- objects ----------------------------------------------------------------------------------------------
+
+
+def test_objects_have_every_key_whatever_is_left_out() -> None:
+    upload = an_upload()
+    assert upstream_objects.read_file({"id": "file-1"}, upload, 5) == {
+        "id": "file-1",
+        "object": "file",
+        "bytes": 16,
+        "created_at": 5,
+        "expires_at": None,
+        "filename": "facts.txt",
+        "purpose": "assistants",
+        "status": "processed",
+        "status_details": None,
+    }
+    store = upstream_objects.read_vector_store({"id": "vs_1", "name": None, "status": "odd", "extra": 1}, 5)
+    assert (store["name"], store["status"], store["file_counts"]["total"]) == ("", "completed", 0)
+    assert "extra" not in store
+    file = upstream_objects.read_attached({"id": "file-1", "created_at": 7.9, "last_error": {"code": "x"}}, "vs_1", 5)
+    assert (file["created_at"], file["status"], file["vector_store_id"]) == (7, "in_progress", "vs_1")
+    assert file["last_error"]["code"] == "server_error"
+    batch = upstream_objects.read_batch({"id": "vsfb_1", "file_counts": {"completed": "2", "failed": 1}}, "vs_1", 5)
+    assert (batch["object"], batch["file_counts"]["total"]) == ("vector_store.files_batch", 1)
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": 5}, {"id": ""}, {"id": "ü"}])
+def test_what_has_no_id_is_no_object(value: Any) -> None:
+    for read in (
+        lambda: upstream_objects.read_file(value, an_upload(), 0),
+        lambda: upstream_objects.read_vector_store(value, 0),
+        lambda: upstream_objects.read_attached(value, "vs_1", 0),
+        lambda: upstream_objects.read_batch(value, "vs_1", 0),
+        lambda: upstream_objects.read_result(value),
+    ):
+        with pytest.raises(UpstreamError):
+            read()
+
+
+def test_objects_can_be_stored_whatever_they_hold() -> None:
+    odd = {
+        "id": "vs_1",
+        "name": "a\ud800",
+        "metadata": {"k": "\ud800", "n": 5},
+        "created_at": 1e300,
+        "usage_bytes": True,
+    }
+    body = upstream_objects.read_vector_store(odd, 5)
+    assert json.dumps(body).encode()
+    assert (body["name"], body["metadata"], body["created_at"], body["usage_bytes"]) == (
+        "a\ufffd",
+        {"k": "\ufffd", "n": ""},
+        5,
+        0,
+    )
