@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 import pytest
 
+from flask_assistant_stream.errors import NotFound
+from flask_assistant_stream.stores.base import Kind
 from tests.server_process import PREFIX, Answer, ServerProcess
 from tests.stack.app import API_KEY
 
@@ -135,6 +138,19 @@ def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str
     assert listed(site) == [file_id]
 
 
+def test_an_expiry_is_kept_or_refused(site: Site) -> None:
+    """Our own store forgets nothing by itself, so it promises nothing; the upstream does."""
+    fields = {"purpose": "assistants", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+    refused(site.upload(path="/v1/files", fields=fields), 400, "Files stay here", "expires_after")
+    assert listed(site) == []
+    file_id = site.new_file()
+    site.registration.store.update(Kind.FILE, "anna", file_id, body={"expires_at": int(time.time()) - 1})
+    assert listed(site) == []
+    refused(site.get(f"/v1/files/{file_id}/content"), 404, f"No file found with id '{file_id}'.")
+    with pytest.raises(NotFound):
+        site.registration.store.get(Kind.FILE, "anna", file_id)
+
+
 # -- the official client --------------------------------------------------------------------------------------
 
 
@@ -143,6 +159,10 @@ def test_the_official_client(client: openai.OpenAI) -> None:
     assert (made.filename, made.bytes, made.status) == ("näïve.txt", len(CONTENT), "processed")
     assert client.files.retrieve(made.id) == made
     assert client.files.wait_for_processing(made.id) == made
+    expiry: Any = {"anchor": "created_at", "seconds": 3600}
+    short = client.files.create(file=("short.txt", CONTENT), purpose="assistants", expires_after=expiry)
+    assert short.expires_at == short.created_at + 3600
+    assert client.files.delete(short.id).deleted
     assert client.files.content(made.id).read() == CONTENT
     others = {client.files.create(file=b"x", purpose="user_data").id for _ in range(3)}
     assert {one.id for one in client.files.list(limit=2, purpose="user_data")} == others
