@@ -41,7 +41,12 @@ from urllib.parse import parse_qsl
 import jsonschema
 import pytest
 
-from flask_assistant_stream.engines.response_items import ResponseItems, usage
+from flask_assistant_stream.engines.response_items import (
+    ResponseItems,
+    container_file_citation,
+    url_citation,
+    usage,
+)
 from tests.fake_files import CONTROL as FILES_CONTROL
 from tests.fake_files import FakeFiles
 
@@ -247,6 +252,78 @@ def file_search(body: Body, options: Options) -> Reply:
     def middle(items: ResponseItems) -> Iterator[Step]:
         yield from items.file_search(["favourite food"], results)
         yield from items.text([*_pieces(CITED[:-1]), CITED[-1]], [citation])
+
+    return Reply(_steps(body, middle))
+
+
+CODE = "open('plot.png', 'wb').write(plot)"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A PNG."""
+
+
+@script
+def code_interpreter(body: Body, options: Options) -> Reply:
+    """Code with logs and a picture, and a text that cites a file and a picture of the container `cntr_1`.
+
+    `made` is added to the ids of both.
+    """
+    outputs, made = None, options.get("made", "")
+    if "code_interpreter_call.outputs" in (body.get("include") or ()):
+        image = {"type": "image", "url": f"data:image/png;base64,{PIXEL}"}
+        outputs = [{"type": "logs", "logs": "done\n"}, image]
+    said = "Here is the table: sandbox:/mnt/data/table.csv"
+    cited = [
+        container_file_citation("cntr_1", f"cfile_table{made}", "table.csv", said.index("sandbox"), len(said)),
+        container_file_citation("cntr_1", f"cfile_plot{made}", "plot.png", len(said), len(said)),
+    ]
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        yield from items.code_interpreter(CODE, outputs, [CODE[:9], CODE[9:]])
+        yield from items.text(_pieces(said), cited)
+
+    return Reply(_steps(body, middle))
+
+
+@script
+def hosted(body: Body, options: Options) -> Reply:
+    """A search of the web, a call of an MCP server and a picture, then a text that cites a page."""
+    said = "The sun shines (example.com)."
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        yield from items.web_search("sunshine")
+        yield from items.mcp_call("sky", "look_up", '{"where":"up"}', "blue")
+        yield from items.image_generation(PIXEL)
+        page = url_citation("https://example.com/sun", "Sun", said.index("("), len(said) - 1)
+        yield from items.text(_pieces(said), [page])
+
+    return Reply(_steps(body, middle))
+
+
+@script
+def mcp_approval(body: Body, options: Options) -> Reply:
+    """The question whether a tool may be called; once it is answered, what became of it."""
+    answers = [item for item in body["input"] if item.get("type") == "mcp_approval_response"]
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        if not answers:
+            yield from items.mcp_approval_request("sky", "look_up", '{"where":"up"}')
+        elif answers[-1]["approve"]:
+            yield from items.mcp_call("sky", "look_up", '{"where":"up"}', "blue")
+            yield from items.text(_pieces("It is blue."))
+        else:
+            yield from items.text(_pieces("Then I do not know."))
+
+    return Reply(_steps(body, middle))
+
+
+@script
+def thinking(body: Body, options: Options) -> Reply:
+    """Summaries of thoughts where they were asked for, and an answer."""
+    asked = (body.get("reasoning") or {}).get("summary")
+
+    def middle(items: ResponseItems) -> Iterator[Step]:
+        yield from items.reasoning([["First ", "this."], ["Then that."]] if asked else [])
+        yield from items.text(_pieces("So be it."))
 
     return Reply(_steps(body, middle))
 
@@ -670,7 +747,10 @@ def _components() -> Any:
     if not DESCRIPTION.exists():
         return None
     with gzip.open(DESCRIPTION) as packed:
-        return json.load(packed)["components"]
+        components = json.load(packed)["components"]
+    answer = components["schemas"]["MCPApprovalResponse"]  # it requires a property that it does not have
+    answer["required"] = [name for name in answer["required"] if name in answer["properties"]]
+    return components
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from ..errors import AssistantStreamError, NotFound, UpstreamError
 from ..protocol.objects import Object
@@ -68,7 +69,8 @@ class UpstreamStorage(Storage):
         now: Callable[[], float] = time.time,
     ) -> None:
         self._key = (api_key or "").strip()
-        self._base_url = base_url or BASE_URL
+        self._base_url, _, query = (base_url or BASE_URL).strip().partition("?")
+        self._query = dict(parse_qsl(query, keep_blank_values=True))
         self._headers = dict(headers or {})
         self._secrets = (self._key, *(value for name, value in self._headers.items() if _holds_secret(name)))
         self._organization = organization
@@ -226,6 +228,7 @@ class UpstreamStorage(Storage):
             organization=self._organization,
             project=self._project,
             default_headers=self._headers,
+            default_query=self._query,
             timeout=self._timeout(self._timeouts[1]),
             max_retries=0,  # see `_look`: a request never sleeps for as long as an upstream wants it to
         )

@@ -77,6 +77,16 @@ ASSISTANTS: list[dict[str, Any]] = [
         "tool_resources": {"file_search": {"vector_store_ids": ["vs_food"]}},
     },
     {"id": "asst_tools", "model": "a-model", "tools": [*TOOLS, WEATHER]},
+    {"id": "asst_code", "model": "a-model", "reasoning_effort": "low", "tools": [{"type": "code_interpreter"}, SEARCH]},
+]
+UPSTREAM_TOOLS = [
+    {"type": "web_search"},
+    {
+        "type": "mcp",
+        "server_label": "sky",
+        "server_url": "https://sky.example/mcp",
+        "authorization": "token-of-the-sky",
+    },
 ]
 
 
@@ -94,7 +104,12 @@ def create_app() -> Flask:
     app = Flask("host", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
     app.config.from_prefixed_env()
     app.register_blueprint(
-        create_assistant_blueprint(assistants=ASSISTANTS, authenticate=by_header, api_keys={API_KEY: "carla"}),
+        create_assistant_blueprint(
+            assistants=ASSISTANTS,
+            upstream_tools=UPSTREAM_TOOLS,
+            authenticate=by_header,
+            api_keys={API_KEY: "carla"},
+        ),
         url_prefix=PREFIX,
     )
     made_in = os.getpid()

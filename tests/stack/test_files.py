@@ -1,0 +1,239 @@
+"""Files through real servers: with no key at all, on both stores, and at an upstream."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.testing.decode import objects_of, text_of
+from tests.fake_upstream import UpstreamProcess
+from tests.files.material import a_docx, a_pdf
+from tests.mongodb_server import with_database
+from tests.node_clients import NodeDecoder
+from tests.server_process import Answer, ServerProcess, gunicorn, serving
+
+HANDBOOK = "# Handbook\n\n## Returns\n\nA purchase may be sent back for 27 days.\n\n## Hours\n\nWe open at nine.\n"
+MANUAL = "The Zephyr kettle boils at 4000 metres in 93 seconds."
+
+
+def form(filename: str, content: bytes, **fields: str) -> dict[str, Any]:
+    """Return what `ServerProcess.request` needs to send a file as a browser does."""
+    boundary = f"----{uuid.uuid4().hex}"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
+    body = "".join(parts).encode() + head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + content
+    return {
+        "body": body + f"\r\n--{boundary}--\r\n".encode(),
+        "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    }
+
+
+def upload(
+    server: ServerProcess, filename: str, content: bytes, path: str = "/files", user: str = "", **fields: str
+) -> Answer:
+    sent = form(filename, content, **fields)
+    return server.request("POST", path, sent["body"], headers={**sent["headers"], **({"X-User": user} if user else {})})
+
+
+# -- with no key ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def offline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The app of these tests without an upstream, with two workers, on each store in turn."""
+    store = ""
+    if request.param == "mongodb":
+        store = with_database(request.getfixturevalue("mongodb_uri"), f"files_{secrets.token_hex(6)}")
+    where = tmp_path_factory.mktemp(request.param)
+    settings = {"ASSISTANT_ENGINE": "offline", "ASSISTANT_OFFLINE_DELAY_SECONDS": "0"}
+    with serving(gunicorn("--workers", "2"), where, store=store, **settings) as running:
+        yield running
+
+
+def ask(server: ServerProcess, question: str, user: str, **rest: Any) -> Answer:
+    return server.chat(question, assistantId="asst_search", headers={"X-User": user}, **rest)
+
+
+def citations(answer: Answer) -> list[dict[str, Any]]:
+    (message,) = objects_of(answer.events, "thread.message.completed")
+    text = message["content"][0]["text"]
+    for note in text["annotations"]:
+        assert text["value"][note["start_index"] : note["end_index"]] == note["text"]
+    notes: list[dict[str, Any]] = text["annotations"]
+    return notes
+
+
+def test_a_fact_is_found_cited_and_forgotten(
+    offline: ServerProcess, node_version: str, node_decode: NodeDecoder
+) -> None:
+    user = f"reader-{node_version}"
+    handbook = upload(offline, "handbook.md", HANDBOOK.encode(), user=user).json
+    manual = upload(offline, "Kessel 🫖.pdf", a_pdf(MANUAL), user=user).json
+    listed = offline.get("/files", headers={"X-User": user}).json
+    assert listed == [
+        {"file_id": manual["fileId"], "filename": "Kessel 🫖.pdf", "status": "completed"},
+        {"file_id": handbook["fileId"], "filename": "handbook.md", "status": "completed"},
+    ]
+    answer = ask(offline, "How long may a purchase be sent back?", user)
+    assert "27 days" in text_of(answer.events)
+    (note,) = citations(answer)
+    assert note["file_citation"] == {"file_id": handbook["fileId"]}
+    assert note["text"].endswith("†handbook.md】")
+    decoded = node_decode(node_version, answer.body)
+    assert (decoded.error, decoded.text) == (None, text_of(answer.events))
+    kettle = ask(offline, "How many seconds does the Zephyr kettle need?", user)
+    assert "93 seconds" in text_of(kettle.events)
+    assert citations(kettle)[0]["file_citation"]["file_id"] == manual["fileId"]
+    gone = offline.request("DELETE", "/files", {"fileId": handbook["fileId"]}, headers={"X-User": user})
+    assert gone.json == {"id": handbook["fileId"], "object": "file", "deleted": True}
+    again = ask(offline, "How long may a purchase be sent back?", user)
+    assert "27 days" not in text_of(again.events)
+    assert citations(again) == []
+    assert offline.get(f"/files/{handbook['fileId']}", headers={"X-User": user}).status == 404
+
+
+def test_a_file_is_searched_for_its_owner_only(offline: ServerProcess) -> None:
+    upload(offline, "secret.txt", b"The password of the vault is xyzzy.", user="keeper")
+    assert "xyzzy" in text_of(ask(offline, "What is the password of the vault?", "keeper").events)
+    assert "xyzzy" not in text_of(ask(offline, "What is the password of the vault?", "thief").events)
+    assert offline.get("/files", headers={"X-User": "thief"}).json == []
+
+
+def test_an_attachment_is_searched_in_its_thread_only(offline: ServerProcess) -> None:
+    sent = upload(
+        offline, "notes.docx", a_docx(["The meeting is in room 4711."]), "/v1/files", "writer", purpose="assistants"
+    )
+    attached = [{"file_id": sent.json["id"], "tools": [{"type": "file_search"}]}]
+    first = ask(offline, "Which room is the meeting in?", "writer", attachments=attached)
+    assert "4711" in text_of(first.events)
+    thread_id = first.run["thread_id"]
+    assert "4711" in text_of(ask(offline, "The meeting: which room?", "writer", threadId=thread_id).events)
+    assert "4711" not in text_of(ask(offline, "Which room is the meeting in?", "writer").events)
+
+
+def test_a_download_is_what_was_uploaded(offline: ServerProcess) -> None:
+    content = bytes(range(256)) * 5000
+    sent = upload(offline, 'Größe "x".csv', content, "/v1/files", "loader", purpose="user_data")
+    if sent.status != 200:
+        sent = upload(offline, "Größe x.csv", content, "/v1/files", "loader", purpose="user_data")
+    got = offline.get(f"/v1/files/{sent.json['id']}/content", headers={"X-User": "loader"})
+    assert got.body == content
+    assert int(got.headers["Content-Length"]) == len(content) == sent.json["bytes"]
+    assert "filename*=UTF-8''Gr%C3%B6%C3%9Fe" in got.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "status"),
+    [
+        ("empty.txt", b"", 400),
+        ("picture.png", b"\x89PNG", 400),
+        ("../up.txt", b"x", 400),
+        ("a\x07b.txt", b"x", 400),
+        ("", b"x", 400),
+    ],
+)
+def test_refused_uploads_leave_nothing(offline: ServerProcess, filename: str, content: bytes, status: int) -> None:
+    refused = upload(offline, filename, content, user="clumsy")
+    assert (refused.status, refused.json["error"]["param"]) == (status, "file")
+    assert offline.get("/files", headers={"X-User": "clumsy"}).json == []
+    assert offline.get("/v1/files", headers={"X-User": "clumsy"}).json["data"] == []
+
+
+def test_what_cannot_be_read_is_told_as_failed(offline: ServerProcess) -> None:
+    broken = upload(offline, "broken.pdf", b"%PDF-1.4 nothing", user="unlucky").json
+    assert [file["status"] for file in offline.get("/files", headers={"X-User": "unlucky"}).json] == ["failed"]
+    assert "offline engine" in text_of(ask(offline, "What does it say?", "unlucky").events)
+    offline.request("DELETE", "/files", {"fileId": broken["fileId"]}, headers={"X-User": "unlucky"})
+    assert offline.get("/files", headers={"X-User": "unlucky"}).json == []
+
+
+# -- at an upstream -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def upstream(played: UpstreamProcess) -> Iterator[UpstreamProcess]:
+    """The upstream, indexing at once again afterwards."""
+    yield played
+    played.control_files(indexing_reads=0)
+
+
+def counts(upstream: UpstreamProcess) -> int:
+    return sum(upstream.told_files()["counts"].values())
+
+
+def test_a_page_that_polls_costs_nothing_while_nothing_changes(
+    server: ServerProcess, upstream: UpstreamProcess
+) -> None:
+    upstream.control_files(indexing_reads=2)
+    sent = upload(server, "handbook.md", HANDBOOK.encode(), user="poller")
+    assert sent.status == 200, sent.body
+    seen = []
+    while "completed" not in seen:
+        seen.append(server.get("/files", headers={"X-User": "poller"}).json[0]["status"])
+        assert len(seen) < 5000
+    assert seen[0] == "in_progress"
+    settled = counts(upstream)
+    for _ in range(20):
+        assert server.get("/files", headers={"X-User": "poller"}).json[0]["status"] == "completed"
+        store = server.get("/v1/vector_stores", headers={"X-User": "poller"}).json["data"][0]["id"]
+        server.get(f"/v1/vector_stores/{store}/files", headers={"X-User": "poller"})
+        server.get(f"/v1/vector_stores/{store}", headers={"X-User": "poller"})
+    assert counts(upstream) == settled
+
+
+def test_the_owners_store_is_searched_beside_the_configured_ones(
+    server: ServerProcess, upstream: UpstreamProcess
+) -> None:
+    upload(server, "mine.md", b"mine", user="searcher")
+    (own,) = [store["id"] for store in server.get("/v1/vector_stores", headers={"X-User": "searcher"}).json["data"]]
+    server.chat("@@script:text@@", assistantId="asst_search", headers={"X-User": "searcher"})
+    (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
+    assert tool["vector_store_ids"] == ["vs_food", own]
+    server.chat("@@script:text@@", assistantId="asst_search", headers={"X-User": "nobody-else"})
+    (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
+    assert tool["vector_store_ids"] == ["vs_food"]
+
+
+def test_a_run_waits_for_the_files_of_its_thread(server: ServerProcess, upstream: UpstreamProcess) -> None:
+    upstream.control_files(indexing_reads=2)
+    sent = upload(server, "long.md", b"long", "/v1/files", "patient", purpose="assistants").json
+    attached = [{"file_id": sent["id"], "tools": [{"type": "file_search"}]}]
+    answer = server.chat(
+        "@@script:text@@", assistantId="asst_search", attachments=attached, headers={"X-User": "patient"}
+    )
+    assert answer.run["status"] == "completed"
+    thread = server.get(f"/threads/{answer.run['thread_id']}", headers={"X-User": "patient"}).json
+    (made,) = thread["tool_resources"]["file_search"]["vector_store_ids"]
+    (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
+    assert made in tool["vector_store_ids"]
+    members = server.get(f"/v1/vector_stores/{made}/files", headers={"X-User": "patient"}).json["data"]
+    assert [member["status"] for member in members] == ["completed"]
+    assert server.request("DELETE", f"/threads/{thread['id']}", headers={"X-User": "patient"}).status == 200
+    assert made not in upstream.told_files()["vector_stores"]
+    assert sent["id"] in upstream.told_files()["files"]  # an upload is its owner's, not the thread's
+
+
+@pytest.mark.parametrize("route", ["POST /files", "POST /vector_stores", "POST /vector_stores/{store}/files"])
+def test_an_upload_that_fails_upstream_leaves_nothing(
+    server: ServerProcess, upstream: UpstreamProcess, route: str
+) -> None:
+    user = f"unlucky-{route.count('/')}-{len(route)}"
+    before = upstream.told_files()
+    upstream.control_files(fail=[{"route": route, "status": 500, "times": 9}])
+    refused = upload(server, "handbook.md", HANDBOOK.encode(), user=user)
+    upstream.control_files(fail=[])
+    assert refused.status == 502
+    assert refused.json["error"]["code"] == "upstream_error"
+    after = upstream.told_files()
+    assert after["files"] == before["files"]
+    assert server.get("/files", headers={"X-User": user}).json == []
+    assert server.get("/v1/files", headers={"X-User": user}).json["data"] == []
+    assert json.dumps(refused.json).count("sk-of-the-upstream") == 0
