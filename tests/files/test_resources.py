@@ -185,11 +185,28 @@ def test_an_own_store_that_was_deleted_is_made_anew(world: World) -> None:
 
 def test_an_own_store_that_the_upstream_lost_is_made_anew(upstream_world: World) -> None:
     world = upstream_world
-    world.own("old.txt")
+    old = [world.own(f"{number}.txt") for number in range(3)]
     world.upstream.vector_stores.clear()
+    world.upstream.members.clear()
     new = world.own("new.txt")
-    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+    assert {file["file_id"]: file["status"] for file in world.resources.own_files(ANN)} == dict.fromkeys(
+        (*old, new), "completed"
+    )
     assert list(world.upstream.vector_stores) == [world.resources.own_store(ANN)]
+    assert world.left()["vector_store"] == [world.resources.own_store(ANN)]
+
+
+def test_files_that_the_upstream_lost_hold_up_no_upload(
+    upstream_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = upstream_world
+    world.own("old.txt")
+    for lost in (world.upstream.vector_stores, world.upstream.members, world.upstream.files):
+        lost.clear()
+    with caplog.at_level(logging.WARNING):
+        new = world.own("new.txt")
+    assert "could not be put into" in caplog.text
+    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
 
 
 def test_deleting_an_own_file_leaves_the_others(world: World) -> None:
@@ -368,6 +385,19 @@ def test_an_expired_store_of_a_thread_is_replaced(world: World) -> None:
     (new,) = changed["file_search"]["vector_store_ids"]
     assert new != old
     assert world.left()["vector_store"] == [new]
+
+
+def test_a_store_of_a_thread_that_the_upstream_lost_is_replaced(upstream_world: World) -> None:
+    world = upstream_world
+    resources = world.resources.attach_messages(ANN, {}, [attachment(world.upload("1.txt"))])
+    assert resources is not None
+    resources["file_search"]["vector_store_ids"] += ["vs_gone", SHARED]
+    world.upstream.vector_stores.clear()
+    world.upstream.members.clear()
+    changed = world.resources.attach_messages(ANN, resources, [attachment(world.upload("2.txt"))])
+    assert changed is not None
+    shared, new = changed["file_search"]["vector_store_ids"]
+    assert (shared, world.left()["vector_store"]) == (SHARED, [new])
 
 
 def test_a_deleted_thread_takes_what_was_made_for_it_along(world: World) -> None:
