@@ -68,7 +68,15 @@ class Resources:
     def own_store(self, owner: str) -> str | None:
         """Return the id of the owner's own vector store, or None where there is none."""
         named = self._named(owner)
-        return named if named is not None and self._exists(owner, named) else None
+        return named if named is not None and self._vector_stores.is_here(owner, named) else None
+
+    def searchable(self, owner: str, vector_store_ids: Iterable[str]) -> list[str]:
+        """Return which of these vector stores can be searched for the owner: shared ones, and its own that are alive.
+
+        An upstream refuses a whole request that names one that is gone.
+        """
+        stores = self._vector_stores
+        return [id for id in dict.fromkeys(vector_store_ids) if id in stores.shared or stores.usable(owner, id)]
 
     # -- tool resources -----------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError, UpstreamError
 from flask_assistant_stream.stores.base import Kind, Record
-from tests.files.worlds import ANN, BOB, SHARED, World, an_upload
+from tests.fake_upstream import FakeUpstream
+from tests.files.worlds import ANN, BOB, SHARED, World, an_upload, at
 
 ATTACH = "POST /vector_stores/{store}/files"
 
@@ -207,6 +208,34 @@ def test_files_that_the_upstream_lost_hold_up_no_upload(
         new = world.own("new.txt")
     assert "could not be put into" in caplog.text
     assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+
+
+def test_files_of_another_storage_are_not_searched_and_can_be_deleted(
+    local_world: World, upstream: FakeUpstream
+) -> None:
+    old = local_world.own("offline.txt")
+    world = World(local_world.store, at(upstream), upstream.files)
+    ids = [local_world.resources.own_store(ANN) or ""]
+    assert local_world.resources.searchable(ANN, ids) == ids
+    assert world.resources.searchable(ANN, ids) == []
+    assert world.resources.own_store(ANN) is None
+    new = world.own("online.txt")
+    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+    assert world.files.get(ANN, old)["filename"] == "offline.txt"
+    world.files.delete(ANN, old)
+    assert not world.passages()
+    world.storage.close()
+
+
+def test_what_can_be_searched(world: World) -> None:
+    mine, theirs = world.vector_store(), world.vector_store(owner=BOB)
+    brief = world.vector_store(expires_after={"anchor": "last_active_at", "days": 1})
+    ids = [SHARED, mine, theirs, brief, "vs_unknown", mine]
+    assert world.resources.searchable(ANN, ids) == [SHARED, mine, brief]
+    world.clock.time = world.vector_stores.get(ANN, brief)["expires_at"] + 1
+    if world.fake is not None:
+        world.fake.vector_stores[brief]["status"] = "expired"
+    assert world.resources.searchable(ANN, ids) == [SHARED, mine]
 
 
 def test_deleting_an_own_file_leaves_the_others(world: World) -> None:
