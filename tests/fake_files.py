@@ -201,14 +201,14 @@ class FakeFiles:
             for key, file in files.items():
                 taken[key] = Sent(file.filename or "", file.stream.read())
                 file.close()
-            return {**form.to_dict(), **taken}
+            return {**_nested(form.to_dict()), **taken}
         raw = rfile.read(length)
         return dict(json.loads(raw)) if raw else {}
 
     def _check(self, name: str, request: Request) -> None:
         found: list[str] = []
         if name == "POST /files":
-            shown = {key: value if isinstance(value, str) else "bytes" for key, value in request.fields.items()}
+            shown = {key: "bytes" if isinstance(one, Sent) else one for key, one in request.fields.items()}
             found = self._validate("CreateFileRequest", shown)
             found += [] if isinstance(request.fields.get("file"), Sent) else ["file: not a file"]
         elif name in SCHEMAS:
@@ -243,7 +243,9 @@ class FakeFiles:
             raise Refused(400, "File is empty.")
         made = {"object": "file", "id": id, "bytes": len(self.contents[id]), "created_at": int(time.time())}
         named = {"filename": file.filename, "purpose": request.fields["purpose"], "status": "processed"}
-        self.files[id] = {**made, **named, "expires_at": None, "status_details": None}
+        expires_after = request.fields.get("expires_after")
+        expires_at = made["created_at"] + expires_after["seconds"] if expires_after else None
+        self.files[id] = {**made, **named, "expires_at": expires_at, "status_details": None}
         return self.files[id]
 
     def read_file(self, request: Request) -> Body:
@@ -479,6 +481,18 @@ def _route(path: str) -> tuple[str, dict[str, str]]:
         if found:
             return route, found.groupdict()
     return path, {}
+
+
+def _nested(form: Mapping[str, str]) -> Body:
+    """Return a form's fields, `a[b]` below `a`; digits there are numbers."""
+    found: Body = {}
+    for key, value in form.items():
+        name, bracket, inner = key.removesuffix("]").partition("[")
+        if bracket:
+            found.setdefault(name, {})[inner] = int(value) if value.isdigit() else value
+        else:
+            found[key] = value
+    return found
 
 
 def _found(where: Mapping[str, Body], id: str, message: str) -> Body:

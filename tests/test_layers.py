@@ -49,7 +49,7 @@ TABLE = {
     " files.files files.resources",
     "assistants": DOMAIN,
     "auth": "errors flask",
-    "routes": f"{DOMAIN} routes assistants encoders engines.base log follow run_logger runner auth {WEB}",
+    "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow run_logger runner titles auth {WEB}",
     "routes.v1": f"{DOMAIN} routes assistants encoders runner upstream_request {WEB}",
     "threads": "gevent",
     "tool_options": "errors protocol tools",

@@ -29,6 +29,7 @@ class Upload:
         purpose: `assistants`, `vision` or `user_data`.
         content: at its begin, seekable; on disk where it is large.
         size: in bytes, above 0.
+        expires_after: `{"anchor": "created_at", "seconds"}`, None for a file that stays.
     """
 
     filename: str
@@ -36,6 +37,7 @@ class Upload:
     purpose: str
     content: BinaryIO
     size: int
+    expires_after: Mapping[str, Any] | None = None
 
 
 class Storage(ABC):

@@ -106,7 +106,10 @@ class Files:
         Raises:
             NotFound: `after` is none of them.
         """
-        keep = None if purpose is None else lambda record: record.body["purpose"] == purpose
+
+        def keep(record: Record) -> bool:
+            return not self._expired(record) and purpose in (None, record.body["purpose"])
+
         try:
             page = page_of(self._store, Kind.FILE, owner, keep=keep, limit=limit, order=order, after=after)
         except NotFound:
@@ -147,18 +150,7 @@ class Files:
         Raises:
             NotFound: as `get`.
         """
-        record = self._record(owner, file_id)
-        self._store.update(Kind.FILE, owner, file_id, extra={DELETING: True})
-        for member in memberships.of_file(self._store, owner, file_id):
-            self.storage.detach(owner, member.parent, file_id)
-            memberships.remove(self._store, owner, [(member.parent, file_id)])
-            unsettle(self._store, owner, member.parent)
-        self.storage.delete_file(owner, file_id)
-        if isinstance(self._store, Passages):  # of the time when another storage was configured
-            self._store.delete_passages(owner, file_id)
-        if record.extra.get(BLOB):
-            self._blobs.delete_blob(owner, record.extra[BLOB])
-        memberships.drop(self._store, Kind.FILE, owner, file_id)
+        self._remove(self._record(owner, file_id))
 
     def keep(self, owner: str, made_file: MadeFile) -> None:
         """Copy what a tool of the upstream has made, and record it; a second time it changes nothing.
@@ -219,11 +211,36 @@ class Files:
 
     # -- parts --------------------------------------------------------------------------------------------
 
+    def _remove(self, record: Record) -> None:
+        owner, file_id = record.owner, record.id
+        self._store.update(Kind.FILE, owner, file_id, extra={DELETING: True})
+        for member in memberships.of_file(self._store, owner, file_id):
+            self.storage.detach(owner, member.parent, file_id)
+            memberships.remove(self._store, owner, [(member.parent, file_id)])
+            unsettle(self._store, owner, member.parent)
+        self.storage.delete_file(owner, file_id)
+        if isinstance(self._store, Passages):  # of the time when another storage was configured
+            self._store.delete_passages(owner, file_id)
+        if record.extra.get(BLOB):
+            self._blobs.delete_blob(owner, record.extra[BLOB])
+        memberships.drop(self._store, Kind.FILE, owner, file_id)
+
     def _record(self, owner: str, file_id: str, param: str | None = None) -> Record:
         try:
-            return self._store.get(Kind.FILE, owner, file_id)
+            record = self._store.get(Kind.FILE, owner, file_id)
         except NotFound:
             raise _not_found(file_id, param) from None
+        if self._expired(record):  # gone at the upstream; what we keep of it goes when somebody looks for it
+            try:
+                self._remove(record)
+            except AssistantStreamError as error:
+                logger.warning("Expired file %s is not removed: %s", file_id, error)
+            raise _not_found(file_id, param)
+        return record
+
+    def _expired(self, record: Record) -> bool:
+        expires_at = record.body.get("expires_at")
+        return expires_at is not None and bool(expires_at <= self._now())
 
     def _checked(self, owner: str, file_id: str, param: str) -> Record:
         record = self._record(owner, file_id, param)

@@ -70,6 +70,10 @@ class LocalStorage(Storage):
 
     def create_file(self, owner: str, upload: Upload) -> Object:
         """Make the object of a file; its bytes are in the store already."""
+        if upload.expires_after is not None:  # nobody here would see to it
+            raise RequestError(
+                "Files stay here until they are deleted: leave 'expires_after' out.", param="expires_after"
+            )
         return objects.file(self._new_id(ids.FILE), self._now(), upload.filename, upload.size, upload.purpose)
 
     def delete_file(self, owner: str, file_id: str) -> None:

@@ -84,7 +84,9 @@ class UpstreamStorage(Storage):
         upload.content.seek(0)
         file = (upload.filename, upload.content, upload.content_type)
         create = self._client().files.with_raw_response.create
-        found = self._ask(create, file=file, purpose=upload.purpose, timeout=self._timeout(self._timeouts[2]))
+        options = {} if upload.expires_after is None else {"expires_after": dict(upload.expires_after)}
+        timeout = self._timeout(self._timeouts[2])
+        found = self._ask(create, file=file, purpose=upload.purpose, timeout=timeout, **options)
         return read.read_file(found, upload, self._now())
 
     def delete_file(self, owner: str, file_id: str) -> None:

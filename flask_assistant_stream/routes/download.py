@@ -37,8 +37,8 @@ def disposition(filename: str) -> str:
     """Return the header that offers a file under its name, and under an ASCII one to clients that know no other."""
     plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
     plain = "".join(char if char.isprintable() and char not in '"\\%' else "_" for char in plain).strip()
-    stem = plain.rpartition(".")[0] or plain
-    fallback = plain if stem.strip("._ ") else f"file{plain[plain.rfind('.') :] if '.' in plain else ''}"
+    stem, dot, end = plain.rpartition(".") if "." in plain else (plain, "", "")
+    fallback = plain if stem.strip("._ ") else f"file{dot}{end}"
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHARS)}"
 
 

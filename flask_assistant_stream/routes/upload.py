@@ -58,8 +58,9 @@ def read_upload(request: Request, schema: Schema, max_bytes: int) -> tuple[dict[
         name = plain_name(part.filename or "")
         size = _size(part, max_bytes)
         del fields[FIELD]
-        purpose = fields.get("purpose", "assistants")
-        return fields, Upload(name, content_type(name), purpose, cast(BinaryIO, part.stream), size)
+        purpose, expires_after = fields.get("purpose", "assistants"), fields.get("expires_after")
+        content = cast(BinaryIO, part.stream)
+        return fields, Upload(name, content_type(name), purpose, content, size, expires_after)
     except BaseException:
         for file in opened:
             file.close()

@@ -65,9 +65,15 @@ def check(document: dict[str, Any], method: str, path: str, response: TestRespon
     Draft202012Validator(schema).validate(response.get_json())
 
 
+def filled(body: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {key: value.format(**names) if isinstance(value, str) else value for key, value in body.items()}
+
+
 def test_the_answers_are_as_described(document: dict[str, Any], site: Site) -> None:
     run = site.chat()[-1].object()
-    names = {"thread_id": run["thread_id"], "run_id": run["id"]}
+    uploaded = site.upload()
+    check(document, "POST", "/files", uploaded)
+    names = {"thread_id": run["thread_id"], "run_id": run["id"], "file_id": uploaded.get_json()["fileId"]}
     for path, method, body in (
         ("/threads", "POST", {}),
         ("/threads", "GET", None),
@@ -79,10 +85,28 @@ def test_the_answers_are_as_described(document: dict[str, Any], site: Site) -> N
         ("/health", "GET", None),
         ("/health/ready", "GET", None),
         ("/", "POST", None),
+        ("/threads/{thread_id}/title", "POST", None),
+        ("/files", "GET", None),
+        ("/files", "POST", None),  # no form: an error
+        ("/files", "DELETE", {"fileId": "{file_id}"}),
         ("/threads/{thread_id}", "DELETE", None),
     ):
-        options = {} if body is None else {"json": body}
+        options = {} if body is None else {"json": filled(body, names)}
         check(document, method, path, site.request(method, path.format(**names), **options))
+
+
+def test_forms_and_downloads(document: dict[str, Any]) -> None:
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    for path, name in (("/files", "FileForm"), ("/v1/files", "V1NewFile")):
+        body = paths[path]["post"]["requestBody"]
+        form = {"multipart/form-data": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+        assert (body["content"], body["required"]) == (form, True)
+        described = schemas[name]["properties"]["file"]
+        assert (described["type"], described["format"]) == ("string", "binary")
+    assert set(schemas["FileForm"]["properties"]) == {"file"}
+    assert "expires_after[seconds]" in schemas["V1NewFile"]["properties"]
+    for path in ("/files/{file_id}", "/v1/files/{file_id}/content"):
+        assert set(paths[path]["get"]["responses"]["200"]["content"]) == {"*/*"}
 
 
 def test_what_must_be_there_is_marked(document: dict[str, Any]) -> None:

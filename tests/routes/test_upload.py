@@ -168,7 +168,7 @@ def test_fields_of_the_sdk_face() -> None:
     ]
     fields, taken = read(body(*given, named("a.txt")), NewFile())
     assert fields == {"purpose": "user_data", "expires_after": {"anchor": "created_at", "seconds": 3600}}
-    assert taken.purpose == "user_data"
+    assert (taken.purpose, taken.expires_after) == ("user_data", fields["expires_after"])
 
 
 # -- what is refused ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import NotFound, RequestError
+from ...errors import NotFound, RequestError, ThreadBusy
 from ...protocol.objects import Object
 from ...protocol.run_states import RunStatus
 from ...stores.base import Kind, Record, RunRecord
@@ -57,9 +57,25 @@ def check_idle(call: Call, thread_id: str) -> None:
     Raises:
         RequestError: a run is active.
     """
+    if run := _active_run(call, thread_id):
+        raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
+
+
+def check_free(call: Call, thread_id: str) -> None:
+    """Refuse a run in the way of another before anything is prepared for it; the store has the last word.
+
+    Raises:
+        RequestError: a run is active.
+    """
+    if run := _active_run(call, thread_id):
+        raise RequestError(ThreadBusy(thread_id, run.id).message)
+
+
+def _active_run(call: Call, thread_id: str) -> RunRecord | None:
     for run in call.site.store.list(Kind.RUN, call.owner, parent=thread_id, limit=1).records:
         if isinstance(run, RunRecord) and run.active:
-            raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
+            return run
+    return None
 
 
 def check_written(call: Call, message: Record) -> None:

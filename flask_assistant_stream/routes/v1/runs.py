@@ -26,7 +26,7 @@ from ..named_files import attaching, prepared
 from ..paging import list_page
 from ..stream import stream
 from . import schemas
-from .lookup import find, find_run, run_body
+from .lookup import check_free, find, find_run, run_body
 from .messages import new_messages
 from .threads import thread_fields
 
@@ -66,6 +66,8 @@ def create_run(call: Call, thread_id: str) -> Response | Object:
     """Run an assistant on a thread that has no active run."""
     messages = new_messages(call, call.body.get("additional_messages") or (), "additional_messages")
     find(call, Kind.THREAD, thread_id)
+    if any(message.attachments for message in messages):
+        check_free(call, thread_id)
     return _begin(call, messages, thread_id=thread_id)
 
 

@@ -1,0 +1,342 @@
+"""The owner's files on the app face: uploaded, listed, given out, deleted, attached to messages; walls around them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from werkzeug.http import parse_options_header
+from werkzeug.test import TestResponse
+
+from flask_assistant_stream.errors import StoreError, UpstreamError
+from flask_assistant_stream.files.files import Content
+from flask_assistant_stream.routes.download import disposition
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.testing.scripted import text
+
+from .conftest import FRONT_END, MakeSite, Site, run_of
+
+SKY = b"The sky is green."
+SEARCH, CODE = {"type": "file_search"}, {"type": "code_interpreter"}
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(text("Hi."), text("Hi."), text("Hi."))
+
+
+def kept(site: Site) -> list[tuple[str, str]]:
+    """Return what is stored of files and vector stores, for anybody."""
+    store, found = site.registration.store, []
+    for owner in ("anna", "ben"):
+        for kind in (Kind.FILE, Kind.VECTOR_STORE):
+            records = store.list(kind, owner, limit=100).records
+            found += [(owner, record.id) for record in records]
+            for record in records:
+                below = store.list(Kind.VECTOR_STORE_FILE, owner, parent=record.id, limit=100).records
+                found += [(owner, one.id) for one in below]
+    return found
+
+
+def fail_with(error: Exception) -> Callable[..., Any]:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return failing
+
+
+def error_of(answer: TestResponse) -> tuple[int, str | None]:
+    """Return status and `param` of an answer that is an error."""
+    assert answer.content_type == "application/json"
+    return answer.status_code, answer.get_json()["error"]["param"]
+
+
+# -- the quickstart's page ------------------------------------------------------------------------------------
+
+
+def test_what_the_quickstarts_page_does(site: Site) -> None:
+    assert site.get("/files").get_json() == []
+    answer = site.upload("sky.txt", SKY, headers={"Origin": FRONT_END})
+    assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
+    made = answer.get_json()
+    assert made == {"fileId": made["fileId"], "filename": "sky.txt"}
+    other = site.upload("b.md", b"# Grass\n\nIt is blue.").get_json()["fileId"]
+    assert site.get("/files").get_json() == [
+        {"file_id": other, "filename": "b.md", "status": "completed"},
+        {"file_id": made["fileId"], "filename": "sky.txt", "status": "completed"},
+    ]
+    assert site.get(f"/files/{made['fileId']}").data == SKY
+    body = b'{"fileId": "%s"}' % made["fileId"].encode()
+    deleted = site.request("DELETE", "/files", data=body, content_type="text/plain;charset=UTF-8")
+    assert deleted.get_json() == {"id": made["fileId"], "object": "file", "deleted": True}
+    assert [one["file_id"] for one in site.get("/files").get_json()] == [other]
+    assert site.get(f"/files/{made['fileId']}").status_code == 404
+    assert site.request("DELETE", "/files", data=body).status_code == 404
+
+
+def test_the_list_has_more_than_a_page(site: Site) -> None:
+    made = [site.upload(f"{number}.txt").get_json()["fileId"] for number in range(25)]
+    assert [one["file_id"] for one in site.get("/files").get_json()] == made[::-1]
+
+
+def test_an_owner_has_one_vector_store(site: Site) -> None:
+    for name in ("a.txt", "b.txt"):
+        site.upload(name)
+    site.upload("c.txt", user="ben")
+    assert len(site.get("/v1/vector_stores").get_json()["data"]) == 1
+    assert [one["filename"] for one in site.get("/files", user="ben").get_json()] == ["c.txt"]
+
+
+# -- downloads ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filename", "kind"),
+    [
+        ("page.html", "text/html"),
+        ("a b.txt", "text/plain"),
+        ("näïve “x”.txt", "text/plain"),
+        ("日本.txt", "text/plain"),
+        ("quote'.txt", "text/plain"),
+        ("data.json", "application/json"),
+        ("percent%41;x=y.txt", "text/plain"),
+    ],
+)
+def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: str) -> None:
+    file_id = site.new_file(filename)
+    for path in (f"/files/{file_id}", f"/v1/files/{file_id}/content"):
+        answer = site.get(path, headers={"Accept": "application/binary"})
+        assert (answer.status_code, answer.data, answer.content_type) == (200, SKY, kind)
+        assert answer.content_length == len(SKY)
+        said, options = parse_options_header(answer.headers["Content-Disposition"])
+        assert (said, options["filename"]) == ("attachment", filename)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"] == "sandbox"
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert answer.headers["X-Request-Id"]
+        head = site.request("HEAD", path)
+        assert (head.status_code, head.data, head.content_length) == (200, b"", len(SKY))
+        assert head.headers["Content-Disposition"] == answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "header"),
+    [
+        ("a.txt", "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt"),
+        ("é.txt", "attachment; filename=\"e.txt\"; filename*=UTF-8''%C3%A9.txt"),
+        ("日本.txt", "attachment; filename=\"file.txt\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.txt"),
+        ("日本", "attachment; filename=\"file\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
+        ('a"b\\c.txt', "attachment; filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt"),
+        ("a\r\nX: y.txt", "attachment; filename=\"a__X: y.txt\"; filename*=UTF-8''a%0D%0AX%3A%20y.txt"),
+    ],
+)
+def test_names_in_a_header(filename: str, header: str) -> None:
+    assert disposition(filename) == header
+
+
+def test_a_store_that_fails_in_the_middle_ends_the_body_early(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def chunks() -> Any:
+        yield SKY
+        raise StoreError("away")
+
+    content = Content("a.txt", "text/plain", 2 * len(SKY), chunks())
+    monkeypatch.setattr(site.registration.files, "content", lambda *_: content)
+    answer = site.get("/files/file-1")
+    assert (answer.data, answer.content_length) == (SKY, 2 * len(SKY))
+    assert "download broken off: away" in caplog.text
+
+
+# -- bad uploads ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "message"),
+    [
+        ("a.exe", SKY, "files must end in one of"),
+        ("noending", SKY, "files must end in one of"),
+        ("a.txt", b"", "empty"),
+        ("../a.txt", SKY, "plain file name"),
+        ("a\x01.txt", SKY, "control characters"),
+        ("n" * 252 + ".txt", SKY, "255 characters"),
+    ],
+)
+def test_uploads_that_are_refused(site: Site, filename: str, content: bytes, message: str) -> None:
+    answer = site.upload(filename, content, headers={"Origin": FRONT_END})
+    assert error_of(answer) == (400, "file")
+    assert message in answer.text
+    assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
+    assert kept(site) == []
+
+
+def test_an_upload_over_the_limit(make_site: MakeSite) -> None:
+    site = make_site(max_upload_bytes=1000)
+    assert site.upload("a.txt", b"x" * 1000).status_code == 200
+    before = kept(site)
+    for path, fields in (("/files", {}), ("/v1/files", {"purpose": "assistants"})):
+        for size in (1001, 200_000):
+            answer = site.upload("a.txt", b"x" * size, path=path, fields=fields)
+            assert answer.status_code == 413
+            assert "the limit is 1000 bytes" in answer.text
+    assert kept(site) == before
+
+
+@pytest.mark.parametrize("failing", ["create_file", "create_vector_store", "attach"])
+def test_an_upload_that_fails_later_leaves_nothing(site: Site, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    error = UpstreamError("The upstream does not answer.", status=503, retry_after=3)
+    monkeypatch.setattr(site.registration.files.storage, failing, fail_with(error))
+    answer = site.upload()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
+    assert answer.headers["x-should-retry"] == "false"
+    assert site.get("/files").get_json() == []
+    assert site.registration.store.list(Kind.FILE, "anna").records == []
+
+
+def test_the_file_is_closed_when_it_was_answered(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def take(_owner: str, upload: Any) -> Any:
+        seen.append(upload.content)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(site.registration.resources, "upload_own", take)
+    assert site.upload().status_code == 500
+    assert seen[0].closed
+
+
+def test_json_where_a_form_is_expected(site: Site) -> None:
+    for path in ("/files", "/v1/files"):
+        answer = site.post(path, {"file": "a.txt"})
+        assert answer.status_code == 400
+        assert "multipart/form-data" in answer.text
+
+
+@pytest.mark.parametrize(("body", "param"), [(b"", "fileId"), (b'{"fileId": 1}', "fileId"), (b"{", None)])
+def test_deletes_that_are_refused(site: Site, body: bytes, param: str | None) -> None:
+    assert error_of(site.request("DELETE", "/files", data=body)) == (400, param)
+
+
+def test_who_has_not_logged_in_uploads_nothing(site: Site) -> None:
+    class Untouched(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise AssertionError("the body was read")
+
+        readinto = read  # type: ignore[assignment]
+
+    environ = {"CONTENT_LENGTH": "100"}
+    answer = site.request("POST", "/files", user="nobody", input_stream=Untouched(), environ_overrides=environ)
+    assert answer.status_code == 401
+
+
+# -- attachments ----------------------------------------------------------------------------------------------
+
+
+def resources_of(site: Site, thread_id: str) -> dict[str, Any]:
+    return dict(site.registration.store.get(Kind.THREAD, "anna", thread_id).body["tool_resources"])
+
+
+def test_attachments_go_into_what_a_new_thread_uses(site: Site) -> None:
+    notes, table = site.new_file(), site.new_file("table.csv", b"a,b")
+    given = [{"file_id": notes, "tools": [SEARCH]}, {"file_id": table, "tools": [SEARCH, CODE]}]
+    run = run_of(site.chat(attachments=given))
+    resources = resources_of(site, run["thread_id"])
+    (vector_store,) = resources["file_search"]["vector_store_ids"]
+    assert resources["code_interpreter"]["file_ids"] == [table]
+    listed = site.get(f"/v1/vector_stores/{vector_store}/files").get_json()["data"]
+    assert {one["id"] for one in listed} == {notes, table}
+    made = site.get(f"/v1/vector_stores/{vector_store}").get_json()
+    assert made["expires_after"] == {"anchor": "last_active_at", "days": 7}
+
+
+def test_attachments_on_a_thread_that_is_there(site: Site) -> None:
+    run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
+    thread_id = run["thread_id"]
+    before = resources_of(site, thread_id)["file_search"]["vector_store_ids"]
+    more, code = site.new_file("more.txt"), site.new_file("code.py")
+    given = [{"file_id": more, "tools": [SEARCH]}, {"file_id": code, "tools": [CODE]}]
+    answer = site.post(f"/threads/{thread_id}/messages", {"content": "and these", "attachments": given})
+    assert answer.status_code == 200
+    after = resources_of(site, thread_id)
+    assert after == {"file_search": {"vector_store_ids": before}, "code_interpreter": {"file_ids": [code]}}
+    listed = site.get(f"/v1/vector_stores/{before[0]}/files").get_json()["data"]
+    assert more in {one["id"] for one in listed}
+
+
+@pytest.mark.parametrize("file_id", ["file-x", "{bens}"])
+@pytest.mark.parametrize("tools", [[SEARCH], [CODE], None])
+@pytest.mark.parametrize("path", ["/chat/stream", "/threads/{thread}/messages"])
+def test_attachments_of_nobody_and_of_others(site: Site, path: str, tools: list[Any] | None, file_id: str) -> None:
+    file_id = file_id.replace("{bens}", site.new_file(user="ben"))
+    thread_id = site.post("/threads").get_json()["threadId"]
+    before = site.contents(), kept(site)
+    one = {"file_id": file_id, **({} if tools is None else {"tools": tools})}
+    answer = site.post(path.format(thread=thread_id), {"content": "hi", "attachments": [one]})
+    assert error_of(answer) == (404, "attachments[0].file_id")
+    assert answer.get_json()["error"]["message"] == f"No file found with id '{file_id}'."
+    assert (site.contents(), kept(site)) == before
+
+
+def test_an_attachment_that_cannot_be_searched(site: Site) -> None:
+    image = site.new_file("cat.png", b"PNG", purpose="vision")
+    before = kept(site)
+    answer = site.post("/chat/stream", {"content": "hi", "attachments": [{"file_id": image, "tools": [SEARCH]}]})
+    assert error_of(answer) == (400, "attachments[0].file_id")
+    assert kept(site) == before
+
+
+def test_a_start_that_fails_leaves_no_vector_store(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = site.new_file()
+    before = kept(site)
+    monkeypatch.setattr(site.registration.runner, "start", fail_with(StoreError("away")))
+    attachments = [{"file_id": notes, "tools": [SEARCH]}]
+    assert site.post("/chat/stream", {"content": "hi", "attachments": attachments}).status_code == 503
+    thread = {"messages": [{"role": "user", "content": "hi", "attachments": attachments}]}
+    made = {"assistant_id": "asst_default", "thread": thread}
+    assert site.post("/v1/threads/runs", made).status_code == 503
+    thread["tool_resources"] = {"file_search": {"vector_stores": [{"file_ids": [notes]}]}}  # type: ignore[assignment]
+    assert site.post("/v1/threads/runs", made).status_code == 503
+    assert kept(site) == before
+
+
+@pytest.mark.parametrize("face", ["", "/v1"])
+def test_a_deleted_thread_takes_its_vector_store_along(site: Site, face: str) -> None:
+    mine = site.new_vector_store()
+    made = {"file_search": {"vector_store_ids": [mine]}}
+    keeps = site.post("/v1/threads", {"tool_resources": made}).get_json()["id"]
+    run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
+    (gone,) = resources_of(site, run["thread_id"])["file_search"]["vector_store_ids"]
+    for thread_id in (keeps, run["thread_id"]):
+        assert site.request("DELETE", f"{face}/threads/{thread_id}").status_code == 200
+    assert site.get(f"/v1/vector_stores/{gone}").status_code == 404
+    assert site.get(f"/v1/vector_stores/{mine}").status_code == 200
+    assert len(site.get("/v1/files").get_json()["data"]) == 1
+
+
+def test_a_thread_is_deleted_though_the_upstream_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
+    away = fail_with(UpstreamError("away"))
+    monkeypatch.setattr(site.registration.resources, "thread_deleted", away)
+    assert site.request("DELETE", f"/threads/{run['thread_id']}").status_code == 200
+    assert site.get(f"/threads/{run['thread_id']}").status_code == 404
+
+
+# -- walls ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str) -> None:
+    file_id = site.upload().get_json()["fileId"]
+
+    def ask(id: str, user: str) -> TestResponse:
+        if method == "DELETE":
+            return site.request("DELETE", "/files", json={"fileId": id}, user=user)
+        return site.request(method, f"/files/{id}", user=user)
+
+    foreign, unknown = ask(file_id, "ben"), ask("file-x", "ben")
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.text.replace(file_id, "file-x") == unknown.text
+    assert site.get("/files", user="ben").get_json() == []
+    assert site.get(f"/files/{file_id}").status_code == 200
