@@ -178,10 +178,9 @@ class VectorStores(AttachedFiles):
     def usable(self, owner: str, vector_store_id: str) -> bool:
         """Say whether a vector store `is_here` and has not expired: files can be put into it and searched."""
         try:
-            found = self.is_here(owner, vector_store_id) and self.get(owner, vector_store_id)
+            return self.is_here(owner, vector_store_id) and self._statuses.alive(self._record(owner, vector_store_id))
         except NotFound:
             return False
-        return bool(found and found["status"] != "expired")
 
     def statuses(self, owner: str, vector_store_id: str) -> list[Record]:
         """Return the records of all files in a vector store of the owner's, up to date, the oldest first."""

@@ -76,6 +76,18 @@ def test_a_page_that_polls_costs_a_call_a_second_while_files_are_being_indexed(u
     assert world.upstream.calls - calls <= 10
 
 
+def test_an_upload_costs_two_calls(upstream_world: World) -> None:
+    world = upstream_world
+    world.upstream.indexing_reads = None
+    world.own("first.txt")
+    calls = world.upstream.calls
+    for number in range(3):
+        world.own(f"{number}.txt")
+    own = [world.resources.own_store(ANN) or ""]
+    assert world.resources.searchable(ANN, own) == own
+    assert world.upstream.calls - calls == 6
+
+
 def test_more_than_a_page_of_own_files(world: World) -> None:
     ids = [world.upload(f"{number}.txt") for number in range(120)]
     world.own("last.txt")
