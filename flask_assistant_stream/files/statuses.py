@@ -99,6 +99,12 @@ class Statuses:
             logger.warning("Vector store %s is shown as last known: %s", vector_store.id, error)
             return vector_store
 
+    def alive(self, vector_store: Record) -> bool:
+        """Say whether a vector store has not expired; asks only where its time may be over."""
+        if self._may_have_expired(vector_store):
+            vector_store = self.refreshed(vector_store)
+        return bool(vector_store.body["status"] != "expired")
+
     def take_turn(self, key: str) -> bool:
         """Say whether it is time to ask after something else, such as a batch."""
         return self._pace.take(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,28 @@ def test_what_cannot_be_undone_is_logged(upstream_world: World, caplog: pytest.L
     with caplog.at_level(logging.WARNING), pytest.raises(UpstreamError):
         world.vector_stores.attach(ANN, store_id, {"file_id": file_id})
     assert f"Could not undo files in {store_id}" in caplog.text
+
+
+def test_a_file_whose_time_is_over_is_gone_everywhere(upstream_world: World) -> None:
+    world = upstream_world
+    expires_after = {"anchor": "created_at", "seconds": 3600}
+    body = world.files.create(ANN, replace(an_upload(), expires_after=expires_after))
+    store_id = world.vector_store(body["id"])
+    assert body["expires_at"] == body["created_at"] + 3600
+    world.clock.time = body["expires_at"]
+    assert world.files.page(ANN, purpose=None, limit=10, order="desc", after=None) == ([], False)
+    with pytest.raises(NotFound):
+        world.files.content(ANN, body["id"])
+    assert world.vector_stores.attached_page(ANN, store_id)[0] == []
+    assert not world.blobs()
+    assert not world.upstream.files
+
+
+def test_our_own_store_lets_no_file_expire(local_world: World) -> None:
+    expires_after = {"anchor": "created_at", "seconds": 3600}
+    with pytest.raises(RequestError, match="expires_after"):
+        local_world.files.create(ANN, replace(an_upload(), expires_after=expires_after))
+    assert not any(local_world.left().values())
 
 
 # -- what tools make --------------------------------------------------------------------------------------

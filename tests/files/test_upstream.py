@@ -20,6 +20,7 @@ from flask_assistant_stream.files import upstream_objects
 from flask_assistant_stream.files.base import Upload
 from flask_assistant_stream.files.upstream import UpstreamStorage
 from flask_assistant_stream.files.upstream_errors import refused, retry_after
+from tests import fake_files
 from tests.fake_upstream import FakeUpstream, UpstreamProcess
 from tests.files.worlds import ANN, KEY, an_upload
 
@@ -203,6 +204,24 @@ def test_what_is_gone_may_be_deleted_again(storage: UpstreamStorage) -> None:
     storage.detach(ANN, "vs_1", "file-1")
     with pytest.raises(NotFound):
         storage.attach(ANN, "vs_1", "file-1", {})
+
+
+def test_a_server_that_knows_no_filter_is_understood(
+    storage: UpstreamStorage, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_id = storage.create_vector_store(ANN, {})["id"]
+    ids = [storage.create_file(ANN, an_upload(f"{number}.txt"))["id"] for number in range(105)]
+    storage.attach_batch(ANN, store_id, [{"file_id": id} for id in ids])
+    storage.read_attached(ANN, store_id, ids[0])  # and so all of them are ready
+    upstream.files.indexing_reads = None
+    for id in (ids[0], ids[-1]):
+        storage.attach(ANN, store_id, id, {})
+    monkeypatch.setattr("tests.fake_files._page", without_filter(fake_files._page))
+    assert storage.unfinished(ANN, store_id) == {ids[0], ids[-1]}
+
+
+def without_filter(page: Any) -> Any:
+    return lambda entries, query: page(entries, {key: query[key] for key in query if key != "filter"})
 
 
 def test_a_fork_has_a_client_of_its_own(storage: UpstreamStorage, monkeypatch: pytest.MonkeyPatch) -> None:
