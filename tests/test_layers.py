@@ -23,6 +23,7 @@ TABLE = {
     "protocol": "errors protocol",
     "encoders": "protocol encoders",
     "stores": "protocol errors stores threads",
+    "stores.stemming": "snowballstemmer",
     "stores.mongodb": "protocol errors stores threads pymongo bson",
     "engines": "protocol errors engines",
     "engines.http_connect": "errors engines certifi",

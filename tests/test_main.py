@@ -106,12 +106,12 @@ def test_the_instance_folder_is_for_its_user_alone(tmp_path: Path) -> None:
 
 def test_with_a_key_the_upstream_answers(tmp_path: Path, upstream_process: UpstreamProcess) -> None:
     settings = {"OPENAI_API_KEY": "sk-upstream", "OPENAI_BASE_URL": upstream_process.base_url}
-    with example_server(tmp_path, **settings) as server:
+    with example_server(tmp_path, ASSISTANT_TITLES="off", **settings) as server:
         answer = server.post(CHAT, {"content": "@@script:text@@"})
         assert answer.names[-1] == "thread.run.completed"
         (sent,) = upstream_process.told()["requests"]
         assert sent["path"] == "/v1/responses"
-        assert [tool["name"] for tool in sent["body"]["tools"]] == ["get_weather"]
+        assert [tool["name"] for tool in sent["body"]["tools"]] == ["get_weather", "current_time"]
         assert any(line.startswith("Engine openai") for line in server.printed)
         assert not any("sk-upstream" in line for line in server.printed)
 

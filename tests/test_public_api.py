@@ -41,6 +41,7 @@ PUBLIC = {
     "TooLarge",
     "ToolError",
     "Unauthorized",
+    "UpstreamError",
 }
 
 HEAVY = {"openai", "pymongo", "gevent", "flask", "werkzeug", "marshmallow", "apispec", "httptools", "ssl", "logging"}

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import AssistantStreamError, EngineError
 from ..protocol.ids import NewId, new_id
 from .base import Engine, Item, ItemStream
-from .quotes import Answer, quoting
+from .quotes import Answer, fitting, quoting
 from .response_items import ResponseItems, by_delta, usage, words
 
 MAX_ECHO = 2000
@@ -104,8 +104,10 @@ def _items(request: dict[str, Any], writer: ResponseItems, search: Search | None
         shown = "file_search_call.results" in (request.get("include") or ())
         yield from writer.file_search([query], results if shown else None)
         heard += sum(_count(result["text"]) for result in results)
-    answer = quoting(results, query) if results else Answer(command or _answer(request, given, searched=bool(query)))
-    yield from _say(request, writer, answer, heard)
+    if fit := fitting(results, query):
+        yield from _say(request, writer, quoting(fit, query), heard)
+    else:
+        yield from _say(request, writer, Answer(command or _answer(request, given, searched=bool(query))), heard)
 
 
 def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, heard: int) -> Iterator[Item]:

@@ -20,6 +20,15 @@ QUOTE_CHARS = 400
 _OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. The files say:"
 _CLOSING = "That is what fits your words best. A model would read it and answer."
 
+_COMMON_WORDS = """
+a about after all also am an and any are as at be because been before but by can could did do does for from give had has
+have he her here his how i if in into is it its know like many may me more much must my no not of on one or other our
+out please say shall she should so some tell than thank thanks that the their them then there these they this those to
+up us was we were what when where which who whom whose why will with would you your
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
+"""English words that say nothing of what a question is about. In a few short files they are as rare as any other."""
+
 _BREAK = re.compile(r"(?<=[.!?…]) +|(?<=[。！？])|\n+(?![a-zß-öø-ÿ])")
 """Between two sentences: also at a line's end, unless the next line goes on in lower case, as lines of a PDF do."""
 
@@ -32,29 +41,35 @@ class Answer:
     citations: tuple[dict[str, Any], ...] = ()
 
 
+def fitting(results: Sequence[dict[str, Any]], query: str) -> list[dict[str, Any]]:
+    """Return the results that are worth quoting, the best first.
+
+    They fit at least half as well as the best one, say something else than those before, and have more in common with
+    the query than words like "the".
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for result in results:
+        if not _only_common(_words(result["text"]), _words(query)):
+            best = next(iter(found.values()), result)
+            if result["score"] * 2 >= best["score"]:
+                found.setdefault(result["text"], result)
+    return list(found.values())[:MAX_QUOTES]
+
+
 def quoting(results: Sequence[dict[str, Any]], query: str) -> Answer:
-    """Answer with the best results.
+    """Answer with results.
 
     Args:
-        results: the best first; `file_id`, `filename`, `score`, `text` each.
+        results: `file_id`, `filename`, `text` each; all are quoted.
         query: the words that were searched; a long passage is quoted around them.
     """
     text, citations = _OPENING, list[dict[str, Any]]()
-    for result in _best(results):
+    for result in results:
         lines = excerpt(result["text"], query).splitlines()
         text += "\n\n" + "\n".join(f"> {line}".rstrip() for line in lines)
         cited = {"file_id": result["file_id"], "filename": result["filename"]}
         citations.append({"type": "file_citation", **cited, "index": len(text)})
     return Answer(f"{text}\n\n{_CLOSING}", tuple(citations))
-
-
-def _best(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the first of the results, and those after it that fit at least half as well and say something else."""
-    found: dict[str, dict[str, Any]] = {}
-    for result in results:
-        if result["score"] * 2 >= results[0]["score"]:
-            found.setdefault(result["text"], result)
-    return list(found.values())[:MAX_QUOTES]
 
 
 def excerpt(text: str, query: str) -> str:
@@ -92,5 +107,20 @@ def _words(text: str) -> set[str]:
 
 
 def _among(word: str, words: Iterable[str]) -> bool:
-    """Say whether a word or another form of it is among `words`: a longer one that begins like it."""
-    return word in words or (len(word) > 3 and any(other.startswith(word) for other in words))
+    """Say whether a word or another form of it is among `words`."""
+    return word in words or any(_alike(word, other) for other in words)
+
+
+def _alike(one: str, two: str) -> bool:
+    """Say whether two words may be forms of one, such as `warranty` and `warranties`: they begin alike."""
+    short = min(len(one), len(two))
+    same = max(3, short - 2)
+    return short >= 3 and one[:same] == two[:same]
+
+
+def _only_common(said: set[str], asked: set[str]) -> bool:
+    """Say whether a text was found for common words alone, where the query has others."""
+    matters = asked - _COMMON
+    if not matters or not said & asked or not said & asked <= _COMMON:
+        return False
+    return not any(_among(word, said - _COMMON) for word in matters)

@@ -7,6 +7,7 @@ no store and no vector store.
 from __future__ import annotations
 
 import codecs
+import io
 import logging
 import re
 import time
@@ -218,6 +219,8 @@ def _docx(content: BinaryIO) -> Iterator[str]:
     from docx import Document
     from lxml import etree
 
+    if not hasattr(content, "seekable"):  # a SpooledTemporaryFile of Python 3.10
+        content = io.BytesIO(content.read())
     with zipfile.ZipFile(content) as packed:
         _check_parts(packed.infolist())
     content.seek(0)

@@ -75,6 +75,7 @@ def _pieces(block: str) -> Iterator[str]:
 def _end(window: str) -> int:
     """Return where a piece ends that begins a block longer than itself: the best place, near the usual length."""
     ends = [found.end() for found in _SENTENCE_END.finditer(window, USUAL_CHARS // 2)]
+    ends = [place for place in ends if place <= MAX_CHARS or window[place - 1].isspace()]
     if not ends:
         places = (window.rfind(space, 1, stop) for space in " \n" for stop in (USUAL_CHARS, None))
         ends = [place for place in places if place > 0]

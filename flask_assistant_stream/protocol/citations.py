@@ -7,16 +7,30 @@ from typing import Any
 
 from .made_files import MadeFile, is_image
 from .objects import Object
+from .text import MARKER_BEGIN, MARKER_END
 from .values import text_of
 from .writer import RunWriter
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A file that is cited or was made: an annotation and a marker in the text, which it stands for."""
+    """A file that is cited: an annotation, and a marker in the text which stands for it."""
 
     note: Object
-    file: MadeFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A file that was made: an annotation like a marker's.
+
+    Attributes:
+        start, end: offsets in the upstream's text of what the model calls it.
+    """
+
+    note: Object
+    file: MadeFile | None
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,7 @@ class Picture:
     file: MadeFile | None
 
 
-Cited = Marker | Link | Picture
+Cited = Marker | Path | Link | Picture
 
 
 def cited(found: Object, output: int, number: int) -> Cited | None:
@@ -58,7 +72,7 @@ def cited(found: Object, output: int, number: int) -> Cited | None:
     if not file_id:
         return None
     name = text_of(found.get("filename")) or file_id
-    text = f"【{output}:{number}†{name}】"
+    text = f"{MARKER_BEGIN}{output}:{number}†{name}{MARKER_END}"
     if kind == "file_citation":
         return Marker({"type": kind, "text": text, kind: {"file_id": file_id}})
     if kind not in ("file_path", "container_file_citation"):
@@ -67,7 +81,8 @@ def cited(found: Object, output: int, number: int) -> Cited | None:
     file = MadeFile(file_id, name, container_id=container, upstream_id=file_id) if container else None
     if is_image(name):
         return Picture(file_id, file)
-    return Marker({"type": "file_path", "text": text, "file_path": {"file_id": file_id}}, file)
+    note = {"type": "file_path", "text": text, "file_path": {"file_id": file_id}}
+    return Path(note, file, _offset(found.get("start_index")), _offset(found.get("end_index")))
 
 
 def write(what: Cited, writer: RunWriter, slot: int, base: int) -> None:
@@ -76,10 +91,13 @@ def write(what: Cited, writer: RunWriter, slot: int, base: int) -> None:
         link = {"type": "url_citation", "url": what.url, "title": what.title}
         writer.add_link(slot, link, what.start - base, what.end - base)
         return
+    if isinstance(what, Marker):
+        writer.add_citation(slot, what.note)
+        return
     if isinstance(what, Picture):
         writer.add_image(what.file_id)
     else:
-        writer.add_citation(slot, what.note)
+        writer.add_path(slot, what.note, what.start - base, what.end - base)
     if what.file is not None:
         writer.add_file(what.file)
 

@@ -1,7 +1,8 @@
 """Raw Responses events in, Assistants events out: the state machine of one run.
 
 Pure: no clock, no randomness, no input or output, no thread. `reader.py` holds the rows of wire.md 3.3, `writer.py`
-what wire.md 2.5 asks of a stream; here is what becomes of the run when a response ends or somebody ends it.
+what wire.md 2.5 asks of a stream, `pending.py` the calls between two responses; here is what becomes of the run
+when a response ends, its calls are answered or somebody ends it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from .ids import NewId
 from .made_files import MadeFile
 from .objects import Object
 from .outputs import Item
-from .pending import PendingCalls
+from .pending import PendingCalls, can_be_handed_out
 from .reader import Outcome, ResponseReader
 from .run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
-from .usage import add_usage
+from .usage import add_usage, spent_budget
 from .writer import WHOLE, Closing, RunWriter
 
 __all__ = ["Ending", "Translator"]
 
-_IN_PROGRESS = RunStatus.IN_PROGRESS  # looked up for every read: an enum's attribute costs
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
 
 
@@ -70,6 +70,7 @@ class Translator:
         self._rounds = 0
         self._unknown = 0
         self._calls: PendingCalls | None = None
+        self._reading = False
         self._reader = self._new_reader()
 
     @classmethod
@@ -198,12 +199,8 @@ class Translator:
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
         """Translate the items of one upstream read. Items after the terminal one are ignored."""
-        if self._calls is not None:  # until they are answered no response is due
+        if not self._reading and not self._begin_reading(items):
             return []
-        if self._writer.status is not _IN_PROGRESS:
-            if self._writer.status is not RunStatus.QUEUED or not items:
-                return []
-            self._writer.move_run(RunStatus.IN_PROGRESS)
         outcome = self._reader.read(items)
         if outcome is not None:
             self._conclude(outcome)
@@ -264,6 +261,16 @@ class Translator:
             self._fail(Failure.of(error) if error else unexplained)
         return self._writer.take()
 
+    def _begin_reading(self, items: Sequence[Item]) -> bool:
+        """Say whether a response is due, and begin it; that holds until it ends."""
+        status = self._writer.status
+        if self._calls is not None or not items or status not in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
+            return False
+        if status is RunStatus.QUEUED:
+            self._writer.move_run(RunStatus.IN_PROGRESS)
+        self._reading = True
+        return True
+
     # -- how a response ended -----------------------------------------------------------------------------
 
     def _conclude(self, outcome: Outcome) -> None:
@@ -280,8 +287,8 @@ class Translator:
         """End a response that is whole: hand out its calls, or end the run."""
         calls = self._name_calls()
         self._rounds += 1
-        spent = self._spent_budget()
-        if not all(call.valid or call.name in self._server_tools for call in calls):
+        spent = spent_budget(self.run, self._sum())
+        if not all(can_be_handed_out(call, self._server_tools) for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
@@ -292,12 +299,6 @@ class Translator:
         else:
             self._writer.close_step(self._settle_whole())
             self._hand_out(PendingCalls.of(calls, self._server_tools))
-
-    def _spent_budget(self) -> str | None:
-        """Return the name of a budget of the run that its responses have used up, if there is one."""
-        usage, names = self._sum() or {}, ("max_completion_tokens", "max_prompt_tokens")
-        spent = [name for name in names if self.run.get(name) and usage.get(name[4:], 0) >= self.run[name]]
-        return spent[0] if spent else None
 
     def _settle_whole(self) -> Closing:
         return self._reader.settle(WHOLE, lambda _: False)
@@ -311,7 +312,7 @@ class Translator:
 
     def _hand_out(self, calls: PendingCalls) -> None:
         """Put all calls into one step, left open until all are answered: this server's first, then the others'."""
-        self._calls = calls
+        self._calls, self._reading = calls, False
         self._writer.open_calls(calls.shown)
         self._items += self._reader.response.replay()
         self._usage = self._sum()
@@ -366,7 +367,7 @@ class Translator:
     def _end(self, status: RunStatus, closing: Closing, **changes: Any) -> None:
         usage = self._usage if self._calls is not None else self._sum()
         self._writer.end_run(status, closing, step_usage=self._reader.usage, usage=usage, **changes)
-        self._calls = None
+        self._calls, self._reading = None, False
 
     def _sum(self) -> Object | None:
         return add_usage(self._usage, self._reader.usage)
@@ -381,13 +382,13 @@ class Translator:
         since, counted = 0, None
         if state is not None:
             self._items, self._usage, self._rounds = list(state["items"]), state["usage"], state["rounds"]
-            since, counted = state["seq"], state["step"]
+            since, counted = state["seq"], state["step"] if state["calls"] else None
         later = [event for event in events if event.seq > since and event.name not in VENDOR_EVENTS]
         if state is not None and state["calls"] and not later:
             self._calls = PendingCalls.load(state["calls"])
             self._reader.usage = state["response_usage"]
             self._writer.step = state["step"]
             return
-        for event in later:
-            if event.name in STEP_ENDINGS and (step := event.object())["id"] != (counted or {}).get("id"):
+        for step in (event.object() for event in later if event.name in STEP_ENDINGS):
+            if counted is None or step["id"] != counted["id"]:
                 self._usage = add_usage(self._usage, step["usage"])

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from .citations import Cited, Marker, Picture, cited, identity, position, write
+from .citations import Cited, Marker, Path, Picture, cited, identity, position, write
 from .deltas import Growing
 from .events import REASONING_DELTA
 from .text import mend
@@ -145,7 +145,7 @@ class Message(Output):
         made = cited(note, self.ordinal if self.index is None else self.index, self._cited)
         if isinstance(made, Picture) or (made is not None and self._citations):
             part.cited.add(identity(note))
-            self._cited += isinstance(made, Marker)
+            self._cited += isinstance(made, (Marker, Path))
             self._waiting.append((part, made))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:

@@ -144,6 +144,11 @@ class PendingCalls:
         return [one for one in self._calls if one.output is None]
 
 
+def can_be_handed_out(call: Call, server_tools: Mapping[str, bool]) -> bool:
+    """Say whether a call can be answered: one for others must be valid, a tool of this server refuses by itself."""
+    return call.valid or (call.name in server_tools and not isinstance(call, Approval))
+
+
 def _pending(call: Call, server_tools: Mapping[str, bool]) -> _Pending:
     if isinstance(call, Approval):
         return _Pending(call.tool_call(), Whose.UPSTREAM)

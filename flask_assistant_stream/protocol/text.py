@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+MARKER_BEGIN, MARKER_END = "【", "】"
+"""What encloses the marker of a citation."""
+
 
 def mend(text: str) -> str:
     """Return `text` without lone surrogates: halves that stand together become one character, others U+FFFD."""
@@ -38,4 +41,4 @@ def _is_marker(value: str, note: Any) -> bool:
     start, end, text = note.get("start_index"), note.get("end_index"), note.get("text")
     if not (isinstance(start, int) and isinstance(end, int) and isinstance(text, str)):
         return False
-    return value[start:end] == text and text.startswith("【") and text.endswith("】")
+    return value[start:end] == text and text.startswith(MARKER_BEGIN) and text.endswith(MARKER_END)

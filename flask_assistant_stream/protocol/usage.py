@@ -34,6 +34,13 @@ def add_usage(left: Object | None, right: Object | None) -> Object | None:
     }
 
 
+def spent_budget(run: Object, usage: Object | None) -> str | None:
+    """Return the name of a budget of a run that its responses have used up, if there is one."""
+    budgets = {"max_completion_tokens": "completion_tokens", "max_prompt_tokens": "prompt_tokens"}
+    spent = [name for name, key in budgets.items() if run.get(name) and (usage or {}).get(key, 0) >= run[name]]
+    return spent[0] if spent else None
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 

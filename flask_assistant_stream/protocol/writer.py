@@ -7,7 +7,7 @@ Knows nothing of the Responses API.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -18,14 +18,14 @@ from .failures import step_error
 from .ids import NewId
 from .made_files import MadeFile
 from .objects import Object
+from .parts import FIRST_TEXT_END, MESSAGE_DELTA, TEXT_END, ContentPart, text_head
 from .run_states import MessageStatus, RunStatus, StepStatus, check_move
 from .text import mend_piece
 
-MESSAGE_DELTA = "thread.message.delta"
 STEP_DELTA = "thread.run.step.delta"
+SANDBOX = "sandbox:"
+"""How a model's links to files of its container begin, in both APIs."""
 
-_FIRST_TEXT_END = b',"annotations":[]}}]}}'
-_TEXT_END = b"}}]}}"
 _RUN_TIMES = {
     RunStatus.COMPLETED: "completed_at",
     RunStatus.FAILED: "failed_at",
@@ -54,44 +54,6 @@ class Closing:
 WHOLE = Closing(MessageStatus.COMPLETED, StepStatus.COMPLETED)
 
 
-@dataclass(slots=True)
-class _Part:
-    """One content part of the open message. `head` and `tail` enclose the JSON string of a text delta.
-
-    `pieces` of an image are its file id.
-    """
-
-    kind: str
-    head: bytes
-    tail: bytes = _FIRST_TEXT_END
-    pieces: list[str] = field(default_factory=list)
-    half: str = ""
-    annotations: list[Object] = field(default_factory=list)
-    links: list[Object] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        """How many code points it has."""
-        return sum(map(len, self.pieces))
-
-    def place(self, offset: int, *, begins: bool) -> int:
-        """Return where an offset of the text without markers is now; a marker there is before what begins."""
-        shift = 0
-        for note in self.annotations:
-            at = note["start_index"] - shift
-            if at < offset or (begins and at == offset):
-                shift += note["end_index"] - note["start_index"]
-        return min(max(offset, 0) + shift, self.length)
-
-    def content(self) -> Object:
-        value = "".join(self.pieces)
-        if self.kind == "refusal":
-            return {"type": "refusal", "refusal": value}
-        if self.kind == "image_file":
-            return {"type": "image_file", "image_file": {"file_id": value}}
-        return objects.text_part(value, self.annotations, self.links)
-
-
 class RunWriter:
     """Writes one run's events.
 
@@ -114,7 +76,7 @@ class RunWriter:
         self.last_seq = last_seq
         self.new_id = new_id
         self._now = now
-        self._parts: list[_Part] = []
+        self._parts: list[ContentPart] = []
         self._events: list[Event] = []
         self._files: list[MadeFile] = []
         self._known_files: set[str] = set()
@@ -251,7 +213,7 @@ class RunWriter:
         """Add a content part, `text` or `refusal`, to the open message and return its index."""
         assert self.message is not None
         index = len(self._parts)
-        self._parts.append(_Part(kind, _text_head(self.message["id"], index)))
+        self._parts.append(ContentPart(kind, text_head(self.message["id"], index)))
         return index
 
     def add_text(self, index: int, piece: str) -> None:
@@ -269,7 +231,7 @@ class RunWriter:
             return
         self.last_seq = seq = self.last_seq + 1
         self._events.append(Event(seq, MESSAGE_DELTA, part.head + encoded.encode("ascii") + part.tail))
-        part.tail = _TEXT_END
+        part.tail = TEXT_END
 
     def add_citation(self, index: int, note: Object) -> None:
         """Add an annotation and its marker at the end of a text part; offsets are code points (wire.md 3.4)."""
@@ -285,6 +247,21 @@ class RunWriter:
         part.annotations.append(placed)
         part.pieces.append(marker)
 
+    def add_path(self, index: int, note: Object, start: int, end: int) -> None:
+        """Add an annotation of a file that was made, in place of the model's own name for it where it wrote one.
+
+        Pages replace the annotation's text by the file's address, so a link of the model's becomes one that works.
+        """
+        part = self._parts[index]
+        start, end = part.place(start, begins=True), part.place(end, begins=False)
+        named = "".join(part.pieces)[start:end]
+        if not named.startswith(SANDBOX):
+            self.add_citation(index, note)
+            return
+        placed = {**note, "text": named, "start_index": start, "end_index": end}
+        self._text_delta(index, {"value": "", "annotations": [{"index": len(part.annotations), **placed}]})
+        part.annotations.append(placed)
+
     def add_link(self, index: int, link: Object, start: int, end: int) -> None:
         """Add a vendor annotation to a text part; the offsets given are of its text without markers."""
         part = self._parts[index]
@@ -296,9 +273,9 @@ class RunWriter:
     def add_image(self, file_id: str) -> None:
         """Add an image as a part of its own; a text part comes first, or pages lose it (front-ends.md Expected 4)."""
         for index, part in enumerate(self._parts):
-            if part.tail is _FIRST_TEXT_END and part.kind == "text":
+            if part.tail is FIRST_TEXT_END and part.kind == "text":
                 self._text_delta(index, {"value": ""})
-        self._parts.append(_Part("image_file", b"", pieces=[file_id]))
+        self._parts.append(ContentPart("image_file", b"", pieces=[file_id]))
         self._part_delta({"index": len(self._parts) - 1, **self._parts[-1].content()})
 
     def _close_message(self, closing: Closing) -> None:
@@ -323,9 +300,9 @@ class RunWriter:
     def _text_delta(self, index: int, text: Object) -> None:
         """Tell anything of a text part; its first delta carries `annotations`, whatever it says."""
         part = self._parts[index]
-        fresh: Object = {"annotations": []} if part.tail is _FIRST_TEXT_END else {}
+        fresh: Object = {"annotations": []} if part.tail is FIRST_TEXT_END else {}
         self._part_delta({"index": index, "type": "text", "text": {**fresh, **text}})
-        part.tail = _TEXT_END
+        part.tail = TEXT_END
 
     def _part_delta(self, content: Object) -> None:
         assert self.message is not None
@@ -375,7 +352,7 @@ class RunWriter:
         if content["index"] == len(self._parts):
             self.open_part(content["type"])
         part = self._parts[content["index"]]
-        part.tail = _TEXT_END
+        part.tail = TEXT_END
         if part.kind == "image_file":
             part.pieces.append(content["image_file"]["file_id"])
             return
@@ -387,8 +364,3 @@ class RunWriter:
         part.links += add_up(None, text.get(objects.LINKS, []))
         piece = content["refusal"] if part.kind == "refusal" else text["value"]
         part.pieces.append(piece)
-
-
-def _text_head(message_id: str, index: int) -> bytes:
-    shape = {"id": message_id, "object": MESSAGE_DELTA, "delta": {"content": [{"index": index, "type": "text"}]}}
-    return dump(shape)[: -len(b"}]}}")] + b',"text":{"value":'

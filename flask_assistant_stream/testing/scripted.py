@@ -39,6 +39,7 @@ class ScriptedEngine(Engine):
     """
 
     name = "scripted"
+    writes_titles = False
 
     def __init__(self, *scripts: Script, delay: float = 0) -> None:
         self.requests: list[dict[str, Any]] = []

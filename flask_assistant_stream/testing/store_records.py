@@ -70,6 +70,28 @@ class RecordSuite(StoreFixtures):
         store.delete(Kind.ASSISTANT, ANN, "asst_1")
         assert store.update(Kind.ASSISTANT, BOB, "asst_1", body={"name": "b"}).body["name"] == "b"
 
+    def test_each_owner_has_one_owner_record(self, store: Store, other: Store) -> None:
+        for owner in (ANN, BOB):
+            store.insert(Record(Kind.OWNER, owner, {"id": "owner", "vector_store_id": f"vs_{owner}"}))
+            with pytest.raises(Duplicate):
+                other.insert(Record(Kind.OWNER, owner, {"id": "owner", "vector_store_id": "vs_2"}))
+        store.update(Kind.OWNER, ANN, "owner", body={"vector_store_id": "vs_3"})
+        kept = [other.get(Kind.OWNER, owner, "owner").body["vector_store_id"] for owner in (ANN, BOB)]
+        assert kept == ["vs_3", f"vs_{BOB}"]
+        store.delete(Kind.OWNER, ANN, "owner")
+        with pytest.raises(NotFound):
+            other.get(Kind.OWNER, ANN, "owner")
+        assert other.get(Kind.OWNER, BOB, "owner").owner == BOB
+
+    @pytest.mark.parametrize("kind", [Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.VECTOR_STORE_FILE])
+    def test_any_other_id_stands_once_for_all_owners(self, store: Store, kind: Kind) -> None:
+        stored = store.insert(Record(kind, ANN, {"id": "one"}, extra={"whose": ANN}))
+        with pytest.raises(Duplicate):
+            store.insert(Record(kind, BOB, {"id": "one"}))
+        with pytest.raises(NotFound):
+            store.get(kind, BOB, "one")
+        assert store.get(kind, ANN, "one") == stored
+
     def test_a_message_needs_its_thread(self, store: Store, thread: Record) -> None:
         for stranger in (a_thread(), replace(thread, owner=BOB)):
             for position in (0, 5):
@@ -162,6 +184,23 @@ class RecordSuite(StoreFixtures):
         assert store.last_row(run.id) is None
         assert [due.id for due in store.due(1e12)] == [kept.id]
         assert len(store.read(kept.id)) == len(store.list(Kind.MESSAGE, ANN, parent=kept.parent).records) == 1
+
+    def test_a_vector_store_goes_with_its_files_and_batches(self, store: Store, other: Store) -> None:
+        kinds = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
+        for id in ("vs_1", "vs_2"):
+            store.insert(Record(Kind.VECTOR_STORE, ANN, {"id": id}))
+            for kind in kinds:
+                store.insert(Record(kind, ANN, {"id": f"{id}.{kind.value}"}, id))
+        file = store.insert(Record(Kind.FILE, ANN, {"id": "file_1"}))
+        theirs = store.insert(Record(Kind.VECTOR_STORE_FILE, BOB, {"id": "vs_1.other"}, "vs_1"))
+        store.delete(Kind.VECTOR_STORE, ANN, "vs_1")
+        for kind in kinds:
+            assert other.list(kind, ANN, parent="vs_1").records == []
+            with pytest.raises(NotFound):
+                other.get(kind, ANN, f"vs_1.{kind.value}")
+            assert len(other.list(kind, ANN, parent="vs_2").records) == 1
+        assert other.get(Kind.FILE, ANN, "file_1") == file
+        assert other.get(Kind.VECTOR_STORE_FILE, BOB, theirs.id) == theirs
 
     def test_what_a_deleted_run_still_writes_is_refused(self, store: Store, thread: Record, run: RunRecord) -> None:
         store.delete(Kind.THREAD, ANN, thread.id)

@@ -13,5 +13,6 @@ from .store_runs import RunSuite
 class StoreSuite(RecordSuite, RunSuite, LogSuite):
     """Subclass as `Test…` with a fixture `open_store` that makes store objects on the same, initially empty, data.
 
-    Each call is another process's view: what one writes, the others read at once.
+    Each call is another process's view: what one writes, the others read at once. A store that is also `Blobs` or
+    `Passages` must pass `BlobSuite` (`store_blobs`) or `PassageSuite` (`store_passages`), with the same fixture.
     """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flask_assistant_stream.engines.base import Engine, Item
 from flask_assistant_stream.engines.offline import OfflineEngine
-from flask_assistant_stream.engines.quotes import MAX_QUOTES, QUOTE_CHARS, excerpt, quoting
+from flask_assistant_stream.engines.quotes import MAX_QUOTES, QUOTE_CHARS, excerpt, fitting, quoting
 from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from tests.protocol.checker import Fold, check
@@ -255,8 +255,10 @@ def test_offsets_are_code_points_whatever_the_characters() -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=900).filter(str.strip), min_size=1, max_size=5), st.text(max_size=30))
 def test_every_citation_is_behind_its_quote(texts: list[str], query: str) -> None:
-    answer = quoting([passage(text, file_id=f"file-{n}") for n, text in enumerate(texts)], query)
-    assert 1 <= len(answer.citations) <= MAX_QUOTES
+    found = [passage(text, file_id=f"file-{n}") for n, text in enumerate(texts)]
+    answer = quoting(found, query)
+    assert len(answer.citations) == len(found)
+    assert len(fitting(found, query)) <= MAX_QUOTES
     for note in answer.citations:
         before, after = answer.text[: note["index"]], answer.text[note["index"] :]
         assert not before[-1].isspace()
@@ -369,6 +371,25 @@ def test_a_limit_within_a_quote_leaves_its_citation_out() -> None:
 
 def test_what_was_found_counts_as_heard() -> None:
     assert look(Searched(passage("one two three")), user("a b"))[-1]["response"]["usage"]["input_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "quoted"),
+    [
+        ("How long is the warranty?", "The toaster is loud.", False),
+        ("How long is the warranty?", "The toaster has warranties.", True),
+        ("How many studies did you run?", "They have one study; it runs.", True),
+        ("What is this?", "This is what it is.", True),
+        ("the GPU", "The GPU.", True),
+        ("GPU", "A gpü in the box.", True),
+        ("保証期間は？", "保証は37か月。", True),
+    ],
+)
+def test_what_has_only_common_words_in_it_is_not_quoted(query: str, text: str, quoted: bool) -> None:
+    items = look(Searched(passage(text)), user(query), include=INCLUDED)
+    assert len(cited(told(items))) == quoted
+    assert len(searches(items)[0]["results"]) == 1
+    assert ("nothing in the files fits" in text_of(items)) != quoted
 
 
 FILLER = "Nothing of interest stands in this sentence about other things. "

@@ -371,6 +371,20 @@ def test_damage_is_read_or_refused(name: str, changes: list[tuple[int, bytes]]) 
         text_of(name, io.BytesIO(bytes(data))).encode()
 
 
+class Spooled:
+    """All that a SpooledTemporaryFile of Python 3.10 can do."""
+
+    def __init__(self, data: bytes) -> None:
+        file = io.BytesIO(data)
+        self.read, self.seek, self.tell, self.close = file.read, file.seek, file.tell, file.close
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_spooled_files_are_read(name: str) -> None:
+    content: Any = Spooled(REAL[name])
+    assert "ext" in text_of(name, content)
+
+
 class Failing(io.BytesIO):
     def read(self, *given: Any) -> bytes:
         raise StoreError("The store does not answer.")

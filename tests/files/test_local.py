@@ -10,6 +10,7 @@ from flask_assistant_stream.errors import NotFound, RequestError, StoreError
 from flask_assistant_stream.files.local import LocalStorage
 from flask_assistant_stream.protocol.made_files import MadeFile
 from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Kind
 from tests.files.material import a_pdf
 from tests.files.worlds import ANN, BOB, World, an_upload
 
@@ -67,6 +68,29 @@ def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -
     one, two = world.vector_store(file_id), world.vector_store(file_id)
     assert found(world, one, "blue") == found(world, two, "blue") == ["facts.txt"]
     assert len(calls) == 1
+
+
+def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id, id = world.upload(), world.vector_store()
+    half_way = []
+
+    def delete_meanwhile(*_: Any) -> str:
+        with monkeypatch.context() as patched:
+            if half_way:  # the delete has got as far as the bytes
+                patched.setattr(world.store, "delete", lambda *_: None)
+            world.files.delete(ANN, file_id)
+        return "blue text"
+
+    monkeypatch.setattr("flask_assistant_stream.files.local.extract.text_of", delete_meanwhile)
+    for _ in range(2):
+        with pytest.raises(NotFound, match=f"No file found with id '{file_id}'"):
+            world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        assert not world.passages()
+        assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
+        file_id = world.upload("second.txt")
+        half_way.append(True)
 
 
 def test_a_reader_that_breaks_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

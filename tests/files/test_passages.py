@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from hypothesis import given
@@ -21,16 +22,17 @@ texts = st.lists(
 ).map("".join)
 
 
-def words(passages: list[str]) -> list[str]:
-    return [word for passage in passages for word in passage.split()]
+def words(*texts: str) -> list[str]:
+    """Return the words of texts; one also ends with a sentence in a script that has no spaces."""
+    return [word for text in texts for word in re.sub("(?<=[。！？])", " ", text).split()]
 
 
 @given(texts)
 def test_all_words_are_there_in_order(text: str) -> None:
     passages = cut(text)
     if all(len(word) <= MAX_CHARS for word in text.split()):
-        assert words(passages) == text.split()
-    assert "".join(words(passages)) == "".join(text.split())
+        assert words(*passages) == words(text)
+    assert "".join(words(*passages)) == "".join(words(text))
 
 
 @given(texts)
@@ -88,6 +90,11 @@ def test_one_long_line_of_json_is_cut_between_its_words() -> None:
     passages = cut(text)
     assert "".join(passages) == text
     assert all(not (one[-1].isalnum() and two[0].isalnum()) for one, two in pairwise(passages))
+
+
+def test_a_sentence_that_ends_one_character_too_late() -> None:
+    passages = cut("x" * MAX_CHARS + "。0")
+    assert [len(passage) for passage in passages] == [MAX_CHARS, 2]
 
 
 def test_a_word_without_an_end_parts_no_mark_from_its_letter() -> None:

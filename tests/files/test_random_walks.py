@@ -13,7 +13,7 @@ from flask_assistant_stream.files.listing import all_records
 from flask_assistant_stream.stores.base import Kind
 from tests.files.worlds import ANN, BOB, World
 
-STEPS = 120
+STEPS = 200
 SEEDS = range(6)
 OWNERS = (ANN, BOB)
 
@@ -28,14 +28,14 @@ class Walk:
     def ids(self, kind: Kind, owner: str) -> list[str]:
         return [record.id for record in all_records(self.world.store, kind, owner)]
 
-    def one(self, kind: Kind) -> str:
-        """Return an id, mostly of a thing that is there, of any owner."""
-        found = [id for owner in OWNERS for id in self.ids(kind, owner)]
-        return self.random.choice([*found, "unknown"])
+    def one(self, kind: Kind, owner: str) -> str:
+        """Return an id, mostly of the owner's."""
+        whose = owner if self.random.random() < 0.9 else self.random.choice(OWNERS)
+        return self.random.choice(self.ids(kind, whose) or ["unknown"])
 
     def step(self) -> None:
         world, owner, chance = self.world, self.random.choice(OWNERS), self.random.random
-        names = ["a.txt", "b.md", "c.exe"]
+        names = ["a.txt", "b.md", "c.html", "d.exe"]
         if world.fake is not None and chance() < 0.25:
             how = self.random.choice([{"status": 500}, {"status": 400}, {"status": 429}, {"how": "nonsense"}])
             routes = ["POST /files", "POST /vector_stores", "POST /vector_stores/{store}/files"]
@@ -43,19 +43,21 @@ class Walk:
             world.fake.fail(self.random.choice(routes), **how)
         if chance() < 0.1:
             self.fail_next_insert()
-        file_id, store_id = self.one(Kind.FILE), self.one(Kind.VECTOR_STORE)
+        file_id, store_id = self.one(Kind.FILE, owner), self.one(Kind.VECTOR_STORE, owner)
         calls: list[Callable[[], Any]] = [
             lambda: world.upload(self.random.choice(names), owner=owner),
             lambda: world.own(self.random.choice(names), owner=owner),
-            lambda: world.vector_store(file_id, self.one(Kind.FILE), owner=owner),
+            lambda: world.vector_store(file_id, self.one(Kind.FILE, owner), owner=owner),
             lambda: world.vector_stores.attach(owner, store_id, {"file_id": file_id}),
-            lambda: world.vector_stores.create_batch(owner, store_id, {"file_ids": [file_id, self.one(Kind.FILE)]}),
+            lambda: world.vector_stores.create_batch(
+                owner, store_id, {"file_ids": [file_id, self.one(Kind.FILE, owner)]}
+            ),
             lambda: world.vector_stores.detach(owner, store_id, file_id),
             lambda: world.vector_stores.get(owner, store_id),
             lambda: world.resources.own_files(owner),
             lambda: self.attach_message(owner, file_id),
         ]
-        if chance() < 0.3:
+        if chance() < 0.15:
             calls = [
                 lambda: world.files.delete(owner, file_id),
                 lambda: world.vector_stores.delete(owner, store_id),

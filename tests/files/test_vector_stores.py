@@ -528,6 +528,21 @@ def test_what_is_deleted_while_it_is_attached_stays_deleted(
     assert not world.passages() or deleted == "vector store"
 
 
+def test_nothing_joins_what_is_on_its_way_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_id, id = world.upload(), world.vector_store()
+    told: list[str] = []
+
+    def meanwhile(*_: Any) -> None:
+        with pytest.raises(NotFound) as caught:
+            world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        told.append(caught.value.message)
+
+    monkeypatch.setattr(world.storage, "delete_vector_store", meanwhile)
+    world.vector_stores.delete(ANN, id)
+    assert told == [f"No vector store found with id '{id}'."]
+    assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
+
+
 def test_a_delete_that_failed_can_be_repeated(upstream_world: World) -> None:
     world = upstream_world
     id = world.vector_store(world.upload())

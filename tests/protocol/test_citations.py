@@ -70,6 +70,20 @@ def test_a_file_of_a_container_is_a_path_with_a_marker() -> None:
     assert made.take_files() == []
 
 
+@pytest.mark.parametrize("cited_before", [False, True])
+def test_a_link_into_the_container_is_itself_the_text_of_its_annotation(cited_before: bool) -> None:
+    link = "sandbox:/mnt/data/table.csv"
+    said = f"See [it]({link})."
+    note = {**TABLE, "start_index": 9, "end_index": 9 + len(link)}
+    page = url_citation("https://a.test", "A", 4, 8)
+    before = [annotated(CITED)] if cited_before else []
+    fold = told([text("See "), *before, text(said[4:]), annotated(note), annotated(page), terminal()])
+    assert fold.texts == [f"See {MARKER if cited_before else ''}{said[4:]}"]
+    path = fold.messages[0]["content"][0]["text"]["annotations"][-1]
+    assert (path["text"], path["file_path"]) == (link, {"file_id": "cfile_1"})
+    assert links(fold) == [("https://a.test", "[it]")]
+
+
 def test_a_file_that_is_named_twice_is_reported_once() -> None:
     again = {**TABLE, "start_index": 5, "end_index": 9}
     made, events = play([text("Here"), annotated(TABLE), text(" and here"), annotated(again), terminal()])

@@ -197,7 +197,6 @@ def test_function_steps(item: Item, name: str, arguments: Any, output: str | Non
     assert {**call["function"], "arguments": json.loads(call["function"]["arguments"])} == function(
         name, expected, output
     )
-    assert fold.calls[0:0] == []
     assert "thread.run.requires_action" not in fold.names
     assert made.items() == []
     assert made.unknown == 0

@@ -142,6 +142,13 @@ def test_broken_arguments_of_a_clients_call_fail_the_run_before_anything_is_exec
     checked(events)
 
 
+@pytest.mark.parametrize("tool", ["delete", "weather"])
+def test_broken_arguments_of_an_approval_fail_the_run(tool: str) -> None:
+    made, events = begun(approval(tool, value="{"))
+    assert made.run["status"] == "failed"
+    checked(events)
+
+
 def test_the_limit_of_rounds() -> None:
     made, events = begun(called("weather", "call_1"), max_rounds=2)
     events += made.tool_results({"call_1": "x"})

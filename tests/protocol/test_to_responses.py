@@ -25,7 +25,17 @@ KEYS = {
 def request(history: Any = (), items: Any = (), **given: Any) -> Item:
     """Build a request and assert that it is valid."""
     options = {
-        key: given.pop(key) for key in ("vector_store_ids", "search_results", "used_tokens", "user") if key in given
+        key: given.pop(key)
+        for key in (
+            "vector_store_ids",
+            "search_results",
+            "used_tokens",
+            "user",
+            "extra_tools",
+            "reasoning_summary",
+            "code_files",
+        )
+        if key in given
     }
     made = to_responses(run(**given), list(history), list(items), **options)
     assert set(made) <= KEYS
@@ -170,6 +180,59 @@ def test_file_search_without_stores_is_dropped_with_all_that_needs_it() -> None:
     assert "tool_choice" not in kept
     found = request([said("user", "Hi")], tools=[SEARCH], tool_choice=SEARCH, vector_store_ids=["vs_1"])
     assert found["tool_choice"] == SEARCH
+
+
+CODE = {"type": "code_interpreter"}
+
+
+def test_code_interpreter() -> None:
+    resources = {"code_interpreter": {"file_ids": ["file_1", "file_2"]}}
+    given: Item = {"tools": [CODE], "tool_resources": resources, "code_files": ["file_2", "file_3"]}
+    made = request([said("user", "Hi")], tool_choice=CODE, **given)
+    files = ["file_1", "file_2", "file_3"]
+    assert made["tools"] == [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": files}}]
+    assert made["include"] == ["code_interpreter_call.outputs"]
+    assert made["tool_choice"] == CODE
+    assert "tool_choice" not in request([said("user", "Hi")], tools=[FUNCTION], tool_choice=CODE)
+
+
+def test_a_container_takes_fifty_files() -> None:
+    made = request([said("user", "Hi")], tools=[CODE], code_files=[f"file_{n}" for n in range(60)])
+    assert len(made["tools"][0]["container"]["file_ids"]) == 50
+
+
+def test_tools_of_the_configuration_are_sent_as_they_are() -> None:
+    extra: list[Item] = [{"type": "web_search"}, {"type": "mcp", "server_label": "crm", "server_url": "https://a.test"}]
+    made = request([said("user", "Hi")], tools=[FUNCTION], extra_tools=extra)
+    assert made["tools"][1:] == extra
+    assert request([said("user", "Hi")], extra_tools=extra, tool_choice="required")["tool_choice"] == "required"
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "expected"),
+    [
+        ("o3", None, {"summary": "auto"}),
+        ("o3", "low", {"effort": "low", "summary": "auto"}),
+        ("my-deployment", "low", {"effort": "low", "summary": "auto"}),
+        ("gpt-4.1", None, None),
+    ],
+)
+def test_reasoning_summaries_are_asked_of_models_that_may_reason(model: str, effort: Any, expected: Any) -> None:
+    given = {"model": model, "reasoning_effort": effort}
+    assert request([said("user", "Hi")], reasoning_summary=True, **given).get("reasoning") == expected
+    assert request([said("user", "Hi")], **given).get("reasoning") == (effort and {"effort": effort})
+
+
+def test_answers_of_all_kinds_of_calls_are_valid_input() -> None:
+    items = [*asked(), *asked("{", "fc_2", "call_2", 1)]
+    wanted = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "crm", "name": "x", "arguments": "{}"}
+    items.append({"type": "response.output_item.done", "output_index": 2, "item": wanted})
+    made, _ = play([*items, terminal()], server_tools={"weather": False})
+    made.tool_results({"call_u": "x", "call_2": "y"})
+    made.tool_outputs({"mcpr_1": "true"})
+    kinds = [item["type"] for item in request([said("user", "Hi")], made.items())["input"][1:]]
+    calls = ["function_call", "function_call", "mcp_approval_request"]
+    assert kinds == [*calls, "function_call_output", "function_call_output", "mcp_approval_response"]
 
 
 FORCED = {"type": "function", "function": {"name": "weather"}}

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"flask_assistant_stream.testing.store_{part}" for part in ("records", "runs", "log")))
+PARTS = ("records", "runs", "log", "blobs", "passages")
+
+pytest.register_assert_rewrite(*(f"flask_assistant_stream.testing.store_{part}" for part in PARTS))

@@ -15,12 +15,14 @@ from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, Store
 from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, statements
 from flask_assistant_stream.stores.sqlite.group_commit import Job
+from flask_assistant_stream.testing.store_blobs import BlobSuite
 from flask_assistant_stream.testing.store_material import ANN, a_message, a_row, a_start, a_thread, changed
+from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
 
 
-class TestSuite(StoreSuite):
+class TestSuite(StoreSuite, BlobSuite, PassageSuite):
     @pytest.fixture
     def open_store(self, sqlite_url: str) -> Iterator[OpenStore]:
         yield from opened(sqlite_url)

@@ -11,13 +11,14 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 from pymongo import ReplaceOne
 
+from ...threads import run_blocking
 from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
 from .connection import COLLECTIONS, PASSAGES, Connection, Db
 from .documents import Document, encode, owned_id
 
-GROUP = 100
+GROUP = 50
 """How many passages are sent at once."""
 
 
@@ -29,8 +30,7 @@ class MongoDBPassages(Passages):
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
         """Store each passage in place of the one with its number, then drop those beyond the last."""
         for first in range(0, len(texts), GROUP):
-            group = texts[first : first + GROUP]
-            documents = [_to_document(owner, file_id, number, text) for number, text in enumerate(group, first)]
+            documents = run_blocking(_to_documents, owner, file_id, first, texts[first : first + GROUP])
             with self._connection.database() as db:
                 db[PASSAGES].bulk_write(
                     [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents], ordered=False
@@ -89,6 +89,11 @@ class _Index:
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
         found = self._passages.find({"_id": {"$in": [*keys]}}, {"text": True})
         return {document["_id"]: document["text"] for document in found}
+
+
+def _to_documents(owner: str, file_id: str, first: int, texts: Sequence[str]) -> list[Document]:
+    """Make the documents of consecutive passages; to find the words of long ones takes its time."""
+    return [_to_document(owner, file_id, number, text) for number, text in enumerate(texts, first)]
 
 
 def _to_document(owner: str, file_id: str, number: int, text: str) -> Document:

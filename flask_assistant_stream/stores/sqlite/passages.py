@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
+from ...threads import run_blocking
 from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
@@ -21,7 +22,7 @@ from .statements import to_json
 
 Connection = sqlite3.Connection
 
-GROUP = 100
+GROUP = 50
 """How many passages one write stores or drops: it never holds up others for long."""
 
 _WRITE = "INSERT INTO passages (owner, file_id, number, text) VALUES (?, ?, ?, ?)"
@@ -37,7 +38,7 @@ class SQLitePassages(Passages):
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
         """Store the passages some at a time; a search meanwhile finds old ones, new ones, each whole."""
         for first in range(0, len(texts), GROUP):
-            group = [(whole(text), " ".join(ranking.words(text))) for text in texts[first : first + GROUP]]
+            group = run_blocking(_with_words, texts[first : first + GROUP])
             self._connections.write(partial(_replace, owner, file_id, first, group))
         self._drop_from(owner, file_id, len(texts))
 
@@ -99,6 +100,10 @@ class _Index:
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
         sql = "SELECT id, text FROM passages WHERE id IN (SELECT value FROM json_each(?))"
         return dict(self._connection.execute(sql, (json.dumps([*keys]),)).fetchall())
+
+
+def _with_words(texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [(whole(text), " ".join(ranking.words(text))) for text in texts]
 
 
 def _replace(owner: str, file_id: str, first: int, group: Sequence[tuple[str, str]], connection: Connection) -> None:

@@ -114,8 +114,12 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _require_fts5(connection: sqlite3.Connection) -> None:
     """Refuse an SQLite without full-text search, also for a file that another one has made."""
-    if connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone() is None:
+    try:
+        connection.execute("SELECT fts5_source_id()").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such function" not in str(error):
+            raise
         raise ConfigError(
             f"ASSISTANT_STORE: the SQLite {sqlite3.sqlite_version} of this Python was built without FTS5, which the "
             "SQLite store needs to search files: use another build of Python or SQLite, or a MongoDB store."
-        )
+        ) from None

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.stores import make_store
-from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.base import Kind, placed
+from flask_assistant_stream.stores.capabilities import Passages
 from flask_assistant_stream.stores.sqlite.schema import MIGRATIONS, migrate
+from flask_assistant_stream.stores.sqlite.statements import insert_record
 from flask_assistant_stream.testing.store_material import ANN, a_thread
 
 FIRST = "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('one')"
@@ -89,3 +92,37 @@ def test_several_processes_may_make_the_file_at_once(path: Path) -> None:
     store = make_store(f"sqlite:///{path}")
     assert len(store.list(Kind.THREAD, ANN).records) == 4
     store.close()
+
+
+def test_a_file_of_the_first_version_keeps_its_data(path: Path, connection: sqlite3.Connection) -> None:
+    migrate(connection, MIGRATIONS[:1])
+    thread = a_thread(title="Kept")
+    insert_record(connection, placed(thread, 7))
+    store = make_store(f"sqlite:///{path}")
+    assert store.get(Kind.THREAD, ANN, thread.id) == placed(thread, 7)
+    assert isinstance(store, Passages)
+    store.write_passages(ANN, "file", ["apples"])
+    assert [found.text for found in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert version(connection) == len(MIGRATIONS) == 2
+    store.close()
+
+
+class WithoutFTS5(sqlite3.Connection):
+    """As an SQLite that was built without it answers."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace("fts5_source_id", "no_such_function"), *values)
+
+
+def test_an_sqlite_that_cannot_search_is_refused(
+    path: Path, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for a file that another one has made: it would fail in the middle of an upload."""
+    migrate(connection)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, factory=WithoutFTS5, **options))
+    for where in (path, path.with_name("new.db")):
+        store = make_store(f"sqlite:///{where}")
+        with pytest.raises(ConfigError, match="without FTS5"):
+            store.open()
+        store.close()

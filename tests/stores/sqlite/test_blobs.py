@@ -1,0 +1,158 @@
+"""What bytes leave behind in the SQLite file, and whom an upload or a download holds up."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flask_assistant_stream.errors import NotFound, StoreError
+from flask_assistant_stream.stores.capabilities import CHUNK_BYTES
+from flask_assistant_stream.stores.sqlite import SQLiteStore, blobs
+from flask_assistant_stream.testing.store_material import ANN, a_message, a_thread
+from tests.stores.scripts import run_script
+
+PIECE = b"x" * CHUNK_BYTES
+
+
+class Clock:
+    time = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def path(sqlite_url: str) -> Path:
+    return Path(sqlite_url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+def store(sqlite_url: str, clock: Clock) -> Iterator[SQLiteStore]:
+    store = SQLiteStore(sqlite_url, clock=clock)
+    yield store
+    store.close()
+
+
+def kept(path: Path) -> tuple[int, int]:
+    """Return how many blobs and pieces the file holds."""
+    with closing(sqlite3.connect(path)) as connection:
+        return tuple(
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("blobs", "blob_pieces")
+        )
+
+
+def test_nothing_that_nobody_needs_is_kept(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "DROPPED_PIECES", 2)
+
+    def broken() -> Iterator[bytes]:
+        yield from [PIECE] * 7
+        raise ValueError
+
+    store.write_blob(ANN, "one", [PIECE] * 5)
+    with pytest.raises(ValueError):
+        store.write_blob(ANN, "one", broken())
+    assert kept(path) == (1, 5)
+    store.write_blob(ANN, "one", [PIECE] * 3)
+    assert kept(path) == (1, 3)
+    store.delete_blob(ANN, "one")
+    assert kept(path) == (0, 0)
+
+
+def test_an_upload_holds_up_nobody(store: SQLiteStore) -> None:
+    thread = store.insert(a_thread())
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(3):
+            yield PIECE
+            store.insert(a_message(thread, str(number)))
+            store.write_blob(ANN, f"inner_{number}", [b"inner"])
+
+    assert store.write_blob(ANN, "one", chunks()) == 3 * CHUNK_BYTES
+
+
+def test_a_download_keeps_no_transaction_open(store: SQLiteStore, path: Path) -> None:
+    """A reader between two pieces is no reason to keep the write-ahead log."""
+    store.write_blob(ANN, "one", [PIECE] * 3)
+    reading = store.read_blob(ANN, "one")
+    next(reading)
+    store.write_blob(ANN, "two", [PIECE])
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    assert len([*reading]) == 2
+
+
+def test_what_a_killed_process_has_left_is_dropped(
+    store: SQLiteStore, sqlite_url: str, path: Path, clock: Clock
+) -> None:
+    run_script(
+        """
+        def chunks():
+            yield b"x" * (1 << 20)
+            os.kill(os.getpid(), signal.SIGKILL)
+        store._clock = lambda: 1_000_000.0
+        store.write_blob(ANN, "one", chunks())
+        """,
+        sqlite_url,
+        expect=-9,
+    )
+    assert kept(path) == (1, 4)
+    with pytest.raises(NotFound):
+        store.read_blob(ANN, "one")
+    clock.time += blobs.ABANDONED_SECONDS - 1
+    store.write_blob(ANN, "two", [PIECE])
+    assert kept(path) == (2, 5)
+    clock.time += 2
+    store.write_blob(ANN, "three", [PIECE])
+    assert kept(path) == (2, 2)
+
+
+def test_an_upload_that_sleeps_too_long_is_given_up(store: SQLiteStore, path: Path, clock: Clock) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield PIECE
+        clock.time += blobs.ABANDONED_SECONDS + 1
+        store.write_blob(ANN, "other", [b"other"])
+        yield PIECE
+
+    with pytest.raises(StoreError, match="given up"):
+        store.write_blob(ANN, "one", chunks())
+    assert kept(path) == (1, 1)
+
+
+def test_a_slow_upload_is_not_given_up(store: SQLiteStore, clock: Clock) -> None:
+    def chunks() -> Iterator[bytes]:
+        for number in range(4):
+            yield PIECE
+            clock.time += blobs.ABANDONED_SECONDS * 0.9
+            store.write_blob(ANN, f"other_{number}", [b"other"])
+
+    assert store.write_blob(ANN, "one", chunks()) == 4 * CHUNK_BYTES
+
+
+def test_greenlets_write_read_and_search(sqlite_url: str) -> None:
+    said = run_script(
+        """
+        import gevent
+        def converse(n):
+            data = bytes([n]) * 600_000
+            store.write_blob(ANN, f"blob_{n}", [data[:7], data[7:]])
+            store.write_passages(ANN, f"file_{n}", [f"apple number {n}"] * 3)
+            assert b"".join(store.read_blob(ANN, f"blob_{n}")) == data
+            return len(store.search_passages(ANN, [f"file_{n}"], "apples", 10))
+        conversations = [gevent.spawn(converse, n) for n in range(20)]
+        gevent.joinall(conversations, timeout=60, raise_error=True)
+        print(sum(each.value for each in conversations))
+        store.close()
+        """,
+        sqlite_url,
+        patched=True,
+    )
+    assert said == ["60"]

@@ -1,0 +1,74 @@
+"""What a search costs in the SQLite file, and what passages leave behind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flask_assistant_stream.stores.base import Kind, Record
+from flask_assistant_stream.stores.sqlite import SQLiteStore, passages
+from flask_assistant_stream.testing.store_material import ANN, BOB
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[SQLiteStore]:
+    store = SQLiteStore(sqlite_url)
+    yield store
+    store.close()
+
+
+def test_no_word_of_what_is_gone_is_kept(store: SQLiteStore, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passages, "GROUP", 2)
+    store.write_passages(ANN, "file", [f"apple {number}" for number in range(7)])
+    store.write_passages(ANN, "file", ["pear"] * 5)
+    store.write_passages(BOB, "file", ["apple"])
+    store.delete_passages(BOB, "file")
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("SELECT count(*), max(number) FROM passages").fetchone() == (5, 4)
+        assert connection.execute("SELECT count(*) FROM passage_words").fetchone() == (5,)
+        connection.execute("INSERT INTO passage_words (passage_words) VALUES ('integrity-check')")
+        connection.execute("CREATE VIRTUAL TABLE kept USING fts5vocab(passage_words, 'col')")
+        kept = connection.execute("SELECT term, doc FROM kept WHERE col = 'words'").fetchall()
+    assert kept == [("pear", 5)]
+
+
+def test_nothing_is_looked_for_row_by_row(store: SQLiteStore) -> None:
+    store.write_passages(ANN, "file", ["apple"] * 3)
+    store.insert(Record(Kind.FILE, ANN, {"id": "file"}))
+    store.write_blob(ANN, "blob", [b"bytes"])
+    calls: list[Callable[[], object]] = [
+        lambda: store.search_passages(ANN, ["file"], "apple", 2),
+        lambda: store.read_passages(ANN, "file"),
+        lambda: store.write_passages(ANN, "file", ["pear"]),
+        lambda: store.owner_of(Kind.FILE, "file"),
+        lambda: [*store.read_blob(ANN, "blob")],
+        lambda: store.write_blob(ANN, "blob", [b"bytes"]),
+        lambda: store.delete_blob(ANN, "blob"),
+    ]
+    seen: list[str] = []
+    store._connections.read(lambda connection: connection.set_trace_callback(seen.append))
+    for call in calls:
+        call()
+    store._connections.read(lambda connection: connection.set_trace_callback(None))
+    wanted = [sql for sql in seen if sql.lstrip().startswith(("SELECT", "DELETE", "UPDATE")) and "%_" not in sql]
+    assert len(wanted) > 10
+    for sql in wanted:
+        plan = store._connections.read(
+            lambda connection, sql=sql: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        )
+        scans = [step[3] for step in plan if step[3].startswith("SCAN") or "TEMP B-TREE FOR ORDER" in step[3]]
+        assert not [scan for scan in scans if "VIRTUAL TABLE" not in scan], (sql, scans)
+
+
+def test_a_reopened_file_has_it_all(sqlite_url: str, store: SQLiteStore, tmp_path: Path) -> None:
+    store.write_passages(ANN, "file", ["apples"])
+    store.write_blob(ANN, "blob", [b"bytes"])
+    store.close()
+    again = SQLiteStore(sqlite_url)
+    assert [one.text for one in again.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert [*again.read_blob(ANN, "blob")] == [b"bytes"]
+    again.close()
