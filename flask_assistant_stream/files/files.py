@@ -18,7 +18,7 @@ from ..protocol import ids, objects
 from ..protocol.made_files import MadeFile
 from ..protocol.objects import Object
 from ..stores.base import Kind, Order, Record, Store
-from ..stores.capabilities import CHUNK_BYTES, Blobs
+from ..stores.capabilities import CHUNK_BYTES, Blobs, Passages
 from . import made, memberships, names
 from .base import BLOB, DELETING, Storage, Upload
 from .extract import ending
@@ -219,6 +219,8 @@ class Files:
             memberships.remove(self._store, owner, [(member.parent, file_id)])
             unsettle(self._store, owner, member.parent)
         self.storage.delete_file(owner, file_id)
+        if isinstance(self._store, Passages):  # of the time when another storage was configured
+            self._store.delete_passages(owner, file_id)
         if record.extra.get(BLOB):
             self._blobs.delete_blob(owner, record.extra[BLOB])
         memberships.drop(self._store, Kind.FILE, owner, file_id)

@@ -68,7 +68,15 @@ class Resources:
     def own_store(self, owner: str) -> str | None:
         """Return the id of the owner's own vector store, or None where there is none."""
         named = self._named(owner)
-        return named if named is not None and self._exists(owner, named) else None
+        return named if named is not None and self._vector_stores.is_here(owner, named) else None
+
+    def searchable(self, owner: str, vector_store_ids: Iterable[str]) -> list[str]:
+        """Return which of these vector stores can be searched for the owner: shared ones, and its own that are alive.
+
+        An upstream refuses a whole request that names one that is gone.
+        """
+        stores = self._vector_stores
+        return [id for id in dict.fromkeys(vector_store_ids) if id in stores.shared or stores.usable(owner, id)]
 
     # -- tool resources -----------------------------------------------------------------------------------
 
@@ -187,24 +195,19 @@ class Resources:
         try:
             self._vector_stores.attach(owner, own, {"file_id": file_id})
         except NotFound:
-            if self._vector_stores.usable(owner, own) and not self._lost(owner, own):
+            if not self._lost(owner, own):
                 raise
-            self._vector_stores.attach(owner, self._own(owner), {"file_id": file_id})
-
-    def _lost(self, owner: str, vector_store_id: str) -> bool:
-        """Say whether the upstream does not know a vector store any more; then forget it."""
-        try:
-            self._vector_stores.storage.read_vector_store(owner, vector_store_id)
-        except NotFound:
-            self._vector_stores.delete(owner, vector_store_id)
-            return True
-        return False
+            self._vector_stores.attach(owner, self._replaced(owner, own), {"file_id": file_id})
 
     def _own(self, owner: str) -> str:
-        """Return the owner's own vector store, made where there is none; of two at once, one stays."""
+        """Return the owner's own vector store, made where there is none."""
         named = self._named(owner)
         if named is not None and self._vector_stores.usable(owner, named):
             return named
+        return self._replaced(owner, named)
+
+    def _replaced(self, owner: str, named: str | None) -> str:
+        """Make a vector store the owner's own in place of `named`; of two made at once, one stays."""
         made = str(self._vector_stores.create(owner, {"name": "Files"}, made_for=OWNER_ID)["id"])
         with Undo() as undo:
             undo.add(f"vector store {made}", lambda: self._vector_stores.delete(owner, made))
@@ -212,11 +215,36 @@ class Resources:
                 memberships.drop(self._store, Kind.OWNER, owner, OWNER_ID)
             try:
                 self._store.insert(Record(Kind.OWNER, owner, {"id": OWNER_ID, "vector_store_id": made}))
-                return made
+                taken: str | None = made
             except Duplicate:
                 taken = self._named(owner)
-        self._vector_stores.delete(owner, made)
-        return taken if taken is not None else self._own(owner)
+        if taken != made:
+            self._vector_stores.delete(owner, made)
+            return taken if taken is not None else self._own(owner)
+        if named is not None and self._exists(owner, named):
+            self._carry(owner, named, made)
+        return made
+
+    def _carry(self, owner: str, old: str, new: str) -> None:
+        """Put the files of a vector store that is no use any more into another, as far as the upstream has them."""
+        files = [member.extra["file_id"] for member in memberships.members(self._store, owner, old)]
+        try:
+            if files:
+                self._vector_stores.create_batch(owner, new, {"file_ids": files})
+        except StoreError:
+            raise
+        except AssistantStreamError as error:
+            logger.warning("The files of vector store %s could not be put into %s: %s", old, new, error)
+            return
+        self._drop(owner, old)
+
+    def _lost(self, owner: str, vector_store_id: str) -> bool:
+        """Say whether the upstream does not know a vector store any more that we know."""
+        try:
+            self._vector_stores.storage.read_vector_store(owner, vector_store_id)
+        except NotFound:
+            return True
+        return False
 
     def _make(self, owner: str, fields: Mapping[str, Any], *, for_thread: bool) -> str:
         if not for_thread:
@@ -225,12 +253,14 @@ class Resources:
         return str(self._vector_stores.create(owner, fields, made_for=THREAD)["id"])
 
     def _without_expired(self, owner: str, ids: list[str]) -> list[str]:
-        """Leave out, and delete, what was made for a thread and has expired."""
+        """Leave out what is gone; also leave out, and delete, what was made for a thread and has expired."""
         kept = []
         for id in ids:
-            if self._vector_stores.made_for(owner, id) == THREAD and not self._vector_stores.usable(owner, id):
+            if id in self._vector_stores.shared or self._vector_stores.usable(owner, id):
+                kept.append(id)
+            elif self._vector_stores.made_for(owner, id) == THREAD:
                 self._drop(owner, id)
-            else:
+            elif self._exists(owner, id):
                 kept.append(id)
         return kept
 
@@ -245,16 +275,25 @@ class Resources:
     def _attach_to_thread(self, owner: str, ids: list[str], file_ids: list[str]) -> str:
         """Put files into the vector store of a thread, made where it has none of its owner's, and return its id."""
         into = next((id for id in ids if self._vector_stores.usable(owner, id)), None)
-        if into is None:
-            return self._make(owner, {"file_ids": file_ids}, for_thread=True)
-        there = {member.extra["file_id"] for member in memberships.members(self._store, owner, into)}
+        if into is not None:
+            try:
+                self._attach_all(owner, into, file_ids)
+                return into
+            except NotFound:
+                if self._vector_stores.made_for(owner, into) != THREAD or not self._lost(owner, into):
+                    raise
+            self._drop(owner, into)
+        return self._make(owner, {"file_ids": file_ids}, for_thread=True)
+
+    def _attach_all(self, owner: str, vector_store_id: str, file_ids: list[str]) -> None:
+        """Put files into a vector store that are not there yet: all of them or none."""
+        there = {member.extra["file_id"] for member in memberships.members(self._store, owner, vector_store_id)}
         with Undo() as undo:
             for file_id in file_ids:
                 if file_id in there:
                     continue
-                self._vector_stores.attach(owner, into, {"file_id": file_id})
-                undo.add(file_id, lambda id=file_id: self._vector_stores.detach(owner, into, id))  # type: ignore[misc]
-        return into
+                self._vector_stores.attach(owner, vector_store_id, {"file_id": file_id})
+                undo.add(file_id, lambda id=file_id: self._vector_stores.detach(owner, vector_store_id, id))  # type: ignore[misc]
 
 
 def _tools(tool_resources: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -152,9 +152,9 @@ class UpstreamStorage(Storage):
         while True:
             answer = self._look(pages, vector_store_id, filter="in_progress", limit=PAGE, **more)
             entries = read.read_list(answer, lambda entry: read.read_attached(entry, vector_store_id, 0))
-            known = len(found)
-            found.update(entry["id"] for entry in entries)
-            if answer.get("has_more") is not True or len(found) == known:
+            # Servers that do not know the filter list all of them.
+            found.update(entry["id"] for entry in entries if entry["status"] == "in_progress")
+            if answer.get("has_more") is not True or not entries or entries[-1]["id"] == more.get("after"):
                 return found
             more = {"after": entries[-1]["id"]}
 

@@ -19,6 +19,8 @@ from .undo import Undo
 
 MADE_FOR = "made_for"
 """The `extra` key that says what a vector store was made for, such as `thread`."""
+STORAGE = "storage"
+"""The `extra` key that names the storage that has it: another one, after a change of the configuration, does not."""
 
 CREATED = ("name", "description", "expires_after", "metadata")
 UPDATED = ("name", "expires_after", "metadata")
@@ -68,7 +70,7 @@ class VectorStores(AttachedFiles):
             id = body["id"]
             undo.add(f"vector store {id} in the storage", lambda: self.storage.delete_vector_store(owner, id))
             undo.add(f"records of {id}", lambda: memberships.drop(self._store, Kind.VECTOR_STORE, owner, id))
-            extra = {} if made_for is None else {MADE_FOR: made_for}
+            extra = {STORAGE: self.storage.name, **({} if made_for is None else {MADE_FOR: made_for})}
             body = self._store.insert(Record(Kind.VECTOR_STORE, owner, body, extra=extra)).body
             options = {"chunking_strategy": fields.get("chunking_strategy")}
             if len(file_ids) == 1:
@@ -165,12 +167,21 @@ class VectorStores(AttachedFiles):
         except NotFound:
             return None
 
-    def usable(self, owner: str, vector_store_id: str) -> bool:
-        """Say whether files can be put into a vector store: it is the owner's and has not expired."""
+    def is_here(self, owner: str, vector_store_id: str) -> bool:
+        """Say whether a vector store is the owner's, and in the storage that is used now; asks nobody."""
         try:
-            return bool(self.get(owner, vector_store_id)["status"] != "expired")
+            record = self._record(owner, vector_store_id)
         except NotFound:
             return False
+        return bool(record.extra.get(STORAGE, self.storage.name) == self.storage.name)
+
+    def usable(self, owner: str, vector_store_id: str) -> bool:
+        """Say whether a vector store `is_here` and has not expired: files can be put into it and searched."""
+        try:
+            found = self.is_here(owner, vector_store_id) and self.get(owner, vector_store_id)
+        except NotFound:
+            return False
+        return bool(found and found["status"] != "expired")
 
     def statuses(self, owner: str, vector_store_id: str) -> list[Record]:
         """Return the records of all files in a vector store of the owner's, up to date, the oldest first."""

@@ -11,7 +11,8 @@ import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError, UpstreamError
 from flask_assistant_stream.stores.base import Kind, Record
-from tests.files.worlds import ANN, BOB, SHARED, World, an_upload
+from tests.fake_upstream import FakeUpstream
+from tests.files.worlds import ANN, BOB, SHARED, World, an_upload, at
 
 ATTACH = "POST /vector_stores/{store}/files"
 
@@ -185,11 +186,56 @@ def test_an_own_store_that_was_deleted_is_made_anew(world: World) -> None:
 
 def test_an_own_store_that_the_upstream_lost_is_made_anew(upstream_world: World) -> None:
     world = upstream_world
-    world.own("old.txt")
+    old = [world.own(f"{number}.txt") for number in range(3)]
     world.upstream.vector_stores.clear()
+    world.upstream.members.clear()
     new = world.own("new.txt")
-    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+    assert {file["file_id"]: file["status"] for file in world.resources.own_files(ANN)} == dict.fromkeys(
+        (*old, new), "completed"
+    )
     assert list(world.upstream.vector_stores) == [world.resources.own_store(ANN)]
+    assert world.left()["vector_store"] == [world.resources.own_store(ANN)]
+
+
+def test_files_that_the_upstream_lost_hold_up_no_upload(
+    upstream_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = upstream_world
+    world.own("old.txt")
+    for lost in (world.upstream.vector_stores, world.upstream.members, world.upstream.files):
+        lost.clear()
+    with caplog.at_level(logging.WARNING):
+        new = world.own("new.txt")
+    assert "could not be put into" in caplog.text
+    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+
+
+def test_files_of_another_storage_are_not_searched_and_can_be_deleted(
+    local_world: World, upstream: FakeUpstream
+) -> None:
+    old = local_world.own("offline.txt")
+    world = World(local_world.store, at(upstream), upstream.files)
+    ids = [local_world.resources.own_store(ANN) or ""]
+    assert local_world.resources.searchable(ANN, ids) == ids
+    assert world.resources.searchable(ANN, ids) == []
+    assert world.resources.own_store(ANN) is None
+    new = world.own("online.txt")
+    assert [file["file_id"] for file in world.resources.own_files(ANN)] == [new]
+    assert world.files.get(ANN, old)["filename"] == "offline.txt"
+    world.files.delete(ANN, old)
+    assert not world.passages()
+    world.storage.close()
+
+
+def test_what_can_be_searched(world: World) -> None:
+    mine, theirs = world.vector_store(), world.vector_store(owner=BOB)
+    brief = world.vector_store(expires_after={"anchor": "last_active_at", "days": 1})
+    ids = [SHARED, mine, theirs, brief, "vs_unknown", mine]
+    assert world.resources.searchable(ANN, ids) == [SHARED, mine, brief]
+    world.clock.time = world.vector_stores.get(ANN, brief)["expires_at"] + 1
+    if world.fake is not None:
+        world.fake.vector_stores[brief]["status"] = "expired"
+    assert world.resources.searchable(ANN, ids) == [SHARED, mine]
 
 
 def test_deleting_an_own_file_leaves_the_others(world: World) -> None:
@@ -368,6 +414,19 @@ def test_an_expired_store_of_a_thread_is_replaced(world: World) -> None:
     (new,) = changed["file_search"]["vector_store_ids"]
     assert new != old
     assert world.left()["vector_store"] == [new]
+
+
+def test_a_store_of_a_thread_that_the_upstream_lost_is_replaced(upstream_world: World) -> None:
+    world = upstream_world
+    resources = world.resources.attach_messages(ANN, {}, [attachment(world.upload("1.txt"))])
+    assert resources is not None
+    resources["file_search"]["vector_store_ids"] += ["vs_gone", SHARED]
+    world.upstream.vector_stores.clear()
+    world.upstream.members.clear()
+    changed = world.resources.attach_messages(ANN, resources, [attachment(world.upload("2.txt"))])
+    assert changed is not None
+    shared, new = changed["file_search"]["vector_store_ids"]
+    assert (shared, world.left()["vector_store"]) == (SHARED, [new])
 
 
 def test_a_deleted_thread_takes_what_was_made_for_it_along(world: World) -> None:
