@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import openai
@@ -273,7 +272,32 @@ def test_bad_bodies(site: Site, path: str, given: dict[str, Any], param: str) ->
 
 # -- walls ----------------------------------------------------------------------------------------------------
 
-ROUTES = [
+BY_ID: list[Any] = [{"file_search": {"vector_store_ids": ["{vs}"]}}, {"code_interpreter": {"file_ids": ["{file}"]}}]
+MADE = {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}}
+Route = tuple[str, str, Any]
+
+
+def makers(resources: Any) -> list[Route]:
+    """Return requests for something new that may describe a vector store."""
+    thread = {"tool_resources": resources}
+    return [
+        ("POST", "/v1/assistants", {"model": "m", **thread}),
+        ("POST", "/v1/threads", thread),
+        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", "thread": thread}),
+    ]
+
+
+def changers(resources: Any) -> list[Route]:
+    """Return requests that may only name one."""
+    changed = {"tool_resources": resources}
+    return [
+        ("POST", "/v1/assistants/{own_assistant}", changed),
+        ("POST", "/v1/threads/{own_thread}", changed),
+        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", **changed}),
+    ]
+
+
+ROUTES: list[Route] = [
     ("GET", "/v1/vector_stores/{vs}", None),
     ("POST", "/v1/vector_stores/{vs}", {"name": "x"}),
     ("DELETE", "/v1/vector_stores/{vs}", None),
@@ -303,31 +327,8 @@ ROUTES = [
     ("GET", "/v1/vector_stores/{own_vs}/files?after={file}", None),
     # what names a file or a vector store elsewhere
     ("POST", "/v1/vector_stores", {"file_ids": ["{file}"]}),
-    *[
-        (method, path, body)
-        for (method, path, wrap), resources in itertools.product(
-            [
-                ("POST", "/v1/assistants", {"model": "m", "tool_resources": ...}),
-                ("POST", "/v1/assistants/{own_assistant}", {"tool_resources": ...}),
-                ("POST", "/v1/threads", {"tool_resources": ...}),
-                ("POST", "/v1/threads/{own_thread}", {"tool_resources": ...}),
-                ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", "tool_resources": ...}),
-                ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", "thread": {"tool_resources": ...}}),
-            ],
-            [
-                {"file_search": {"vector_store_ids": ["{vs}"]}},
-                {"code_interpreter": {"file_ids": ["{file}"]}},
-                {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}},
-            ],
-        )
-        if not ("{own" in path and "vector_stores" in resources.get("file_search", {}))
-        for body in [
-            {
-                key: resources if value is ... else {"tool_resources": resources} if key == "thread" else value
-                for key, value in wrap.items()
-            }
-        ]
-    ],
+    *[row for resources in (*BY_ID, MADE) for row in makers(resources)],
+    *[row for resources in BY_ID for row in changers(resources)],
     *[
         ("POST", path, wrap({"role": "user", "content": content, "attachments": attachments}))
         for content, attachments in (
@@ -414,10 +415,18 @@ def test_shared_vector_stores_may_be_named_and_not_touched(make_site: MakeSite) 
     assert listed(site, f"/v1/vector_stores/{after[1]}/files") == [file_id]
 
 
+@pytest.mark.parametrize(("method", "path", "body"), changers(MADE))
+def test_only_what_is_new_has_a_vector_store_made(walled: Any, method: str, path: str, body: Any) -> None:
+    site, _, own = walled
+    param = "tool_resources.file_search.vector_stores"
+    answer = site.request(method, path.format(**own), user="ben", json=body)
+    refused(answer, 400, f"Invalid '{param}': Only a new", param)
+
+
 # -- made with what uses them ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads", "/v1/threads/runs", "/v1/threads/runs thread"])
+@pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads", "/v1/threads/runs thread"])
 def test_a_vector_store_is_made_beside_what_uses_it(make_site: MakeSite, path: str) -> None:
     site = make_site([])
     file_id = site.new_file()

@@ -63,7 +63,9 @@ class CodeFiles(Body):
 
 
 def _refuse_stores(_: Any) -> None:
-    raise ValidationError("Only what is new can have one made; name the vector store in vector_store_ids.")
+    raise ValidationError(
+        "Only a new assistant or thread can have one made; name the vector store in vector_store_ids."
+    )
 
 
 class SearchStores(Body):

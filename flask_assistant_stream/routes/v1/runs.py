@@ -22,7 +22,7 @@ from ..base import Call, Resource
 from ..body import outputs_by_call
 from ..failures import json_response
 from ..messages import find_assistant
-from ..named_files import attaching, prepared
+from ..named_files import attaching, check_resources
 from ..paging import list_page
 from ..stream import stream
 from . import schemas
@@ -139,17 +139,15 @@ def _begin(
     body, site = call.body, call.site
     assistant = find_assistant(call, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
-    with (
-        prepared(call, body.get("tool_resources")) as resources,
-        attaching(call, messages, thread_id, new_thread, "thread.tool_resources") as thread,
-    ):
+    check_resources(call, body.get("tool_resources"))
+    with attaching(call, messages, thread_id, new_thread, "thread.tool_resources") as thread:
         attached = site.runner.start(
             call.owner,
             assistant.body,
             messages,
             thread_id=thread_id,
             new_thread=thread,
-            overrides=overrides if body.get("tool_resources") is None else {**overrides, "tool_resources": resources},
+            overrides=overrides,
             extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
             replace_active=False,
             request_id=call.request_id,

@@ -242,7 +242,7 @@ class NewThreadRun(RunOptions):
     """A run of a thread that is made for it."""
 
     thread = fields.Nested(NewThread, allow_none=True)
-    tool_resources = fields.Nested(NewToolResources, allow_none=True)
+    tool_resources = fields.Nested(ToolResources, allow_none=True)
 
 
 class ToolOutput(Body):
