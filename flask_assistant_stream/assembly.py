@@ -27,7 +27,8 @@ from .files.resources import Resources
 from .files.vector_stores import VectorStores
 from .log import RunLog
 from .routes.base import Registration
-from .runner import Runner, RunnerOptions
+from .run_requests import RunnerOptions
+from .runner import Runner
 from .server_tools import ServerTools
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages

@@ -10,7 +10,6 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .engines.base import Engine
@@ -24,6 +23,7 @@ from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object
 from .protocol.run_states import RunStatus
 from .run_logger import RunLogger
+from .run_requests import Attached, NewMessage, RunnerOptions
 from .server_tools import ServerTools
 from .stores.base import TURN, Kind, Record, Row, RunRecord, Start, Store
 from .sweeper import Sweeper
@@ -38,62 +38,6 @@ START_TURNS = 2
 """Turns of a thread that a start takes: the first one of a thread is placed within them."""
 CANCEL_SECONDS = 1.0
 """A run that was asked to end and is still active after this long is taken from its worker (run protocol 13)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerOptions:
-    """What a runner is told by the configuration; times in seconds.
-
-    Attributes:
-        lease_seconds: how long a silent worker keeps a run.
-        expires_seconds: how long a required action may stay unanswered.
-        idle_seconds: silence upstream that ends a run as failed.
-        citations: whether markers and annotations are given out.
-        vector_store_ids: searched by every run.
-        upstream_tools: tools of the upstream that every run may use, as the upstream takes them.
-        reasoning: whether summaries of what the model thinks are asked for and told.
-        max_rounds: responses of one run; 0 for any number.
-    """
-
-    lease_seconds: float = 15.0
-    expires_seconds: float = 600.0
-    idle_seconds: float = 120.0
-    citations: bool = True
-    vector_store_ids: tuple[str, ...] = ()
-    upstream_tools: tuple[Object, ...] = ()
-    reasoning: bool = False
-    max_rounds: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message to add to a thread: validated, `content` in stored form."""
-
-    content: list[Object]
-    role: str = "user"
-    attachments: list[Object] | None = None
-    metadata: Mapping[str, str] | None = None
-
-    def body(self, new_id: ids.NewId, now: int, thread_id: str) -> Object:
-        """Return the message as it is stored."""
-        return objects.message(
-            new_id(ids.MESSAGE),
-            now,
-            thread_id,
-            self.role,
-            self.content,
-            attachments=self.attachments,
-            metadata=self.metadata,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """Where to follow a run from."""
-
-    thread_id: str
-    run_id: str
-    after: int
 
 
 class Runner:

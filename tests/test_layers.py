@@ -43,15 +43,17 @@ TABLE = {
     "takeover": f"{DOMAIN} log projection run_logger",
     "execution": f"{DOMAIN} log run_logger engines.base files.files server_tools tool_calls upstream_request",
     "upstream_request": f"{DOMAIN} files.resources",
+    "run_requests": "protocol",
     "server_tools": f"{DOMAIN} run_logger tools tool_calls",
     "titles": f"{DOMAIN} engines.base",
     "sweeper": f"{DOMAIN} log execution takeover",
-    "runner": f"{DOMAIN} log execution run_logger server_tools sweeper takeover titles upstream_request engines.base"
-    " files.files files.resources",
+    "runner": f"{DOMAIN} log execution run_logger run_requests server_tools sweeper takeover titles upstream_request"
+    " engines.base files.files files.resources",
     "assistants": DOMAIN,
     "auth": "errors flask",
-    "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow run_logger runner titles auth {WEB}",
-    "routes.v1": f"{DOMAIN} routes assistants encoders runner upstream_request {WEB}",
+    "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow run_logger run_requests runner titles"
+    f" auth {WEB}",
+    "routes.v1": f"{DOMAIN} routes assistants encoders run_requests upstream_request {WEB}",
     "threads": "gevent",
     "tool_options": "errors protocol tools",
     "assembly": "* flask flask_cors",

@@ -19,7 +19,8 @@ from flask_assistant_stream.projection import project_events
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.protocol.from_responses import Translator
-from flask_assistant_stream.runner import NewMessage, Runner, RunnerOptions
+from flask_assistant_stream.run_requests import NewMessage, RunnerOptions
+from flask_assistant_stream.runner import Runner
 from flask_assistant_stream.stores.base import Kind, Outcome, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.takeover import Takeover
 from flask_assistant_stream.testing.decode import text_of

@@ -18,7 +18,7 @@ from ..encoders.sse import SSEEncoder
 from ..errors import AssistantStreamError, RequestError
 from ..follow import Follower
 from ..protocol.events import Event
-from ..runner import Attached
+from ..run_requests import Attached
 from . import request_log
 from .base import Call
 

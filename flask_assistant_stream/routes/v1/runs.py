@@ -14,7 +14,7 @@ from ...errors import StoreError
 from ...protocol.events import VENDOR_EVENTS
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ...runner import Attached, NewMessage
+from ...run_requests import Attached, NewMessage
 from ...stores.base import Kind
 from ...upstream_request import SEARCH_RESULTS
 from .. import schemas as app_schemas
