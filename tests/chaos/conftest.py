@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos.app import WORKER
 from tests.chaos.reading import MADE, PATIENCE
-from tests.chaos.scorecard import LONG, SCORECARD, Scorecard
+from tests.chaos.scorecard import LONG, SCORECARD, Scorecard, machine
 from tests.fake_upstream import UpstreamProcess
 from tests.mongodb_server import start_server, stop_server
 from tests.server_process import GEVENT, ServerProcess, serving
@@ -82,4 +82,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
     if SCORECARD.rows:
         terminalreporter.section(f"reliability, {'long' if LONG else 'short'} form")
-        terminalreporter.write_line(SCORECARD.markdown)
+        terminalreporter.write_line(f"Measured on {machine()}\n\n{SCORECARD.markdown}")

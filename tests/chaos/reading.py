@@ -20,6 +20,10 @@ PATIENCE = 60.0
 """Seconds after which a test gives up; nothing that passes comes near it."""
 
 
+class Refused(AssertionError):
+    """The server has answered with another status than 200, and a body."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One event as it came: its number (0 for the end of an SSE stream), its name, all its bytes."""
@@ -46,11 +50,9 @@ class Frame:
 
 
 def frames_of(lines: Iterator[bytes]) -> Iterator[Frame]:
-    """Cut a stream of either format into frames; a heartbeat is none, nor is what was broken off."""
+    """Cut the lines of a stream of either format into frames; a heartbeat is none, nor is what was broken off."""
     block = b""
     for line in lines:
-        if not line.endswith(b"\n"):
-            return
         if line.startswith(b"{"):
             event = json.loads(line)
             yield Frame(event["seq"], event["event"], line)
@@ -74,6 +76,7 @@ class Reading:
         times: when, by `time.monotonic`.
         connections: how many it took.
         workers: whom the connections were with.
+        broken: the last connection ended as HTTP does not allow it to.
         thread_id, run_id: empty until the server has acknowledged the message.
     """
 
@@ -83,6 +86,8 @@ class Reading:
         self.frames: list[Frame] = []
         self.times: list[float] = []
         self.connections = 0
+        self.broken = False
+        self._read = b""
         self.workers: list[int] = []
         self.thread_id = self.run_id = ""
         self._connection: http.client.HTTPConnection | None = None
@@ -117,6 +122,7 @@ class Reading:
             if half is not None:
                 half.close()
         self._answer = self._connection = None
+        self._read = b""
 
     def _open(self, method: str, path: str, body: bytes | None = None, seconds: float = PATIENCE) -> None:
         self.drop()
@@ -124,7 +130,8 @@ class Reading:
         self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=seconds)
         self._connection.request(method, PREFIX + path, body)
         answer = self._connection.getresponse()
-        assert answer.status == 200, answer.read()
+        if answer.status != 200:
+            raise Refused(answer.status, answer.read())
         self.thread_id, self.run_id = answer.headers["X-Thread-Id"], answer.headers["X-Run-Id"]
         self.workers.append(int(answer.headers.get(WORKER, 0)))
         self.connections += 1
@@ -134,12 +141,26 @@ class Reading:
 
     def __iter__(self) -> Iterator[Frame]:
         """Read on until the connection ends, however it does."""
-        assert self._answer is not None
-        with suppress(OSError, http.client.HTTPException):
-            for frame in frames_of(iter(self._answer.readline, b"")):
+        self.broken = False
+        try:
+            for frame in frames_of(self._lines()):
                 self.frames.append(frame)
                 self.times.append(time.monotonic())
                 yield frame
+        except (OSError, http.client.HTTPException):
+            self.broken = True
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield whole lines; `readline` would take a body that was cut off for one that ended."""
+        assert self._answer is not None
+        while True:
+            while b"\n" in self._read:
+                line, _, self._read = self._read.partition(b"\n")
+                yield line + b"\n"
+            more = self._answer.read1(1 << 16)
+            if not more:
+                return
+            self._read += more
 
     def read(self, count: int = -1) -> None:
         """Read so many frames, or to the end of the connection."""

@@ -74,7 +74,8 @@ def check_ending(asker: Asker) -> int:
 def test_killed_workers(store: str, serve: Serve, request: pytest.FixtureRequest, scorecard: Scorecard) -> None:
     wanted, chance = amount(20, 100), random.Random(17)
     killed, kills, unanswered, shown, slowest, askers = 0, 0, 0, 0, 0.0, list[Asker]()
-    with serve("--workers", "2", store=request.getfixturevalue(store)) as server, ThreadPoolExecutor(AT_ONCE + LATE) as pool:
+    url, clients = request.getfixturevalue(store), ThreadPoolExecutor(AT_ONCE + LATE)
+    with serve("--workers", "2", store=url) as server, clients as pool:
         while killed < wanted:
             crowd = [Asker(server, number) for number in range(AT_ONCE)]
             talks = [pool.submit(asker.talk) for asker in crowd]
@@ -105,7 +106,8 @@ def test_killed_workers(store: str, serve: Serve, request: pytest.FixtureRequest
         f"every run ends within lease ({LEASE:g} s) + 1 s; a number is one event; what was acknowledged is there",
         **{"runs": len(askers), "kills": kills, "runs killed": killed, "runs completed": len(survivors)},
         **{"posts cut off before an answer": unanswered, "shown, never stored": shown, "slowest end": slowest},
-        **{"lost": 0, "doubled": 0},
+        lost=0,
+        doubled=0,
     )
     assert slowest < LEASE + 1 + SLACK
 
