@@ -224,6 +224,8 @@ def _openai(settings: Settings) -> Engine:
 
 
 def _upstream_storage(settings: Settings) -> Storage:
+    import openai  # noqa: F401 (it takes a second: better now than in the middle of somebody's stream)
+
     from .engines.openai import BASE_URL
     from .files.upstream import UpstreamStorage
 
@@ -245,7 +247,7 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
         origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After"],
+        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After", "Content-Disposition"],
         supports_credentials=True,
         max_age=PREFLIGHT_SECONDS,
         automatic_options=False,
