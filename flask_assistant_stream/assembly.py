@@ -224,8 +224,6 @@ def _openai(settings: Settings) -> Engine:
 
 
 def _upstream_storage(settings: Settings) -> Storage:
-    import openai  # noqa: F401 (it takes a second: better now than in the middle of somebody's stream)
-
     from .engines.openai import BASE_URL
     from .files.upstream import UpstreamStorage
 
