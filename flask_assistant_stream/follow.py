@@ -14,6 +14,10 @@ from .protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 if TYPE_CHECKING:
     from .log import RunLog, Writer
 
+READ_ROWS = 64
+"""Rows per read of the store: what a reader that is far behind may hold in memory."""
+GIVEN_EVENTS = 256
+"""Events of the store given out at once: a slow client has taken as much before it counts as one that reads."""
 POLL_SECONDS = 0.075
 """How often a reader asks the store for a run that another worker writes."""
 
@@ -72,6 +76,11 @@ class Follower:
         """Stop following, from any thread."""
         self._closed = True
         self.signal.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; nothing more follows then, be the run at its end or not."""
+        return self._closed
 
     def __iter__(self) -> Iterator[list[Event]]:
         while not self._closed:
@@ -139,7 +148,8 @@ class Follower:
             self.signal.wait(POLL_SECONDS)
             if self._silent_for(self._log.heartbeat_seconds):
                 yield []
-        yield events
+        for start in range(0, len(events), GIVEN_EVENTS):
+            yield events[start : start + GIVEN_EVENTS]
 
     def _stored_events(self) -> list[Event]:
         """Read on from the store; steps over fences, which hold no events.
@@ -148,7 +158,7 @@ class Follower:
         """
         position, begun, self._begun = self.position, self._begun, True
         while True:
-            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0))
+            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0), READ_ROWS)
             if not rows:
                 if not begun:
                     self._expect_rows()
