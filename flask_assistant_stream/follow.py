@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 READ_ROWS = 64
 """Rows per read of the store: what a reader that is far behind may hold in memory."""
-GIVEN_EVENTS = 256
-"""Events of the store given out at once: a slow client has taken as much before it counts as one that reads."""
+GIVEN_EVENTS = 64
+"""Events given out at once: what a client that does not read keeps in memory, and what a slow one must take in time."""
 POLL_SECONDS = 0.075
 """How often a reader asks the store for a run that another worker writes."""
 
@@ -101,7 +101,7 @@ class Follower:
         self._log.followers.add(self)
         try:
             while not self._closed:
-                visible = writer.visible
+                visible = min(writer.visible, self.position + GIVEN_EVENTS)
                 if visible > self.position:
                     events = writer.slice(self.position, visible)
                     yield self._left_behind() if events is None else events
