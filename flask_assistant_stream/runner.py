@@ -78,6 +78,7 @@ class Runner:
         self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
+        self.on_sweep = self._sweeper.on_sweep
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
