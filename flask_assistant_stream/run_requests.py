@@ -27,6 +27,8 @@ class RunnerOptions:
         reasoning: whether summaries of what the model thinks are asked for and told.
         max_rounds: responses of one run; 0 for any number.
         busy_thread: what becomes of a message on a busy thread, where the request does not say.
+        queue_seconds: how long a message waits for its turn: below the 30 s after which proxies give up an answer
+            that has not begun.
     """
 
     lease_seconds: float = 15.0
@@ -38,6 +40,7 @@ class RunnerOptions:
     reasoning: bool = False
     max_rounds: int = 0
     busy_thread: Busy = "replace"
+    queue_seconds: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)

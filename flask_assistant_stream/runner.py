@@ -81,7 +81,7 @@ class Runner:
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
         self.repeats = Repeats(store, self.options.lease_seconds)
-        self._starts = Starts(store, self.repeats, self._end)
+        self._starts = Starts(store, self.repeats, self._end, self.options.queue_seconds)
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
@@ -185,15 +185,19 @@ class Runner:
         self._check_waiting(run)
         translator = self._takeover.restore(run)
         after = translator.last_seq
-        events = translator.tool_outputs(outputs)  # refuses before anything is claimed
-        kept = None if key is None else key.answered(after)
-        claimed = self.store.claim(run, due_at=self._lease_end(), extra=kept)
-        if claimed is None:
+        refused, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
+        try:
+            events = translator.tool_outputs(outputs)  # refuses before anything is claimed
+            kept = None if key is None else key.answered(after)
+            claimed = self.store.claim(run, due_at=self._lease_end(), extra=kept)
+        except RequestError as error:
+            refused = error
+        if claimed is None:  # the same answer may have come in meanwhile
             run = self._run(owner, thread_id, run_id)
             if key is not None and (attached := self.repeats.submitted(run, key)) is not None:
                 return attached
             self._check_waiting(run)
-            raise RequestError(f"Run {run_id} was answered or ended meanwhile.")
+            raise refused
         writer = self.log.open(claimed, [], after)
         try:
             writer.append(events)

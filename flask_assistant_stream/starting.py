@@ -24,8 +24,6 @@ from .turns import TooMany, Turn, Turns
 START_TRIES = 3
 SAME_TRIES = 20
 """How often a start is tried that another worker is at with the same key."""
-QUEUE_SECONDS = 25.0
-"""How long a message waits for its turn: below the 30 s after which proxies give an answer up that has not begun."""
 QUEUE_LENGTH = 8
 """Messages that may wait for one thread in one process, besides the one whose turn is next."""
 POLL_SECONDS = 0.075
@@ -59,9 +57,7 @@ class Starts:
         queue_seconds: how long a message waits for its turn.
     """
 
-    def __init__(
-        self, store: Store, repeats: Repeats, end: Callable[[RunRecord], None], queue_seconds: float = QUEUE_SECONDS
-    ) -> None:
+    def __init__(self, store: Store, repeats: Repeats, end: Callable[[RunRecord], None], queue_seconds: float) -> None:
         self._store = store
         self._repeats = repeats
         self._end = end
