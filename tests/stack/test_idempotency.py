@@ -1,0 +1,201 @@
+"""Requests that are sent again under their key, through real gunicorn gevent workers, on both stores."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from tests.fake_upstream import UpstreamProcess
+from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, run_of, serving
+from tests.stack.app import API_KEY
+
+AT_ONCE = 50
+LEASE = 2.0
+PATIENCE = 60.0
+SLOW = "@@script:text?n=60&delay=0.02@@"
+
+
+@pytest.fixture
+def workers(store_url: str, tmp_path: Path, played: UpstreamProcess) -> Iterator[ServerProcess]:
+    settings = {"upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": str(LEASE)}
+    with serving(gunicorn("--workers", "2"), tmp_path, store=store_url, **settings) as running:
+        deadline = time.monotonic() + PATIENCE
+        while len(pids(running)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield running
+
+
+def pids(server: ServerProcess) -> list[int]:
+    """Return the workers."""
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def named(key: str, **more: str) -> dict[str, str]:
+    return {"Idempotency-Key": key, **more}
+
+
+def unique() -> str:
+    return uuid.uuid4().hex
+
+
+def at_once(send: Any) -> list[Answer]:
+    """Send a request 50 times at the same time and return the answers, read to their ends."""
+    answers: list[Answer] = []
+    barrier = threading.Barrier(AT_ONCE)
+
+    def one() -> None:
+        barrier.wait(PATIENCE)
+        answers.append(send())
+
+    threads = [threading.Thread(target=one) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(answers) == AT_ONCE
+    return answers
+
+
+def without_heartbeats(body: bytes) -> bytes:
+    return b"".join(line for line in body.splitlines(keepends=True) if line.strip())
+
+
+def asked_upstream(played: UpstreamProcess, said: str) -> int:
+    """Count the requests upstream that hold a text."""
+    return sum(said in str(request["body"]["input"]) for request in played.told()["requests"])
+
+
+def serving_pids(server: ServerProcess, path: str) -> set[str]:
+    """Return which processes have answered a path."""
+    return set(re.findall(rf"^(\d+) INFO \S+: POST \S*{path} ", server.log, re.MULTILINE))
+
+
+def test_fifty_at_once_are_one_run(workers: ServerProcess, played: UpstreamProcess) -> None:
+    said = unique()
+    body = {"content": f"{said} {SLOW}"}
+    started = time.monotonic()
+    answers = at_once(lambda: workers.post("/chat/stream", body, headers=named(said)))
+    seconds = time.monotonic() - started
+    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:1]
+    assert len({answer.headers["X-Run-Id"] for answer in answers}) == 1
+    assert len({without_heartbeats(answer.body) for answer in answers}) == 1
+    assert run_of(answers[0].events)["status"] == "completed"
+    assert asked_upstream(played, said) == 1
+    assert len(workers.get("/threads").json["data"]) == 1, "no orphan thread"
+    thread_id = answers[0].headers["X-Thread-Id"]
+    assert [message["role"] for message in workers.messages(thread_id)] == ["user", "assistant"]
+    assert len(workers.get(f"/v1/threads/{thread_id}/runs").json["data"]) == 1
+    print(f"{AT_ONCE} at once on {len(serving_pids(workers, '/chat/stream'))} workers: 1 run, {seconds:.2f} s")
+
+
+def test_fifty_at_once_on_a_thread_that_stands(workers: ServerProcess, played: UpstreamProcess) -> None:
+    said = unique()
+    thread_id = workers.post("/threads").json["threadId"]
+    path = f"/threads/{thread_id}/messages"
+    answers = at_once(lambda: workers.post(path, {"content": f"{said} {SLOW}"}, headers=named(said)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({without_heartbeats(answer.body) for answer in answers}) == 1
+    assert asked_upstream(played, said) == 1
+    assert [message["role"] for message in workers.messages(thread_id)] == ["user", "assistant"]
+
+
+def test_fifty_answers_at_once_are_one(workers: ServerProcess, played: UpstreamProcess) -> None:
+    said = unique()
+    run = workers.chat("@@script:call@@").run
+    (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": asked["id"], "output": f"{said}"}]
+    path, body = f"/threads/{run['thread_id']}/actions", {"runId": run["id"], "toolCallOutputs": outputs}
+    answers = at_once(lambda: workers.post(path, body, headers=named(said)))
+    assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:1]
+    assert len({without_heartbeats(answer.body) for answer in answers}) == 1
+    assert text_of(answers[0].events) == f"The tools said: {said}"
+    assert asked_upstream(played, said) == 1
+
+
+def test_again_after_the_end_on_both_workers(workers: ServerProcess, played: UpstreamProcess) -> None:
+    said = unique()
+    path = "/chat/stream"
+    first = workers.post(path, {"content": said}, headers=named(said))
+    deadline = time.monotonic() + PATIENCE
+    while len(serving_pids(workers, path)) < 2 and time.monotonic() < deadline:
+        assert workers.post(path, {"content": said}, headers=named(said)).body == first.body
+    assert len(serving_pids(workers, path)) == 2, "both workers were asked"
+    assert asked_upstream(played, said) == 1
+    bens = workers.post(path, {"content": said}, headers=named(said, **{"X-User": "ben"}))
+    assert bens.headers["X-Run-Id"] != first.headers["X-Run-Id"]
+    assert asked_upstream(played, said) == 2
+    refused = workers.post(path, {"content": "else"}, headers=named(said))
+    assert (refused.status, refused.json["error"]["code"]) == (400, "idempotency_key_reused")
+
+
+def test_again_while_it_runs_and_resumed(workers: ServerProcess, played: UpstreamProcess) -> None:
+    """Whoever comes to whichever worker in the middle gets the whole; a resume goes on behind any number."""
+    said = unique()
+    body = {"content": f"{said} {SLOW}"}
+    with workers.opened("/chat/stream", body, headers=named(said)) as stream:
+        stream.read_until("thread.message.delta")
+        tellings = [workers.post("/chat/stream", body, headers=named(said)) for _ in range(4)]
+        whole = without_heartbeats(stream.read_bytes())
+    assert {without_heartbeats(answer.body) for answer in tellings} == {whole}
+    events: list[Event] = decode_ndjson(whole)
+    half = events[len(events) // 2].seq
+    rest = workers.get(f"{stream.run_path}/stream?after={half}").events
+    assert [event.seq for event in rest] == [event.seq for event in events if event.seq > half]
+    assert asked_upstream(played, said) == 1
+
+
+def test_the_workers_are_killed_in_between(workers: ServerProcess, played: UpstreamProcess) -> None:
+    """The run is ended by whoever comes after; the request gives that run, and asks nobody anew."""
+    said = unique()
+    body = {"content": f"{said} @@script:stall?after=3@@"}
+    with workers.opened("/chat/stream", body, headers=named(said)) as stream:
+        stream.read_until("thread.message.delta")
+        time.sleep(0.5)  # what was shown half a second ago is stored
+        for pid in pids(workers):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    answer = None
+    while answer is None and time.monotonic() < deadline:
+        try:
+            answer = workers.post("/chat/stream", body, headers=named(said))
+        except OSError:  # the new workers are not there yet
+            time.sleep(0.1)
+    assert answer is not None
+    assert answer.headers["X-Run-Id"] == stream.headers["X-Run-Id"]
+    assert answer.run["status"] == "failed"
+    assert "The sun is".startswith(text_of(answer.events).strip() or "The")
+    assert asked_upstream(played, said) == 1
+    assert len(workers.get("/threads").json["data"]) == 1
+    assert workers.post("/chat/stream", body, headers=named(said)).body == answer.body
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_official_client(workers: ServerProcess, played: UpstreamProcess) -> None:
+    said = unique()
+    with openai.OpenAI(base_url=f"{workers.origin}{PREFIX}/v1", api_key=API_KEY, max_retries=0) as client:
+        thread = {"messages": [{"role": "user", "content": said}]}
+        made: list[Any] = []
+        for _ in range(3):
+            given: Any = {"thread": thread, "extra_headers": named(said)}
+            made.append(client.beta.threads.create_and_run(assistant_id="asst_default", **given))
+        assert len({run.id for run in made}) == 1
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.beta.threads.create_and_run(assistant_id="asst_default", extra_headers=named(said))
+    assert refused.value.code == "idempotency_key_reused"
+    deadline = time.monotonic() + PATIENCE
+    while not asked_upstream(played, said) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert asked_upstream(played, said) == 1
