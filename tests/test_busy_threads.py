@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -351,3 +353,32 @@ def test_who_gives_up_makes_room_for_the_next() -> None:
     for each in others:
         each.join(PATIENCE)
     assert turns.waiting("a") == 0
+
+
+UNDER_GEVENT = """
+from flask_assistant_stream.turns import Turns
+turns = Turns()  # made before the patching, as --preload does
+from gevent import monkey
+monkey.patch_all()
+import threading, time
+came, inside = [], []
+def go(number):
+    with turns.turn("a", 10) as turn:
+        assert turn.mine and not inside
+        inside.append(number)
+        came.append(number)
+        time.sleep(0.01)
+        inside.remove(number)
+threads = [threading.Thread(target=go, args=(number,)) for number in range(5)]
+for each in threads:
+    each.start()
+    time.sleep(0)
+for each in threads:
+    each.join(10)
+print(came)
+"""
+
+
+def test_turns_under_gevent() -> None:
+    done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("[0, 1, 2, 3, 4]\n", "")
