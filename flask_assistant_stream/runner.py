@@ -6,7 +6,6 @@ Each run has a thread of its own that outlives its reader. Knows neither Flask n
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from .run_logger import RunLogger
 from .run_requests import Attached, Busy, NewMessage, RunnerOptions
 from .server_tools import ServerTools
 from .starting import Draft, Starts
-from .stores.base import TURN, Kind, Record, Row, RunRecord, Start, Store
+from .stores.base import TURN, Kind, RunRecord, Store
 from .sweeper import Sweeper
 from .takeover import Takeover
 from .titles import Titles, message_text
@@ -139,7 +138,8 @@ class Runner:
             expiry = {"expires_at": now + int(self.options.expires_seconds)}
             body = objects.run(run_id, now, parent, assistant, **{**(overrides or {}), **expiry})
             kept = {**(extra or {}), **({} if key is None else key.begun)}
-            return self._draft(owner, body, thread, messages, kept, now)
+            due_at = self._lease_end()
+            return Draft.of(owner, self._translator(body), thread, messages, kept, due_at, new_id=self._new_id)
 
         draft, run = self._starts.begin(make, busy or self.options.busy_thread, key)
         writer = self.log.open(run, draft.events, draft.translator.last_seq)
@@ -249,32 +249,6 @@ class Runner:
         self.log.stop()
 
     # -- starting ------------------------------------------------------------------------------------------
-
-    def _draft(
-        self,
-        owner: str,
-        body: Object,
-        thread: Object | None,
-        messages: Sequence[NewMessage],
-        extra: Object,
-        now: int,
-    ) -> Draft:
-        """Put together what a start stores."""
-        translator = self._translator(body)
-        events = translator.start(thread)
-        parent, due_at = body["thread_id"], self._lease_end()
-        run = RunRecord(
-            Kind.RUN, owner, translator.run, parent, extra=extra, due_at=due_at, last_seq=translator.last_seq
-        )
-        bodies = [message.body(self._new_id, now, parent) for message in messages]
-        start = Start(
-            run,
-            Row.of(run.id, run.epoch, secrets.token_hex(8), events),
-            tuple(Record(Kind.MESSAGE, owner, one, parent) for one in bodies),
-            None if thread is None else Record(Kind.THREAD, owner, thread),
-            {"updated_at": now},
-        )
-        return Draft(translator, events, start, bodies)
 
     def _translator(self, body: Object) -> Translator:
         return Translator(body, new_id=self._new_id, now=self._now, **self._translator_options(body))

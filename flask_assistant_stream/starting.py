@@ -6,19 +6,21 @@ waits for its turn.
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .errors import Duplicate, NotFound, RequestError, StoreError, ThreadBusy
 from .idempotency import Repeated, Repeats, RequestKey
+from .protocol import ids
 from .protocol.events import Event
 from .protocol.from_responses import Translator
 from .protocol.objects import Object
 from .protocol.run_states import RunStatus
-from .run_requests import Busy
-from .stores.base import Kind, RunRecord, Start, Store
+from .run_requests import Busy, NewMessage
+from .stores.base import Kind, Record, Row, RunRecord, Start, Store
 from .turns import TooMany, Turn, Turns
 
 START_TRIES = 3
@@ -45,6 +47,40 @@ class Draft:
     events: list[Event]
     start: Start
     messages: list[Object]
+
+    @classmethod
+    def of(
+        cls,
+        owner: str,
+        translator: Translator,
+        thread: Object | None,
+        messages: Sequence[NewMessage],
+        extra: Object,
+        due_at: float,
+        *,
+        new_id: ids.NewId,
+    ) -> Draft:
+        """Put together what a start stores.
+
+        Args:
+            translator: of the run, nothing of it told yet.
+            thread: one to make, or None for the run's own that stands.
+            extra: what is kept with the run beside its body.
+            due_at: the end of its lease.
+        """
+        events = translator.start(thread)
+        body = translator.run
+        parent, now = body["thread_id"], body["created_at"]
+        run = RunRecord(Kind.RUN, owner, body, parent, extra=extra, due_at=due_at, last_seq=translator.last_seq)
+        bodies = [message.body(new_id, now, parent) for message in messages]
+        start = Start(
+            run,
+            Row.of(run.id, run.epoch, secrets.token_hex(8), events),
+            tuple(Record(Kind.MESSAGE, owner, one, parent) for one in bodies),
+            None if thread is None else Record(Kind.THREAD, owner, thread),
+            {"updated_at": now},
+        )
+        return cls(translator, events, start, bodies)
 
 
 class Starts:

@@ -113,6 +113,21 @@ def test_a_deleted_thread_frees_it(make_site: MakeSite) -> None:
     assert text_of(decode_ndjson(again.data)) == "Ho."
 
 
+def test_a_run_outlives_its_events(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = make_site(text("Hi."), text("Ho."))
+    body = {"assistant_id": "asst_default", "thread": {"messages": [{"role": "user", "content": "hi"}]}}
+    assert site.post("/chat/stream", {"content": "hi"}, headers={"Idempotency-Key": "1"}).data
+    run = site.post("/v1/threads/runs", body, headers=KEY).get_json()
+    assert site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream").data
+    store = site.registration.store
+    real = store.now
+    monkeypatch.setattr(store, "now", lambda: real() + 10 * 86_400)
+    assert site.post("/chat/stream", {"content": "hi"}, headers={"Idempotency-Key": "1"}).status_code == 410
+    again = site.post("/v1/threads/runs", body, headers=KEY)
+    assert (again.status_code, again.get_json()["id"]) == (200, run["id"])
+    assert len(site.engine.requests) == 2
+
+
 def test_actions_again(make_site: MakeSite) -> None:
     site = make_site(call("get_weather"), text("Take a hat."), assistants=[{"id": "asst_default", "tools": TOOLS}])
     run = run_of(site.chat("weather?"))
