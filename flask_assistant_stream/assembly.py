@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, request
 from flask_cors import cross_origin
@@ -29,7 +29,7 @@ from .log import RunLog
 from .readers import Readers
 from .routes.base import Registration
 from .routes.clients import Clients
-from .run_requests import RunnerOptions
+from .run_requests import Busy, RunnerOptions
 from .runner import Runner
 from .server_tools import ServerTools
 from .stores.base import Store
@@ -138,6 +138,7 @@ def _runner_options(settings: Settings, upstream_tools: tuple[dict[str, Any], ..
         upstream_tools=upstream_tools,
         reasoning=settings.reasoning_summaries == "on",
         max_rounds=settings.max_rounds,
+        busy_thread=cast(Busy, settings.busy_thread),
     )
 
 

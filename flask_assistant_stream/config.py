@@ -252,6 +252,11 @@ class Settings:
         _SECONDS, 600.0, "how long a required action waits for its tool outputs", unit="seconds"
     )
     log_seconds: float = _key(_SECONDS, 86_400.0, "how long a run's events stay readable after its end", unit="seconds")
+    busy_thread: str = _key(
+        _choice("replace", "reject", "queue"),
+        "replace",
+        "a message on a thread with an active run cancels that run, is refused, or waits: replace, reject or queue",
+    )
     upstream_idle_seconds: float = _key(
         _SECONDS, 120.0, "silence of the upstream that ends a run as failed", unit="seconds"
     )

@@ -75,6 +75,7 @@ class Options(TypedDict, total=False):
     lease_seconds: float | None
     run_expires_seconds: float | None
     log_seconds: float | None
+    busy_thread: str | None
     upstream_idle_seconds: float | None
     upstream_retries: int | None
     upstream_headers: Mapping[str, str] | str | None

@@ -20,6 +20,7 @@ from ..files.base import Upload
 from ..files.files import Files
 from ..files.resources import Resources
 from ..files.vector_stores import VectorStores
+from ..idempotency import RequestKey
 from ..log import RunLog
 from ..readers import Readers
 from ..runner import Runner
@@ -76,6 +77,7 @@ class Call:
         request_id: for the records of a run that it starts.
         upload: the file that was sent, where the route takes one; it is closed when the view returns.
         client: who is sent the stream, where the answer is one.
+        key: what the client names the request by, where the route starts or goes on with a run, or None.
     """
 
     site: Registration
@@ -86,6 +88,7 @@ class Call:
     request_id: str
     upload: Upload | None = None
     client: Client | None = None
+    key: RequestKey | None = None
 
     @property
     def file(self) -> Upload:
@@ -132,6 +135,11 @@ class Operation:
     def name(self) -> str:
         """The endpoint and `operationId`."""
         return f"{self.face}_{self.view.__name__}" if self.face else self.view.__name__
+
+    @property
+    def begins(self) -> bool:
+        """Whether it starts a run or lets one go on."""
+        return self.stream and self.method == "POST"
 
     @property
     def negotiates(self) -> bool:
