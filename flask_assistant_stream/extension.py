@@ -68,9 +68,14 @@ class Options(TypedDict, total=False):
     title_model: str | None
     reasoning_summaries: str | None
     heartbeat_seconds: float | None
+    max_streams: int | None
+    send_timeout_seconds: float | None
+    on_disconnect: str | None
+    grace_seconds: float | None
     lease_seconds: float | None
     run_expires_seconds: float | None
     log_seconds: float | None
+    busy_thread: str | None
     upstream_idle_seconds: float | None
     upstream_retries: int | None
     upstream_headers: Mapping[str, str] | str | None

@@ -14,6 +14,10 @@ from .protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 if TYPE_CHECKING:
     from .log import RunLog, Writer
 
+READ_ROWS = 64
+"""Rows per read of the store: what a reader that is far behind may hold in memory."""
+GIVEN_EVENTS = 64
+"""Events given out at once: what a client that does not read keeps in memory, and what a slow one must take in time."""
 POLL_SECONDS = 0.075
 """How often a reader asks the store for a run that another worker writes."""
 
@@ -73,6 +77,11 @@ class Follower:
         self._closed = True
         self.signal.set()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; nothing more follows then, be the run at its end or not."""
+        return self._closed
+
     def __iter__(self) -> Iterator[list[Event]]:
         while not self._closed:
             writer = self._log.writer(self.run_id)
@@ -92,7 +101,7 @@ class Follower:
         self._log.followers.add(self)
         try:
             while not self._closed:
-                visible = writer.visible
+                visible = min(writer.visible, self.position + GIVEN_EVENTS)
                 if visible > self.position:
                     events = writer.slice(self.position, visible)
                     yield self._left_behind() if events is None else events
@@ -139,7 +148,8 @@ class Follower:
             self.signal.wait(POLL_SECONDS)
             if self._silent_for(self._log.heartbeat_seconds):
                 yield []
-        yield events
+        for start in range(0, len(events), GIVEN_EVENTS):
+            yield events[start : start + GIVEN_EVENTS]
 
     def _stored_events(self) -> list[Event]:
         """Read on from the store; steps over fences, which hold no events.
@@ -148,7 +158,7 @@ class Follower:
         """
         position, begun, self._begun = self.position, self._begun, True
         while True:
-            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0))
+            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0), READ_ROWS)
             if not rows:
                 if not begun:
                     self._expect_rows()

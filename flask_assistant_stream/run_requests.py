@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from .protocol import ids, objects
 from .protocol.objects import Object
+
+Busy = Literal["replace", "reject", "queue"]
+"""What becomes of a message on a thread with an active run: that run is cancelled first, or stays, or is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,9 @@ class RunnerOptions:
         upstream_tools: tools of the upstream that every run may use, as the upstream takes them.
         reasoning: whether summaries of what the model thinks are asked for and told.
         max_rounds: responses of one run; 0 for any number.
+        busy_thread: what becomes of a message on a busy thread, where the request does not say.
+        queue_seconds: how long a message waits for its turn: below the 30 s after which proxies give up an answer
+            that has not begun.
     """
 
     lease_seconds: float = 15.0
@@ -32,6 +39,8 @@ class RunnerOptions:
     upstream_tools: tuple[Object, ...] = ()
     reasoning: bool = False
     max_rounds: int = 0
+    busy_thread: Busy = "replace"
+    queue_seconds: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)

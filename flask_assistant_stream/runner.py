@@ -6,26 +6,28 @@ Each run has a thread of its own that outlives its reader. Knows neither Flask n
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .engines.base import Engine
-from .errors import RequestError, StoreError, ThreadBusy
+from .errors import RequestError, StoreError
 from .execution import Execution, Surroundings
 from .files.files import Files
 from .files.resources import Resources
+from .idempotency import Repeats, RequestKey
 from .log import RunLog, RunLost
 from .protocol import ids, objects
 from .protocol.from_responses import Ending, Translator
 from .protocol.objects import Object
 from .protocol.run_states import RunStatus
 from .run_logger import RunLogger
-from .run_requests import Attached, NewMessage, RunnerOptions
+from .run_requests import Attached, Busy, NewMessage, RunnerOptions
 from .server_tools import ServerTools
-from .stores.base import TURN, Kind, Record, Row, RunRecord, Start, Store
+from .starting import Draft, Starts
+from .stores.base import TURN, Kind, RunRecord, Store
 from .sweeper import Sweeper
 from .takeover import Takeover
 from .titles import Titles, message_text
@@ -33,7 +35,6 @@ from .upstream_request import Requests
 
 logger = logging.getLogger(__name__)
 
-START_TRIES = 3
 START_TURNS = 2
 """Turns of a thread that a start takes: the first one of a thread is placed within them."""
 CANCEL_SECONDS = 1.0
@@ -78,6 +79,9 @@ class Runner:
         self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
+        self.on_sweep = self._sweeper.on_sweep
+        self.repeats = Repeats(store, self.options.lease_seconds)
+        self._starts = Starts(store, self.repeats, self._end, self.options.queue_seconds)
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
@@ -94,8 +98,9 @@ class Runner:
         new_thread: Mapping[str, Any] | None = None,
         overrides: Mapping[str, Any] | None = None,
         extra: Object | None = None,
-        replace_active: bool = True,
+        busy: Busy | None = None,
         titled: bool = False,
+        key: RequestKey | None = None,
         request_id: str = "",
     ) -> Attached:
         """Add messages to a thread and run the assistant on it.
@@ -110,61 +115,62 @@ class Runner:
             new_thread: its `metadata` and `tool_resources`.
             overrides: fields of the run request.
             extra: what is kept with the run beside its body.
-            replace_active: a run that is still active on the thread is cancelled first; else it is in the way.
+            busy: what to do where the thread has an active run; None for what the options say.
             titled: the first message of a thread gives it a title, written beside the run.
+            key: what the request is named by, so that it may be sent again, or None.
             request_id: for the records of this run.
 
         Raises:
             NotFound: no such thread for this owner; nothing was stored.
             RequestError: a run is in the way; nothing was stored.
+            Repeated: the key has begun its run before; nothing was stored now.
             StoreError: the store does not answer; nothing goes upstream.
         """
         self.wake()
-        now = int(self.store.now())
-        made = new_thread or {}
-        thread = objects.thread(self._new_id(ids.THREAD), now, **made) if thread_id is None else None
-        thread_id = thread["id"] if thread is not None else thread_id
-        assert thread_id is not None
-        expiry = {"expires_at": now + int(self.options.expires_seconds)}
-        body = objects.run(self._new_id(ids.RUN), now, thread_id, assistant, **{**(overrides or {}), **expiry})
-        translator = self._translator(body)
-        events = translator.start(thread)
-        run = RunRecord(
-            Kind.RUN,
-            owner,
-            translator.run,
-            thread_id,
-            extra=extra or {},
-            due_at=self._lease_end(),
-            last_seq=translator.last_seq,
-        )
-        bodies = [message.body(self._new_id, now, thread_id) for message in messages]
-        records = tuple(Record(Kind.MESSAGE, owner, one, thread_id) for one in bodies)
-        run = self._begin(
-            Start(
-                run,
-                Row.of(run.id, run.epoch, secrets.token_hex(8), events),
-                records,
-                None if thread is None else Record(Kind.THREAD, owner, thread),
-                {"updated_at": now},
-            ),
-            replace_active,
-        )
-        writer = self.log.open(run, events, translator.last_seq)
-        history = None if thread is None else bodies
-        execution = Execution(run, translator, writer, RunLogger(logger, run, request_id), history)
-        if titled and bodies and run.position // TURN <= START_TURNS:
-            self._give_title(execution, bodies[0])
+        new_id = self._new_id if key is None else key.new_id
+        made_id = new_id(ids.THREAD) if thread_id is None else None
+        run_id = new_id(ids.RUN)
+
+        def make() -> Draft:
+            now = int(self.store.now())
+            thread = None if made_id is None else objects.thread(made_id, now, **(new_thread or {}))
+            parent = made_id or thread_id
+            assert parent is not None
+            expiry = {"expires_at": now + int(self.options.expires_seconds)}
+            body = objects.run(run_id, now, parent, assistant, **{**(overrides or {}), **expiry})
+            kept = {**(extra or {}), **({} if key is None else key.begun)}
+            due_at = self._lease_end()
+            return Draft.of(owner, self._translator(body), thread, messages, kept, due_at, new_id=self._new_id)
+
+        draft, run = self._starts.begin(make, busy or self.options.busy_thread, key)
+        writer = self.log.open(run, draft.events, draft.translator.last_seq)
+        history = None if draft.start.thread is None else draft.messages
+        execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request_id), history)
+        if titled and draft.messages and run.position // TURN <= START_TURNS:
+            self._give_title(execution, draft.messages[0])
         self._launch(execution)
-        return Attached(thread_id, run.id, 0)
+        return Attached(run.parent, run.id, 0)
+
+    def free(self, owner: str, thread_id: str, key: RequestKey | None = None) -> AbstractContextManager[None]:
+        """Wait, where messages are to wait for a busy thread, before anything is changed for one; see `Starts.free`."""
+        queues = self.options.busy_thread == "queue"
+        return self._starts.free(owner, thread_id, key) if queues else nullcontext()
 
     def submit(
-        self, owner: str, thread_id: str, run_id: str, outputs: Mapping[str, str], *, request_id: str = ""
+        self,
+        owner: str,
+        thread_id: str,
+        run_id: str,
+        outputs: Mapping[str, str],
+        *,
+        key: RequestKey | None = None,
+        request_id: str = "",
     ) -> Attached:
         """Answer a run's required action and let it go on, on this worker.
 
         Args:
             outputs: output by tool call id, exactly the pending ones.
+            key: what the request is named by, so that it may be sent again, or None.
 
         Raises:
             NotFound: no such run in that thread for this owner.
@@ -172,17 +178,27 @@ class Runner:
         """
         self.wake()
         run = self._run(owner, thread_id, run_id)
+        if key is not None and (attached := self.repeats.submitted(run, key)) is not None:
+            return attached
         if run.body["status"] == RunStatus.REQUIRES_ACTION.value and run.due_at <= self.store.now():
             self._takeover.finish(run)
             run = self._run(owner, thread_id, run_id)
         self._check_waiting(run)
         translator = self._takeover.restore(run)
         after = translator.last_seq
-        events = translator.tool_outputs(outputs)  # refuses before anything is claimed
-        claimed = self.store.claim(run, due_at=self._lease_end())
-        if claimed is None:
-            self._check_waiting(self._run(owner, thread_id, run_id))
-            raise RequestError(f"Run {run_id} was answered or ended meanwhile.")
+        refused, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
+        try:
+            events = translator.tool_outputs(outputs)  # refuses before anything is claimed
+            kept = None if key is None else key.answered(after)
+            claimed = self.store.claim(run, due_at=self._lease_end(), extra=kept)
+        except RequestError as error:
+            refused = error
+        if claimed is None:  # the same answer may have come in meanwhile
+            run = self._run(owner, thread_id, run_id)
+            if key is not None and (attached := self.repeats.submitted(run, key)) is not None:
+                return attached
+            self._check_waiting(run)
+            raise refused
         writer = self.log.open(claimed, [], after)
         try:
             writer.append(events)
@@ -234,24 +250,6 @@ class Runner:
         self.log.stop()
 
     # -- starting ------------------------------------------------------------------------------------------
-
-    def _begin(self, start: Start, replace_active: bool) -> RunRecord:
-        """Store a start; a run in its way is ended (run protocol 14), unless it is to stay."""
-        for tries_left in reversed(range(START_TRIES)):
-            try:
-                return self.store.start(start)
-            except ThreadBusy as busy:
-                if not tries_left:  # to end a run and not to begin one would leave nobody answered
-                    break
-                if not replace_active:
-                    raise RequestError(busy.message) from None
-                try:
-                    active = self.store.get(Kind.RUN, start.run.owner, busy.run_id)
-                except RequestError:
-                    continue
-                assert isinstance(active, RunRecord)
-                self._end(active)
-        raise RequestError(f"Thread {start.run.parent} is being written to by others; try again.")
 
     def _translator(self, body: Object) -> Translator:
         return Translator(body, new_id=self._new_id, now=self._now, **self._translator_options(body))

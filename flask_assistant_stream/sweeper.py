@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from .errors import StoreError
@@ -32,11 +32,15 @@ class Sweeper:
         takeover: ends the runs that nobody executes.
         executions: the runs of this process by id, as they are at any moment.
         lease_seconds: how long a silent worker keeps a run.
+
+    Attributes:
+        on_sweep: called after each sweep; may use the store.
     """
 
     def __init__(
         self, store: Store, takeover: Takeover, executions: Mapping[str, Execution], lease_seconds: float
     ) -> None:
+        self.on_sweep: list[Callable[[], None]] = []
         self._store = store
         self._takeover = takeover
         self._executions = executions
@@ -122,6 +126,8 @@ class Sweeper:
         while not stopped.is_set():
             try:
                 self.sweep()
+                for call in list(self.on_sweep):
+                    call()
                 failing = False
             except StoreError as error:
                 if not failing:  # once per outage

@@ -122,6 +122,7 @@ class OpenStream:
     def leave(self) -> None:
         """Close the connection, as a page does that is closed."""
         self._connection.close()
+        self._answer.close()  # where it is the last of its connection, the connection is its own
 
 
 class ServerProcess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 
@@ -19,6 +20,13 @@ NewId = Callable[[str], str]
 
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """Make the id that follows from some texts: the same for the same, in the shape of the others."""
+    told = "".join(f"{len(part)}/{part}" for part in (prefix, *parts))
+    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:24]
+    return f"{prefix}_{digest.translate(_LETTERS).decode('ascii')}"
 
 
 def new_id(prefix: str) -> str:

@@ -8,6 +8,7 @@ from ..errors import RequestError
 from . import schemas
 from .base import Call, Resource
 from .body import outputs_by_call
+from .repeats import once
 from .stream import stream
 
 resource = Resource("actions")
@@ -18,8 +19,12 @@ def submit_actions(call: Call, thread_id: str) -> Response:
     """Answer all pending function calls of a run and stream what follows."""
     run_id = call.body["run_id"]
     outputs = outputs_by_call(call.body["outputs"], call.site.max_content_chars, "toolCallOutputs")
+    submit = call.site.runner.submit
     try:
-        attached = call.site.runner.submit(call.owner, thread_id, run_id, outputs, request_id=call.request_id)
+        attached = once(
+            call,
+            lambda: submit(call.owner, thread_id, run_id, outputs, key=call.key, request_id=call.request_id),
+        )
     except RequestError as error:
         if error.param == "tool_outputs":
             error.param = "toolCallOutputs"  # this face's word for it

@@ -20,10 +20,13 @@ from ..files.base import Upload
 from ..files.files import Files
 from ..files.resources import Resources
 from ..files.vector_stores import VectorStores
+from ..idempotency import RequestKey
 from ..log import RunLog
+from ..readers import Readers
 from ..runner import Runner
 from ..stores.base import Store
 from ..titles import Titles
+from .clients import Client, Clients
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
@@ -41,6 +44,8 @@ class Registration:
         files, vector_stores: what owners have uploaded.
         resources: what their threads and runs use of that.
         titles: writes titles of threads.
+        clients: the clients of open streams.
+        readers: who reads which run.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Registration:
     vector_stores: VectorStores
     resources: Resources
     titles: Titles
+    clients: Clients
+    readers: Readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ class Call:
         encoder: of the format asked for, where the route streams.
         request_id: for the records of a run that it starts.
         upload: the file that was sent, where the route takes one; it is closed when the view returns.
+        client: who is sent the stream, where the answer is one.
+        key: what the client names the request by, where the route starts or goes on with a run, or None.
     """
 
     site: Registration
@@ -78,6 +87,8 @@ class Call:
     encoder: Encoder | None
     request_id: str
     upload: Upload | None = None
+    client: Client | None = None
+    key: RequestKey | None = None
 
     @property
     def file(self) -> Upload:
@@ -126,9 +137,18 @@ class Operation:
         return f"{self.face}_{self.view.__name__}" if self.face else self.view.__name__
 
     @property
+    def begins(self) -> bool:
+        """Whether it starts a run or lets one go on."""
+        return self.stream and self.method == "POST"
+
+    @property
     def negotiates(self) -> bool:
         """Whether query or `Accept` choose the format of its stream."""
         return self.stream and self.answer is None
+
+    def streams(self, body: Mapping[str, Any]) -> bool:
+        """Say whether the answer to a body is a stream."""
+        return self.stream and (self.answer is None or bool(body.get("stream")))
 
 
 @dataclass(slots=True)

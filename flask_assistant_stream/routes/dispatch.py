@@ -11,6 +11,7 @@ from . import request_log
 from .base import EXTENSION, Call, Operation, Registration
 from .body import body_limit, load, read_object
 from .failures import json_response
+from .repeats import read_key
 from .stream import choose_format
 from .upload import read_upload
 
@@ -50,26 +51,31 @@ def _endpoint(operation: Operation) -> RouteCallable:
         owner = "" if operation.public else site.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
-        call = _call(operation, site, owner, info.request_id)
+        call = _call(operation, site, owner, info.request_id, path)
         try:
             answer = operation.view(call, **path)
         finally:
             if call.upload is not None:
                 call.upload.content.close()
+            if call.client is not None and not call.client.streaming:  # it failed, or it is no stream after all
+                call.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
     return endpoint
 
 
-def _call(operation: Operation, site: Registration, owner: str, request_id: str) -> Call:
+def _call(operation: Operation, site: Registration, owner: str, request_id: str, path: dict[str, Any]) -> Call:
     encoder = choose_format(request) if operation.negotiates else None
     query = {} if operation.query is None else load(operation.query, _arguments())
-    body, upload = {}, None
+    body, upload, key = {}, None, None
     if operation.body is not None:
-        body = load(operation.body, read_object(request, body_limit(site.max_content_chars)))
+        sent = read_object(request, body_limit(site.max_content_chars))
+        body = load(operation.body, sent)
+        key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
         body, upload = read_upload(request, operation.upload, site.files.max_bytes)
-    return Call(site, owner, body, query, encoder, request_id, upload)
+    client = site.clients.admit(request.environ) if operation.streams(body) else None
+    return Call(site, owner, body, query, encoder, request_id, upload, client, key)
 
 
 def _arguments() -> dict[str, Any]:

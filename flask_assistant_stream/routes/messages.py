@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from flask import Response
 
@@ -16,6 +16,7 @@ from .base import Call, Resource
 from .body import check_length
 from .named_files import attaching, check_messages
 from .paging import list_page
+from .repeats import once
 from .stream import stream
 
 resource = Resource("messages")
@@ -36,13 +37,19 @@ def create_message(call: Call, thread_id: str) -> Response:
 
 
 def send(call: Call, thread_id: str | None) -> Attached:
-    """Store the message of a call and start its run; nothing is stored unless all of it is in order."""
+    """Store the message of a call and start its run, once; nothing is stored unless all of it is in order."""
+    return once(call, lambda: _send(call, thread_id))
+
+
+def _send(call: Call, thread_id: str | None) -> Attached:
     site, content = call.site, call.body["content"]
     check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
     messages = [NewMessage(content, attachments=call.body.get("attachments"))]
     check_messages(call, messages)
     assistant = find_assistant(call, call.body.get("assistant_id"), "assistantId")
-    with attaching(call, messages, thread_id) as new_thread:
+    waits = thread_id is not None and messages[0].attachments  # which change the thread before the run starts
+    free = site.runner.free(call.owner, thread_id or "", call.key) if waits else nullcontext()
+    with free, attaching(call, messages, thread_id) as new_thread:
         attached = site.runner.start(
             call.owner,
             assistant.body,
@@ -50,6 +57,7 @@ def send(call: Call, thread_id: str | None) -> Attached:
             thread_id=thread_id,
             new_thread=new_thread,
             titled=True,
+            key=call.key,
             request_id=call.request_id,
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import AssistantStreamError
@@ -94,8 +94,8 @@ def attaching(
         NotFound: no such thread, or as `check_resources`.
     """
     if thread_id is not None:
-        _attach(call, messages, thread_id)
-        yield {}
+        with _unless_lost(call, thread_id, _attach(call, messages, thread_id)):
+            yield {}
         return
     fields = new_thread or {}
     with prepared(call, fields.get("tool_resources"), param, for_thread=True) as given:
@@ -121,15 +121,18 @@ def remove_thread(call: Call, thread_id: str) -> None:
         logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
 
 
-def _attach(call: Call, messages: Sequence[NewMessage], thread_id: str) -> None:
+def _attach(call: Call, messages: Sequence[NewMessage], thread_id: str) -> set[str]:
+    """Put attachments into a thread's tool resources and return the vector stores that were made for it."""
     if not any(message.attachments for message in messages):
-        return
+        return set()
     store = call.site.store
     before = store.get(Kind.THREAD, call.owner, thread_id).body.get("tool_resources") or {}
     changed = _attached(call, messages, before)
-    if changed is not None:
-        with _removing(call, before, changed):
-            store.update(Kind.THREAD, call.owner, thread_id, body={"tool_resources": changed})
+    if changed is None:
+        return set()
+    with _removing(call, before, changed):
+        store.update(Kind.THREAD, call.owner, thread_id, body={"tool_resources": changed})
+    return _stores(changed) - _stores(before)
 
 
 def _attached(call: Call, messages: Sequence[NewMessage], tool_resources: Object) -> dict[str, Any] | None:
@@ -143,12 +146,29 @@ def _removing(call: Call, before: Mapping[str, Any], after: Mapping[str, Any]) -
     try:
         yield
     except BaseException:
-        for made in _stores(after) - _stores(before):
-            try:
-                call.site.vector_stores.delete(call.owner, made)
-            except AssistantStreamError as error:
-                logger.warning("vector store %s was not removed: %s", made, error.message)
+        _remove(call, _stores(after) - _stores(before))
         raise
+
+
+@contextmanager
+def _unless_lost(call: Call, thread_id: str, made: set[str]) -> Iterator[None]:
+    """Remove what was made for a thread that names another by now, where the block fails: of two requests at once."""
+    try:
+        yield
+    except BaseException:
+        if made:
+            with suppress(AssistantStreamError):
+                thread = call.site.store.get(Kind.THREAD, call.owner, thread_id)
+                _remove(call, made - _stores(thread.body.get("tool_resources") or {}))
+        raise
+
+
+def _remove(call: Call, vector_store_ids: set[str]) -> None:
+    for made in vector_store_ids:
+        try:
+            call.site.vector_stores.delete(call.owner, made)
+        except AssistantStreamError as error:
+            logger.warning("vector store %s was not removed: %s", made, error.message)
 
 
 def _stores(tool_resources: Mapping[str, Any]) -> set[str]:

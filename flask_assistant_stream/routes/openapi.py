@@ -12,6 +12,7 @@ from flask import request
 from marshmallow import Schema
 
 from ..encoders.sse import SSEEncoder
+from ..idempotency import HEADER, MAX_CHARS
 from ..protocol.objects import Object
 from . import schemas
 from .base import Call, Operation, Resource
@@ -93,6 +94,10 @@ def _parameters(operation: Operation) -> list[Any]:
     ]
     if operation.query is not None:
         found.append({"in": "query", "schema": operation.query})
+    if operation.begins:
+        words = "Names the request: sent again with the same key, it gives the same run and its stream."
+        key = {"type": "string", "minLength": 1, "maxLength": MAX_CHARS}
+        found.append({"in": "header", "name": HEADER, "description": words, "schema": key})
     if operation.negotiates:
         words = "The stream format; without it, Accept decides."
         choices = {"type": "string", "enum": list(FORMATS)}

@@ -23,7 +23,8 @@ def stream_run(call: Call, thread_id: str, run_id: str) -> Response:
     after = _last_event_id(call.query["after"])
     run = call.site.store.get(Kind.RUN, call.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
-    return stream(call, Attached(thread_id, run_id, after), live=run.active and after >= run.last_seq)
+    live = run.active and after >= run.last_seq
+    return stream(call, Attached(thread_id, run_id, after), live=live, began=False)
 
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())

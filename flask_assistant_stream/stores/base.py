@@ -298,7 +298,14 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
+    def claim(
+        self,
+        run: RunRecord,
+        *,
+        due_at: float,
+        if_due: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> RunRecord | None:
         """Take a run over (run protocol 8): compare status and epoch with `run`, then epoch + 1 and a new lease.
 
         A run that required an action is `queued` from then on, so that of two answers one is taken; whoever finds
@@ -308,6 +315,7 @@ class Store(ABC):
             run: as it was read.
             due_at: the end of the new lease.
             if_due: claim only if the run's `due_at` is not later than this.
+            extra: keys of its `extra` to set with the claim, in the same write.
 
         Returns:
             The run as it is now, or None if it has moved since it was read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -54,6 +55,13 @@ def a_start(thread: Record, /, *texts: str, due_at: float = 100.0, **fields: Any
     body = objects.run(new_id("run"), 1, thread.id, ASSISTANT)
     run = RunRecord(Kind.RUN, thread.owner, body, thread.id, due_at=due_at)
     return Start(run, a_row(run), tuple(a_message(thread, text) for text in texts), **fields)
+
+
+def again(start: Start) -> Start:
+    """Make the start that the same request makes anew: run and thread are the same, all else is its own."""
+    row = replace(start.row, token=new_id("token"))
+    messages = [replace(one, body={**one.body, "id": new_id("msg")}) for one in start.messages]
+    return replace(start, row=row, messages=tuple(messages))
 
 
 def an_answer(run: RunRecord, seq: int, text: str = "Hi", *, id: str | None = None) -> Record:

@@ -18,6 +18,7 @@ from .store_material import (
     a_message,
     a_start,
     a_thread,
+    again,
     at_once,
     changed,
     ids_of,
@@ -98,6 +99,29 @@ class RunSuite(StoreFixtures):
         assert len(messages) == 1
         assert messages[0].position // TURN + 1 == begun[0].position // TURN
 
+    @pytest.mark.parametrize("new", [False, True], ids=["a-thread-that-stands", "a-new-thread"])
+    def test_of_one_start_at_once_from_everywhere_one_wins(self, store: Store, other: Store, new: bool) -> None:
+        """Requests that are sent again give run and thread the same ids; nothing of the losers stays."""
+        thread = a_thread() if new else store.insert(a_thread())
+        first = a_start(thread, "Hello", thread=thread if new else None, touched={"updated_at": 7})
+        starts = [again(first) for _ in range(8)]
+        results = at_once(*[lambda n=n, s=s: (store, other)[n % 2].start(s) for n, s in enumerate(starts)])
+        begun = [result for result in results if isinstance(result, RunRecord)]
+        assert len(begun) == 1
+        assert sum(isinstance(result, Duplicate) for result in results) == 7
+        (message,) = store.list(Kind.MESSAGE, ANN, parent=thread.id).records
+        (row,) = store.read(first.run.id)
+        (winner,) = [start for start in starts if start.row.token == row.token]
+        assert message.id == winner.messages[0].id
+        assert store.get(Kind.RUN, ANN, first.run.id) == begun[0]
+        assert store.get(Kind.THREAD, ANN, thread.id).extra["updated_at"] == 7
+
+    def test_the_same_start_on_a_busy_thread_is_told_as_the_same(self, store: Store, thread: Record) -> None:
+        start = a_start(thread, "Hello")
+        store.start(start)
+        with pytest.raises(Duplicate):
+            store.start(again(start))
+
     def test_a_claim_is_compare_and_set(self, store: Store, other: Store, run: RunRecord) -> None:
         claimed = other.claim(run, due_at=200.0)
         assert claimed == replace(run, epoch=2, due_at=200.0) == store.get(Kind.RUN, ANN, run.id)
@@ -108,6 +132,20 @@ class RunSuite(StoreFixtures):
         again = store.claim(claimed, due_at=300.0, if_due=200.0)
         assert again is not None
         assert (again.epoch, again.due_at) == (3, 300.0)
+
+    def test_a_claim_leaves_its_note(self, store: Store, other: Store, thread: Record) -> None:
+        start = a_start(thread)
+        run = store.start(replace(start, run=replace(start.run, extra={"kept": 1})))
+        claims = [
+            lambda n=n, s=s: s.claim(run, due_at=9.0, extra={"$a.b": n}) for n, s in enumerate((store, other) * 3)
+        ]
+        claimed = [won for won in at_once(*claims) if isinstance(won, RunRecord)]
+        assert len(claimed) == 1
+        assert claimed[0] == store.get(Kind.RUN, ANN, run.id)
+        assert set(claimed[0].extra) == {"kept", "$a.b"}
+        refused = other.claim(run, due_at=9.0, extra={"late": True})
+        assert refused is None
+        assert store.get(Kind.RUN, ANN, run.id) == claimed[0]
 
     def test_of_claims_at_once_one_wins(self, store: Store, other: Store, run: RunRecord) -> None:
         claims = [lambda s=s: s.claim(run, due_at=200.0) for s in (store, other) * 4]

@@ -24,6 +24,7 @@ from ..failures import json_response
 from ..messages import find_assistant
 from ..named_files import attaching, check_resources
 from ..paging import list_page
+from ..repeats import once
 from ..stream import stream
 from . import schemas
 from .lookup import check_free, find, find_run, run_body
@@ -64,19 +65,27 @@ _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.v
 )
 def create_run(call: Call, thread_id: str) -> Response | Object:
     """Run an assistant on a thread that has no active run."""
-    messages = new_messages(call, call.body.get("additional_messages") or (), "additional_messages")
-    find(call, Kind.THREAD, thread_id)
-    if any(message.attachments for message in messages):
-        check_free(call, thread_id)
-    return _begin(call, messages, thread_id=thread_id)
+
+    def begin() -> Attached:
+        messages = new_messages(call, call.body.get("additional_messages") or (), "additional_messages")
+        find(call, Kind.THREAD, thread_id)
+        if any(message.attachments for message in messages):
+            check_free(call, thread_id)
+        return _begin(call, messages, thread_id=thread_id)
+
+    return _answer(call, once(call, begin))
 
 
 @resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.Run(), stream=True)
 def create_thread_and_run(call: Call) -> Response | Object:
     """Make a thread and run an assistant on it."""
-    thread: Mapping[str, Any] = call.body.get("thread") or {}
-    messages = new_messages(call, thread.get("messages") or (), "thread.messages")
-    return _begin(call, messages, new_thread=thread_fields(thread))
+
+    def begin() -> Attached:
+        thread: Mapping[str, Any] = call.body.get("thread") or {}
+        messages = new_messages(call, thread.get("messages") or (), "thread.messages")
+        return _begin(call, messages, new_thread=thread_fields(thread))
+
+    return _answer(call, once(call, begin))
 
 
 @resource.route("GET", "/threads/<thread_id>/runs", query=app_schemas.ListQuery(), answer=schemas.RunPage())
@@ -125,7 +134,10 @@ def submit_tool_outputs(call: Call, thread_id: str, run_id: str) -> Response | O
     """Answer all pending function calls of a run and let it go on."""
     outputs = outputs_by_call(call.body["tool_outputs"], call.site.max_content_chars, "tool_outputs")
     find_run(call, thread_id, run_id)
-    attached = call.site.runner.submit(call.owner, thread_id, run_id, outputs, request_id=call.request_id)
+    submit = call.site.runner.submit
+    attached = once(
+        call, lambda: submit(call.owner, thread_id, run_id, outputs, key=call.key, request_id=call.request_id)
+    )
     return _answer(call, attached)
 
 
@@ -135,7 +147,7 @@ def _begin(
     *,
     thread_id: str | None = None,
     new_thread: Mapping[str, Any] | None = None,
-) -> Response | Object:
+) -> Attached:
     body, site = call.body, call.site
     assistant = find_assistant(call, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
@@ -149,12 +161,13 @@ def _begin(
             new_thread=thread,
             overrides=overrides,
             extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
-            replace_active=False,
+            busy="reject",
+            key=call.key,
             request_id=call.request_id,
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
-    return _answer(call, attached)
+    return attached
 
 
 def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:

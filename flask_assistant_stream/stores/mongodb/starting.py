@@ -68,22 +68,26 @@ class Beginning:
     def _make_thread(self, thread: Record) -> int:
         position = thread.position or self._position
         document = to_document(replace(thread, position=position, extra={**thread.extra, **self._start.touched}))
-        document["turns"] = 2
-        self._insert(THREADS, document, f"A thread with id '{thread.id}' stands already.")
+        document |= {"turns": 2, "begun": self._start.row.token}
+        # Once another start has used the thread it is no longer this one's to remove.
+        mine = {"_id": thread.id, "turns": 2, "begun": self._start.row.token}
+        self._insert(THREADS, document, mine, f"A thread with id '{thread.id}' stands already.")
         return 1
 
     def _use_thread(self) -> int:
         run, touched = self._start.run, self._start.touched
         before = allot_turns(self._db, run.owner, run.parent, 2, touched)
         if touched:
-            self._undo.append(lambda: _untouch(self._db, run.parent, touched, before["extra"]))
+            self._undo.append(lambda: _untouch(self._db, run.parent, touched, before))
         return int(before["turns"]) + 1
 
     def _insert_run(self, run: RunRecord) -> RunRecord:
-        mine = {"_id": run.id, "owner": run.owner, "epoch": run.epoch}
+        token = self._start.row.token
+        # Where it is not known whether this one landed, the run that stands may be that of the same request elsewhere.
+        mine = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "begun": token}
         self._undo.append(lambda: self._db[RUNS].delete_one(mine))
         try:
-            insert_run(self._db, run)
+            insert_run(self._db, run, begun=token)
         except (Duplicate, ThreadBusy):
             self._undo.pop()  # the run that stands is not ours to remove
             raise
@@ -110,10 +114,11 @@ class Beginning:
     def _insert_row(self) -> None:
         row = self._start.row
         document = row_to_document(row, self._expires_at)
-        self._insert(LOG, document, f"The log of run '{row.run_id}' has begun already.")
+        mine = {"_id": document["_id"], "token": row.token}
+        self._insert(LOG, document, mine, f"The log of run '{row.run_id}' has begun already.")
 
-    def _insert(self, collection: str, document: Document, duplicate: str) -> None:
-        self._undo.append(lambda: self._db[collection].delete_one({"_id": document["_id"]}))
+    def _insert(self, collection: str, document: Document, mine: Document, duplicate: str) -> None:
+        self._undo.append(lambda: self._db[collection].delete_one(mine))
         try:
             self._db[collection].insert_one(document)
         except DuplicateKeyError:
@@ -142,8 +147,11 @@ def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping
     return before
 
 
-def insert_run(db: Db, run: RunRecord) -> None:
+def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:
     """Insert a run.
+
+    Args:
+        begun: names the start that inserts it.
 
     Raises:
         Duplicate: it stands already.
@@ -151,7 +159,7 @@ def insert_run(db: Db, run: RunRecord) -> None:
     """
     for _ in range(ATTEMPTS):
         try:
-            db[RUNS].insert_one(to_document(run))
+            db[RUNS].insert_one({**to_document(run), "begun": begun})
             return
         except DuplicateKeyError:
             if db[RUNS].find_one({"_id": run.id}, {"_id": True}):
@@ -163,10 +171,10 @@ def insert_run(db: Db, run: RunRecord) -> None:
 
 
 def _untouch(db: Db, thread_id: str, touched: Mapping[str, Any], before: Document) -> None:
-    """Set keys back to what they were, unless another start has set them since."""
-    ours = assignments("extra", touched)
-    old = {path: before[path.removeprefix("extra.")] for path in ours if path.removeprefix("extra.") in before}
+    """Set keys back to what they were, unless another start has used the thread or set them since."""
+    ours, extra = assignments("extra", touched), before["extra"]
+    old = {path: extra[path.removeprefix("extra.")] for path in ours if path.removeprefix("extra.") in extra}
     change: Document = {"$unset": dict.fromkeys(ours.keys() - old.keys(), "")} if ours.keys() - old.keys() else {}
     if old:
         change["$set"] = old
-    db[THREADS].update_one({"_id": thread_id, **ours}, change)
+    db[THREADS].update_one({"_id": thread_id, "turns": before["turns"] + 2, **ours}, change)

@@ -199,13 +199,20 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
                 beginning.undo()
                 raise
 
-    def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
+    def claim(
+        self,
+        run: RunRecord,
+        *,
+        due_at: float,
+        if_due: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> RunRecord | None:
         """Compare and set."""
         status = run.body["status"]
         same: Document = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "body.status": status, "active": True}
         if if_due is not None:
             same["due_at"] = {"$lte": if_due}
-        changes: Document = {"due_at": due_at}
+        changes: Document = {"due_at": due_at, **assignments("extra", extra or {})}
         if status == RunStatus.REQUIRES_ACTION.value:
             changes["body.status"] = RunStatus.QUEUED.value
         with self._connection.database() as db:

@@ -188,6 +188,14 @@ def set_status(connection: Connection, run: RunRecord, status: RunStatus) -> Non
     _change_body(connection, run, {"status": status.value})
 
 
+def change_extra(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
+    """Set some keys of a run's `extra`."""
+    where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
+    (extra,) = connection.execute(f"SELECT extra FROM records {where}", (run.id, run.owner)).fetchone()
+    changed = to_json({**json.loads(extra), **changes})
+    connection.execute(f"UPDATE records SET extra = ? {where}", (changed, run.id, run.owner))
+
+
 def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
     where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
     (body,) = connection.execute(f"SELECT body FROM records {where}", (run.id, run.owner)).fetchone()

@@ -42,6 +42,7 @@ from .statements import (
     allot_turns,
     append_rows,
     apply_projections,
+    change_extra,
     delete_record,
     get_record,
     get_run,
@@ -219,7 +220,14 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
         return self._connections.write(work)
 
-    def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
+    def claim(
+        self,
+        run: RunRecord,
+        *,
+        due_at: float,
+        if_due: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> RunRecord | None:
         """Compare and set."""
 
         def work(connection: Connection) -> RunRecord | None:
@@ -230,6 +238,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             ).rowcount
             if changed and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
                 set_status(connection, run, RunStatus.QUEUED)
+            if changed and extra:
+                change_extra(connection, run, extra)
             return get_run(connection, run.id) if changed else None
 
         return self._connections.write(work)

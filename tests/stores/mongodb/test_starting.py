@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, RunRecord, Store
 from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
-from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, changed
+from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
 from tests.mongodb_server import opened
 
 
@@ -99,6 +100,38 @@ def test_a_server_that_stays_away_leaves_a_run_to_be_swept(store: Store, monkeyp
     end = Projection(claimed, changes=changed(claimed, "failed"), last_seq=1)
     assert store.commit([(a_row(claimed), end)]) == [Outcome.STORED]
     assert store.start(a_start(thread, "Again")).active
+
+
+@pytest.mark.parametrize("new_thread", [False, True])
+@pytest.mark.parametrize("landed", [False, True])
+def test_a_start_that_fails_takes_nothing_back_of_the_same_start_elsewhere(
+    store: Store, open_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, new_thread: bool, landed: bool
+) -> None:
+    """Its write to the runs is lost, and before it takes back what it wrote, another worker has begun the run."""
+    thread, elsewhere = a_thread(updated_at=1), open_store()
+    if not new_thread:
+        thread = store.insert(thread)
+    start = a_start(thread, "one", touched={"updated_at": 2}, thread=thread if new_thread else None)
+    real, begun = Collection.insert_one, []
+
+    def broken(self: Collection[Any], document: Any, *arguments: Any, **options: Any) -> Any:
+        if self.name == COLLECTIONS[Kind.RUN] and not begun:
+            begun.append(None)
+            begun.append(elsewhere.start(replace(again(start), thread=None)))
+            if landed:
+                real(self, document, *arguments, **options)
+            raise AutoReconnect("connection closed")
+        return real(self, document, *arguments, **options)
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Collection, "insert_one", broken)
+        with pytest.raises(StoreError):
+            store.start(start)
+    run = begun[1]
+    assert isinstance(run, RunRecord)
+    assert store.get(Kind.RUN, ANN, run.id) == run
+    assert store.get(Kind.THREAD, ANN, thread.id).extra["updated_at"] == 2
+    assert len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == len(store.read(run.id)) == 1
 
 
 def test_only_what_this_start_set_is_set_back(store: Store, db: Db) -> None:
