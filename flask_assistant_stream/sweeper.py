@@ -75,11 +75,11 @@ class Sweeper:
         """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
         self._keep_mine()
         now = self._store.now()
-        self._finish(
-            [run for run in self._store.due(now) if run.cancel_requested or run.id not in self._executions], now
-        )
+        due = self._store.due(now)
+        self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
 
     def _keep_mine(self) -> None:
+        """Renew the leases of this worker's runs, and end those that are to be cancelled."""
         mine = dict(self._executions)
         if mine and time.monotonic() - self._renewed_at >= self._lease_seconds / 3:
             lease_end = self._store.now() + self._lease_seconds

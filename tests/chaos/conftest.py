@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,17 +55,17 @@ def synced_mongodb_url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def serve(tmp_path: Path, played: UpstreamProcess) -> Serve:
     """Run the app on gevent workers: `serve("--workers", "2", store=…, ASSISTANT_…=…)`."""
+    return partial(chaos_server, tmp_path / "server", upstream=played.base_url)
 
-    @contextmanager
-    def run(*arguments: str, **settings: str) -> Iterator[ServerProcess]:
-        command = (*GEVENT, *arguments, "tests.chaos.app:create_app()")
-        given = {"upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": f"{LEASE:g}", **settings}
-        with serving(command, tmp_path / "server", **given) as server:
-            if "--workers" in arguments:
-                wait_for_workers(server, int(arguments[arguments.index("--workers") + 1]))
-            yield server
 
-    return run
+@contextmanager
+def chaos_server(where: Path, *arguments: str, **settings: str) -> Iterator[ServerProcess]:
+    """Run the app on gevent workers until the context is left; all of them answer when it is entered."""
+    command = (*GEVENT, *arguments, "tests.chaos.app:create_app()")
+    with serving(command, where, **{"ASSISTANT_LEASE_SECONDS": f"{LEASE:g}", **settings}) as server:
+        if "--workers" in arguments:
+            wait_for_workers(server, int(arguments[arguments.index("--workers") + 1]))
+        yield server
 
 
 def wait_for_workers(server: ServerProcess, count: int, without: int = 0) -> set[int]:

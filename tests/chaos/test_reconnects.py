@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
-from tests.chaos.conftest import Serve
+from tests.chaos.conftest import chaos_server
 from tests.chaos.reading import Reading, whole_run
 from tests.chaos.scorecard import Scorecard, amount
+from tests.fake_upstream import UpstreamProcess
 from tests.node_clients import NODE_VERSIONS, NodeDecoder, node_script, python_decode_sse
 from tests.server_process import PREFIX, ServerProcess
 
@@ -21,9 +22,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "http.md"
 FORMS = ("ndjson", "sse")
 
 
-@pytest.fixture
-def server(serve: Serve, sqlite_url: str) -> Iterator[ServerProcess]:
-    with serve("--workers", "2", store=sqlite_url) as running:
+@pytest.fixture(scope="module")
+def server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with chaos_server(tmp_path_factory.mktemp("reconnects"), "--workers", "2", upstream=played.base_url) as running:
         yield running
 
 

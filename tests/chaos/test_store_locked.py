@@ -14,7 +14,7 @@ from tests.chaos.reading import PATIENCE, Reading, whole_run
 from tests.chaos.scorecard import Scorecard, amount
 
 LOCKED = 2.0
-WORDS = 400
+WORDS = 250
 
 
 def test_a_locked_store(serve: Serve, tmp_path: Path, scorecard: Scorecard) -> None:

@@ -87,7 +87,7 @@ def resident_kilobytes(process: int) -> int:
 
 def test_a_preloaded_app_and_tls(serve: Serve, tmp_path: Path, scorecard: Scorecard) -> None:
     """Two workers forked from one app: each answer belongs to its question."""
-    questions, authority = amount(60, 200), trustme.CA()
+    questions, authority = amount(40, 200), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     trusted = tmp_path / "authority.pem"
