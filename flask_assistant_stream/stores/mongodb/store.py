@@ -31,6 +31,7 @@ from ..base import (
     placed,
 )
 from .blobs import MongoDBBlobs
+from .changes import MongoDBPush
 from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
 from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
 from .passages import MongoDBPassages
@@ -43,7 +44,7 @@ ABANDONED = timedelta(days=30)
 """How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
 
 
-class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
+class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     """One MongoDB database.
 
     Args:
