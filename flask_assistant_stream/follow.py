@@ -182,9 +182,10 @@ class Follower:
         while True:
             rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0))
             if not rows:
-                if not begun or self._beyond:
-                    self._expect_rows()
-                return []
+                if (begun and not self._beyond) or not self._grown_meanwhile(position):
+                    return []
+                begun = True
+                continue
             if rows[0].first > position + 1:
                 raise Gone(f"The events of run {self.run_id} after number {self.position} have expired.", param="after")
             begun = True
@@ -195,14 +196,17 @@ class Follower:
             if events:
                 return events
 
-    def _expect_rows(self) -> None:
-        """Tell a log that has expired from one that is shorter than the reader thinks."""
+    def _grown_meanwhile(self, position: int) -> bool:
+        """Tell a log that has expired from one that is shorter than the reader thinks and may have ended."""
         row = self._log.store.last_row(self.run_id)
         if row is None:
             raise Gone(f"The events of run {self.run_id} have expired; its messages are in the thread.", param="after")
-        self._beyond = row.last < self.position
+        if row.last > position:
+            return True
+        self._beyond = row.last < position
         names = [event.name for event in row.events]
         self._last_name = names[-1] if names else ""
+        return False
 
     def _silent_for(self, seconds: float) -> bool:
         return time.monotonic() - self.wrote_at >= seconds

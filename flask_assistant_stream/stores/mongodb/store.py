@@ -192,6 +192,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def start(self, start: Start) -> RunRecord:
         """Begin a run."""
+        self._connection.expect_answers()
         with self._connection.database() as db:
             beginning = Beginning(db, start, self._next_position(), self._expiry(ABANDONED))
             try:
