@@ -80,7 +80,7 @@ class Beginning:
         return int(before["turns"]) + 1
 
     def _insert_run(self, run: RunRecord) -> RunRecord:
-        mine = {"_id": run.id, "owner": run.owner, "epoch": run.epoch}
+        mine = {"_id": run.id, "owner": run.owner, "parent": run.parent, "epoch": run.epoch}
         self._undo.append(lambda: self._db[RUNS].delete_one(mine))
         try:
             insert_run(self._db, run)

@@ -204,7 +204,12 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     def claim(self, run: RunRecord, *, due_at: float, if_due: float | None = None) -> RunRecord | None:
         """Compare and set."""
         status = run.body["status"]
-        same: Document = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "body.status": status, "active": True}
+        same = {
+            **_one(Kind.RUN, run.owner, run.id, run.parent),
+            "epoch": run.epoch,
+            "body.status": status,
+            "active": True,
+        }
         if if_due is not None:
             same["due_at"] = {"$lte": if_due}
         changes: Document = {"due_at": due_at}
