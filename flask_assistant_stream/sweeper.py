@@ -42,6 +42,7 @@ class Sweeper:
         self._executions = executions
         self._lease_seconds = lease_seconds
         self._renewed_at = 0.0
+        self._claim_from = 0.0
         self._pid = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,6 +78,8 @@ class Sweeper:
         if mine:
             for run_id in self._store.cancel_requested(list(mine)):
                 mine[run_id].stop(Ending.CANCELLED)
+        if time.monotonic() < self._claim_from:
+            return
         now = self._store.now()
         for run in self._store.due(now):
             if run.cancel_requested or run.id not in self._executions:
@@ -94,6 +97,8 @@ class Sweeper:
                 if not failing:  # once per outage
                     logger.warning("sweeps are put off, the store does not answer: %s", error.message)
                 failing = True
+                # Leases ran out while nobody could renew them: workers that live come first when it is back.
+                self._claim_from = time.monotonic() + self._lease_seconds / 3
             except Exception:
                 logger.exception("sweep failed")
             stopped.wait(SWEEP_SECONDS)
