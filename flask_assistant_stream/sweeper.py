@@ -46,6 +46,7 @@ class Sweeper:
         self._executions = executions
         self._lease_seconds = lease_seconds
         self._renewed_at = 0.0
+        self._claim_from = 0.0
         self._pid = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,6 +75,8 @@ class Sweeper:
     def sweep(self) -> None:
         """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
         self._keep_mine()
+        if time.monotonic() < self._claim_from:
+            return
         now = self._store.now()
         due = self._store.due(now)
         self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
@@ -133,6 +136,8 @@ class Sweeper:
                 if not failing:  # once per outage
                     logger.warning("sweeps are put off, the store does not answer: %s", error.message)
                 failing = True
+                # Leases ran out while nobody could renew them: workers that live come first when it is back.
+                self._claim_from = time.monotonic() + self._lease_seconds / 3
             except Exception:
                 logger.exception("sweep failed")
             stopped.wait(SWEEP_SECONDS)

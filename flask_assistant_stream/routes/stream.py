@@ -92,9 +92,11 @@ def stream(
     info = request_log.current()
     info.thread_id, info.run_id = attached.thread_id, attached.run_id
     follower = call.site.log.follow(attached.run_id, attached.after)
+    follower.patient = live  # before there is a body, a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
     body = _frames(follower, chain(list(first), batches), call.encoder, without, info.extra)
+    follower.patient = True
     response = Response(body, headers=HEADERS, content_type=call.encoder.content_type)
     response.headers["X-Thread-Id"] = attached.thread_id
     response.headers["X-Run-Id"] = attached.run_id
