@@ -67,10 +67,11 @@ def compared(upstream: str, data: Path, mongodb: str | None) -> list[Server]:
         data: a folder for the SQLite files.
         mongodb: a URI with a database of this run's own, or None for no such row.
     """
+    streams = {"ASSISTANT_MAX_STREAMS": str(CONNECTIONS)}
     upstream_only = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none"}
 
     def on(store: str) -> dict[str, str]:
-        return {**upstream_only, "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data)}
+        return {**upstream_only, "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data), **streams}
 
     example = [sys.executable, "-m", "flask_assistant_stream", "--port", "{port}"]
     rows = [

@@ -26,7 +26,9 @@ from .files.local import LocalStorage
 from .files.resources import Resources
 from .files.vector_stores import VectorStores
 from .log import RunLog
+from .readers import Readers
 from .routes.base import Registration
+from .routes.clients import Clients
 from .run_requests import Busy, RunnerOptions
 from .runner import Runner
 from .server_tools import ServerTools
@@ -69,12 +71,13 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     storage, engine = _storage_and_engine(app, settings, store, given_engine)
     parts = _Parts(store, engine, storage, settings)
     server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
+    runner = parts.runner(server_tools, _runner_options(settings, upstream_tools))
     return Registration(
         name=name,
         store=store,
         engine=engine,
         log=parts.log,
-        runner=parts.runner(server_tools, _runner_options(settings, upstream_tools)),
+        runner=runner,
         assistants=Assistants(store, _default_assistant(settings), declared, functions=tools.definitions),
         files=parts.files,
         vector_stores=parts.vector_stores,
@@ -83,6 +86,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         gate=gate,
         cors=_cors(settings.cors_origins),
         max_content_chars=settings.max_content_chars,
+        clients=_clients(parts.log, settings),
+        readers=_readers(parts, runner, settings),
     )
 
 
@@ -135,6 +140,19 @@ def _runner_options(settings: Settings, upstream_tools: tuple[dict[str, Any], ..
         max_rounds=settings.max_rounds,
         busy_thread=cast(Busy, settings.busy_thread),
     )
+
+
+def _clients(log: RunLog, settings: Settings) -> Clients:
+    clients = Clients(settings.max_streams, settings.send_timeout_seconds)
+    log.on_tick.append(clients.look)
+    return clients
+
+
+def _readers(parts: _Parts, runner: Runner, settings: Settings) -> Readers:
+    grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
+    readers = Readers(parts.store, parts.log, runner.cancel, grace)
+    runner.on_sweep.append(readers.look)
+    return readers
 
 
 def _default_assistant(settings: Settings) -> dict[str, Any]:
@@ -246,7 +264,7 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
         origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After"],
+        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After", "Content-Disposition"],
         supports_credentials=True,
         max_age=PREFLIGHT_SECONDS,
         automatic_options=False,

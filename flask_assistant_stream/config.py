@@ -231,6 +231,20 @@ class Settings:
     heartbeat_seconds: float = _key(
         _SECONDS, 10.0, "silence after which a stream carries a heartbeat; below every proxy's time-out", unit="seconds"
     )
+    max_streams: int = _key(
+        _number(int, 1, 10**6), 900, "streams that a process has open at once; the next ones get 503", unit="streams"
+    )
+    send_timeout_seconds: float = _key(
+        _SECONDS, 30.0, "how long a client may take nothing of its stream; then it is let go", unit="seconds"
+    )
+    on_disconnect: str = _key(
+        _choice("continue", "cancel", "grace"),
+        "continue",
+        "what a run does whose last reader has gone: continue, cancel, or wait a grace time and cancel",
+    )
+    grace_seconds: float = _key(
+        _SECONDS, 30.0, "how long a run waits for a reader to come back, with grace", unit="seconds"
+    )
     lease_seconds: float = _key(
         _SECONDS, 15.0, "after which another worker may end a run whose worker is gone", unit="seconds"
     )

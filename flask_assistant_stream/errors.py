@@ -94,6 +94,13 @@ class StoreError(AssistantStreamError):
     code = "store_unavailable"
 
 
+class TooManyStreams(AssistantStreamError):
+    """The process has as many open streams as it may have; nothing was begun."""
+
+    status = 503
+    code = "too_many_streams"
+
+
 class Duplicate(StoreError):
     """A record with that id stands already; nothing was written."""
 

@@ -25,6 +25,10 @@ from .stores.base import RunRecord
 from .tool_calls import ToolCalls
 from .upstream_request import Requests
 
+STORE_AWAY = "The store does not answer."
+STORE_SECONDS = 0.5
+"""How often a store that fails is asked again for what a run needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -97,9 +101,11 @@ class Execution:
             self._respond(around)
         except RunLost:
             self._log.warning("run lost to another worker")
-        except (EngineError, StoreError) as error:
-            code = error.code if isinstance(error, EngineError) else "server_error"
-            self._close(Ending.FAILED, {"code": code, "message": error.message})
+        except EngineError as error:
+            self._close(Ending.FAILED, {"code": error.code, "message": error.message})
+        except StoreError as error:  # a driver's message may name hosts: it is for the log
+            self._log.error(f"run failed by the store: {error.message}")
+            self._close(Ending.FAILED, {"code": "server_error", "message": STORE_AWAY})
         except Exception:
             self._log.exception("run failed by a fault of the library")
             self._close(Ending.FAILED, {"code": "server_error", "message": "Internal error."})
@@ -119,10 +125,20 @@ class Execution:
             self._close(Ending.FAILED)
 
     def _request(self, requests: Requests) -> Object:
-        """Return the request of the next response; the history is read once."""
-        if self.history is None:
-            self.history = requests.history(self.run)
-        return requests.of(self.run, self.translator, self.history, lambda: self.stopping)
+        """Return the request of the next response; the history is read once.
+
+        A store that is away is asked again for as long as a write would be repeated.
+        """
+        deadline = time.monotonic() + self._writer.deadline_seconds
+        while True:
+            try:
+                if self.history is None:
+                    self.history = requests.history(self.run)
+                return requests.of(self.run, self.translator, self.history, lambda: self.stopping)
+            except StoreError:
+                if self.stopping or time.monotonic() >= deadline:
+                    raise
+            time.sleep(STORE_SECONDS)
 
     def _feed(self, around: Surroundings, request: Object) -> None:
         """Hand the items of one response to the translator, read by read, and its events to the log."""

@@ -68,6 +68,10 @@ class Options(TypedDict, total=False):
     title_model: str | None
     reasoning_summaries: str | None
     heartbeat_seconds: float | None
+    max_streams: int | None
+    send_timeout_seconds: float | None
+    on_disconnect: str | None
+    grace_seconds: float | None
     lease_seconds: float | None
     run_expires_seconds: float | None
     log_seconds: float | None

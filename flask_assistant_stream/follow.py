@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from .errors import Gone
+from .errors import Gone, StoreError
 from .protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 
 if TYPE_CHECKING:
     from .log import RunLog, Writer
 
+T = TypeVar("T")
+
+READ_ROWS = 64
+"""Rows per read of the store: what a reader that is far behind may hold in memory."""
+GIVEN_EVENTS = 64
+"""Events given out at once: what a client that does not read keeps in memory, and what a slow one must take in time."""
 POLL_SECONDS = 0.075
-"""How often a reader asks the store for a run that another worker writes."""
+"""How often a reader asks the store for a run that another worker writes, where the store does not push."""
+PROJECTION_SECONDS = 0.005
+"""How soon the objects are looked at that follow a row; then ever later, up to `POLL_SECONDS`."""
+AWAY_SECONDS = 0.5
+"""How often a reader asks a store that fails."""
 
 
 class Signal:
@@ -47,6 +57,10 @@ class Follower:
     the last of the log, so a reader that replays an answered required action goes on, and one that comes back
     at the end ends at once.
 
+    Attributes:
+        patient: while the store is away the reader waits for it, as long as a write would be repeated; else the
+            first failure is raised.
+
     Raises (while iterating):
         Gone: the events after `after` have expired.
         StoreError: the store does not answer.
@@ -57,10 +71,12 @@ class Follower:
         self.position = after
         self.signal = Signal()
         self.wrote_at = time.monotonic()
+        self.patient = True
         self._log = log
         self._closed = False
         self._last_name = ""
         self._begun = False
+        self._beyond = False
 
     def __enter__(self) -> Follower:
         return self
@@ -73,6 +89,11 @@ class Follower:
         self._closed = True
         self.signal.set()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; nothing more follows then, be the run at its end or not."""
+        return self._closed
+
     def __iter__(self) -> Iterator[list[Event]]:
         while not self._closed:
             writer = self._log.writer(self.run_id)
@@ -83,7 +104,7 @@ class Follower:
                     self._last_name = events[-1].name
                     self.position = events[-1].seq
                 yield events
-            if self._at_end():
+            if (yield from self._patiently(self._at_end)):
                 return
 
     def _from_memory(self, writer: Writer) -> Iterator[list[Event]]:
@@ -92,10 +113,10 @@ class Follower:
         self._log.followers.add(self)
         try:
             while not self._closed:
-                visible = writer.visible
+                visible = min(writer.visible, self.position + GIVEN_EVENTS)
                 if visible > self.position:
                     events = writer.slice(self.position, visible)
-                    yield self._left_behind() if events is None else events
+                    yield (yield from self._left_behind()) if events is None else events
                 elif writer.finished or writer.lost:
                     return
                 else:
@@ -106,25 +127,28 @@ class Follower:
             writer.followers.discard(self)
             self._log.followers.discard(self)
 
-    def _left_behind(self) -> list[Event]:
+    def _left_behind(self) -> Generator[list[Event], None, list[Event]]:
         """Read from the store what memory no longer holds: there it is, unless the run was deleted meanwhile."""
-        events = self._stored_events()
+        events = yield from self._patiently(self._stored_events)
         if not events:
             raise Gone(f"The events of run {self.run_id} are gone: it was deleted.", param="after")
         return events
 
     def _from_store(self) -> Iterator[list[Event]]:
         """Follow a run that another worker writes, or that has ended, until its end or until it is ours."""
-        while not self._closed:
-            events = self._stored_events()
-            if events:
-                yield from self._once_projected(events)
-            elif self._last_name in STREAM_ENDINGS or self._log.writer(self.run_id) is not None:
-                return
-            else:
-                self.signal.wait(POLL_SECONDS)
-                if self._silent_for(self._log.heartbeat_seconds):
-                    yield []
+        watch = self._log.watch
+        watch.add(self)
+        try:
+            while not self._closed:
+                events = yield from self._patiently(self._stored_events)
+                if events:
+                    yield from self._once_projected(events)
+                elif self._last_name in STREAM_ENDINGS or self._log.writer(self.run_id) is not None:
+                    return
+                else:
+                    yield from self._pause(watch.poll_seconds)
+        finally:
+            watch.discard(self)
 
     def _once_projected(self, events: list[Event]) -> Iterator[list[Event]]:
         """Give events out when the store's objects say what they say: rows come first (run protocol 6).
@@ -132,14 +156,32 @@ class Follower:
         A reader that is told of an answer's end on one worker finds the answer in the history of every other.
         """
         told = max((event.seq for event in events if event.name in STORED_FIRST), default=0)
+        pause = PROJECTION_SECONDS
         while told and not self._closed:
-            projected = self._log.store.projected(self.run_id)
+            projected = yield from self._patiently(lambda: self._log.store.projected(self.run_id))
             if projected is None or projected >= told:
                 break
-            self.signal.wait(POLL_SECONDS)
-            if self._silent_for(self._log.heartbeat_seconds):
-                yield []
-        yield events
+            yield from self._pause(pause)
+            pause = min(2 * pause, POLL_SECONDS)
+        for start in range(0, len(events), GIVEN_EVENTS):
+            yield events[start : start + GIVEN_EVENTS]
+
+    def _patiently(self, call: Callable[[], T]) -> Generator[list[Event], None, T]:
+        """Return what the store says; while it is away, give heartbeats for as long as a write would be repeated."""
+        deadline = time.monotonic() + self._log.deadline_seconds
+        while True:
+            try:
+                return call()
+            except StoreError:
+                if not self.patient or self._closed or time.monotonic() >= deadline:
+                    raise
+            yield from self._pause(AWAY_SECONDS)
+
+    def _pause(self, seconds: float) -> Iterator[list[Event]]:
+        """Wait until woken or `seconds`, and give a heartbeat where one is due."""
+        self.signal.wait(seconds)
+        if self._silent_for(self._log.heartbeat_seconds):
+            yield []
 
     def _stored_events(self) -> list[Event]:
         """Read on from the store; steps over fences, which hold no events.
@@ -148,11 +190,12 @@ class Follower:
         """
         position, begun, self._begun = self.position, self._begun, True
         while True:
-            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0))
+            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0), READ_ROWS)
             if not rows:
-                if not begun:
-                    self._expect_rows()
-                return []
+                if (begun and not self._beyond) or not self._grown_meanwhile(position):
+                    return []
+                begun = True
+                continue
             if rows[0].first > position + 1:
                 raise Gone(f"The events of run {self.run_id} after number {self.position} have expired.", param="after")
             begun = True
@@ -163,13 +206,17 @@ class Follower:
             if events:
                 return events
 
-    def _expect_rows(self) -> None:
-        """Tell a log that has expired from one that is shorter than the reader thinks."""
+    def _grown_meanwhile(self, position: int) -> bool:
+        """Tell a log that has expired from one that is shorter than the reader thinks and may have ended."""
         row = self._log.store.last_row(self.run_id)
         if row is None:
             raise Gone(f"The events of run {self.run_id} have expired; its messages are in the thread.", param="after")
+        if row.last > position:
+            return True
+        self._beyond = row.last < position
         names = [event.name for event in row.events]
         self._last_name = names[-1] if names else ""
+        return False
 
     def _silent_for(self, seconds: float) -> bool:
         return time.monotonic() - self.wrote_at >= seconds

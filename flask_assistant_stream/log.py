@@ -20,6 +20,7 @@ from .projection import project_events
 from .protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 from .protocol.objects import Object
 from .stores.base import Outcome, Projection, Row, RunRecord, Store
+from .watch import LogWatch
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,11 @@ class Writer:
         self._holds: list[int] = []
         self._state: Object | None = None
         self._progress = Signal()
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long what fails in the store is repeated before the run is given up."""
+        return self._log.deadline_seconds
 
     def append(self, events: list[Event], state: Object | None = None) -> None:
         """Add events; blocks while more than `WINDOW` of the run are not stored.
@@ -173,6 +179,9 @@ class RunLog:
         store: where they are kept.
         heartbeat_seconds: silence after which a reader is told to write a heartbeat.
         deadline_seconds: how long a write that fails is repeated before its run is given up (the lease).
+
+    Attributes:
+        watch: wakes readers of runs that other workers write.
     """
 
     def __init__(self, store: Store, *, heartbeat_seconds: float = 10.0, deadline_seconds: float = 15.0) -> None:
@@ -180,7 +189,8 @@ class RunLog:
         self.heartbeat_seconds = heartbeat_seconds
         self.deadline_seconds = deadline_seconds
         self.followers: set[Follower] = set()
-        self.on_tick: list[Callable[[float], None]] = []
+        self.on_tick: list[Callable[[float], None]] = [self._give_up_old]
+        self.watch = LogWatch(store)
         self._writers: dict[str, Writer] = {}
         self._dirty: set[Writer] = set()
         self._pending = Signal()
@@ -199,9 +209,12 @@ class RunLog:
             if self._pid != os.getpid():
                 self._pending, self._urgent = Signal(), Signal()
                 self._pid, self._stopped = os.getpid(), threading.Event()
+                targets = {"flush": self._flush_until, "tick": self._tick_until}
+                if self.watch.renew():
+                    targets["watch"] = self.watch.watch_until
                 self._threads = [
                     threading.Thread(target=target, args=(self._stopped,), name=f"assistant-stream-{name}", daemon=True)
-                    for name, target in (("flush", self._flush_until), ("tick", self._tick_until))
+                    for name, target in targets.items()
                 ]
                 for thread in self._threads:
                     thread.start()
@@ -211,6 +224,7 @@ class RunLog:
         self._pid = 0
         self._stopped.set()
         self._pending.set()
+        self.watch.wake()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
@@ -263,7 +277,9 @@ class RunLog:
                 failures = 0
             except Exception as error:
                 failures += 1
-                self._give_up_old(error)
+                if failures == 1:  # once per outage
+                    logger.warning("the run log could not be stored, it is tried again: %s", type(error).__name__)
+                self._give_up_old(time.monotonic())
                 self._pending.set()
 
     def _flush(self) -> None:
@@ -302,18 +318,24 @@ class RunLog:
             if not writer.lost and writer.written > writer.stored:
                 self.request_flush(writer, urgent=writer.visible < writer.written)
 
-    def _give_up_old(self, error: Exception) -> None:
-        """Give up the runs whose write has failed for longer than the deadline; their lease has run out too."""
-        now = time.monotonic()
-        logger.warning("the run log could not be stored, it is tried again: %s", type(error).__name__)
+    def _give_up_old(self, now: float) -> None:
+        """Give up the runs whose write is under way for longer than the deadline; their lease has run out too.
+
+        Called after each failure and by the ticker: a driver may take longer than that for one call.
+        """
         for writer in list(self._dirty):
-            if writer.in_flight is not None and now - writer.flush_since > self.deadline_seconds:
+            if not writer.lost and writer.in_flight is not None and now - writer.flush_since > self.deadline_seconds:
+                logger.error("run %s is given up: it could not be stored in time", writer.run.id)
                 self._dirty.discard(writer)
                 writer.lose()
 
     def _tick_until(self, stopped: threading.Event) -> None:
+        before = time.monotonic()
         while not stopped.wait(TICK_SECONDS):
-            now = time.monotonic()
+            slept, now = time.monotonic() - before, time.monotonic()
+            before = now
+            if slept > self.deadline_seconds:  # the process itself was stopped: what it waits for has had no time
+                continue
             for follower in list(self.followers):
                 if now - follower.wrote_at >= self.heartbeat_seconds:
                     follower.signal.set()

@@ -79,6 +79,7 @@ class Runner:
         self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
+        self.on_sweep = self._sweeper.on_sweep
         self.repeats = Repeats(store, self.options.lease_seconds)
         self._starts = Starts(store, self.repeats, self._end, self.options.queue_seconds)
         log.on_tick.append(self._end_idle)

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from .errors import StoreError
 from .execution import Execution
@@ -28,16 +28,21 @@ class Sweeper:
         takeover: ends the runs that nobody executes.
         executions: the runs of this process by id, as they are at any moment.
         lease_seconds: how long a silent worker keeps a run.
+
+    Attributes:
+        on_sweep: called after each sweep; may use the store.
     """
 
     def __init__(
         self, store: Store, takeover: Takeover, executions: Mapping[str, Execution], lease_seconds: float
     ) -> None:
+        self.on_sweep: list[Callable[[], None]] = []
         self._store = store
         self._takeover = takeover
         self._executions = executions
         self._lease_seconds = lease_seconds
         self._renewed_at = 0.0
+        self._claim_from = 0.0
         self._pid = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -73,6 +78,8 @@ class Sweeper:
         if mine:
             for run_id in self._store.cancel_requested(list(mine)):
                 mine[run_id].stop(Ending.CANCELLED)
+        if time.monotonic() < self._claim_from:
+            return
         now = self._store.now()
         for run in self._store.due(now):
             if run.cancel_requested or run.id not in self._executions:
@@ -83,11 +90,15 @@ class Sweeper:
         while not stopped.is_set():
             try:
                 self.sweep()
+                for call in list(self.on_sweep):
+                    call()
                 failing = False
             except StoreError as error:
                 if not failing:  # once per outage
                     logger.warning("sweeps are put off, the store does not answer: %s", error.message)
                 failing = True
+                # Leases ran out while nobody could renew them: workers that live come first when it is back.
+                self._claim_from = time.monotonic() + self._lease_seconds / 3
             except Exception:
                 logger.exception("sweep failed")
             stopped.wait(SWEEP_SECONDS)

@@ -1,8 +1,9 @@
-"""Run a blocking call without blocking the gevent loop; the only file that may look at gevent."""
+"""Blocking calls that do not block the gevent loop, and calls that never block; the only file that looks at gevent."""
 
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -35,6 +36,18 @@ def run_blocking(call: Callable[..., T], *args: object) -> T:
     if error is not None:
         raise error
     return cast(T, result)
+
+
+def plain_poll() -> Any:
+    """Return the operating system's own `select.poll` object, for looks that do not wait; None where it has none.
+
+    gevent's knows fewer events and watches each descriptor by itself.
+    """
+    if "gevent.monkey" not in sys.modules:
+        return select.poll() if hasattr(select, "poll") else None
+    from gevent.monkey import get_original
+
+    return get_original("select", "poll")()
 
 
 def _outcome(call: Callable[..., T], *args: object) -> tuple[T | None, Exception | None]:

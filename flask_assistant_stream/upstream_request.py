@@ -66,7 +66,7 @@ class Requests:
             StoreError: the store does not answer.
         """
         resources = self._thread_resources(run)
-        of_thread = _ids(resources, "file_search", "vector_store_ids")
+        of_thread = self._searchable(run.owner, _ids(resources, "file_search", "vector_store_ids"))
         self._await_indexing(run.owner, of_thread, stopping)
         return to_responses(
             translator.run,
@@ -100,6 +100,10 @@ class Requests:
         if not {"file_search", "code_interpreter"} & {tool["type"] for tool in run.body["tools"]}:
             return {}
         return self._store.get(Kind.THREAD, run.owner, run.parent).body.get("tool_resources") or {}
+
+    def _searchable(self, owner: str, vector_store_ids: list[str]) -> list[str]:
+        """Return those that are still there: an upstream refuses a whole request that names one that is gone."""
+        return vector_store_ids if self._resources is None else self._resources.searchable(owner, vector_store_ids)
 
     def _own_store(self, run: RunRecord) -> list[str]:
         """Return the owner's own vector store, where the run searches files and there is one."""

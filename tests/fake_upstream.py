@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import functools
 import gzip
+import itertools
 import json
 import queue
 import re
@@ -374,6 +375,13 @@ def failed_then_error(body: Body, options: Options) -> Reply:
 @script
 def stall(body: Body, options: Options) -> Reply:
     return Reply(_some_text(body, _after(options), Stall()))
+
+
+@script
+def flood(body: Body, options: Options) -> Reply:
+    """Say a word of `size` characters so many `times`, and then nothing more until the other side goes."""
+    items, words = _items(body), [" " + "x" * int(options["size"])] * int(options["times"])
+    return Reply([*items.begin(), *itertools.islice(items.text(words), 2 + len(words)), Stall()])
 
 
 @script

@@ -11,11 +11,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,7 @@ class OpenStream:
     def __init__(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
         self._answer = answer
         self._connection = connection
+        self._socket: socket.socket = connection.sock
         self.headers = answer.headers
         self.body = b""
         assert answer.status == 200, answer.read()
@@ -104,6 +106,12 @@ class OpenStream:
                 return
         raise AssertionError(f"the stream ended before {event}: {self.body!r}")
 
+    def lines(self) -> Iterator[bytes]:
+        """Read to the end, line by line as they come; a heartbeat is an empty one."""
+        for line in self._answer:
+            self.body += line
+            yield line
+
     def read_bytes(self) -> bytes:
         """Read to the end and return everything since the begin."""
         self.body += self._answer.read()
@@ -119,9 +127,22 @@ class OpenStream:
         self.read_bytes()
         return self.events
 
+    def worker(self, server: ServerProcess) -> int:
+        """Return the process id of the worker that serves this stream: it has the other end of the connection."""
+        ours, theirs = (f":{name[1]:04X}" for name in (self._socket.getsockname(), self._socket.getpeername()))
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        inode = next(line[9] for line in lines if line[1].endswith(theirs) and line[2].endswith(ours))
+        for worker in server.workers:
+            for link in Path(f"/proc/{worker}/fd").iterdir():
+                with suppress(OSError):  # closed meanwhile
+                    if os.readlink(link) == f"socket:[{inode}]":
+                        return worker
+        raise AssertionError("no worker has this connection")
+
     def leave(self) -> None:
         """Close the connection, as a page does that is closed."""
         self._connection.close()
+        self._answer.close()  # where it is the last of its connection, the connection is its own
 
 
 class ServerProcess:
@@ -136,6 +157,12 @@ class ServerProcess:
     def log(self) -> str:
         """All that the process and its workers have said."""
         return self.log_file.read_text(errors="replace")
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def request(
         self,

@@ -41,7 +41,8 @@ TABLE = {
     "turns": "follow",
     "idempotency": f"{DOMAIN} run_requests turns",
     "starting": f"{DOMAIN} idempotency run_requests turns",
-    "log": f"{DOMAIN} follow projection",
+    "watch": f"{DOMAIN} stores.capabilities follow",
+    "log": f"{DOMAIN} follow projection watch",
     "run_logger": DOMAIN,
     "takeover": f"{DOMAIN} log projection run_logger",
     "execution": f"{DOMAIN} log run_logger engines.base files.files server_tools tool_calls upstream_request",
@@ -49,13 +50,15 @@ TABLE = {
     "run_requests": "protocol",
     "server_tools": f"{DOMAIN} run_logger tools tool_calls",
     "titles": f"{DOMAIN} engines.base",
+    "readers": f"{DOMAIN} log run_requests",
     "sweeper": f"{DOMAIN} log execution takeover",
     "runner": f"{DOMAIN} log execution run_logger run_requests server_tools sweeper takeover titles upstream_request"
     " idempotency starting engines.base files.files files.resources",
     "assistants": DOMAIN,
     "auth": "errors flask",
-    "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow run_logger run_requests runner titles"
-    f" idempotency auth {WEB}",
+    "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow readers run_logger run_requests"
+    f" idempotency runner titles auth {WEB}",
+    "routes.clients": "errors follow routes.request_log threads",
     "routes.v1": f"{DOMAIN} routes assistants encoders run_requests upstream_request {WEB}",
     "threads": "gevent",
     "tool_options": "errors protocol tools",

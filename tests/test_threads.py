@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from flask_assistant_stream.threads import patched, run_blocking
+from flask_assistant_stream.threads import patched, plain_poll, run_blocking
 
 UNDER_GEVENT = """
 from gevent import monkey, spawn
 monkey.patch_all()
 import time
-from flask_assistant_stream.threads import patched, run_blocking
+from flask_assistant_stream.threads import patched, plain_poll, run_blocking
 assert patched()
 native = monkey.get_original("threading", "get_ident")
 sleep = monkey.get_original("time", "sleep")
 assert run_blocking(native) != native()
+import select
+assert type(plain_poll()) is type(monkey.get_original("select", "poll")()) is not select.poll
 turns = []
 spawn(lambda: [turns.append(time.sleep(0.001)) for _ in range(20)])
 run_blocking(sleep, 0.2)
@@ -43,6 +46,16 @@ def test_on_plain_threads_the_caller_makes_the_call() -> None:
     assert run_blocking(threading.get_ident) == threading.get_ident()
     with pytest.raises(KeyError, match="missing"):
         run_blocking({}.__getitem__, "missing")
+
+
+def test_a_look_at_descriptors_does_not_wait() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        poll = plain_poll()
+        poll.register(ours.fileno(), 1)
+        assert poll.poll(0) == []
+        theirs.sendall(b"x")
+        assert poll.poll(0) == [(ours.fileno(), 1)]
 
 
 def test_under_gevent_the_loop_goes_on_and_errors_are_told_to_the_caller_alone() -> None:

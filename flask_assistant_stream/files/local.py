@@ -287,8 +287,8 @@ class LocalStorage(Storage):
         except RequestError as error:
             extra[CODE] = "unsupported_file" if error.code == "unsupported_file" else "invalid_file"
             extra[MESSAGE] = error.message
-        except Exception:
-            logger.exception("The text of file %s could not be taken out", file_id)
+        except Exception as error:  # of a library that reads files; its text may quote the file
+            logger.error("The text of file %s could not be taken out: %s", file_id, type(error).__name__)
             return _outcome({CODE: "server_error", MESSAGE: "The text of the file could not be taken out."})
         self._note(owner, file_id, extra)
         return _outcome(extra)

@@ -1,6 +1,6 @@
 """Files and vector stores at OpenAI, or at a server with the same API, through the official client.
 
-The client is imported when it is first used, and made once in each process.
+The client is imported when a storage is made, and made itself once in each process, when it is first used.
 """
 
 # ruff: noqa: ARG002 (an upstream knows no owners of ours)
@@ -68,6 +68,8 @@ class UpstreamStorage(Storage):
         upload_timeout: float = 300.0,
         now: Callable[[], float] = time.time,
     ) -> None:
+        import openai  # noqa: F401 (it takes a second: better now than in the middle of other people's streams)
+
         self._key = (api_key or "").strip()
         self._base_url, _, query = (base_url or BASE_URL).strip().partition("?")
         self._query = dict(parse_qsl(query, keep_blank_values=True))

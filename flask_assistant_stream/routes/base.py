@@ -22,9 +22,11 @@ from ..files.resources import Resources
 from ..files.vector_stores import VectorStores
 from ..idempotency import RequestKey
 from ..log import RunLog
+from ..readers import Readers
 from ..runner import Runner
 from ..stores.base import Store
 from ..titles import Titles
+from .clients import Client, Clients
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
@@ -42,6 +44,8 @@ class Registration:
         files, vector_stores: what owners have uploaded.
         resources: what their threads and runs use of that.
         titles: writes titles of threads.
+        clients: the clients of open streams.
+        readers: who reads which run.
     """
 
     name: str
@@ -57,6 +61,8 @@ class Registration:
     vector_stores: VectorStores
     resources: Resources
     titles: Titles
+    clients: Clients
+    readers: Readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Call:
         encoder: of the format asked for, where the route streams.
         request_id: for the records of a run that it starts.
         upload: the file that was sent, where the route takes one; it is closed when the view returns.
+        client: who is sent the stream, where the answer is one.
         key: what the client names the request by, where the route starts or goes on with a run, or None.
     """
 
@@ -80,6 +87,7 @@ class Call:
     encoder: Encoder | None
     request_id: str
     upload: Upload | None = None
+    client: Client | None = None
     key: RequestKey | None = None
 
     @property
@@ -137,6 +145,10 @@ class Operation:
     def negotiates(self) -> bool:
         """Whether query or `Accept` choose the format of its stream."""
         return self.stream and self.answer is None
+
+    def streams(self, body: Mapping[str, Any]) -> bool:
+        """Say whether the answer to a body is a stream."""
+        return self.stream and (self.answer is None or bool(body.get("stream")))
 
 
 @dataclass(slots=True)

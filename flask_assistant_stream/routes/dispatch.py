@@ -57,6 +57,8 @@ def _endpoint(operation: Operation) -> RouteCallable:
         finally:
             if call.upload is not None:
                 call.upload.content.close()
+            if call.client is not None and not call.client.streaming:  # it failed, or it is no stream after all
+                call.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
     return endpoint
@@ -72,7 +74,8 @@ def _call(operation: Operation, site: Registration, owner: str, request_id: str,
         key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
         body, upload = read_upload(request, operation.upload, site.files.max_bytes)
-    return Call(site, owner, body, query, encoder, request_id, upload, key)
+    client = site.clients.admit(request.environ) if operation.streams(body) else None
+    return Call(site, owner, body, query, encoder, request_id, upload, client, key)
 
 
 def _arguments() -> dict[str, Any]:

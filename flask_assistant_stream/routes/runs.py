@@ -6,7 +6,7 @@ import re
 
 from flask import Response, request
 
-from ..errors import RequestError
+from ..errors import Gone, RequestError
 from ..protocol.objects import Object
 from ..run_requests import Attached
 from ..stores.base import Kind, RunRecord
@@ -23,13 +23,25 @@ def stream_run(call: Call, thread_id: str, run_id: str) -> Response:
     after = _last_event_id(call.query["after"])
     run = call.site.store.get(Kind.RUN, call.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
-    return stream(call, Attached(thread_id, run_id, after), live=run.active and after >= run.last_seq)
+    live = run.active and after >= run.last_seq
+    try:
+        return stream(call, Attached(thread_id, run_id, after), live=live, began=False)
+    except Gone:
+        raise Gone(f"The events of run {run_id} have expired; {_what_is_left(call, run)}.", param="after") from None
 
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
 def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
     """Stop a run, from any tab or worker; what it has said so far is kept."""
     return call.site.runner.cancel(call.owner, thread_id, run_id)
+
+
+def _what_is_left(call: Call, run: RunRecord) -> str:
+    """Say where the answer of a run is when its events are gone."""
+    made = call.site.store.list(Kind.MESSAGE, call.owner, parent=run.parent, run_id=run.id, limit=1).records
+    if not made:
+        return f"it ended {run.body['status']} and left no message"
+    return f"its answer is message {made[0].id} of thread {run.parent}"
 
 
 def _last_event_id(after: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, islice
 
@@ -66,13 +66,21 @@ def _accepted(header: str) -> type[Encoder] | None:
     return None if best is None else types[best]
 
 
-def stream(call: Call, attached: Attached, *, live: bool = False, without: frozenset[str] = frozenset()) -> Response:
+def stream(
+    call: Call,
+    attached: Attached,
+    *,
+    live: bool = False,
+    began: bool = True,
+    without: frozenset[str] = frozenset(),
+) -> Response:
     """Return a response that follows a run.
 
     What can fail before there is anything to show fails here, so that it has a status.
 
     Args:
         live: the store has nothing after `attached.after` yet: send the headers instead of waiting for it.
+        began: this request has started the run or let it go on.
         without: names of events that are left out; the numbers of the others stay.
 
     Raises:
@@ -80,16 +88,21 @@ def stream(call: Call, attached: Attached, *, live: bool = False, without: froze
         StoreError: the store does not answer.
     """
     assert call.encoder is not None
+    assert call.client is not None
     info = request_log.current()
     info.thread_id, info.run_id = attached.thread_id, attached.run_id
     follower = call.site.log.follow(attached.run_id, attached.after)
+    follower.patient = live  # before there is a body, a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
     body = _frames(follower, chain(list(first), batches), call.encoder, without, info.extra)
+    follower.patient = True
     response = Response(body, headers=HEADERS, content_type=call.encoder.content_type)
     response.headers["X-Thread-Id"] = attached.thread_id
     response.headers["X-Run-Id"] = attached.run_id
-    response.call_on_close(follower.close)
+    call.client.follow(follower, body, info.extra)
+    for ended in (follower.close, call.client.leave, call.site.readers.join(call.owner, attached, began=began)):
+        response.call_on_close(ended)
     return response
 
 
@@ -99,7 +112,7 @@ def _frames(
     encoder: Encoder,
     without: frozenset[str],
     extra: dict[str, str],
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield what goes over the wire. Never raises into an open body: a stream that breaks off just ends."""
     try:
         for events in batches:
@@ -107,7 +120,7 @@ def _frames(
                 yield encoder.heartbeat
             elif shown := [event for event in events if event.name not in without] if without else events:
                 yield encoder.encode(shown)
-        if end := encoder.end():
+        if not follower.closed and (end := encoder.end()):  # closed: its client has gone, and the run may go on
             yield end
     except Exception as error:
         reason = error.message if isinstance(error, AssistantStreamError) else type(error).__name__

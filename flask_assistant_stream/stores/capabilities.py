@@ -1,4 +1,4 @@
-"""What a store may offer beside records and runs: bytes of files, and passages of text to search.
+"""What a store may offer beside records and runs: bytes of files, passages of text to search, news of logs.
 
 Small interfaces that a store class also inherits from; who needs one asks with `isinstance` while the app starts.
 """
@@ -107,4 +107,27 @@ class Passages(ABC):
         """Return whose record stands under an id, for what the configuration shares with everybody.
 
         None where there is none, and for the kinds of which each owner may have the same id (`base.PER_OWNER`).
+        """
+
+
+class Push(ABC):
+    """Tells which logs grow, whoever writes them, so that readers need not ask over and over."""
+
+    @abstractmethod
+    def pushes(self) -> bool:
+        """Ask the server whether it can.
+
+        Raises:
+            StoreError: it does not answer.
+        """
+
+    @abstractmethod
+    def grown(self) -> Iterator[str | None]:
+        """Yield the id of a run whenever its log has grown; None as soon as that is noticed, and in silence.
+
+        What was appended before the first None is not told. None comes at least once a second while nothing else
+        does.
+
+        Raises:
+            StoreError: while iterating: it tells no more; what has grown meanwhile is not told later.
         """

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
-from flask_assistant_stream.errors import Gone
+from flask_assistant_stream import execution
+from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.stores.base import RunRecord
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
-from flask_assistant_stream.testing.scripted import text, unfinished
+from flask_assistant_stream.testing.scripted import failure, text, unfinished
+from flask_assistant_stream.upstream_request import Requests
 
 from .conftest import MakeSite, run_of
 
@@ -63,17 +67,80 @@ def test_head_opens_no_stream(make_site: MakeSite) -> None:
     assert (response.status_code, response.data) == (200, b"")
 
 
-def test_events_that_have_expired_are_gone(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("after", [0, 3, 10_000])
+def test_events_that_have_expired_are_gone(make_site: MakeSite, store_url: str, after: int) -> None:
+    site = make_site(text("Hi."), text("Ho."), store=store_url, log_seconds=0.1)
+    thread_id = run_of(site.chat("one"))["thread_id"]
+    run = run_of(site.chat("two", threadId=thread_id))
+    path = f"/threads/{thread_id}/runs/{run['id']}/stream?after={after}"
+    deadline = time.monotonic() + 30
+    while (response := site.get(path)).status_code == 200:
+        assert time.monotonic() < deadline
+    assert response.status_code == 410
+    error = response.get_json()["error"]
+    answer = site.get(f"/threads/{thread_id}/messages?order=desc&limit=1").get_json()["data"][0]
+    assert answer["run_id"] == run["id"]
+    assert error["message"] == (
+        f"The events of run {run['id']} have expired; its answer is message {answer['id']} of thread {thread_id}."
+    )
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", "after", None)
+    assert site.get(path, user="ben").status_code == 404
+
+
+def test_expired_events_of_a_run_without_an_answer(make_site: MakeSite) -> None:
+    site = make_site(failure(message="No."), log_seconds=0.05)
+    run = run_of(site.chat())
+    deadline = time.monotonic() + 30
+    while (response := site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")).status_code == 200:
+        assert time.monotonic() < deadline
+    assert response.status_code == 410
+    assert response.get_json()["error"]["message"].endswith("; it ended failed and left no message.")
+
+
+def test_a_store_that_is_away_is_a_503_before_there_is_a_body(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = make_site(text("Hi."))
     run = run_of(site.chat())
 
-    def expired(*_: object) -> list:
-        raise Gone("The events have expired.", param="after")
+    def away(*_: object) -> list:
+        raise StoreError("mongo-7.internal:27017 does not answer")
 
-    monkeypatch.setattr(site.registration.store, "read", expired)
+    monkeypatch.setattr(site.registration.store, "read", away)
     response = site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
-    assert response.status_code == 410
-    assert response.get_json()["error"]["param"] == "after"
+    assert response.status_code == 503
+    assert response.get_json()["error"]["code"] == "store_unavailable"
+    assert "mongo-7" not in response.text
+
+
+def test_a_run_says_nothing_of_where_the_store_is(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = make_site(text("Hi."), lease_seconds=0.3)
+    thread_id = run_of(site.chat())["thread_id"]
+
+    def away(*_: object) -> list:
+        raise StoreError("mongo-7.internal:27017 does not answer")
+
+    monkeypatch.setattr(Requests, "history", away)
+    run = run_of(site.chat(threadId=thread_id))
+    assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
+    assert run["last_error"]["message"] == "The store does not answer."
+
+
+def test_a_history_that_cannot_be_read_for_a_moment_is_read_later(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "STORE_SECONDS", 0.01)
+    site, failures, history = make_site(text("Hi."), text("Ho.")), iter([1, 2]), Requests.history
+    thread_id = run_of(site.chat())["thread_id"]
+
+    def shaky(requests: Requests, run: RunRecord) -> list:
+        if next(failures, None):
+            raise StoreError("not yet")
+        return history(requests, run)
+
+    monkeypatch.setattr(Requests, "history", shaky)
+    assert run_of(site.chat(threadId=thread_id))["status"] == "completed"
+    assert len(site.engine.requests[-1]["input"]) == 3
 
 
 def test_cancel(make_site: MakeSite) -> None:

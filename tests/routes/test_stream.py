@@ -16,6 +16,7 @@ from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.errors import Gone, RequestError, StoreError
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
 from flask_assistant_stream.routes.base import Call
+from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
 from flask_assistant_stream.run_requests import Attached
 
@@ -41,7 +42,10 @@ class FakeFollower:
 
 def call_over(follower: FakeFollower) -> Call:
     log = SimpleNamespace(follow=lambda run_id, after: follower)
-    return cast(Call, SimpleNamespace(site=SimpleNamespace(log=log), encoder=NDJSONEncoder()))
+    readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
+    site = SimpleNamespace(log=log, readers=readers)
+    client = Clients(1, 30.0).admit({})
+    return cast(Call, SimpleNamespace(site=site, encoder=NDJSONEncoder(), owner="anna", client=client))
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,8 @@ Db = Database[Document]
 DATABASE = "assistant_stream"
 """Taken where the URI names none."""
 PING_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+"""How long an answer says that the server is there."""
 OPTIONS: dict[str, Any] = {
     "appname": "flask-assistant-stream",
     "serverSelectionTimeoutMS": 5_000,
@@ -124,6 +127,7 @@ class Connection:
         self._url = url
         self._clients: dict[int, MongoClient[Document]] = {}
         self._migrated: set[int] = set()
+        self._answered_at = float("-inf")
         # One per process, made in it: a lock from before gevent's patching stops all greenlets of a worker.
         self._locks: dict[int, threading.Lock] = {}
 
@@ -139,6 +143,16 @@ class Connection:
             if os.getpid() not in self._migrated:
                 self._migrate_once(db)
             yield db
+            self._answered_at = time.monotonic()
+
+    def expect_answers(self) -> None:
+        """Raise `StoreError` soon where the server has not answered lately and does not now.
+
+        For who is about to write several things: what is sent to a server that only hangs is done when it goes on.
+        """
+        if time.monotonic() - self._answered_at > FRESH_SECONDS:
+            with self.admin() as admin:
+                admin.command("ping")
 
     @contextmanager
     def admin(self) -> Iterator[Db]:

@@ -84,7 +84,7 @@ class Beginning:
     def _insert_run(self, run: RunRecord) -> RunRecord:
         token = self._start.row.token
         # Where it is not known whether this one landed, the run that stands may be that of the same request elsewhere.
-        mine = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "begun": token}
+        mine = {"_id": run.id, "owner": run.owner, "parent": run.parent, "epoch": run.epoch, "begun": token}
         self._undo.append(lambda: self._db[RUNS].delete_one(mine))
         try:
             insert_run(self._db, run, begun=token)

@@ -31,6 +31,7 @@ from ..base import (
     placed,
 )
 from .blobs import MongoDBBlobs
+from .changes import MongoDBPush
 from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
 from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
 from .passages import MongoDBPassages
@@ -43,7 +44,7 @@ ABANDONED = timedelta(days=30)
 """How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
 
 
-class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
+class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     """One MongoDB database.
 
     Args:
@@ -191,6 +192,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
 
     def start(self, start: Start) -> RunRecord:
         """Begin a run."""
+        self._connection.expect_answers()
         with self._connection.database() as db:
             beginning = Beginning(db, start, self._next_position(), self._expiry(ABANDONED))
             try:
@@ -209,7 +211,12 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, Store):
     ) -> RunRecord | None:
         """Compare and set."""
         status = run.body["status"]
-        same: Document = {"_id": run.id, "owner": run.owner, "epoch": run.epoch, "body.status": status, "active": True}
+        same = {
+            **_one(Kind.RUN, run.owner, run.id, run.parent),
+            "epoch": run.epoch,
+            "body.status": status,
+            "active": True,
+        }
         if if_due is not None:
             same["due_at"] = {"$lte": if_due}
         changes: Document = {"due_at": due_at, **assignments("extra", extra or {})}

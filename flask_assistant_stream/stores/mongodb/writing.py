@@ -1,7 +1,8 @@
 """Log rows and projections of many runs in a few bulk writes.
 
-Each update finds its document by `_id` alone and decides there whether it may write: five hundred updates are five
-hundred look-ups, whatever a server's planner makes of further conditions.
+Each update finds its document by `_id`, an upsert also by what it is below, which says on which shard it goes, and
+decides there whether it may write: five hundred updates are five hundred look-ups, whatever a server's planner makes of
+further conditions.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def _version(record: Record, seq: int) -> UpdateOne:
     kept = {"$cond": [{"$eq": [{"$type": "$body.metadata"}, "missing"]}, {}, {"metadata": "$body.metadata"}]}
     body = {"$mergeObjects": [literal(record.body), kept]}
     version = {"$mergeObjects": [{"$literal": place}, "$$ROOT", {"seq": seq, "body": body}]}
-    one = {"_id": record_id(record.kind, record.owner, record.id)}
+    one = {"_id": record_id(record.kind, record.owner, record.id), "parent": record.parent}
     return UpdateOne(one, change_if({"$and": newer}, version), upsert=True)
 
 

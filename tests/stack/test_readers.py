@@ -1,0 +1,234 @@
+"""Clients that go, that do not read and that are too many, on real servers. Heartbeats are too rare to help.
+
+Measured times are printed; what is asserted leaves room for a machine that is busy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.fake_upstream import FakeUpstream
+from tests.server_process import EXAMPLE, FACTORY, FLASK_RUN, GTHREAD, PREFIX, OpenStream, ServerProcess, serving
+from tests.server_process import gunicorn as gevent
+
+HEARTBEAT = "120"
+PATIENCE = 60.0
+NOTICED = 5.0
+"""Promised: a second, and a quarter of one until the run is cancelled. A heartbeat would take two minutes."""
+SEND = 2.0
+GRACE = 2.0
+SERVERS = {
+    "gevent": gevent(),
+    "gthread": (*GTHREAD, FACTORY),
+    "pywsgi": EXAMPLE,
+    "flask run": FLASK_RUN,
+}
+
+Serve = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Serve]:
+    """Return what starts a server over the upstream."""
+    with ExitStack() as stack:
+
+        def start(command: tuple[str, ...], **settings: object) -> ServerProcess:
+            environment = {f"ASSISTANT_{name.upper()}": str(value) for name, value in settings.items()}
+            given = {"ASSISTANT_HEARTBEAT_SECONDS": HEARTBEAT, **environment}
+            return stack.enter_context(serving(command, tmp_path / "server", upstream=upstream.base_url, **given))
+
+        yield start
+
+
+def stalled(server: ServerProcess) -> OpenStream:
+    """Open a stream whose upstream falls silent, and read what it has said."""
+    opened = server.opened("/chat/stream", {"content": "@@script:stall?after=3@@"})
+    stream = opened.__enter__()
+    stream.read_until("thread.message.delta")
+    return stream
+
+
+def ended(server: ServerProcess, stream: OpenStream) -> str:
+    """Return the status that a run has in the end."""
+    return str(server.get(f"{stream.run_path}/stream").run["status"])
+
+
+# -- gone -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_client_that_has_gone_is_noticed_while_the_upstream_is_silent(
+    name: str, serve: Serve, upstream: FakeUpstream
+) -> None:
+    server = serve(SERVERS[name], on_disconnect="cancel")
+    took = []
+    for _ in range(3):
+        stream = stalled(server)
+        time.sleep(0.1)  # let it be silent
+        left = time.monotonic()
+        stream.leave()
+        assert upstream.gone.acquire(timeout=PATIENCE)
+        took.append(time.monotonic() - left)
+        assert ended(server, stream) == "cancelled"
+    print(f"\n{name}: the upstream is let go after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
+    assert min(took) < NOTICED
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_run_goes_on_without_readers_unless_told_otherwise(name: str, serve: Serve, upstream: FakeUpstream) -> None:
+    server = serve(SERVERS[name])
+    with server.opened("/chat/stream", {"content": "@@script:text?n=25&delay=0.05@@"}) as stream:
+        stream.read_until("thread.message.delta")
+        stream.leave()
+    assert ended(server, stream) == "completed"
+    assert not upstream.gone.acquire(timeout=0)
+
+
+# -- not reading ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def unread(server: ServerProcess, method: str, path: str, body: object = None) -> Iterator[socket.socket]:
+    """Send a request and read nothing of the answer."""
+    place, content = urlsplit(server.origin), b"" if body is None else json.dumps(body).encode()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((place.hostname, place.port))
+        head = f"{method} {PREFIX}{path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: {len(content)}\r\n\r\n"
+        client.sendall(head.encode() + content)
+        yield client
+
+
+def memory(server: ServerProcess) -> float:
+    """Return the resident megabytes of a server and its workers."""
+    pid = server.process.pid
+    pids = [pid, *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    return sum(int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) for status in statuses) / 1024
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_client_that_does_not_read_is_let_go(name: str, serve: Serve, upstream: FakeUpstream) -> None:
+    server = serve(SERVERS[name], on_disconnect="cancel", send_timeout_seconds=SEND)
+    server.chat("hello")
+    began = time.monotonic()
+    with unread(server, "POST", "/chat/stream", {"content": "@@script:flood?size=50000&times=200@@"}) as client:
+        assert upstream.gone.acquire(timeout=PATIENCE), "its run has lost its last reader"
+        took = time.monotonic() - began
+        client.settimeout(PATIENCE)
+        got = 0
+        try:
+            while piece := client.recv(1 << 16):
+                got += len(piece)
+        except ConnectionError:
+            pass
+    print(f"\n{name}: let go {took:.1f} s after the request, {got / 1e6:.1f} MB were under way")
+    assert took > SEND
+    assert "a client that does not read is let go" in server.log
+    assert server.get("/health").status == 200
+
+
+@pytest.mark.parametrize("name", ["gevent", "gthread"])
+def test_readers_that_do_not_read_hold_little_and_hold_up_nobody(
+    name: str, serve: Serve, upstream: FakeUpstream
+) -> None:
+    readers, size, times = 10, 10_000, 3000
+    server = serve(SERVERS[name], send_timeout_seconds=PATIENCE)
+    server.chat("hello")
+    before = memory(server)
+    asked = {"content": f"@@script:flood?size={size}&times={times}&delay=0.001@@"}
+    with server.opened("/chat/stream", asked) as stream, ExitStack() as stack:
+        for _ in range(readers):
+            stack.enter_context(unread(server, "GET", f"{stream.run_path}/stream"))
+        said = 0
+        while said < size * times:
+            stream.read_until("thread.message.delta")
+            said += stream.body.count(b"x")
+            stream.body = b""
+        grown = memory(server) - before
+        assert server.post(f"{stream.run_path}/cancel").status == 200
+        assert b"thread.run.cancelled" in stream.read_bytes()
+    print(f"\n{name}: {readers} readers that do not read {said / 1e6:.1f} MB: {grown:+.1f} MB")
+    assert grown < readers * said / 1e6 / 3, "no reader keeps the answer"
+
+
+# -- too many -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_too_many_streams(name: str, serve: Serve, upstream: FakeUpstream) -> None:
+    server = serve(SERVERS[name], max_streams=3, on_disconnect="cancel")
+    streams = [stalled(server) for _ in range(3)]
+    threads = server.get("/threads").json["data"]
+    refused = server.post("/chat/stream", {"content": "hello"})
+    assert (refused.status, refused.json["error"]["code"]) == (503, "too_many_streams")
+    assert refused.headers["Retry-After"] == "1"
+    assert server.get("/health").status == 200
+    assert server.get("/threads").json["data"] == threads, "nothing was stored"
+    assert len(upstream.requests) == 3
+    left = time.monotonic()
+    streams[0].leave()
+    while (again := server.post("/chat/stream", {"content": "hello"})).status == 503:
+        assert time.monotonic() - left < PATIENCE
+        time.sleep(0.05)
+    print(f"\n{name}: the next stream is admitted {time.monotonic() - left:.2f} s after one has gone")
+    assert again.run["status"] == "completed"
+    assert server.chat("hello").run["status"] == "completed", "an answer that was read has given its place back"
+    for stream in streams:
+        stream.leave()
+
+
+# -- grace ----------------------------------------------------------------------------------------------------------
+
+
+def worker_of(server: ServerProcess, request_id: str) -> str:
+    """Return the process that answered a request."""
+    return re.findall(rf"^(\d+) INFO \S+: GET .*request_id={request_id}\b", server.log, re.MULTILINE)[0]
+
+
+def test_a_run_waits_for_readers_on_any_worker(serve: Serve, upstream: FakeUpstream) -> None:
+    server = serve(gevent("--workers", "2"), on_disconnect="grace", grace_seconds=GRACE)
+    stream = stalled(server)
+    (executes,) = re.findall(
+        rf"^(\d+) INFO \S+: run started .*run_id={stream.headers['X-Run-Id']}\b", server.log, re.MULTILINE
+    )
+    with ExitStack() as stack:
+        back: list[OpenStream] = []
+        while not back or worker_of(server, f"back-{len(back)}") == executes:
+            assert len(back) < 100, "no connection reaches the other worker"
+            headers = {"X-Request-Id": f"back-{len(back) + 1}"}
+            back.append(stack.enter_context(server.opened(f"{stream.run_path}/stream", headers=headers)))
+            back[-1].read_until("thread.message.delta")
+        for other in (stream, *back[:-1]):
+            other.leave()
+        assert not upstream.gone.acquire(timeout=2 * GRACE), "somebody reads it, on the worker that does not run it"
+        left = time.monotonic()
+        back[-1].leave()
+        assert upstream.gone.acquire(timeout=PATIENCE)
+    took = time.monotonic() - left
+    print(f"\ngrace: cancelled {took:.2f} s after the last reader had gone")
+    assert took > GRACE - 0.1
+    assert ended(server, stream) == "cancelled"
+
+
+def test_a_run_is_cancelled_when_nobody_comes_back(serve: Serve, upstream: FakeUpstream) -> None:
+    server = serve(gevent(), on_disconnect="grace", grace_seconds=GRACE)
+    stream = stalled(server)
+    stream.leave()
+    with server.opened(f"{stream.run_path}/stream") as back:
+        back.read_until("thread.message.delta")
+        assert not upstream.gone.acquire(timeout=2 * GRACE)
+    left = time.monotonic()
+    back.leave()
+    assert upstream.gone.acquire(timeout=PATIENCE)
+    assert time.monotonic() - left > GRACE - 0.1
+    assert ended(server, stream) == "cancelled"

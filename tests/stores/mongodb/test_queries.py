@@ -1,0 +1,79 @@
+"""What the store asks while runs run: every question names what it is about, so that its cost does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+from flask_assistant_stream.stores.mongodb import connection
+from flask_assistant_stream.testing.decode import decode_ndjson
+from flask_assistant_stream.testing.scripted import call, text
+from tests.routes.conftest import build, run_of
+
+NAMES = {"_id", "parent", "run_id", "owner"}
+"""What a question may be about: a record, a thread, a run, an owner."""
+SWEEPS = ({"active", "due_at"}, {"active", "cancel_requested"})
+"""What every worker asks four times a second; small indexes of active runs answer it."""
+
+
+class Listener(CommandListener):
+    """Keeps the filters of all commands, by collection."""
+
+    def __init__(self) -> None:
+        self.filters: list[tuple[str, str, set[str]]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        command, name = event.command, event.command_name
+        found: list[Mapping[str, Any]] = []
+        if name == "find":
+            found = [command.get("filter", {})]
+        elif name == "findAndModify":
+            found = [command["query"]]
+        elif name in ("update", "delete"):
+            found = [one["q"] for one in command["updates" if name == "update" else "deletes"]]
+        elif name in ("aggregate", "count", "distinct") and "$changeStream" not in str(command.get("pipeline")):
+            found = [{}]
+        self.filters += [(str(command[name]), name, set(one)) for one in found]
+
+    def succeeded(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
+    heard = Listener()
+    monkeypatch.setattr(connection, "MongoClient", partial(MongoClient, event_listeners=[heard]))
+    return heard
+
+
+def test_every_question_names_what_it_is_about(listener: Listener, mongodb_url: str, tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    assistants = [{"id": "asst_default", "tools": [tool]}]
+    site = build(tmp_path, text("Hi."), call("look"), text("Seen."), store=mongodb_url, assistants=assistants)
+    thread_id = run_of(site.chat())["thread_id"]
+    run = run_of(site.chat(threadId=thread_id))
+    (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": asked["id"], "output": "yes"}]
+    answered = site.post(f"/threads/{thread_id}/actions", {"runId": run["id"], "toolCallOutputs": outputs})
+    assert decode_ndjson(answered.data)[-1].name == "thread.run.completed", answered.text
+    site.get(f"/threads/{thread_id}/runs/{run['id']}/stream?after=3")
+    site.registration.runner._sweeper.sweep()
+    assert (
+        site.get(f"/threads/{thread_id}/messages?order=desc").get_json()["data"][0]["content"][0]["text"]["value"]
+        == "Seen."
+    )
+    site.registration.runner.stop()
+    site.registration.store.close()
+    hot = [(where, how, keys) for where, how, keys in listener.filters if where != connection.META]
+    assert {where for where, _, _ in hot} > {connection.RUNS, connection.THREADS, connection.LOG}
+    assert [asked for asked in hot if not asked[2] & NAMES and asked[2] not in SWEEPS] == []
+    upserts = [keys for where, how, keys in hot if how == "update" and where.endswith(("messages", "run_steps"))]
+    assert upserts
+    assert all("parent" in keys for keys in upserts), "on a sharded cluster an upsert says where it belongs"
