@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .shutdown import Shutdown
 
 LOOK_SECONDS = 0.05
+ACCEPT_SECONDS = 1.1
+"""gevent workers accept connections for up to a second after they were told to end: those are still served."""
 EXIT_SECONDS = 3.0
 """How long beyond its deadline a shutdown is waited for, at the very end."""
 SILENT_SECONDS = 2.0
@@ -69,8 +71,12 @@ class Watch:
             time.sleep(LOOK_SECONDS)
         from .shutdown import Shutdown, drains
 
-        self._shutdown = Shutdown(drains(), self._worker.cfg.graceful_timeout)
+        seconds = self._worker.cfg.graceful_timeout
+        self._shutdown = Shutdown(drains(), seconds)
         self._shutdown.hurry(self._within)  # what was asked for before it was there
+        until = time.monotonic() + min(ACCEPT_SECONDS, seconds / 4)
+        while time.monotonic() < until and self._within and not self._exiting:
+            time.sleep(LOOK_SECONDS)
         self._shutdown.run()
 
 

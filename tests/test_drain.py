@@ -146,7 +146,7 @@ def test_who_was_let_in_is_waited_for(make_site: MakeSite, monkeypatch: pytest.M
 
     monkeypatch.setattr(store, "start", slow)
     with ThreadPoolExecutor(2) as pool:
-        answer = pool.submit(site.post, "/chat/stream", {"content": "Hello"})
+        answer = pool.submit(site.chat)
         assert entered.wait(PATIENCE)
         shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
         while not site.registration.runner.drain.begun:
@@ -155,7 +155,7 @@ def test_who_was_let_in_is_waited_for(make_site: MakeSite, monkeypatch: pytest.M
         release.set()
         Shutdown(drains(site.app), 0).run()
         assert shutdown.result(PATIENCE) == 1
-        assert endings(decode_ndjson(answer.result(PATIENCE).data)) == ["thread.run.failed"]
+        assert endings(answer.result(PATIENCE)) == ["thread.run.failed"]
 
 
 def test_a_refusal_is_an_error_of_its_own() -> None:
