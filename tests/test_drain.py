@@ -112,7 +112,6 @@ def test_a_required_action_is_left_for_another_process(make_site: MakeSite) -> N
     assert_refused(site.post(f"/threads/{run['thread_id']}/actions", body))
     sdk = {"tool_outputs": [{"tool_call_id": asked["id"], "output": "-3 °C"}]}
     assert_refused(site.post(f"/v1/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs", sdk))
-    assert site.registration.runner.cancel  # still there for those who want to end it
     answered = decode_ndjson(other.post(f"/threads/{run['thread_id']}/actions", body).data)
     assert endings(answered) == ["thread.run.completed"]
 
@@ -317,3 +316,17 @@ def test_an_app_without_an_assistant_has_nothing_to_drain() -> None:
     from flask import Flask
 
     assert drain(Flask("bare"), seconds=PATIENCE) == 0
+
+
+def test_a_run_can_be_cancelled_while_others_may_end(make_site: MakeSite) -> None:
+    site = make_site(OPEN)
+    reading = Reading(site)
+    (run_id,) = site.registration.log._writers
+    (thread,) = site.get("/threads").get_json()["data"]
+    with ThreadPoolExecutor(1) as pool:
+        shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
+        while not site.registration.runner.drain.begun:
+            time.sleep(0.005)
+        assert site.post(f"/threads/{thread['id']}/runs/{run_id}/cancel").status_code == 200
+        assert shutdown.result(PATIENCE) == 0
+    assert endings(reading.events) == ["thread.run.cancelled"]

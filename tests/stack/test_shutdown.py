@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -121,6 +123,26 @@ def assert_goes_on(server: ServerProcess, runs: list[dict[str, Any]], told: dict
         assert server.chat("And now?", threadId=thread_id).run["status"] == "completed"
         slowest = max(slowest, time.monotonic() - begun)
     return slowest
+
+
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+def test_the_file_starts_a_server_as_it_is(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
+    starts = ("gunicorn", "--config", CONF, "--bind", "127.0.0.1:0", FACTORY)
+    with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+        assert len(workers(server)) == 4
+        assert server.chat("Hello").run["status"] == "completed"
+        begun = tell(server)
+        assert ended(server, begun) < 5, "nothing is waited for"
+        assert "Using worker: gevent" in server.log
+
+
+def test_every_line_of_the_file_says_why() -> None:
+    set_here = runpy.run_path(CONF)
+    assert set_here["timeout"] > set_here["graceful_timeout"]
+    parts = Path(CONF).read_text().split("\n\n")[1:]
+    assert all(part.startswith("# ") and len(re.findall("^(?!#).+", part.strip(), re.M)) == 1 for part in parts)
 
 
 # -- enough time, too little -------------------------------------------------------------------------------
@@ -291,7 +313,7 @@ def test_a_worker_that_has_served_its_requests(sqlite_url: str, tmp_path: Path, 
         assert talk(server, {"content": "And now?", "threadId": thread_id}, []) == "completed"
 
 
-@pytest.mark.parametrize("kind", ["gevent", "gthread"])
+@both_kinds
 def test_preloaded(kind: str, sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     starts = command(kind, "--preload", seconds=3)
     with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
