@@ -1,6 +1,6 @@
 # make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
 # make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
-# make bench  measure against the FastAPI design
+# make bench  measure against the FastAPI design          make test-chaos  the long form of the tests of reliability
 # make clean  remove what the other targets made (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench clean node
+.PHONY: help run test test-chaos check lint bench clean node nginx
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -22,8 +22,11 @@ help:
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
+	ASSISTANT_STREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
 
 check: lint test
 
@@ -69,3 +72,9 @@ NODE_OK := command -v npm >/dev/null && node -e 'process.exit(Number(process.ver
 node:
 	@$(NODE_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) nodejs npm && $(NODE_OK); } || \
 		{ echo "The tests decode with real Node clients: install Node 18 or newer, with npm" >&2; exit 1; }
+
+NGINX_OK := PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null
+
+nginx:
+	@$(NGINX_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) nginx && $(NGINX_OK); } || \
+		{ echo "The tests look at streams through a real nginx: install it" >&2; exit 1; }

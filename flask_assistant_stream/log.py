@@ -337,10 +337,10 @@ class RunLog:
     def _tick_until(self, stopped: threading.Event) -> None:
         before = time.monotonic()
         while not stopped.wait(TICK_SECONDS):
-            slept, now = time.monotonic() - before, time.monotonic()
-            before = now
-            if slept > self.deadline_seconds:  # the process itself was stopped: what it waits for has had no time
-                continue
+            now = time.monotonic()
+            slept, before = now - before, now
+            if slept > self.deadline_seconds + TICK_SECONDS:
+                continue  # this process was stopped: what it waits for has had no time
             for follower in list(self.followers):
                 if now - follower.wrote_at >= self.heartbeat_seconds:
                     follower.signal.set()

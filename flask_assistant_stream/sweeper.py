@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from .errors import StoreError
 from .execution import Execution
 from .log import STOP_SECONDS
 from .protocol.from_responses import Ending
-from .stores.base import Store
+from .stores.base import RunRecord, Store
 from .takeover import Takeover
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.25
+AT_ONCE = 8
+"""Runs that are taken over side by side."""
 
 
 class Sweeper:
@@ -70,6 +74,15 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
+        self._keep_mine()
+        if time.monotonic() < self._claim_from:
+            return
+        now = self._store.now()
+        due = self._store.due(now)
+        self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
+
+    def _keep_mine(self) -> None:
+        """Renew the leases of this worker's runs, and end those that are to be cancelled."""
         mine = dict(self._executions)
         if mine and time.monotonic() - self._renewed_at >= self._lease_seconds / 3:
             lease_end = self._store.now() + self._lease_seconds
@@ -78,12 +91,38 @@ class Sweeper:
         if mine:
             for run_id in self._store.cancel_requested(list(mine)):
                 mine[run_id].stop(Ending.CANCELLED)
-        if time.monotonic() < self._claim_from:
-            return
-        now = self._store.now()
-        for run in self._store.due(now):
-            if run.cancel_requested or run.id not in self._executions:
+
+    def _finish(self, runs: list[RunRecord], now: float) -> None:
+        """End runs that nobody has, several at once: a dead worker leaves many, and each takes some round trips.
+
+        Meanwhile this worker's own runs are looked after, or they would be the next that nobody has.
+        """
+        random.shuffle(runs)  # the other workers see the same ones
+        failures: list[Exception] = []
+        if len(runs) == 1:
+            self._finish_each(runs, now, failures)
+        finish = partial(self._finish_each, runs, now, failures)
+        threads = [threading.Thread(target=finish, daemon=True) for _ in range(min(AT_ONCE, len(runs)))]
+        for thread in threads:
+            thread.start()
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(SWEEP_SECONDS)
+            self._keep_mine()
+        if failures:
+            raise failures[0]
+
+    def _finish_each(self, runs: list[RunRecord], now: float, failures: list[Exception]) -> None:
+        """Take one run after the other until none is left or one fails."""
+        while True:
+            try:
+                run = runs.pop()
+            except IndexError:
+                return
+            try:
                 self._takeover.finish(run, if_due=now)
+            except Exception as error:
+                failures.append(error)
+                return
 
     def _sweep_until(self, stopped: threading.Event) -> None:
         failing = False

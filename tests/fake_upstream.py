@@ -197,6 +197,13 @@ def text(body: Body, options: Options) -> Reply:
 
 
 @script
+def clock(body: Body, options: Options) -> Reply:
+    """`n` words, each the moment in which it is said: nanoseconds since 1970."""
+    moments = (f" {time.time_ns()}" for _ in range(int(options.get("n", "10"))))
+    return Reply(_steps(body, lambda items: items.text(moments)))
+
+
+@script
 def after_tools(body: Body, options: Options) -> Reply:
     """What follows tool outputs, whatever the marker says: a text that quotes them."""
     outputs = [str(item.get("output")) for item in body["input"] if item.get("type") == "function_call_output"]
