@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from .draining import Drain, admitted
 from .engines.base import Engine
 from .errors import RequestError, StoreError
 from .execution import Execution, Surroundings
@@ -82,12 +83,14 @@ class Runner:
         self.on_sweep = self._sweeper.on_sweep
         self.repeats = Repeats(store, self.options.lease_seconds)
         self._starts = Starts(store, self.repeats, self._end, self.options.queue_seconds)
+        self.drain = Drain(log, self._executions, self._end_left)
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
 
     # -- what a route asks for -----------------------------------------------------------------------------
 
+    @admitted
     def start(
         self,
         owner: str,
@@ -125,6 +128,7 @@ class Runner:
             RequestError: a run is in the way; nothing was stored.
             Repeated: the key has begun its run before; nothing was stored now.
             StoreError: the store does not answer; nothing goes upstream.
+            Unavailable: the process is shutting down; nothing was stored.
         """
         self.wake()
         new_id = self._new_id if key is None else key.new_id
@@ -156,6 +160,7 @@ class Runner:
         queues = self.options.busy_thread == "queue"
         return self._starts.free(owner, thread_id, key) if queues else nullcontext()
 
+    @admitted
     def submit(
         self,
         owner: str,
@@ -175,6 +180,7 @@ class Runner:
         Raises:
             NotFound: no such run in that thread for this owner.
             RequestError: it waits for nothing, or for other outputs; nothing was changed.
+            Unavailable: the process is shutting down; nothing was changed.
         """
         self.wake()
         run = self._run(owner, thread_id, run_id)
@@ -234,10 +240,11 @@ class Runner:
         """
         self.wake()
         self.store.get(Kind.THREAD, owner, thread_id)
-        for record in self.store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
-            if isinstance(record, RunRecord) and record.active:
-                self._end(record)
-        self.store.delete(Kind.THREAD, owner, thread_id)
+        with self._starts.closing(owner, thread_id):
+            for record in self.store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
+                if isinstance(record, RunRecord) and record.active:
+                    self._end(record)
+            self.store.delete(Kind.THREAD, owner, thread_id)
 
     def wake(self) -> None:
         """Start the background threads, once per process; cheap when they run."""
@@ -337,3 +344,9 @@ class Runner:
                 self._takeover.finish(run)
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
+
+    def _end_left(self, run: RunRecord) -> None:
+        """End a run whose thread here does not come back."""
+        run = self._run(run.owner, run.parent, run.id)
+        if run.active:
+            self._takeover.finish(run)

@@ -99,6 +99,7 @@ class Starts:
         self._end = end
         self._queue_seconds = queue_seconds
         self._turns = Turns()
+        self._closing: set[tuple[str, str]] = set()
 
     def begin(self, make: Callable[[], Draft], busy: Busy, key: RequestKey | None) -> tuple[Draft, RunRecord]:
         """Store a start and return it with the run as it stands.
@@ -131,6 +132,16 @@ class Starts:
                     self._replace(draft.start.run.owner, found.run_id)
                 draft = make()
         raise RequestError(f"Thread {draft.start.run.parent} is being written to by others; try again.")
+
+    @contextmanager
+    def closing(self, owner: str, thread_id: str) -> Iterator[None]:
+        """Begin nothing on a thread that is being deleted; who waits for it hears that it is gone. Of this process."""
+        thread = (owner, thread_id)
+        self._closing.add(thread)
+        try:
+            yield
+        finally:
+            self._closing.discard(thread)
 
     @contextmanager
     def free(self, owner: str, thread_id: str, key: RequestKey | None = None) -> Iterator[None]:
@@ -203,6 +214,9 @@ class Starts:
 
     def _store_once(self, draft: Draft, key: RequestKey | None) -> tuple[Draft, RunRecord]:
         """Store a start, unless its key has begun the run already."""
+        run = draft.start.run
+        if (run.owner, run.parent) in self._closing:
+            raise NotFound(f"No thread found with id '{run.parent}'.")
         if key is None:
             return draft, self._store.start(draft.start)
         whole = draft

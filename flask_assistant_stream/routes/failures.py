@@ -9,15 +9,7 @@ import traceback
 from flask import Blueprint, Response, current_app, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ..errors import (
-    AssistantStreamError,
-    NotFound,
-    RequestError,
-    StoreError,
-    TooManyStreams,
-    Unauthorized,
-    UpstreamError,
-)
+from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
 from ..protocol.events import dump
 from ..protocol.objects import Object
 from . import request_log
@@ -74,10 +66,10 @@ def _allowed_methods() -> list[str]:
 def _ours(error: AssistantStreamError) -> Response:
     if isinstance(error, StoreError):
         return _store_failed(error)
+    if isinstance(error, Unavailable):
+        return _unavailable(error)
     if isinstance(error, UpstreamError):
         return _upstream_failed(error)
-    if isinstance(error, TooManyStreams):
-        return _full(error)
     if not isinstance(error, RequestError):
         _log(logging.ERROR, f"{type(error).__name__}: {error.message}")
         return _internal_error()
@@ -96,6 +88,14 @@ def _store_failed(error: StoreError) -> Response:
     return _not_repeated(response)
 
 
+def _unavailable(error: Unavailable) -> Response:
+    """Have the request sent again in a moment, perhaps to another process: nothing was begun."""
+    response = json_response(error.body(), error.status)
+    response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    response.headers["x-should-retry"] = "true"
+    return response
+
+
 def _upstream_failed(error: UpstreamError) -> Response:
     """Pass on what the upstream made of a request; its message is fit for clients."""
     _log(logging.WARNING, f"upstream failed: {error.message}")
@@ -103,14 +103,6 @@ def _upstream_failed(error: UpstreamError) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return _not_repeated(response)
-
-
-def _full(error: TooManyStreams) -> Response:
-    """Turn a stream away for now: nothing was begun, so whoever repeats it doubles nothing."""
-    response = json_response(error.body(), error.status)
-    response.headers["Retry-After"] = "1"
-    response.headers["x-should-retry"] = "true"
-    return response
 
 
 def _not_repeated(response: Response) -> Response:

@@ -99,6 +99,7 @@ def test_with_another_body_or_route(make_site: MakeSite) -> None:
 def test_it_is_the_owners(make_site: MakeSite) -> None:
     site = make_site(text("Hi."), text("Ho."))
     annas = site.post("/chat/stream", {"content": "hi"}, headers=KEY)
+    assert text_of(decode_ndjson(annas.data)) == "Hi."
     bens = site.post("/chat/stream", {"content": "hi"}, headers=KEY, user="ben")
     assert annas.headers["X-Run-Id"] != bens.headers["X-Run-Id"]
     assert text_of(decode_ndjson(bens.data)) == "Ho."
