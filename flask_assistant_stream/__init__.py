@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         TooLarge,
         ToolError,
         Unauthorized,
+        Unavailable,
         UpstreamError,
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
+    from .shutdown import drain
     from .tools import Tool, ToolContext, tool_of
 
 _HOMES = {
@@ -44,9 +46,11 @@ _HOMES = {
         "TooLarge",
         "ToolError",
         "Unauthorized",
+        "Unavailable",
         "UpstreamError",
     ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
+    "shutdown": ("drain",),
     "tools": ("Tool", "ToolContext", "tool_of"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -73,8 +77,10 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "Unauthorized",
+    "Unavailable",
     "UpstreamError",
     "create_assistant_blueprint",
+    "drain",
     "session_owner",
     "shared_owner",
     "tool_of",

@@ -17,19 +17,23 @@ import gevent
 from flask import Flask
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
+from gevent.queue import Queue
 
 from .errors import ConfigError
 from .example import API_KEY_FILE, PREFIX, create_example_app, instance_folder
 from .routes.base import EXTENSION
+from .shutdown import Shutdown, drains
 
-STOP_SECONDS = 5
-"""How long streams may go on after the server was told to stop; their runs are kept in any case."""
+STOP_SECONDS = 5.0
+"""How long runs may go on after SIGTERM; what has not ended shortly before is interrupted."""
+LAST_SECONDS = 0.5
+"""For requests that are no runs."""
 
 logger = logging.getLogger("flask_assistant_stream.server")
 
 
 def main() -> None:
-    """Serve until Ctrl-C, or until SIGTERM, which lets open streams go on for a moment."""
+    """Serve until Ctrl-C, which interrupts runs, or until SIGTERM, which lets them go on for a moment."""
     arguments = _arguments()
     os.umask(0o077)  # what is in the instance folder is nobody else's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -46,10 +50,15 @@ def main() -> None:
         key = key_file.read_text()
         print(f"API key for OpenAI's clients; shown this once, kept in {key_file}:\n  {key}\n")
         print(f'  from openai import OpenAI\n  client = OpenAI(base_url="{origin}{PREFIX}/v1", api_key="{key}")\n')
-    gevent.signal_handler(signal.SIGTERM, server.stop)
-    gevent.signal_handler(signal.SIGINT, server.stop, 0)
+    asked = Queue()
+    gevent.signal_handler(signal.SIGTERM, asked.put, STOP_SECONDS)
+    gevent.signal_handler(signal.SIGINT, asked.put, 0.0)
     print("Ready. Ctrl-C stops.", flush=True)
-    server.serve_forever()
+    shutdown = Shutdown(drains(app), asked.get())
+    gevent.signal_handler(signal.SIGINT, shutdown.hurry)
+    server.close()
+    shutdown.run()
+    server.stop(LAST_SECONDS)
 
 
 def _arguments() -> argparse.Namespace:

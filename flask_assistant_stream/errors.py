@@ -11,6 +11,7 @@ AssistantStreamError
 ├── StoreError             the store's: 503, the outcome of a write may be unknown
 │   ├── Duplicate          a record with that id stands already
 │   └── ThreadBusy         the thread has an active run
+├── Unavailable            the process's: 503, it takes no more for now, and nothing was begun
 ├── EngineError            the upstream's: becomes the run's `last_error`
 ├── UpstreamError          the upstream's: 502, or what it asked for, where no run has begun (files, vector stores)
 ├── ToolError              a tool's own words to the model: it failed, and the run goes on
@@ -108,6 +109,13 @@ class ThreadBusy(StoreError):
     def __init__(self, thread_id: str, run_id: str) -> None:
         super().__init__(f"Thread {thread_id} already has an active run {run_id}.")
         self.run_id = run_id
+
+
+class Unavailable(AssistantStreamError):
+    """The process takes no more for now: nothing was begun."""
+
+    status = 503
+    retry_after: float = 1.0
 
 
 class EngineError(AssistantStreamError):

@@ -18,6 +18,7 @@ from .errors import ConfigError
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
 from .routes.failures import CATCH_ALL
+from .shutdown import remember
 from .stores.base import Store
 from .tool_options import AppTools
 from .tools import Tool
@@ -164,6 +165,7 @@ class AssistantBlueprint(Blueprint):
                 f'app.register_blueprint(blueprint, name="{name}_2", url_prefix="/api/{name}_2").'
             )
         registrations[name] = self.assistant_stream.build(app, name)
+        remember(app)
         super().register(app, options)
         for rule in app.url_map.iter_rules(f"{name}.{CATCH_ALL}"):
             rule.methods = None  # any method there is, known or not: add_url_rule takes a list only

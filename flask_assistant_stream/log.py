@@ -246,6 +246,11 @@ class RunLog:
         if self._writers.get(writer.run.id) is writer:
             del self._writers[writer.run.id]
 
+    @property
+    def writing(self) -> bool:
+        """Whether a run is written here that has not been stored to its end."""
+        return bool(self._writers)
+
     def writer(self, run_id: str) -> Writer | None:
         """Return the writer of a run that this process writes."""
         return self._writers.get(run_id)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .draining import Drain, admitted
 from .engines.base import Engine
 from .errors import RequestError, StoreError, ThreadBusy
 from .execution import Execution, Surroundings
@@ -78,12 +79,14 @@ class Runner:
         self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
+        self.drain = Drain(log, self._executions, self._end_left)
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
 
     # -- what a route asks for -----------------------------------------------------------------------------
 
+    @admitted
     def start(
         self,
         owner: str,
@@ -118,6 +121,7 @@ class Runner:
             NotFound: no such thread for this owner; nothing was stored.
             RequestError: a run is in the way; nothing was stored.
             StoreError: the store does not answer; nothing goes upstream.
+            Unavailable: the process is shutting down; nothing was stored.
         """
         self.wake()
         now = int(self.store.now())
@@ -158,6 +162,7 @@ class Runner:
         self._launch(execution)
         return Attached(thread_id, run.id, 0)
 
+    @admitted
     def submit(
         self, owner: str, thread_id: str, run_id: str, outputs: Mapping[str, str], *, request_id: str = ""
     ) -> Attached:
@@ -169,6 +174,7 @@ class Runner:
         Raises:
             NotFound: no such run in that thread for this owner.
             RequestError: it waits for nothing, or for other outputs; nothing was changed.
+            Unavailable: the process is shutting down; nothing was changed.
         """
         self.wake()
         run = self._run(owner, thread_id, run_id)
@@ -339,3 +345,9 @@ class Runner:
                 self._takeover.finish(run)
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
+
+    def _end_left(self, run: RunRecord) -> None:
+        """End a run whose thread here does not come back."""
+        run = self._run(run.owner, run.parent, run.id)
+        if run.active:
+            self._takeover.finish(run)

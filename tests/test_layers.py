@@ -48,8 +48,9 @@ TABLE = {
     "server_tools": f"{DOMAIN} run_logger tools tool_calls",
     "titles": f"{DOMAIN} engines.base",
     "sweeper": f"{DOMAIN} log execution takeover",
-    "runner": f"{DOMAIN} log execution run_logger run_requests server_tools sweeper takeover titles upstream_request"
-    " engines.base files.files files.resources",
+    "draining": f"{DOMAIN} log execution",
+    "runner": f"{DOMAIN} draining log execution run_logger run_requests server_tools sweeper takeover titles"
+    " upstream_request engines.base files.files files.resources",
     "assistants": DOMAIN,
     "auth": "errors flask",
     "routes": f"{DOMAIN} routes assistants encoders engines.base files log follow run_logger run_requests runner titles"
@@ -58,14 +59,16 @@ TABLE = {
     "threads": "gevent",
     "tool_options": "errors protocol tools",
     "assembly": "* flask flask_cors",
+    "shutdown": "draining routes.base flask",
+    "gunicorn_hooks": "shutdown",
     "extension": "* flask typing_extensions",
     "testing": "errors protocol stores engines encoders testing pytest",
     "example": "errors config auth extension flask",
-    "__main__": "errors example routes.base flask gevent",
+    "__main__": "errors example routes.base shutdown flask gevent",
 }
 """Module or package → what it may import besides the standard library; `*` is every module of this package."""
 
-THREAD_STARTERS = {"log", "runner", "sweeper", "tool_calls"}
+THREAD_STARTERS = {"gunicorn_hooks", "log", "runner", "sweeper", "tool_calls"}
 """The last one gives each tool a thread that it can leave behind: a call that takes too long cannot be ended."""
 THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
 GEVENT = {"threads", "__main__"}

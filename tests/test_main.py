@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -20,6 +21,9 @@ from tests.fake_upstream import UpstreamProcess
 from tests.node_clients import NODE_VERSIONS, NodeDecoder
 
 CHAT = "/chat/stream"
+HELLO = {"content": "hello"}
+STOP_SECONDS = 5
+"""What SIGTERM gives to runs."""
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +198,11 @@ def wait_for_delta(answer: HTTPResponse) -> None:
         pass
 
 
+def names(answer: HTTPResponse) -> list[str]:
+    """Return the names of the events that are left."""
+    return [json.loads(line)["event"] for line in answer.read().splitlines() if line]
+
+
 def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
     with (
         example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server,
@@ -201,5 +210,31 @@ def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
     ):
         wait_for_delta(answer)
         server.process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        assert names(answer)[-1] == "thread.run.failed"
         assert server.process.wait(30) == 0
+        assert time.monotonic() - begun < STOP_SECONDS / 2, "at once"
         assert not any("Traceback" in line for line in server.printed)
+
+
+@pytest.mark.parametrize("impatient", [False, True])
+def test_a_run_that_does_not_end_in_time_is_interrupted(tmp_path: Path, impatient: bool) -> None:
+    """Its reader is told, and after a restart its thread takes the next message at once."""
+    with example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server, server.opened(HELLO) as answer:
+        thread_id = answer.headers["X-Thread-Id"]
+        wait_for_delta(answer)
+        server.process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        if impatient:
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGINT)
+        assert names(answer)[-1] == "thread.run.failed"
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - begun < (STOP_SECONDS / 2 if impatient else STOP_SECONDS + 1)
+        assert not any("Traceback" in line for line in server.printed)
+    with example_server(tmp_path) as later:
+        newest = later.get(f"/threads/{thread_id}/messages").json["data"][0]
+        assert (newest["role"], newest["status"]) == ("assistant", "incomplete")
+        begun = time.monotonic()
+        assert later.post(CHAT, {"content": "hello", "threadId": thread_id}).names[-1] == "thread.run.completed"
+        assert time.monotonic() - begun < 5, "less than the lease"

@@ -15,6 +15,7 @@ PUBLIC = {
     "AssistantStream",
     "AssistantBlueprint",
     "create_assistant_blueprint",
+    "drain",
     # who owns a request
     "Authenticator",
     "Principal",
@@ -41,6 +42,7 @@ PUBLIC = {
     "TooLarge",
     "ToolError",
     "Unauthorized",
+    "Unavailable",
     "UpstreamError",
 }
 
@@ -97,6 +99,11 @@ def test_the_blueprint_needs_neither_gevent_nor_drivers() -> None:
     """A host app on threads never loads gevent; a store's driver and a client come when they are used."""
     loaded = loaded_after("from flask_assistant_stream import create_assistant_blueprint")
     assert not loaded & {"openai", "pymongo", "gevent"}
+
+
+def test_the_hooks_of_gunicorn_take_nothing_along() -> None:
+    """A configuration file imports them before gevent has patched anything."""
+    assert not loaded_after("import flask_assistant_stream.gunicorn_hooks") & HEAVY
 
 
 def test_the_server_patches_before_it_imports() -> None:

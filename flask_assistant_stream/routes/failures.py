@@ -9,7 +9,7 @@ import traceback
 from flask import Blueprint, Response, current_app, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, UpstreamError
+from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
 from ..protocol.events import dump
 from ..protocol.objects import Object
 from . import request_log
@@ -66,6 +66,8 @@ def _allowed_methods() -> list[str]:
 def _ours(error: AssistantStreamError) -> Response:
     if isinstance(error, StoreError):
         return _store_failed(error)
+    if isinstance(error, Unavailable):
+        return _unavailable(error)
     if isinstance(error, UpstreamError):
         return _upstream_failed(error)
     if not isinstance(error, RequestError):
@@ -84,6 +86,14 @@ def _store_failed(error: StoreError) -> Response:
     response = json_response(told.body(), told.status)
     response.headers["Retry-After"] = "1"
     return _not_repeated(response)
+
+
+def _unavailable(error: Unavailable) -> Response:
+    """Have the request sent again in a moment, perhaps to another process: nothing was begun."""
+    response = json_response(error.body(), error.status)
+    response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    response.headers["x-should-retry"] = "true"
+    return response
 
 
 def _upstream_failed(error: UpstreamError) -> Response:

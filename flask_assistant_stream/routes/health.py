@@ -21,10 +21,11 @@ def health(_call: Call) -> Object:
 
 @resource.route("GET", "/health/ready", answer=schemas.Readiness(), public=True)
 def ready(call: Call) -> Response:
-    """Say whether store and engine can serve requests: 200, or 503 and what is missing."""
+    """Say whether requests can be served: 200, or 503 and what is missing; 503 from the begin of a shutdown on."""
     parts = {"store": _store(call.site), "engine": call.site.engine.ping() or "ok"}
     fine = all(state == "ok" for state in parts.values())
-    return json_response({"status": "ok" if fine else "unavailable", **parts}, 200 if fine else 503)
+    status = "shutting_down" if call.site.runner.drain.begun else "ok" if fine else "unavailable"
+    return json_response({"status": status, **parts}, 200 if status == "ok" else 503)
 
 
 def _store(site: Registration) -> str:

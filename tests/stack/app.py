@@ -56,6 +56,12 @@ def hang() -> str:
     return "at last"
 
 
+def dawdle() -> str:
+    """Take longer than any server waits when it stops."""
+    threading.Event().wait(60)
+    return "at last"
+
+
 def long() -> str:
     """Say more than can be told."""
     return "x" * 1_000_000
@@ -76,6 +82,7 @@ ASSISTANTS: list[dict[str, Any]] = [
         "tools": [SEARCH],
         "tool_resources": {"file_search": {"vector_store_ids": ["vs_food"]}},
     },
+    {"id": "asst_slow", "model": "a-model", "tools": [tool_of(dawdle, timeout_seconds=300)]},
     {"id": "asst_tools", "model": "a-model", "tools": [*TOOLS, WEATHER]},
     {"id": "asst_code", "model": "a-model", "reasoning_effort": "low", "tools": [{"type": "code_interpreter"}, SEARCH]},
 ]

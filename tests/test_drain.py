@@ -1,0 +1,332 @@
+"""A shutdown in process: what is refused, what may end, what is interrupted, and what the next process finds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flask_assistant_stream
+from flask_assistant_stream import Unavailable, drain
+from flask_assistant_stream.protocol.endings import UNFINISHED, Ending
+from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
+from flask_assistant_stream.routes.base import EXTENSION
+from flask_assistant_stream.shutdown import INTERRUPT_SECONDS, Shutdown, drains
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from flask_assistant_stream.testing.scripted import call, text, unfinished
+from tests.protocol.checker import check
+from tests.routes.conftest import Site, build
+
+PATIENCE = 30.0
+INTERRUPTED = {"code": "server_error", "message": UNFINISHED[Ending.INTERRUPTED]}
+OPEN = [*unfinished("The answer is forty-two"), threading.Event()]
+"""An answer whose end never comes."""
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, store_url: str) -> Iterator[MakeSite]:
+    """Give what makes sites: processes that share a store."""
+    sites: list[Site] = []
+
+    def make(*scripts: Any, **options: Any) -> Site:
+        sites.append(build(tmp_path, *scripts, store=store_url, **options))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.registration.runner.stop()
+        site.registration.store.close()
+
+
+class Reading:
+    """A message and its answer, read in a thread."""
+
+    def __init__(self, site: Site, **body: Any) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        log, deadline = site.registration.log, time.monotonic() + PATIENCE
+        before = set(log.followers)
+        self._answer = self._pool.submit(site.chat, **body)
+        while not any(one.position > 3 for one in log.followers - before):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    @property
+    def events(self) -> list[Event]:
+        """The answer to its end."""
+        events = self._answer.result(PATIENCE)
+        self._pool.shutdown()
+        return events
+
+
+def endings(events: list[Event]) -> list[str]:
+    return [event.name for event in events if event.name in RUN_ENDINGS]
+
+
+def history(site: Site, thread_id: str) -> list[tuple[str, str, str]]:
+    messages = site.get(f"/threads/{thread_id}/messages?order=asc").get_json()["data"]
+    return [(one["role"], one["status"], one["content"][0]["text"]["value"]) for one in messages]
+
+
+def assert_refused(response: Any) -> None:
+    assert response.status_code == 503
+    assert response.get_json()["error"]["code"] == "shutting_down"
+    assert response.get_json()["error"]["type"] == "server_error"
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["x-should-retry"] == "true"
+
+
+# -- admission ---------------------------------------------------------------------------------------------
+
+
+def test_what_starts_a_run_is_refused_and_nothing_is_stored(make_site: MakeSite) -> None:
+    site = make_site(text("Once."))
+    thread_id = site.chat()[0].object()["id"]
+    drain(site.app, seconds=0)
+    before = site.contents()
+    message = {"role": "user", "content": "Hello"}
+    for path, body in {
+        "/chat/stream": {"content": "Hello", "threadId": thread_id},
+        f"/threads/{thread_id}/messages": {"content": "Hello"},
+        f"/v1/threads/{thread_id}/runs": {"assistant_id": "asst_default"},
+        "/v1/threads/runs": {"assistant_id": "asst_default", "thread": {"messages": [message]}, "stream": True},
+    }.items():
+        assert_refused(site.post(path, body))
+    assert site.contents() == before
+    assert len(site.engine.requests) == 1
+
+
+def test_a_required_action_is_left_for_another_process(make_site: MakeSite) -> None:
+    site, other = make_site(call("get_weather", {"city": "Oslo"})), make_site(text("It is cold."))
+    run = site.chat()[-1].object()
+    assert run["status"] == "requires_action"
+    assert drain(site.app, seconds=0) == 0
+    (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    body = {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": asked["id"], "output": "-3 °C"}]}
+    assert_refused(site.post(f"/threads/{run['thread_id']}/actions", body))
+    sdk = {"tool_outputs": [{"tool_call_id": asked["id"], "output": "-3 °C"}]}
+    assert_refused(site.post(f"/v1/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs", sdk))
+    answered = decode_ndjson(other.post(f"/threads/{run['thread_id']}/actions", body).data)
+    assert endings(answered) == ["thread.run.completed"]
+
+
+def test_everything_else_is_answered(make_site: MakeSite) -> None:
+    site = make_site(text("Once."))
+    events = site.chat()
+    run = events[-1].object()
+    drain(site.app, seconds=0)
+    assert site.get("/health").status_code == 200
+    ready = site.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.get_json() == {"status": "shutting_down", "store": "ok", "engine": "ok"}
+    assert site.get("/threads").status_code == 200
+    assert history(site, run["thread_id"])[-1] == ("assistant", "completed", "Once.")
+    again = site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
+    assert decode_ndjson(again.data) == events
+    assert site.post("/threads", {"title": "A list"}).status_code == 200
+
+
+def test_who_was_let_in_is_waited_for(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that is being stored when the drain begins becomes a run, and the run is interrupted."""
+    site = make_site(OPEN)
+    store, entered, release = site.registration.store, threading.Event(), threading.Event()
+    start = store.start
+
+    def slow(*arguments: Any) -> Any:
+        entered.set()
+        assert release.wait(PATIENCE)
+        return start(*arguments)
+
+    monkeypatch.setattr(store, "start", slow)
+    with ThreadPoolExecutor(2) as pool:
+        answer = pool.submit(site.chat)
+        assert entered.wait(PATIENCE)
+        shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
+        while not site.registration.runner.drain.begun:
+            time.sleep(0.005)
+        assert not site.registration.runner.drain.idle
+        release.set()
+        Shutdown(drains(site.app), 0).run()
+        assert shutdown.result(PATIENCE) == 1
+        assert endings(answer.result(PATIENCE)) == ["thread.run.failed"]
+
+
+def test_a_refusal_is_an_error_of_its_own() -> None:
+    error = Unavailable("Not now.")
+    assert (error.status, error.retry_after, error.type) == (503, 1.0, "server_error")
+
+
+# -- the end -----------------------------------------------------------------------------------------------
+
+
+def test_runs_that_end_in_time_complete(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("The answer is"), gate, *text("The answer is forty-two.")[-1:]])
+    reading = Reading(site)
+    with ThreadPoolExecutor(1) as pool:
+        shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
+        while not site.registration.runner.drain.begun:
+            time.sleep(0.005)
+        gate.set()
+        assert shutdown.result(PATIENCE) == 0
+    assert endings(reading.events) == ["thread.run.completed"]
+
+
+def test_the_rest_is_interrupted_with_what_it_has_said(make_site: MakeSite) -> None:
+    site, other = make_site(*[OPEN] * 3), make_site(text("Here I am."))
+    readings = [Reading(site) for _ in range(3)]
+    begun = time.monotonic()
+    assert drain(site.app, seconds=0.2) == 3
+    took = time.monotonic() - begun
+    assert took < INTERRUPT_SECONDS
+    print(f"3 runs interrupted in {took * 1000:.0f} ms, of which 100 ms patience")
+    for reading in readings:
+        events = reading.events
+        run = check(events).run
+        assert run is not None
+        assert endings(events) == ["thread.run.failed"]
+        assert run["last_error"] == INTERRUPTED
+        stored = other.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream?after=2")
+        assert decode_ndjson(stored.data) == events[2:]
+        assert history(other, run["thread_id"])[-1] == ("assistant", "incomplete", text_of(events))
+        assert text_of(events)
+    assert all(stream.closed.is_set() for stream in site.engine.streams), "the upstream is told"
+    following = other.chat("And now?", threadId=run["thread_id"])
+    assert endings(following) == ["thread.run.completed"], "the thread is free at once"
+
+
+def test_a_tool_that_hangs_is_left_behind(make_site: MakeSite) -> None:
+    called, release = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        """Take long."""
+        called.set()
+        release.wait(PATIENCE)
+        return "late"
+
+    site = make_site(call("hang", {}), tools=[hang])
+    reading = Reading(site)
+    assert called.wait(PATIENCE)
+    begun = time.monotonic()
+    assert drain(site.app, seconds=0) == 1
+    assert time.monotonic() - begun < INTERRUPT_SECONDS / 2
+    events = reading.events
+    assert endings(events) == ["thread.run.failed"]
+    assert events[-1].object()["last_error"] == INTERRUPTED
+    release.set()
+
+
+def test_a_thread_that_does_not_come_back_is_left_behind(make_site: MakeSite) -> None:
+    """Whatever a run hangs in, its end is stored and told in time."""
+    hangs, release = threading.Event(), threading.Event()
+    site = make_site([*unfinished("The answer is"), hangs.set, lambda: release.wait(PATIENCE)])
+    reading = Reading(site)
+    assert hangs.wait(PATIENCE)
+    begun = time.monotonic()
+    assert drain(site.app, seconds=0) == 1
+    assert time.monotonic() - begun < INTERRUPT_SECONDS + 0.5
+    events = reading.events
+    release.set()
+    assert endings(events) == ["thread.run.failed"]
+    assert events[-1].object()["last_error"] == INTERRUPTED
+    assert text_of(events) == "The answer is"
+
+
+def test_what_is_left_ends_once(make_site: MakeSite) -> None:
+    """The thread that comes back after all finds that the run is another's."""
+    hangs, release = threading.Event(), threading.Event()
+    site = make_site([*unfinished("The answer is"), hangs.set, lambda: release.wait(PATIENCE), *text("late")])
+    reading = Reading(site)
+    assert hangs.wait(PATIENCE)
+    drain(site.app, seconds=0)
+    run = reading.events[-1].object()
+    release.set()
+    deadline = time.monotonic() + PATIENCE
+    runner = site.registration.runner
+    while runner._executions and time.monotonic() < deadline:
+        time.sleep(0.01)
+    again = decode_ndjson(site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream").data)
+    assert endings(again) == ["thread.run.failed"]
+    check(again, gaps=True)
+
+
+def test_a_store_that_is_away_does_not_hold_up_the_end(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = make_site(OPEN)
+    reading = Reading(site)
+    store = site.registration.store
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise flask_assistant_stream.StoreError("away")
+
+    with monkeypatch.context() as patch:
+        for name in ("commit", "get", "claim", "ping", "due", "renew"):
+            patch.setattr(store, name, away)
+        begun = time.monotonic()
+        assert drain(site.app, seconds=0) == 1
+        assert time.monotonic() - begun < INTERRUPT_SECONDS + 0.5
+    assert endings(reading.events) == ["thread.run.failed"], "stored as soon as it is back"
+
+
+def test_a_hurry_cuts_the_patience_short(make_site: MakeSite) -> None:
+    site = make_site(OPEN)
+    reading = Reading(site)
+    shutdown = Shutdown(drains(site.app), PATIENCE)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(shutdown.run)
+        while not site.registration.runner.drain.begun:
+            time.sleep(0.005)
+        begun = time.monotonic()
+        shutdown.hurry()
+        shutdown.hurry(PATIENCE)  # a deadline never moves back
+        assert running.result(PATIENCE) == 1
+    assert time.monotonic() - begun < INTERRUPT_SECONDS
+    assert endings(reading.events) == ["thread.run.failed"]
+
+
+# -- which apps --------------------------------------------------------------------------------------------
+
+
+def test_every_registration_of_an_app_is_drained(make_site: MakeSite, tmp_path: Path) -> None:
+    site = make_site(OPEN)
+    second = flask_assistant_stream.create_assistant_blueprint(
+        name="second", engine="offline", store=f"sqlite:///{tmp_path / 'second.db'}"
+    )
+    site.app.register_blueprint(second, url_prefix="/second")
+    reading = Reading(site)
+    assert drain(site.app, seconds=0) == 1
+    assert endings(reading.events) == ["thread.run.failed"]
+    assert [one.runner.drain.begun for one in site.app.extensions[EXTENSION].values()] == [True, True]
+
+
+def test_one_app_is_drained_and_another_goes_on(make_site: MakeSite) -> None:
+    site, other = make_site(), make_site(text("Here I am."))
+    drain(site.app, seconds=0)
+    assert endings(other.chat()) == ["thread.run.completed"]
+    drain(seconds=0)
+    assert_refused(other.post("/chat/stream", {"content": "Hello"}))
+
+
+def test_an_app_without_an_assistant_has_nothing_to_drain() -> None:
+    from flask import Flask
+
+    assert drain(Flask("bare"), seconds=PATIENCE) == 0
+
+
+def test_a_run_can_be_cancelled_while_others_may_end(make_site: MakeSite) -> None:
+    site = make_site(OPEN)
+    reading = Reading(site)
+    (run_id,) = site.registration.log._writers
+    (thread,) = site.get("/threads").get_json()["data"]
+    with ThreadPoolExecutor(1) as pool:
+        shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
+        while not site.registration.runner.drain.begun:
+            time.sleep(0.005)
+        assert site.post(f"/threads/{thread['id']}/runs/{run_id}/cancel").status_code == 200
+        assert shutdown.result(PATIENCE) == 0
+    assert endings(reading.events) == ["thread.run.cancelled"]
