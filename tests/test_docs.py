@@ -110,6 +110,15 @@ def test_pages_name_only_settings_that_there_are(page: Path) -> None:
     assert named <= known | {"ASSISTANT_INSTANCE", "ASSISTANT_STREAM_CI", "ASSISTANT_STREAM_CHAOS"}
 
 
+# -- reliability ----------------------------------------------------------------------------------------------
+
+
+def test_the_reliability_page_names_the_tests_that_there_are() -> None:
+    named = {name for name in quoted(prose(DOCS / "reliability.md")) if name.startswith("tests/")}
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert {f"tests/chaos/{path.name}" for path in (ROOT / "tests" / "chaos").glob("test_*.py")} <= named
+
+
 # -- HTTP -----------------------------------------------------------------------------------------------------
 
 
