@@ -21,6 +21,8 @@ from tests.fake_upstream import FakeUpstream
 from tests.server_process import PREFIX, ServerProcess
 
 IDLE = 1.0
+LAST_CHUNK = b"0\r\n\r"
+"""But for the newline: what ends an answer over a connection that stays open."""
 SLACK = 2.0
 """What a machine that others use may add; the figure is printed."""
 
@@ -147,7 +149,7 @@ def listen(server: ServerProcess, contents: list[str]) -> list[float]:
                 del key.data[: len(key.data) - len(rest)]
                 said = re.findall(rb'"thread\.message\.delta".*"value":"([ \d]+)"', whole)
                 delays += [(now - int(moment)) / 1e9 for moment in b"".join(said).split()]
-                if not read or whole.endswith(b"0\r\n\r"):
+                if not read or whole == LAST_CHUNK or whole.endswith(b"\r\n" + LAST_CHUNK):
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]
     return delays
