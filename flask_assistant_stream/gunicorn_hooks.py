@@ -85,8 +85,12 @@ _watches: dict[int, Watch] = {}
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Watch a worker from its begin on."""
+    """Watch a worker from its begin on, and have it sweep before its first request: it may follow one that died."""
+    from .shutdown import registrations
+
     _watches[os.getpid()] = Watch(worker)
+    for registration in registrations():
+        registration.runner.wake()
 
 
 def worker_int(_worker: Worker) -> None:

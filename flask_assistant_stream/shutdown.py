@@ -51,10 +51,14 @@ def drain(app: Flask | None = None, *, seconds: float = 30.0) -> int:
 
 def drains(app: Flask | None = None) -> list[Drain]:
     """Return the drains of all registrations of an app, or of every app of this process."""
-    found: list[Drain] = []
+    return [registration.runner.drain for registration in registrations(app)]
+
+
+def registrations(app: Flask | None = None) -> list[Registration]:
+    """Return the registrations of an app, or of every app of this process."""
+    found: list[Registration] = []
     for one in list(_apps) if app is None else [app]:
-        registrations: dict[str, Registration] = one.extensions.get(EXTENSION, {})
-        found += [registration.runner.drain for registration in registrations.values()]
+        found += one.extensions.get(EXTENSION, {}).values()
     return found
 
 

@@ -18,6 +18,8 @@ import pytest
 
 from flask_assistant_stream.protocol.endings import UNFINISHED, Ending
 from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.sqlite import SQLiteStore
 from flask_assistant_stream.testing.decode import text_of
 from tests.fake_upstream import UpstreamProcess
 from tests.protocol.checker import check
@@ -311,6 +313,21 @@ def test_a_worker_that_has_served_its_requests(sqlite_url: str, tmp_path: Path, 
             assert_interrupted(stream.read_events())
         wait_for(lambda: workers(server) not in ([], first))
         assert talk(server, {"content": "And now?", "threadId": thread_id}, []) == "completed"
+
+
+def test_a_worker_that_follows_a_killed_one_sweeps_without_being_asked(
+    sqlite_url: str, tmp_path: Path, played: UpstreamProcess
+) -> None:
+    settings = {"store": sqlite_url, "upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": "1"}
+    with serving(command("gevent", "--workers", "1", seconds=3), tmp_path, **settings) as server:
+        with streams(server, STALL, 1) as (stream,):
+            thread_id = stream.headers["X-Thread-Id"]
+            os.kill(workers(server)[0], signal.SIGKILL)
+        store = SQLiteStore(sqlite_url)
+        wait_for(
+            lambda: [run.body["status"] for run in store.list(Kind.RUN, "anna", parent=thread_id).records] == ["failed"]
+        )
+        store.close()
 
 
 @both_kinds
