@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
     from .shutdown import drain
-    from .tools import Tool, ToolContext, tool_of
+    from .tools.registry import Tool, ToolContext, tool_of
 
 _HOMES = {
     "auth": ("Authenticator", "Principal", "session_owner", "shared_owner"),
@@ -51,7 +51,7 @@ _HOMES = {
     ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
     "shutdown": ("drain",),
-    "tools": ("Tool", "ToolContext", "tool_of"),
+    "tools.registry": ("Tool", "ToolContext", "tool_of"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

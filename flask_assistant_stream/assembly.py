@@ -25,17 +25,17 @@ from .files.files import Files
 from .files.local import LocalStorage
 from .files.resources import Resources
 from .files.vector_stores import VectorStores
-from .log import RunLog
-from .readers import Readers
+from .log.run_log import RunLog
 from .routes.base import Registration
 from .routes.clients import Clients
-from .run_requests import Busy, RunnerOptions
-from .runner import Runner
-from .server_tools import ServerTools
+from .runs.readers import Readers
+from .runs.requests import Busy, RunnerOptions
+from .runs.runner import Runner
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages
 from .titles import Titles
-from .tool_options import AppTools, check_upstream_tools
+from .tools.options import AppTools, check_upstream_tools
+from .tools.server import ServerTools
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from .routes.base import EXTENSION, Registration
 from .routes.failures import CATCH_ALL
 from .shutdown import remember
 from .stores.base import Store
-from .tool_options import AppTools
-from .tools import Tool
+from .tools.options import AppTools
+from .tools.registry import Tool
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

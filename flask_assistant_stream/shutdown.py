@@ -12,8 +12,8 @@ from weakref import WeakSet
 
 from flask import Flask
 
-from .draining import Drain
 from .routes.base import EXTENSION, Registration
+from .runs.draining import Drain
 
 logger = logging.getLogger(__name__)
 

@@ -42,12 +42,7 @@ from urllib.parse import parse_qsl
 import jsonschema
 import pytest
 
-from flask_assistant_stream.engines.response_items import (
-    ResponseItems,
-    container_file_citation,
-    url_citation,
-    usage,
-)
+from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation, usage
 from tests.fake_files import CONTROL as FILES_CONTROL
 from tests.fake_files import FakeFiles
 

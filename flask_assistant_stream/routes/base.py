@@ -20,10 +20,10 @@ from ..files.base import Upload
 from ..files.files import Files
 from ..files.resources import Resources
 from ..files.vector_stores import VectorStores
-from ..idempotency import RequestKey
-from ..log import RunLog
-from ..readers import Readers
-from ..runner import Runner
+from ..log.run_log import RunLog
+from ..runs.idempotency import RequestKey
+from ..runs.readers import Readers
+from ..runs.runner import Runner
 from ..stores.base import Store
 from ..titles import Titles
 from .clients import Client, Clients

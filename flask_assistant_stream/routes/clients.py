@@ -19,7 +19,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..errors import TooManyStreams
-from ..follow import Follower
+from ..log.follow import Follower
 from ..threads import plain_poll
 from . import request_log
 

@@ -9,7 +9,7 @@ from flask import Response
 from ..assistants import Found
 from ..errors import NotFound, StoreError
 from ..protocol.objects import Object, page
-from ..run_requests import Attached, NewMessage
+from ..runs.requests import Attached, NewMessage
 from ..stores.base import Kind
 from . import schemas
 from .base import Call, Resource

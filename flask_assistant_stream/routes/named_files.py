@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import AssistantStreamError
 from ..protocol.objects import Object
-from ..run_requests import NewMessage
+from ..runs.requests import NewMessage
 from ..stores.base import Kind
 from .base import Call
 

@@ -12,8 +12,8 @@ from flask import request
 from marshmallow import Schema
 
 from ..encoders.sse import SSEEncoder
-from ..idempotency import HEADER, MAX_CHARS
 from ..protocol.objects import Object
+from ..runs.idempotency import HEADER, MAX_CHARS
 from . import schemas
 from .base import Call, Operation, Resource
 from .stream import FORMATS

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Request
 
-from ..idempotency import HEADER, Repeated, RequestKey
-from ..run_requests import Attached
+from ..runs.idempotency import HEADER, Repeated, RequestKey
+from ..runs.requests import Attached
 from .base import Call, Operation
 
 

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from ..errors import Gone, RequestError
 from ..protocol.objects import Object
-from ..run_requests import Attached
+from ..runs.requests import Attached
 from ..stores.base import Kind, RunRecord
 from . import schemas
 from .base import Call, Resource

@@ -16,9 +16,9 @@ from ..encoders.base import Encoder
 from ..encoders.ndjson import NDJSONEncoder
 from ..encoders.sse import SSEEncoder
 from ..errors import AssistantStreamError, RequestError
-from ..follow import Follower
+from ..log.follow import Follower
 from ..protocol.events import Event
-from ..run_requests import Attached
+from ..runs.requests import Attached
 from . import request_log
 from .base import Call
 

@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines.response_items import (
-    ResponseItems,
-    container_file_citation,
-    url_citation,
-    words,
-)
+from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation, words
 from flask_assistant_stream.testing.scripted import read_sse
 from tests.fake_upstream import RECORDINGS, described
 

@@ -15,7 +15,7 @@ import trustme
 from werkzeug.test import TestResponse
 
 from flask_assistant_stream.errors import TooManyStreams
-from flask_assistant_stream.follow import Follower
+from flask_assistant_stream.log.follow import Follower
 from flask_assistant_stream.routes.clients import Client, Clients, connection_of
 from flask_assistant_stream.testing.scripted import text
 from tests.routes.conftest import MakeSite, Site

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from flask_assistant_stream import execution
 from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.runs import execution
+from flask_assistant_stream.runs.upstream_request import Requests
 from flask_assistant_stream.stores.base import RunRecord
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.scripted import failure, text, unfinished
-from flask_assistant_stream.upstream_request import Requests
 
 from .conftest import MakeSite, run_of
 

@@ -18,7 +18,7 @@ from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
 from flask_assistant_stream.routes.base import Call
 from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
-from flask_assistant_stream.run_requests import Attached
+from flask_assistant_stream.runs.requests import Attached
 
 DONE = Event(1, "thread.run.completed", b"{}")
 

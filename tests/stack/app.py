@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, current_app
 
 from flask_assistant_stream import ToolContext, ToolError, Unauthorized, create_assistant_blueprint
-from flask_assistant_stream.tools import tool_of
+from flask_assistant_stream.tools.registry import tool_of
 from tests.server_process import PREFIX
 
 API_KEY = "key-of-carla"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.log import WINDOW
+from flask_assistant_stream.log.run_log import WINDOW
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.store_material import at_once

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...protocol import ids
 from ...protocol.objects import Object, page
-from ...run_requests import NewMessage
+from ...runs.requests import NewMessage
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import Call, Resource

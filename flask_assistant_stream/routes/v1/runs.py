@@ -14,9 +14,9 @@ from ...errors import StoreError
 from ...protocol.events import VENDOR_EVENTS
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ...run_requests import Attached, NewMessage
+from ...runs.requests import Attached, NewMessage
+from ...runs.upstream_request import SEARCH_RESULTS
 from ...stores.base import Kind
-from ...upstream_request import SEARCH_RESULTS
 from .. import schemas as app_schemas
 from ..base import Call, Resource
 from ..body import outputs_by_call

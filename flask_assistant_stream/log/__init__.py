@@ -1,0 +1,1 @@
+"""The run log: the only way from a run to its readers."""

@@ -1,0 +1,351 @@
+"""The run log: one writer appends a run's events, any number of readers follow them, one flusher stores them.
+
+Readers on the worker that writes a run are fed from memory; readers elsewhere poll the store. Knows neither
+engines nor HTTP. What may be shown before it is stored, and when, is decided here and nowhere else; `follow.py`
+has the reader.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from ..errors import AssistantStreamError, StoreError
+from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
+from ..protocol.objects import Object
+from ..stores.base import Outcome, Projection, Row, RunRecord, Store
+from .follow import Follower, Signal
+from .projection import project_events
+from .watch import LogWatch
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 64
+"""Events of a run that may be shown before the store has them (run protocol 5); a fence is as wide."""
+FLUSH_SECONDS = 0.04
+"""How long deltas wait for company before a flush; what must be stored first does not wait."""
+TICK_SECONDS = 0.5
+"""How often heartbeats and idle upstreams are looked at: one ticker instead of a time-out on every wait."""
+STOP_SECONDS = 5.0
+KEPT = 128
+"""Stored events kept in memory for readers that are a little behind; the store has the rest."""
+
+
+class RunLost(AssistantStreamError):
+    """Another worker has taken the run over, or the store stayed away for longer than the lease."""
+
+
+class Writer:
+    """The one writer of a run in this process, and the end of its log in memory.
+
+    Attributes:
+        run: the run as claimed or started; its epoch stands in every row.
+        stored: the last event number the store has.
+        written: the last event number appended.
+        lost: the run is no longer this worker's.
+        finished: its last event ends the stream, and it is stored.
+    """
+
+    def __init__(self, log: RunLog, run: RunRecord, events: list[Event], stored: int) -> None:
+        self.run = run
+        self.stored = stored
+        self.written = stored
+        self.lost = False
+        self.finished = False
+        self.in_flight: tuple[Row, Projection | None] | None = None
+        self.flush_since = 0.0
+        self.followers: set[Follower] = set()
+        self.on_lost: Callable[[], None] | None = None
+        self._log = log
+        self._lock = threading.Lock()
+        self._tail = list(events)
+        self._holds: list[int] = []
+        self._state: Object | None = None
+        self._progress = Signal()
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long what fails in the store is repeated before the run is given up."""
+        return self._log.deadline_seconds
+
+    def append(self, events: list[Event], state: Object | None = None) -> None:
+        """Add events; blocks while more than `WINDOW` of the run are not stored.
+
+        Args:
+            events: consecutive, the first is `written + 1`.
+            state: what the translator needs to go on, where the last event is a required action.
+
+        Raises:
+            RunLost: nobody will see these events.
+        """
+        if events[0].seq != self.written + 1:
+            raise AssertionError(f"event {events[0].seq} follows {self.written}")
+        with self._lock:
+            self._tail += events
+            self._holds += [event.seq for event in events if event.name in STORED_FIRST]
+            self._state = state
+            self.written = events[-1].seq
+        self._log.request_flush(self, urgent=bool(self._holds) or self.written - self.stored >= WINDOW // 2)
+        self.wake_followers()
+        while self.written - self.stored >= WINDOW and not self.lost:
+            self._progress.wait()
+        if self.lost:
+            raise RunLost(f"Run {self.run.id} is no longer this worker's.")
+
+    def wait_stored(self, seconds: float | None = None) -> bool:
+        """Wait until everything appended is stored; say whether it is."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        self._log.request_flush(self, urgent=True)
+        while self.stored < self.written and not self.lost:
+            left = -1 if deadline is None else deadline - time.monotonic()
+            if deadline is not None and left <= 0:
+                break
+            self._progress.wait(left)
+        self._progress.set()  # pass it on: append and this may both wait
+        return self.stored >= self.written
+
+    @property
+    def visible(self) -> int:
+        """The last event number that readers may see."""
+        bound = self.stored + WINDOW
+        holds = self._holds
+        return min(self.written, bound, holds[0] - 1) if holds else min(self.written, bound)
+
+    def slice(self, after: int, last: int) -> list[Event] | None:
+        """Return the events `after + 1` to `last`, or None where memory no longer holds the first of them."""
+        with self._lock:
+            base = self._tail[0].seq if self._tail else self.written + 1
+            return None if after + 1 < base else self._tail[after + 1 - base : last + 1 - base]
+
+    # -- the flusher's side ------------------------------------------------------------------------------
+
+    def cut(self) -> tuple[Row, Projection | None] | None:
+        """Return the one write in flight, made of everything pending if there was none (run protocol 2, 3)."""
+        if self.in_flight is None and self.written > self.stored:
+            with self._lock:
+                events = self._tail[self.stored - self.written :]
+                state = self._state if events[-1].name == "thread.run.requires_action" else None
+            row = Row.of(self.run.id, self.run.epoch, secrets.token_hex(8), events, state)
+            self.in_flight = (row, project_events(self.run, events, state))
+            self.flush_since = time.monotonic()
+        return self.in_flight
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of what became of the write in flight."""
+        assert self.in_flight is not None
+        row, _ = self.in_flight
+        self.in_flight = None
+        if outcome is Outcome.REFUSED:
+            self.lose()
+            return
+        with self._lock:
+            self.stored = row.last
+            self._holds = [seq for seq in self._holds if seq > row.last]
+            keep = max(KEPT, self.written - self.stored)
+            if len(self._tail) > 2 * keep:
+                del self._tail[:-keep]
+            self.finished = self.stored == self.written and self._tail[-1].name in STREAM_ENDINGS
+        if self.finished:
+            self._log.close(self)
+        self._progress.set()
+        self.wake_followers()
+
+    def lose(self) -> None:
+        """Give the run up: its readers turn to the store, its runner is told."""
+        self.lost = True
+        self._log.close(self)
+        self._progress.set()
+        self.wake_followers()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def wake_followers(self) -> None:
+        """Wake the readers that have something to do."""
+        visible = self.visible
+        over = self.lost or self.finished
+        for follower in tuple(self.followers):
+            if over or follower.position < visible:
+                follower.signal.set()
+
+
+class RunLog:
+    """The logs of all runs, as one process sees them.
+
+    Args:
+        store: where they are kept.
+        heartbeat_seconds: silence after which a reader is told to write a heartbeat.
+        deadline_seconds: how long a write that fails is repeated before its run is given up (the lease).
+
+    Attributes:
+        watch: wakes readers of runs that other workers write.
+    """
+
+    def __init__(self, store: Store, *, heartbeat_seconds: float = 10.0, deadline_seconds: float = 15.0) -> None:
+        self.store = store
+        self.heartbeat_seconds = heartbeat_seconds
+        self.deadline_seconds = deadline_seconds
+        self.followers: set[Follower] = set()
+        self.on_tick: list[Callable[[float], None]] = [self._give_up_old]
+        self.watch = LogWatch(store)
+        self._writers: dict[str, Writer] = {}
+        self._dirty: set[Writer] = set()
+        self._pending = Signal()
+        self._urgent = Signal()
+        self._pid = 0
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._wake_locks: dict[int, threading.Lock] = {}
+
+    def wake(self) -> None:
+        """Start the flusher and the ticker, once per process; cheap when they run."""
+        if self._pid == os.getpid():
+            return
+        # Locks are made in their process: from before gevent's patching they would block every greenlet (`--preload`).
+        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
+            if self._pid != os.getpid():
+                self._pending, self._urgent = Signal(), Signal()
+                self._pid, self._stopped = os.getpid(), threading.Event()
+                targets = {"flush": self._flush_until, "tick": self._tick_until}
+                if self.watch.renew():
+                    targets["watch"] = self.watch.watch_until
+                self._threads = [
+                    threading.Thread(target=target, args=(self._stopped,), name=f"assistant-stream-{name}", daemon=True)
+                    for name, target in targets.items()
+                ]
+                for thread in self._threads:
+                    thread.start()
+
+    def stop(self) -> None:
+        """End the background threads of this process once nothing is pending; `wake` starts them anew."""
+        self._pid = 0
+        self._stopped.set()
+        self._pending.set()
+        self.watch.wake()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def open(self, run: RunRecord, events: Iterable[Event], stored: int) -> Writer:
+        """Begin to write a run here.
+
+        Args:
+            run: as started or claimed.
+            events: its newest stored events, kept for readers.
+            stored: the last number in the store.
+        """
+        self.wake()
+        writer = Writer(self, run, list(events), stored)
+        self._writers[run.id] = writer
+        return writer
+
+    def close(self, writer: Writer) -> None:
+        """Stop writing a run here; readers that have the writer read it to its end."""
+        if self._writers.get(writer.run.id) is writer:
+            del self._writers[writer.run.id]
+
+    @property
+    def writing(self) -> bool:
+        """Whether a run is written here that has not been stored to its end."""
+        return bool(self._writers)
+
+    def writer(self, run_id: str) -> Writer | None:
+        """Return the writer of a run that this process writes."""
+        return self._writers.get(run_id)
+
+    def follow(self, run_id: str, after: int = 0) -> Follower:
+        """Read a run from number `after + 1` on, live or finished, on any worker."""
+        self.wake()
+        return Follower(self, run_id, after)
+
+    def request_flush(self, writer: Writer, *, urgent: bool) -> None:
+        """Have a writer's events stored: at once, or with those of other runs in a moment."""
+        self._dirty.add(writer)
+        if urgent:
+            self._urgent.set()
+        self._pending.set()
+
+    # -- the flusher -------------------------------------------------------------------------------------
+
+    def _flush_until(self, stopped: threading.Event) -> None:
+        failures = 0
+        while not stopped.is_set() or self._dirty:
+            self._pending.wait()
+            if failures:
+                time.sleep(min(1.0, 0.05 * 2 ** min(failures, 5)))  # bounded: an outage may last
+            else:
+                self._urgent.wait(FLUSH_SECONDS)
+            try:
+                self._flush()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                if failures == 1:  # once per outage
+                    logger.warning("the run log could not be stored, it is tried again: %s", type(error).__name__)
+                self._give_up_old(time.monotonic())
+                self._pending.set()
+
+    def _flush(self) -> None:
+        """Store everything pending of all runs in one write."""
+        writers = list(self._dirty)
+        batch = [(writer, write) for writer in writers if not writer.lost and (write := writer.cut()) is not None]
+        if batch:
+            try:
+                outcomes = self.store.commit([write for _, write in batch])
+            except StoreError:
+                if len(batch) == 1:
+                    raise
+                self.store.ping()  # raises where the store is down: then all of it is repeated, later
+                self._flush_each(batch)
+                return
+            for (writer, _), outcome in zip(batch, outcomes, strict=True):
+                writer.settle(outcome)
+        self._forget(writers)
+
+    def _flush_each(self, batch: list[tuple[Writer, tuple[Row, Projection | None]]]) -> None:
+        """Store one by one what could not be stored together, so that one bad row holds up nobody else."""
+        failed: Exception | None = None
+        for writer, write in batch:
+            try:
+                writer.settle(self.store.commit([write])[0])
+            except StoreError as error:
+                failed = error
+        self._forget([writer for writer, _ in batch])
+        if failed is not None:
+            raise failed
+
+    def _forget(self, writers: list[Writer]) -> None:
+        """Drop the writers that have nothing pending; those that went on meanwhile are flushed again."""
+        for writer in writers:
+            self._dirty.discard(writer)
+            if not writer.lost and writer.written > writer.stored:
+                self.request_flush(writer, urgent=writer.visible < writer.written)
+
+    def _give_up_old(self, now: float) -> None:
+        """Give up the runs whose write is under way for longer than the deadline; their lease has run out too.
+
+        Called after each failure and by the ticker: a driver may take longer than that for one call.
+        """
+        for writer in list(self._dirty):
+            if not writer.lost and writer.in_flight is not None and now - writer.flush_since > self.deadline_seconds:
+                logger.error("run %s is given up: it could not be stored in time", writer.run.id)
+                self._dirty.discard(writer)
+                writer.lose()
+
+    def _tick_until(self, stopped: threading.Event) -> None:
+        before = time.monotonic()
+        while not stopped.wait(TICK_SECONDS):
+            now = time.monotonic()
+            slept, before = now - before, now
+            if slept > self.deadline_seconds + TICK_SECONDS:
+                continue  # this process was stopped: what it waits for has had no time
+            for follower in list(self.followers):
+                if now - follower.wrote_at >= self.heartbeat_seconds:
+                    follower.signal.set()
+            for call in list(self.on_tick):
+                try:
+                    call(now)
+                except Exception:
+                    logger.exception("A look at the running runs failed")

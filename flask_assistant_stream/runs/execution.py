@@ -1,0 +1,203 @@
+"""One run, executed: the engine's items through the translator into the log, until it ends or waits.
+
+Between two responses the run's server tools are called. Made by the runner, which gives it a thread. Knows neither
+stores nor owners' requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ..engines.base import Engine, ItemStream
+from ..errors import EngineError, StoreError
+from ..files.files import Files
+from ..log.run_log import RunLost, Writer
+from ..protocol.events import Event
+from ..protocol.from_responses import Ending, Translator
+from ..protocol.objects import Object
+from ..stores.base import RunRecord
+from ..tools.calls import ToolCalls
+from ..tools.server import ServerTools
+from .logger import RunLogger
+from .upstream_request import Requests
+
+STORE_AWAY = "The store does not answer."
+STORE_SECONDS = 0.5
+"""How often a store that fails is asked again for what a run needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all executions of a runner work with.
+
+    Attributes:
+        tools: the functions that are executed here, or None.
+        files: where files go that tools of the upstream have made, or None: they are not kept.
+    """
+
+    engine: Engine
+    requests: Requests
+    tools: ServerTools | None = None
+    files: Files | None = None
+
+
+class Execution:
+    """A run that this process executes.
+
+    Attributes:
+        run: as it was started or claimed.
+        translator: its state; touched by the executing thread only.
+        history: the thread's messages before the run's own, or None where they must be read.
+    """
+
+    def __init__(
+        self,
+        run: RunRecord,
+        translator: Translator,
+        writer: Writer,
+        log: RunLogger,
+        history: list[Object] | None = None,
+    ) -> None:
+        self.run = run
+        self.translator = translator
+        self.history = history
+        self._writer = writer
+        self._log = log
+        self._stream: ItemStream | None = None
+        self._calls: ToolCalls | None = None
+        self._asked: tuple[Ending, Object | None] | None = None
+        self._announced: deque[tuple[str, Object]] = deque()
+        self._read_at = time.monotonic()
+        writer.on_lost = self._abandon
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end or is lost: what is under way for it is not worth waiting for."""
+        return self._asked is not None or self._writer.lost
+
+    def stop(self, ending: Ending, error: Object | None = None) -> None:
+        """Ask the run to end; from any thread. The first reason counts."""
+        self._asked = self._asked or (ending, error)
+        self._abandon()
+
+    def stop_if_idle(self, now: float, limit: float) -> None:
+        """Ask the run to end as failed if its upstream has been silent for `limit` seconds."""
+        if self._stream is not None and self._asked is None and now - self._read_at > limit:
+            message = f"The upstream sent nothing for {limit:g} seconds."
+            self.stop(Ending.FAILED, {"code": "server_error", "message": message})
+
+    def announce(self, name: str, data: Object) -> None:
+        """Have a vendor event told with the run's next events; from any thread. Too late, it is not told."""
+        self._announced.append((name, data))
+
+    def execute(self, around: Surroundings) -> None:
+        """Run to the end or to a required action; whatever happens, the run has its ending then."""
+        self._log.info("run started")
+        try:
+            self._respond(around)
+        except RunLost:
+            self._log.warning("run lost to another worker")
+        except EngineError as error:
+            self._close(Ending.FAILED, {"code": error.code, "message": error.message})
+        except StoreError as error:  # a driver's message may name hosts: it is for the log
+            self._log.error(f"run failed by the store: {error.message}")
+            self._close(Ending.FAILED, {"code": "server_error", "message": STORE_AWAY})
+        except Exception:
+            self._log.exception("run failed by a fault of the library")
+            self._close(Ending.FAILED, {"code": "server_error", "message": "Internal error."})
+        finally:
+            self._abandon()
+            self._log.ended(self.translator)
+
+    def _respond(self, around: Surroundings) -> None:
+        """Take response after response, with the calls of each, until the run ends or waits for the client."""
+        translator = self.translator
+        while not (translator.ended or translator.waiting or self.stopping):
+            if calls := translator.calls_to_run:
+                self._call(around, calls)
+            else:
+                self._feed(around, self._request(around.requests))
+        if self.stopping and not translator.waiting:  # whoever ends a run that waits takes it over
+            self._close(Ending.FAILED)
+
+    def _request(self, requests: Requests) -> Object:
+        """Return the request of the next response; the history is read once.
+
+        A store that is away is asked again for as long as a write would be repeated.
+        """
+        deadline = time.monotonic() + self._writer.deadline_seconds
+        while True:
+            try:
+                if self.history is None:
+                    self.history = requests.history(self.run)
+                return requests.of(self.run, self.translator, self.history, lambda: self.stopping)
+            except StoreError:
+                if self.stopping or time.monotonic() >= deadline:
+                    raise
+            time.sleep(STORE_SECONDS)
+
+    def _feed(self, around: Surroundings, request: Object) -> None:
+        """Hand the items of one response to the translator, read by read, and its events to the log."""
+        translator = self.translator
+        self._read_at = time.monotonic()
+        self._stream = stream = around.engine.stream(request)
+        if self.stopping:
+            stream.close()
+        for items in stream:
+            self._read_at = time.monotonic()
+            if self.stopping:
+                break
+            self._append(around, partial(translator.feed, items))
+            if translator.ended or translator.waiting or translator.calls_to_run:
+                self._stream = None
+                stream.close()  # after its last item this keeps the connection for the next response
+                return
+            time.sleep(0)  # a socket that is always ready would never let the others run
+        self._close(Ending.EOF)
+
+    def _call(self, around: Surroundings, calls: list[Object]) -> None:
+        """Execute the calls that are the server's and give their outputs to the translator."""
+        assert around.tools is not None
+        self._calls = around.tools.calls(self.run, calls, self._log)
+        if not self.stopping:
+            outputs = self._calls.run()
+            if not self.stopping:
+                self._append(around, partial(self.translator.tool_results, outputs))
+        self._calls = None
+
+    def _append(self, around: Surroundings, make: Callable[[], list[Event]]) -> None:
+        """Append what is to be announced and the events that `make` returns, in one go."""
+        translator = self.translator
+        events: list[Event] = []
+        while self._announced:
+            events += translator.announce(*self._announced.popleft())
+        events += make()
+        if not events:
+            return
+        if around.files is not None:  # what a client is told of it can download
+            for made in translator.take_files():
+                around.files.keep(self.run.owner, made)
+        self._writer.append(events, translator.state() if translator.waiting else None)
+        self._log.first_token(events)
+
+    def _close(self, ending: Ending, error: Object | None = None) -> None:
+        """End the run, for the reason somebody asked for or else for this one."""
+        if self._asked is not None:
+            ending, error = self._asked
+        try:
+            if events := self.translator.close(ending, error):
+                self._writer.append(events)
+        except RunLost:
+            self._log.warning("run lost to another worker")
+
+    def _abandon(self) -> None:
+        """Close the upstream stream and leave the tools alone, which wakes the thread that waits for either."""
+        stream, calls = self._stream, self._calls  # the executing thread may be done with either at any moment
+        if stream is not None:
+            stream.close()
+        if calls is not None:
+            calls.stop()

@@ -1,0 +1,81 @@
+"""Log records of a run: every one carries request id, owner (hashed), thread id and run id; never content."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+
+from ..protocol.events import Event
+from ..protocol.from_responses import Translator
+from ..stores.base import RunRecord
+
+
+def owner_digest(owner: str) -> str:
+    """Return what stands for an owner in logs: stable, and not the owner."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:12]
+
+
+class RunLogger:
+    """Writes the records of one run.
+
+    Args:
+        logger: where to.
+        run: whose records.
+        request_id: of the request that started or continued it.
+    """
+
+    def __init__(self, logger: logging.Logger, run: RunRecord, request_id: str) -> None:
+        self._logger = logger
+        self._extra = {
+            "request_id": request_id,
+            "owner": owner_digest(run.owner),
+            "thread_id": run.parent,
+            "run_id": run.id,
+        }
+        self._started = time.monotonic()
+        self._waiting_for_token = True
+
+    def info(self, text: str) -> None:
+        """Write a record at INFO."""
+        self._write(logging.INFO, text)
+
+    def warning(self, text: str) -> None:
+        """Write a record at WARNING."""
+        self._write(logging.WARNING, text)
+
+    def error(self, text: str) -> None:
+        """Write a record at ERROR."""
+        self._write(logging.ERROR, text)
+
+    def traceback(self, text: str) -> None:
+        """Write a record at DEBUG with the exception that is being handled: its text may hold content."""
+        self._write(logging.DEBUG, text, exc_info=True)
+
+    def exception(self, text: str) -> None:
+        """Write a record at ERROR with the exception that is being handled."""
+        self._write(logging.ERROR, text, exc_info=True)
+
+    def first_token(self, events: Sequence[Event]) -> None:
+        """Note the first piece of an answer; cheap ever after."""
+        if self._waiting_for_token and any(event.name == "thread.message.delta" for event in events):
+            self._waiting_for_token = False
+            self.info(f"first token after {self._seconds()} s")
+
+    def ended(self, translator: Translator) -> None:
+        """Note how a run ended or what it waits for, and its usage."""
+        run = translator.run
+        usage = run["usage"] or {}
+        text = f"run {run['status']} after {self._seconds()} s, {usage.get('total_tokens', 0)} tokens"
+        if run["last_error"]:
+            text += f", {run['last_error']['code']}: {run['last_error']['message']}"
+        self.info(text)
+
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._started:.3f}"
+
+    def _write(self, level: int, text: str, *, exc_info: bool = False) -> None:
+        if self._logger.isEnabledFor(level):
+            where = " ".join(f"{key}={value}" for key, value in self._extra.items() if value)
+            self._logger.log(level, "%s [%s]", text, where, extra=self._extra, exc_info=exc_info)

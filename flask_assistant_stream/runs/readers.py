@@ -1,0 +1,176 @@
+"""Who still reads the runs of this process, and what becomes of a run whose last reader has gone.
+
+The worker that executes a run decides. It knows its own readers; those on other workers leave a mark on the stored
+run, which only costs something where runs are to end with their readers.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..errors import RequestError
+from ..log.run_log import RunLog
+from ..protocol.objects import Object
+from ..stores.base import Kind, RunRecord, Store
+from .requests import Attached
+
+MARK = "read_until_"
+"""Begins the keys of a run's `extra` that say until when a worker vouches for its readers; the store's clock."""
+MARK_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""How often a run is looked at that is read on other workers only."""
+
+Cancel = Callable[[str, str, str], Object]
+"""Takes owner, thread id and run id."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run with readers here.
+
+    Attributes:
+        readers: how many of them are connected.
+        left_at: when the last one has left, on the monotonic clock.
+        look_at: when there is something to do next, on the monotonic clock.
+        marked: the store says that it is read here.
+    """
+
+    owner: str
+    thread_id: str
+    readers: int = 0
+    left_at: float = 0.0
+    look_at: float = 0.0
+    marked: bool = False
+
+
+class Readers:
+    """Counts readers by run.
+
+    Args:
+        store: where the runs are.
+        log: the run log over it.
+        cancel: ends a run the usual way.
+        grace_seconds: how long a run goes on without readers; None for to its end.
+        clock: monotonic; injected by tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        log: RunLog,
+        cancel: Cancel,
+        grace_seconds: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._cancel = cancel
+        self._grace_seconds = grace_seconds
+        self._clock = clock
+        self._ours: dict[str, _Run] = {}
+        """Runs that were begun here by a request that streams them: those may end with their readers."""
+        self._others: dict[str, _Run] = {}
+        """Runs of other workers with readers here."""
+        self._lock = threading.Lock()  # never held across a switch, so it may be from before a fork and a patch
+        self._marks: dict[int, str] = {}
+
+    def join(self, owner: str, attached: Attached, *, began: bool) -> Callable[[], None]:
+        """Count a reader of a run, and return what it calls when it leaves.
+
+        Args:
+            began: its request has started the run or let it go on; else it has only come to read.
+        """
+        run_id = attached.run_id
+        if self._grace_seconds is None:
+            return _nothing
+        here = self._log.writer(run_id) is not None
+        with self._lock:
+            if (began and here) or run_id in self._ours:
+                runs = self._ours
+            elif began or here:  # over already, or begun without a stream
+                return _nothing
+            else:
+                runs = self._others
+            run = runs.setdefault(run_id, _Run(owner, attached.thread_id))
+            run.readers += 1
+        return _Leaving(self, run)
+
+    def left(self, run: _Run) -> None:
+        """Note that a reader has left."""
+        with self._lock:
+            run.readers -= 1
+            run.left_at = run.look_at = self._clock()
+
+    def look(self) -> None:
+        """See to the runs that nobody reads, and vouch for the readers of others' runs; called by every sweep.
+
+        Raises:
+            StoreError: the store does not answer; the next look goes on.
+        """
+        for run_id, run in list(self._ours.items()):
+            if self._log.writer(run_id) is None:
+                self._drop(self._ours, run_id, run, even_if_read=True)
+            elif not run.readers and self._clock() >= max(run.look_at, run.left_at + (self._grace_seconds or 0.0)):
+                self._end_unless_read(run_id, run)
+        for run_id, run in list(self._others.items()):
+            if not run.readers:
+                self._drop(self._others, run_id, run)
+                if run.marked:
+                    self._mark(run_id, run, 0.0)
+            elif self._clock() >= run.look_at:
+                self._mark(run_id, run, MARK_SECONDS)
+
+    def _end_unless_read(self, run_id: str, run: _Run) -> None:
+        """Cancel a run whose time is over, unless the store knows of readers elsewhere, or it has ended."""
+        try:
+            record = self._store.get(Kind.RUN, run.owner, run_id, parent=run.thread_id)
+            seen = max((value for key, value in record.extra.items() if key.startswith(MARK)), default=0.0)
+            left = seen + (self._grace_seconds or 0.0) - self._store.now()
+            if left > 0:
+                run.look_at = self._clock() + min(left, LOOK_SECONDS)
+                return
+            if run.readers:  # somebody came back just now
+                return
+            assert isinstance(record, RunRecord)
+            if record.active and not record.cancel_requested:
+                self._cancel(run.owner, run.thread_id, run_id)
+        except RequestError:  # it has ended meanwhile, or was deleted
+            pass
+        self._drop(self._ours, run_id, run)
+
+    def _mark(self, run_id: str, run: _Run, seconds: float) -> None:
+        """Say on the stored run that it is read here for some more seconds, or until now."""
+        mark = self._marks.setdefault(os.getpid(), MARK + secrets.token_hex(4))
+        with suppress(RequestError):  # it was deleted
+            extra = {mark: self._store.now() + seconds}
+            self._store.update(Kind.RUN, run.owner, run_id, parent=run.thread_id, extra=extra)
+        run.marked = True
+        run.look_at = self._clock() + MARK_SECONDS / 3
+
+    def _drop(self, runs: dict[str, _Run], run_id: str, run: _Run, *, even_if_read: bool = False) -> None:
+        with self._lock:
+            if runs.get(run_id) is run and (even_if_read or not run.readers):
+                del runs[run_id]
+
+
+class _Leaving:
+    """Leaves once, however often it is called."""
+
+    def __init__(self, readers: Readers, run: _Run) -> None:
+        self._readers = readers
+        self._run: _Run | None = run
+
+    def __call__(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            self._readers.left(run)
+
+
+def _nothing() -> None:
+    """Leave where nobody counts."""

@@ -1,0 +1,143 @@
+"""What every worker does for all runs four times a second: leases renewed, cancels seen, abandoned runs ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from ..errors import StoreError
+from ..log.run_log import STOP_SECONDS
+from ..protocol.from_responses import Ending
+from ..stores.base import RunRecord, Store
+from .execution import Execution
+from .takeover import Takeover
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 0.25
+AT_ONCE = 8
+"""Runs that are taken over side by side."""
+
+
+class Sweeper:
+    """Sweeps in a thread of its own, one per process.
+
+    Args:
+        store: where the runs are.
+        takeover: ends the runs that nobody executes.
+        executions: the runs of this process by id, as they are at any moment.
+        lease_seconds: how long a silent worker keeps a run.
+
+    Attributes:
+        on_sweep: called after each sweep; may use the store.
+    """
+
+    def __init__(
+        self, store: Store, takeover: Takeover, executions: Mapping[str, Execution], lease_seconds: float
+    ) -> None:
+        self.on_sweep: list[Callable[[], None]] = []
+        self._store = store
+        self._takeover = takeover
+        self._executions = executions
+        self._lease_seconds = lease_seconds
+        self._renewed_at = 0.0
+        self._claim_from = 0.0
+        self._pid = 0
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wake_locks: dict[int, threading.Lock] = {}
+
+    def wake(self) -> None:
+        """Start the thread, once per process; cheap when it runs."""
+        if self._pid == os.getpid():
+            return
+        # Made in its process: one from before gevent's patching would block every greenlet (`--preload`).
+        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
+            if self._pid != os.getpid():
+                self._pid, self._stopped = os.getpid(), threading.Event()
+                self._thread = threading.Thread(
+                    target=self._sweep_until, args=(self._stopped,), name="assistant-stream-sweep", daemon=True
+                )
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread of this process and wait for it; `wake` starts it anew."""
+        self._pid = 0
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    def sweep(self) -> None:
+        """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
+        self._keep_mine()
+        if time.monotonic() < self._claim_from:
+            return
+        now = self._store.now()
+        due = self._store.due(now)
+        self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
+
+    def _keep_mine(self) -> None:
+        """Renew the leases of this worker's runs, and end those that are to be cancelled."""
+        mine = dict(self._executions)
+        if mine and time.monotonic() - self._renewed_at >= self._lease_seconds / 3:
+            lease_end = self._store.now() + self._lease_seconds
+            self._store.renew([(run_id, execution.run.epoch) for run_id, execution in mine.items()], lease_end)
+            self._renewed_at = time.monotonic()
+        if mine:
+            for run_id in self._store.cancel_requested(list(mine)):
+                mine[run_id].stop(Ending.CANCELLED)
+
+    def _finish(self, runs: list[RunRecord], now: float) -> None:
+        """End runs that nobody has, several at once: a dead worker leaves many, and each takes some round trips.
+
+        Meanwhile this worker's own runs are looked after, or they would be the next that nobody has.
+        """
+        random.shuffle(runs)  # the other workers see the same ones
+        failures: list[Exception] = []
+        if len(runs) == 1:
+            self._finish_each(runs, now, failures)
+        finish = partial(self._finish_each, runs, now, failures)
+        threads = [threading.Thread(target=finish, daemon=True) for _ in range(min(AT_ONCE, len(runs)))]
+        for thread in threads:
+            thread.start()
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(SWEEP_SECONDS)
+            self._keep_mine()
+        if failures:
+            raise failures[0]
+
+    def _finish_each(self, runs: list[RunRecord], now: float, failures: list[Exception]) -> None:
+        """Take one run after the other until none is left or one fails."""
+        while True:
+            try:
+                run = runs.pop()
+            except IndexError:
+                return
+            try:
+                self._takeover.finish(run, if_due=now)
+            except Exception as error:
+                failures.append(error)
+                return
+
+    def _sweep_until(self, stopped: threading.Event) -> None:
+        failing = False
+        while not stopped.is_set():
+            try:
+                self.sweep()
+                for call in list(self.on_sweep):
+                    call()
+                failing = False
+            except StoreError as error:
+                if not failing:  # once per outage
+                    logger.warning("sweeps are put off, the store does not answer: %s", error.message)
+                failing = True
+                # Leases ran out while nobody could renew them: workers that live come first when it is back.
+                self._claim_from = time.monotonic() + self._lease_seconds / 3
+            except Exception:
+                logger.exception("sweep failed")
+            stopped.wait(SWEEP_SECONDS)

@@ -1,0 +1,127 @@
+"""What a run sends upstream: the thread as it is stored, the run, and what the run has come to so far.
+
+Reads the store, writes nothing; `protocol/to_responses.py` does the translation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ..files.resources import Resources
+from ..protocol.from_responses import Translator
+from ..protocol.objects import Object
+from ..protocol.to_responses import to_responses
+from ..stores.base import Kind, RunRecord, Store
+
+HISTORY_CHARS = 2_000_000
+"""How much of a long thread is sent upstream, newest first: beyond every context window there is."""
+SEARCH_RESULTS = "search_results"
+"""The `extra` key of a run whose file searches are to tell what they found."""
+INDEXING_SECONDS = 60.0
+"""How long a run waits for files of its thread that are still being indexed; then it goes on without them."""
+INDEXING_POLL_SECONDS = 0.25
+
+
+class Requests:
+    """Makes the Responses requests with which runs begin and go on.
+
+    Args:
+        store: where the threads are.
+        resources: files and vector stores of owners, or None where there are none.
+        vector_store_ids: searched by every run.
+        extra_tools: tools of the upstream that every run may use, as the upstream takes them.
+        reasoning: whether summaries of what the model thinks are asked for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        resources: Resources | None = None,
+        *,
+        vector_store_ids: Sequence[str] = (),
+        extra_tools: Sequence[Object] = (),
+        reasoning: bool = False,
+    ) -> None:
+        self._store = store
+        self._resources = resources
+        self._shared = tuple(vector_store_ids)
+        self._extra_tools = tuple(extra_tools)
+        self._reasoning = reasoning
+
+    def of(
+        self, run: RunRecord, translator: Translator, history: Sequence[Object], stopping: Callable[[], bool]
+    ) -> Object:
+        """Return the request of a run's next response.
+
+        Waits a while for files of the thread that are being indexed.
+
+        Args:
+            run: as it was started or claimed.
+            translator: the run's.
+            history: the thread's messages before the run's own.
+            stopping: whether the run is to end, and is not worth waiting for.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        resources = self._thread_resources(run)
+        of_thread = self._searchable(run.owner, _ids(resources, "file_search", "vector_store_ids"))
+        self._await_indexing(run.owner, of_thread, stopping)
+        return to_responses(
+            translator.run,
+            history,
+            translator.items(),
+            vector_store_ids=[*of_thread, *self._own_store(run), *self._shared],
+            code_files=_ids(resources, "code_interpreter", "file_ids"),
+            extra_tools=self._extra_tools,
+            reasoning_summary=self._reasoning,
+            search_results=bool(run.extra.get(SEARCH_RESULTS)),
+            used_tokens=translator.completion_tokens,
+            used_prompt_tokens=translator.prompt_tokens,
+        )
+
+    def history(self, run: RunRecord) -> list[Object]:
+        """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""
+        newest_first: list[Object] = []
+        chars, after = 0, None
+        while True:
+            page = self._store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=100, after=after)
+            for record in page.records:
+                if record.body["run_id"] != run.id:
+                    newest_first.append(record.body)
+                    chars += sum(len(part["text"]["value"]) for part in record.body["content"] if "text" in part)
+            if not page.has_more or chars > HISTORY_CHARS:
+                return newest_first[::-1]
+            after = page.records[-1].id
+
+    def _thread_resources(self, run: RunRecord) -> Object:
+        """Return the `tool_resources` of the run's thread, where a tool of the run may use them (wire.md 3.1)."""
+        if not {"file_search", "code_interpreter"} & {tool["type"] for tool in run.body["tools"]}:
+            return {}
+        return self._store.get(Kind.THREAD, run.owner, run.parent).body.get("tool_resources") or {}
+
+    def _searchable(self, owner: str, vector_store_ids: list[str]) -> list[str]:
+        """Return those that are still there: an upstream refuses a whole request that names one that is gone."""
+        return vector_store_ids if self._resources is None else self._resources.searchable(owner, vector_store_ids)
+
+    def _own_store(self, run: RunRecord) -> list[str]:
+        """Return the owner's own vector store, where the run searches files and there is one."""
+        if self._resources is None or not any(tool["type"] == "file_search" for tool in run.body["tools"]):
+            return []
+        own = self._resources.own_store(run.owner)
+        return [] if own is None else [own]
+
+    def _await_indexing(self, owner: str, vector_store_ids: list[str], stopping: Callable[[], bool]) -> None:
+        """Wait until the files of these vector stores can be found; a file that takes long holds up nobody."""
+        if self._resources is None or not vector_store_ids:
+            return
+        deadline = time.monotonic() + INDEXING_SECONDS
+        while self._resources.indexing(owner, vector_store_ids):
+            if stopping() or time.monotonic() >= deadline:
+                return
+            time.sleep(INDEXING_POLL_SECONDS)
+
+
+def _ids(resources: Object, tool: str, key: str) -> list[str]:
+    return list((resources.get(tool) or {}).get(key) or ())

@@ -1,0 +1,284 @@
+"""Readers of runs that another worker writes: woken by a store that pushes, polling where it does not."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.log import follow, watch
+from flask_assistant_stream.log.follow import POLL_SECONDS
+from flask_assistant_stream.log.run_log import RunLog
+from flask_assistant_stream.log.watch import PUSHED_POLL_SECONDS
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Row, RunRecord, Store
+from flask_assistant_stream.testing.store_material import a_row, a_start, a_thread
+from tests.mongodb_server import start_server, stop_server
+
+PATIENCE = 30.0
+
+
+def soon(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def begun(store: Store) -> RunRecord:
+    return store.start(a_start(store.insert(a_thread()), due_at=store.now() + 600))
+
+
+def an_end(run: RunRecord) -> Row:
+    return Row.of(run.id, run.epoch, "end", [Event(2, "thread.run.failed", b'{"object":"thread.run"}')])
+
+
+class Reading:
+    """A reader in a thread of its own, and when it got what."""
+
+    def __init__(self, log: RunLog, run: RunRecord) -> None:
+        self.events: list[Event] = []
+        self.times: list[float] = []
+        self.follower = log.follow(run.id)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        soon(lambda: self.events)
+
+    def _read(self) -> None:
+        with self.follower:
+            for events in self.follower:
+                self.events += events
+                self.times += [time.monotonic()] * len(events)
+
+    def stop(self) -> None:
+        self.follower.close()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+
+MakeLog = Callable[[str], RunLog]
+
+
+@pytest.fixture
+def log() -> Iterator[MakeLog]:
+    made: list[RunLog] = []
+
+    def make(url: str) -> RunLog:
+        made.append(RunLog(make_store(url)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        each.store.close()
+
+
+def delays(writer: Store, run: RunRecord, reading: Reading, rows: int = 12) -> list[float]:
+    """Append rows one by one and return how long each took to reach the reader once it was stored."""
+    took: list[float] = []
+    for first in range(2, 2 + rows):
+        time.sleep(0.03 + 0.011 * (first % 5))
+        writer.append([a_row(run, first)])
+        stored = time.monotonic()
+        soon(lambda first=first: len(reading.events) >= first)
+        took.append(reading.times[-1] - stored)
+    return took
+
+
+def test_a_store_that_pushes_wakes_readers(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "PUSHED_POLL_SECONDS", 60.0)  # who is not woken gets nothing
+    writer, reader = make_store(mongodb_url), log(mongodb_url)
+    run, other = begun(writer), begun(writer)
+    reading, idle = Reading(reader, run), Reading(reader, other)
+    soon(lambda: reader.watch.poll_seconds == 60.0)
+    took = delays(writer, run, reading)
+    assert statistics.median(took) < POLL_SECONDS, took
+    assert [event.seq for event in reading.events] == list(range(1, 14))
+    assert len(idle.events) == 1
+    reading.stop()
+    idle.stop()
+    writer.close()
+
+
+def test_nobody_listens_while_nobody_reads(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LINGER_SECONDS", 0.1)
+    opened: list[float] = []
+    reader = log(mongodb_url)
+    grown = reader.store.grown  # type: ignore[attr-defined]
+    monkeypatch.setattr(reader.store, "grown", lambda: opened.append(time.monotonic()) or grown())
+    run = begun(reader.store)
+    reader.wake()
+    assert opened == []
+    for times in (1, 2):
+        reading = Reading(reader, run)
+        soon(lambda: reader.watch.poll_seconds == PUSHED_POLL_SECONDS)
+        assert len(opened) == times
+        reading.stop()
+        soon(lambda: reader.watch.poll_seconds == POLL_SECONDS)
+
+
+def test_a_stream_that_breaks_is_opened_again_and_nothing_is_missed(
+    log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flask_assistant_stream")
+    monkeypatch.setattr(watch, "PUSHED_POLL_SECONDS", 60.0)
+    writer, reader = make_store(mongodb_url), log(mongodb_url)
+    breaks, grown = threading.Event(), reader.store.grown  # type: ignore[attr-defined]
+    opened: list[int] = []
+
+    def fragile() -> Iterator[str | None]:
+        opened.append(len(opened))
+        if len(opened) == 2:
+            raise StoreError("not yet")
+        for run_id in grown():
+            if breaks.is_set():
+                breaks.clear()
+                raise StoreError("the stream broke")
+            yield run_id
+
+    monkeypatch.setattr(reader.store, "grown", fragile)
+    run = begun(writer)
+    reading = Reading(reader, run)
+    soon(lambda: reader.watch.poll_seconds == 60.0)
+    breaks.set()
+    writer.append([a_row(run, 2)])  # this one breaks the stream, and is not told by it
+    soon(lambda: len(reading.events) == 2)
+    assert reader.watch.poll_seconds == POLL_SECONDS
+    writer.append([a_row(run, 3)])
+    soon(lambda: len(reading.events) == 3)
+    soon(lambda: reader.watch.poll_seconds == 60.0)
+    assert len(opened) == 3
+    writer.append([a_row(run, 4)])
+    soon(lambda: len(reading.events) == 4)
+    said = [record for record in caplog.records if record.name == watch.__name__]
+    assert [(record.levelname, "the stream broke" in record.getMessage()) for record in said] == [("INFO", True)]
+    reading.stop()
+    writer.close()
+
+
+@pytest.fixture
+def standalone_url(tmp_path: Path) -> Iterator[str]:
+    process, port = start_server(tmp_path, "--standalone")
+    yield f"mongodb://127.0.0.1:{port}/alone"
+    stop_server(process)
+
+
+def test_a_server_without_change_streams_is_polled(
+    standalone_url: str, log: MakeLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flask_assistant_stream")
+    writer, reader = make_store(standalone_url), log(standalone_url)
+    run = begun(writer)
+    reading = Reading(reader, run)
+    delays(writer, run, reading, 3)
+    assert reader.watch.poll_seconds == POLL_SECONDS
+    reading.stop()
+    another = Reading(reader, run)
+    another.stop()
+    said = [record for record in caplog.records if record.name == watch.__name__]
+    assert [(record.levelname, "cannot push" in record.getMessage()) for record in said] == [("INFO", True)]
+    writer.close()
+
+
+def test_sqlite_is_polled_and_starts_no_thread_for_it(log: MakeLog, sqlite_url: str) -> None:
+    writer, reader = make_store(sqlite_url), log(sqlite_url)
+    run = begun(writer)
+    reading = Reading(reader, run)
+    delays(writer, run, reading, 3)
+    assert not [thread for thread in threading.enumerate() if thread.name == "assistant-stream-watch"]
+    reading.stop()
+    writer.close()
+
+
+# -- readers and a store that fails ------------------------------------------------------------------------------
+
+
+def failing(store: Store, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Make the store's reads fail while the event is set."""
+    away, read = threading.Event(), store.read
+
+    def fails(*arguments: Any) -> Any:
+        if away.is_set():
+            raise StoreError("away")
+        return read(*arguments)
+
+    monkeypatch.setattr(store, "read", fails)
+    return away
+
+
+def test_a_reader_waits_for_a_store_that_is_away(log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "AWAY_SECONDS", 0.02)
+    writer, reader = make_store(store_url), log(store_url)
+    reader.heartbeat_seconds = 0.05
+    away = failing(reader.store, monkeypatch)
+    run = begun(writer)
+    with reader.follow(run.id) as follower:
+        batches = iter(follower)
+        assert [event.seq for event in next(batches)] == [1]
+        away.set()
+        writer.append([a_row(run, 2)])
+        assert [next(batches) for _ in range(3)] == [[], [], []], "heartbeats, and nothing else"
+        away.clear()
+        assert [event.seq for event in next(events for events in batches if events)] == [2]
+    writer.close()
+
+
+def test_a_reader_waits_no_longer_than_a_write_would(
+    log: MakeLog, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "AWAY_SECONDS", 0.02)
+    reader = log(sqlite_url)
+    reader.deadline_seconds = 0.3
+    away = failing(reader.store, monkeypatch)
+    run = begun(reader.store)
+    with reader.follow(run.id) as follower:
+        batches = iter(follower)
+        next(batches)
+        away.set()
+        begin = time.monotonic()
+        with pytest.raises(StoreError):
+            next(events for events in batches if events)
+        assert 0.2 < time.monotonic() - begin < PATIENCE
+    with reader.follow(run.id) as impatient:
+        impatient.patient = False
+        with pytest.raises(StoreError):
+            next(iter(impatient))
+
+
+def test_a_number_beyond_a_running_log_ends_with_the_run(
+    log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = make_store(store_url), log(store_url)
+    reader.heartbeat_seconds = 0.05
+    run = begun(writer)
+    with reader.follow(run.id, 1000) as follower:
+        batches = iter(follower)
+        assert next(batches) == [], "it is waited for"
+        writer.append([an_end(run)])
+        assert [events for events in batches if events] == []
+    writer.close()
+
+
+def test_an_end_that_comes_between_two_looks_is_told(
+    log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = log(store_url)
+    run, last_row = begun(reader.store), reader.store.last_row
+
+    def just_before(run_id: str) -> Row | None:
+        reader.store.append([an_end(run)])
+        return last_row(run_id)
+
+    monkeypatch.setattr(reader.store, "last_row", just_before)
+    monkeypatch.setattr(reader.store, "projected", lambda _: 2)
+    with reader.follow(run.id, 1) as follower:
+        follower._begun = follower._beyond = True  # as a reader that was told more than is stored
+        assert [event.name for events in follower for event in events] == ["thread.run.failed"]

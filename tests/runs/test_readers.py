@@ -1,0 +1,218 @@
+"""What becomes of a run whose last reader has gone, here or on another worker; time is moved, not waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import RequestError
+from flask_assistant_stream.log.run_log import RunLog
+from flask_assistant_stream.protocol import objects
+from flask_assistant_stream.runs.readers import MARK_SECONDS, Readers
+from flask_assistant_stream.runs.requests import Attached, NewMessage, RunnerOptions
+from flask_assistant_stream.runs.runner import Runner
+from flask_assistant_stream.stores.base import Kind, RunRecord, Store
+from flask_assistant_stream.testing.scripted import ScriptedEngine, call, unfinished
+
+ASSISTANT = objects.assistant("asst_1", 1, "model")
+HELLO = [NewMessage([objects.text_part("Hello")])]
+GRACE = 30.0
+
+
+class Time:
+    """A clock for all workers."""
+
+    skipped = 0.0
+
+
+class Worker:
+    """One process's view."""
+
+    def __init__(self, store: Store, time: Time, grace: float | None, *scripts: Any) -> None:
+        self.store = store
+        real_now = store.now
+        store.now = lambda: real_now() + time.skipped  # type: ignore[method-assign]
+        self.log = RunLog(store)
+        self.cancelled: list[str] = []
+        self.runner = Runner(store, self.log, ScriptedEngine(*scripts), RunnerOptions(lease_seconds=10_000))
+        self.readers = Readers(store, self.log, self.cancel, grace, clock=lambda: real_now() + time.skipped)
+
+    def cancel(self, owner: str, thread_id: str, run_id: str) -> dict[str, Any]:
+        self.cancelled.append(run_id)
+        return self.runner.cancel(owner, thread_id, run_id)
+
+    def begin(self) -> Attached:
+        return self.runner.start("ann", ASSISTANT, HELLO)
+
+    def join(self, attached: Attached, *, began: bool = False) -> Callable[[], None]:
+        return self.readers.join("ann", attached, began=began)
+
+    def run(self, attached: Attached) -> RunRecord:
+        record = self.store.get(Kind.RUN, "ann", attached.run_id)
+        assert isinstance(record, RunRecord)
+        return record
+
+    def read_to_end(self, attached: Attached) -> list[str]:
+        with self.log.follow(attached.run_id) as follower:
+            return [event.name for events in follower for event in events]
+
+
+Make = Callable[..., Worker]
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def worker(open_store: Callable[[], Store], time: Time) -> Iterator[Make]:
+    made: list[Worker] = []
+    gate = threading.Event()
+
+    def make(grace: float | None, *scripts: Any) -> Worker:
+        """Make a worker whose runs say something and then wait, unless told otherwise."""
+        made.append(Worker(open_store(), time, grace, *(scripts or [[*unfinished("Well"), gate]] * 2)))
+        return made[-1]
+
+    yield make
+    gate.set()
+    for each in made:
+        with suppress(RequestError):
+            each.runner.stop()
+
+
+def test_a_run_goes_on_unless_told_otherwise(worker: Make, time: Time) -> None:
+    one = worker(None)
+    attached = one.begin()
+    one.join(attached, began=True)()
+    time.skipped = 1000
+    one.readers.look()
+    assert not one.cancelled
+    one.runner.cancel("ann", attached.thread_id, attached.run_id)
+
+
+def test_cancelled_at_once(worker: Make) -> None:
+    one = worker(0.0)
+    attached = one.begin()
+    leaves = [one.join(attached, began=True), one.join(attached)]
+    one.readers.look()
+    leaves[0]()
+    leaves[0]()
+    one.readers.look()
+    assert not one.cancelled, "one still reads"
+    leaves[1]()
+    one.readers.look()
+    assert one.cancelled == [attached.run_id]
+    assert one.read_to_end(attached)[-1] == "thread.run.cancelled"
+    one.readers.look()
+    assert len(one.cancelled) == 1
+
+
+def test_cancelled_when_nobody_has_come_back_in_time(worker: Make, time: Time) -> None:
+    one = worker(GRACE)
+    attached = one.begin()
+    one.join(attached, began=True)()
+    time.skipped += GRACE - 5
+    one.readers.look()
+    leave = one.join(attached)
+    time.skipped += 1000
+    one.readers.look()
+    leave()
+    time.skipped += GRACE - 5
+    one.readers.look()
+    assert not one.cancelled, "the time begins anew"
+    time.skipped += 10
+    one.readers.look()
+    assert one.cancelled == [attached.run_id]
+
+
+def test_a_reader_on_another_worker_counts_until_it_leaves(worker: Make, time: Time) -> None:
+    one, other = worker(GRACE), worker(GRACE)
+    attached = one.begin()
+    one.join(attached, began=True)()
+    leave = other.join(attached)
+    other.readers.look()
+    for _ in range(20):
+        time.skipped += MARK_SECONDS / 2
+        other.readers.look()
+        one.readers.look()
+    assert not one.cancelled
+    leave()
+    other.readers.look()
+    one.readers.look()
+    time.skipped += GRACE - 5
+    one.readers.look()
+    assert not one.cancelled
+    time.skipped += 10
+    one.readers.look()
+    assert one.cancelled == [attached.run_id]
+    assert not other.cancelled
+
+
+def test_a_reader_on_a_worker_that_died_counts_no_longer_than_it_can_vouch(worker: Make, time: Time) -> None:
+    one, other = worker(0.0), worker(0.0)
+    attached = one.begin()
+    leave = one.join(attached, began=True)
+    other.join(attached)
+    other.readers.look()
+    leave()
+    one.readers.look()
+    assert not one.cancelled
+    time.skipped += MARK_SECONDS + 1
+    one.readers.look()
+    assert one.cancelled == [attached.run_id]
+
+
+def test_two_workers_vouch_for_themselves(worker: Make, time: Time) -> None:
+    one, second, third = worker(0.0), worker(0.0), worker(0.0)
+    attached = one.begin()
+    one.join(attached, began=True)()
+    leave, _ = second.join(attached), third.join(attached)
+    second.readers.look()
+    third.readers.look()
+    leave()
+    second.readers.look()
+    one.readers.look()
+    assert not one.cancelled, "the third one still reads"
+
+
+def test_a_run_without_a_stream_has_no_reader_to_lose(worker: Make, time: Time) -> None:
+    one, other = worker(0.0), worker(0.0)
+    attached = one.begin()
+    for leave in (one.join(attached), other.join(attached)):
+        other.readers.look()
+        leave()
+        one.readers.look()
+        other.readers.look()
+    time.skipped += 1000
+    one.readers.look()
+    assert not one.cancelled + other.cancelled
+    one.runner.cancel("ann", attached.thread_id, attached.run_id)
+
+
+def test_a_run_that_waits_for_its_client_has_not_lost_it(worker: Make, time: Time) -> None:
+    one = worker(0.0, call("get_weather", {}))
+    attached = one.begin()
+    leave = one.join(attached, began=True)
+    assert one.read_to_end(attached)[-1] == "thread.run.requires_action"
+    leave()
+    one.readers.look()
+    assert not one.cancelled
+    assert one.run(attached).body["status"] == "requires_action"
+
+
+def test_a_deleted_run(worker: Make) -> None:
+    one, other = worker(0.0), worker(0.0)
+    attached = one.begin()
+    leave = one.join(attached, began=True)
+    other.join(attached)
+    one.runner.delete_thread("ann", attached.thread_id)
+    leave()
+    other.readers.look()
+    one.readers.look()
+    assert not one.cancelled

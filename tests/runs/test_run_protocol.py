@@ -1,0 +1,660 @@
+"""Every interleaving that `docs/architecture.md` names, on both stores: workers that die, stall and race.
+
+A worker is a store object, a log and a runner of its own over the same data. Its background threads are not
+started unless a test wants them, so a test decides which step happens when; time is moved, not waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.errors import Gone, NotFound, RequestError, StoreError
+from flask_assistant_stream.log.projection import project_events
+from flask_assistant_stream.log.run_log import WINDOW, RunLog
+from flask_assistant_stream.protocol import ids, objects
+from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
+from flask_assistant_stream.protocol.from_responses import Translator
+from flask_assistant_stream.runs.requests import NewMessage, RunnerOptions
+from flask_assistant_stream.runs.runner import Runner
+from flask_assistant_stream.runs.takeover import Takeover
+from flask_assistant_stream.stores.base import Kind, Outcome, Record, Row, RunRecord, Start, Store
+from flask_assistant_stream.testing.decode import text_of
+from flask_assistant_stream.testing.scripted import ScriptedEngine, call, text, unfinished
+
+ASSISTANT = objects.assistant("asst_1", 1, "model", instructions="Be brief.")
+HELLO = [NewMessage([objects.text_part("Hello")])]
+LEASE = 15.0
+
+
+class Worker:
+    """One process's view: its own store object, log and runner."""
+
+    def __init__(self, store: Store, *scripts: Any) -> None:
+        self.store = store
+        self.skipped = 0.0
+        real_now = store.now
+        store.now = lambda: real_now() + self.skipped  # type: ignore[method-assign]
+        self.engine = ScriptedEngine(*scripts)
+        self.log = RunLog(store, deadline_seconds=LEASE)
+        self.runner = Runner(store, self.log, self.engine, RunnerOptions(lease_seconds=LEASE))
+        self.takeover = Takeover(store, LEASE, ids.new_id)
+
+    def sweep(self) -> None:
+        now = self.store.now()
+        for run in self.store.due(now):
+            self.takeover.finish(run, if_due=now)
+
+    def events(self, run_id: str) -> list[Event]:
+        return [event for row in self.store.read(run_id) for event in row.events]
+
+    def run(self, run_id: str) -> RunRecord:
+        record = self.store.get(Kind.RUN, "ann", run_id)
+        assert isinstance(record, RunRecord)
+        return record
+
+    def messages(self, thread_id: str) -> list[dict[str, Any]]:
+        return [r.body for r in self.store.list(Kind.MESSAGE, "ann", parent=thread_id, order="asc", limit=100).records]
+
+
+MakeWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def worker(open_store: Callable[[], Store]) -> Iterator[MakeWorker]:
+    made: list[Worker] = []
+
+    def make(*scripts: Any) -> Worker:
+        made.append(Worker(open_store(), *scripts))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.runner.stop()
+
+
+class Begun:
+    """A run as a worker left it: started by hand, so that nothing goes on by itself."""
+
+    def __init__(self, worker: Worker, reads: Sequence[Any] = ()) -> None:
+        self.worker = worker
+        thread = objects.thread(ids.new_id(ids.THREAD), 1)
+        now = int(worker.store.now())
+        body = objects.run(ids.new_id(ids.RUN), now, thread["id"], ASSISTANT)
+        self.translator = Translator(body, new_id=ids.new_id, now=lambda: int(worker.store.now()))
+        events = self.translator.start(thread)
+        message = objects.message(ids.new_id(ids.MESSAGE), now, thread["id"], "user", HELLO[0].content)
+        run = RunRecord(Kind.RUN, "ann", self.translator.run, thread["id"], due_at=worker.store.now() + LEASE)
+        self.run = worker.store.start(
+            Start(
+                run,
+                Row.of(run.id, 1, ids.new_id("t"), events),
+                (Record(Kind.MESSAGE, "ann", message, thread["id"]),),
+                Record(Kind.THREAD, "ann", thread),
+            )
+        )
+        self.thread_id, self.id = thread["id"], self.run.id
+        self.play(reads)
+
+    def play(self, reads: Sequence[Any], *, project: bool = True) -> list[Row]:
+        """Translate and store reads; without `project` the worker died before it told the objects."""
+        rows = [self.row(events) for items in reads if (events := self.translator.feed(items))]
+        for row in rows:
+            assert self.store_row(row, project=project) is Outcome.STORED
+        return rows
+
+    def row(self, events: list[Event]) -> Row:
+        state = self.translator.state() if self.translator.waiting else None
+        return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
+
+    def store_row(self, row: Row, *, project: bool = True) -> Outcome:
+        outcome = self.worker.store.append([row])[0]
+        projection = project_events(self.run, row.events, row.state)
+        if project and outcome is Outcome.STORED and projection is not None:
+            self.worker.store.project([projection])
+        return outcome
+
+
+def endings(events: list[Event]) -> list[str]:
+    return [event.name for event in events if event.name in RUN_ENDINGS]
+
+
+def assert_numbers_are_unique_and_ascending(events: list[Event]) -> None:
+    numbers = [event.seq for event in events]
+    assert numbers == sorted(set(numbers))
+
+
+def assert_thread_takes_the_next_message(worker: Worker, thread_id: str) -> None:
+    attached = worker.runner.start("ann", ASSISTANT, HELLO, thread_id=thread_id)
+    with worker.log.follow(attached.run_id) as follower:
+        names = [event.name for events in follower for event in events]
+    assert names[-1] == "thread.run.completed"
+
+
+READS = unfinished("The answer is forty-two")
+
+
+# -- workers that die --------------------------------------------------------------------------------------
+
+
+def test_a_dead_workers_run_is_ended_with_its_partial_text(worker: MakeWorker) -> None:
+    dead, other = worker(), worker(text("Next."))
+    begun = Begun(dead, READS)
+    other.sweep()
+    assert other.run(begun.id).active, "its lease has not run out"
+    other.skipped = LEASE + 1
+    other.sweep()
+    events = other.events(begun.id)
+    assert endings(events) == ["thread.run.failed"]
+    assert_numbers_are_unique_and_ascending(events)
+    run = other.run(begun.id)
+    assert (run.body["status"], run.active) == ("failed", False)
+    assert run.body["last_error"]["code"] == "server_error"
+    answer = other.messages(begun.thread_id)[-1]
+    assert (answer["status"], answer["content"][0]["text"]["value"]) == ("incomplete", text_of(events))
+    assert_thread_takes_the_next_message(other, begun.thread_id)
+
+
+def test_killed_between_the_terminal_row_and_the_run(worker: MakeWorker) -> None:
+    dead, other = worker(), worker(text("Next."))
+    begun = Begun(dead)
+    begun.play(text("Done."), project=False)
+    assert other.run(begun.id).body["status"] == "queued"
+    other.skipped = LEASE + 1
+    other.sweep()
+    assert endings(other.events(begun.id)) == ["thread.run.completed"]
+    assert other.run(begun.id).body["status"] == "completed"
+    assert other.messages(begun.thread_id)[-1]["content"][0]["text"]["value"] == "Done."
+    assert_thread_takes_the_next_message(other, begun.thread_id)
+
+
+def test_killed_between_the_action_row_and_the_run_the_action_can_be_answered(worker: MakeWorker) -> None:
+    dead, other = worker(), worker(text("It is cold."))
+    begun = Begun(dead)
+    begun.play(call("get_weather", {"city": "Oslo"}), project=False)
+    other.skipped = LEASE + 1
+    other.sweep()
+    run = other.run(begun.id)
+    assert run.body["status"] == "requires_action"
+    (asked,) = run.body["required_action"]["submit_tool_outputs"]["tool_calls"]
+    attached = other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
+    with other.log.follow(begun.id, attached.after) as follower:
+        events = [event for events in follower for event in events]
+    assert endings(events) == ["thread.run.completed"]
+    assert text_of(events) == "It is cold."
+    request = other.engine.requests[0]
+    assert [item["type"] for item in request["input"][-2:]] == ["function_call", "function_call_output"]
+
+
+def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -> None:
+    slow, other = worker(), worker()
+    begun = Begun(slow)
+    begun.play(call("get_weather"), project=False)
+    other.skipped = LEASE + 1
+    other.sweep()
+    late = Event(begun.translator.last_seq + 1, "thread.run.step.completed", b"{}")
+    assert slow.store.append([begun.row([late])]) == [Outcome.REFUSED]
+
+
+def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWorker) -> None:
+    dead, dies_too, other = worker(), worker(), worker()
+    begun = Begun(dead, READS)
+    last = begun.translator.last_seq
+    claimed = dies_too.store.claim(other.run(begun.id), due_at=other.store.now() + LEASE)
+    assert claimed is not None
+    fence = Row(begun.id, last + 1, last + WINDOW, claimed.epoch, "dead claimant")
+    assert dies_too.store.append([fence]) == [Outcome.STORED]
+    other.skipped = 2 * LEASE + 1
+    other.sweep()
+    events = other.events(begun.id)
+    assert endings(events) == ["thread.run.failed"]
+    assert_numbers_are_unique_and_ascending(events)
+    assert next(e.seq for e in events if e.seq > last) == last + 2 * WINDOW + 1
+
+
+# -- workers that stall ------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_wakes_after_its_lease_cannot_write(worker: MakeWorker) -> None:
+    stalled, other = worker(), worker()
+    begun = Begun(stalled, READS)
+    other.skipped = LEASE + 1
+    other.sweep()
+    late = begun.row(begun.translator.feed(text("more")[-1]))
+    assert begun.store_row(late) is Outcome.REFUSED
+    assert endings(stalled.events(begun.id)) == ["thread.run.failed"]
+    assert stalled.run(begun.id).body["status"] == "failed"
+
+
+def test_a_late_projection_turns_nothing_back(worker: MakeWorker) -> None:
+    stalled, other = worker(), worker()
+    begun = Begun(stalled)
+    middle = begun.row(begun.translator.feed([item for read in READS for item in read]))
+    assert stalled.store.append([middle]) == [Outcome.STORED]
+    other.skipped = LEASE + 1
+    other.sweep()
+    before = other.messages(begun.thread_id), other.run(begun.id)
+    projection = project_events(begun.run, middle.events)
+    assert projection is not None
+    stalled.store.project([projection])
+    assert (other.messages(begun.thread_id), other.run(begun.id)) == before
+
+
+def test_stalled_between_the_terminal_row_and_its_update_while_another_claims(worker: MakeWorker) -> None:
+    stalled, other = worker(), worker()
+    begun = Begun(stalled)
+    rows = begun.play(text("Done."), project=False)
+    other.skipped = LEASE + 1
+    other.sweep()
+    for row in rows:
+        projection = project_events(begun.run, row.events)
+        stalled.store.project([projection] if projection else [])
+    assert endings(other.events(begun.id)) == ["thread.run.completed"]
+    assert other.run(begun.id).body["status"] == "completed"
+
+
+def test_two_sweepers_at_once_end_a_run_once(worker: MakeWorker) -> None:
+    dead, one, two = worker(), worker(), worker()
+    begun = Begun(dead, READS)
+    one.skipped = two.skipped = LEASE + 1
+    threads = [threading.Thread(target=w.sweep) for w in (one, two)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert endings(one.events(begun.id)) == ["thread.run.failed"]
+
+
+# -- the store ---------------------------------------------------------------------------------------------
+
+
+def test_an_append_that_timed_out_but_landed_is_no_loss(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(text("Here I am."))
+    commit, failed = one.store.commit, []
+
+    def lands_but_fails(writes: Any) -> Any:
+        outcomes = commit(writes)
+        if len(failed) < 2:
+            failed.append(True)
+            raise StoreError("timed out")
+        return outcomes
+
+    monkeypatch.setattr(one.store, "commit", lands_but_fails)
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        events = [event for events in follower for event in events]
+    assert failed == [True, True]
+    assert endings(events) == ["thread.run.completed"]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert one.events(attached.run_id) == events
+
+
+def test_nothing_is_shown_as_complete_that_is_not_stored(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(text("Here I am."))
+    release, commit = threading.Event(), one.store.commit
+
+    def stalls(writes: Any) -> Any:
+        if not release.wait(30):
+            raise StoreError("never released")
+        return commit(writes)
+
+    monkeypatch.setattr(one.store, "commit", stalls)
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    seen: list[Event] = []
+    with one.log.follow(attached.run_id) as follower:
+        for events in follower:
+            seen += events
+            if text_of(seen) == "Here I am.":
+                break
+        assert not {"thread.message.completed", "thread.run.completed"} & {event.name for event in seen}
+        release.set()
+        seen += [event for events in follower for event in events]
+    assert endings(seen) == ["thread.run.completed"]
+
+
+def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(text(" ".join(["word"] * 300)))
+    release, commit = threading.Event(), one.store.commit
+
+    def stalls(writes: Any) -> Any:
+        if not release.wait(30):
+            raise StoreError("never released")
+        return commit(writes)
+
+    monkeypatch.setattr(one.store, "commit", stalls)
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    writer = one.log.writer(attached.run_id)
+    assert writer is not None
+    deadline = time.monotonic() + 30
+    while writer.written - writer.stored < WINDOW and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert writer.written - writer.stored < 2 * WINDOW
+    assert writer.visible <= writer.stored + WINDOW
+    release.set()
+    with one.log.follow(attached.run_id) as follower:
+        events = [event for events in follower for event in events]
+    assert endings(events) == ["thread.run.completed"]
+    assert text_of(events) == " ".join(["word"] * 300)
+
+
+def test_one_row_that_cannot_be_stored_holds_up_nobody_else(
+    worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = worker(text("Bad."), text("Good."))
+    commit = one.store.commit
+    bad: list[str] = []
+
+    def refuses_one(writes: Any) -> Any:
+        if any(row.run_id in bad for row, _ in writes):
+            raise StoreError("too large")
+        return commit(writes)
+
+    monkeypatch.setattr(one.store, "commit", refuses_one)
+    held = threading.Event()
+    one.engine._scripts = iter([[held, *text("Bad.")], text("Good.")])
+    bad.append(one.runner.start("ann", ASSISTANT, HELLO).run_id)
+    good = one.runner.start("ann", ASSISTANT, HELLO)
+    held.set()
+    with one.log.follow(good.run_id) as follower:
+        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+
+
+# -- races -------------------------------------------------------------------------------------------------
+
+
+def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> None:
+    one, two = worker(text("One.")), worker(text("Two."))
+    thread = objects.thread(ids.new_id(ids.THREAD), 1)
+    one.store.insert(Record(Kind.THREAD, "ann", thread))
+    attached: list[Any] = []
+
+    def post(w: Worker, said: str) -> None:
+        attached.append(
+            w.runner.start("ann", ASSISTANT, [NewMessage([objects.text_part(said)])], thread_id=thread["id"])
+        )
+
+    threads = [threading.Thread(target=post, args=pair) for pair in ((one, "first"), (two, "second"))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert len(attached) == 2
+    for started in attached:
+        with one.log.follow(started.run_id) as follower:
+            events = [event for events in follower for event in events]
+        assert endings(events) in (["thread.run.completed"], ["thread.run.cancelled"])
+    said = [m["content"][0]["text"]["value"] for m in one.messages(thread["id"]) if m["role"] == "user"]
+    assert sorted(said) == ["first", "second"]
+    runs = one.store.list(Kind.RUN, "ann", parent=thread["id"]).records
+    assert len(runs) == 2
+    assert not any(isinstance(run, RunRecord) and run.active for run in runs)
+
+
+def test_of_two_submits_one_wins(worker: MakeWorker) -> None:
+    one, two = worker(call("get_weather"), text("Cold.")), worker(text("Warm."))
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        list(follower)
+    asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
+    results: list[Any] = []
+    barrier = threading.Barrier(2)
+
+    def submit(w: Worker) -> None:
+        barrier.wait(30)
+        try:
+            results.append(w.runner.submit("ann", attached.thread_id, attached.run_id, {asked: "x"}))
+        except RequestError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=submit, args=(w,)) for w in (one, two)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert sorted(isinstance(result, RequestError) for result in results) == [False, True]
+    with one.log.follow(attached.run_id) as follower:
+        events = [event for events in follower for event in events]
+    assert endings(events) == ["thread.run.completed"]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_outputs_that_are_not_the_pending_ones_change_nothing(worker: MakeWorker) -> None:
+    one = worker(call("get_weather"), text("Cold."))
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        list(follower)
+    before = one.run(attached.run_id)
+    for outputs in ({}, {"call_x": "1"}, {"call_x": "1", "call_y": "2"}):
+        with pytest.raises(RequestError, match="Expected tool outputs"):
+            one.runner.submit("ann", attached.thread_id, attached.run_id, outputs)
+    assert one.run(attached.run_id) == before
+
+
+def test_an_unanswered_action_expires(worker: MakeWorker) -> None:
+    one = worker(call("get_weather"))
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        last = [event for events in follower for event in events][-1]
+    one.skipped = 601
+    with pytest.raises(RequestError, match="expired"):
+        one.runner.submit("ann", attached.thread_id, attached.run_id, {"call_x": "1"})
+    with one.log.follow(attached.run_id, last.seq) as follower:
+        names = [event.name for events in follower for event in events]
+    assert names[-2:] == ["thread.run.step.expired", "thread.run.expired"]
+
+
+def test_an_answer_that_was_claimed_and_never_stored_can_be_given_again(worker: MakeWorker) -> None:
+    dead, other = worker(), worker(text("It is cold."))
+    begun = Begun(dead, call("get_weather"))
+    (asked,) = other.run(begun.id).body["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert dead.store.claim(other.run(begun.id), due_at=dead.store.now() + LEASE) is not None
+    with pytest.raises(RequestError, match="do not accept tool outputs"):
+        other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
+    other.skipped = LEASE + 1
+    other.sweep()
+    attached = other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
+    with other.log.follow(begun.id, attached.after) as follower:
+        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+
+
+# -- cancel ------------------------------------------------------------------------------------------------
+
+
+def test_cancel_on_the_worker_that_runs_it(worker: MakeWorker) -> None:
+    gate = threading.Event()
+    one = worker([*READS, gate])
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        seen: list[Event] = []
+        for events in follower:
+            seen += events
+            if text_of(seen) and one.run(attached.run_id).active and not one.engine.streams[0].closed.is_set():
+                answer = one.runner.cancel("ann", attached.thread_id, attached.run_id)
+                assert answer["status"] in ("cancelling", "cancelled")
+    assert endings(seen) == ["thread.run.cancelled"]
+    assert one.engine.streams[0].closed.is_set(), "the upstream connection is closed"
+    with pytest.raises(RequestError, match="Cannot cancel run with status 'cancelled'"):
+        one.runner.cancel("ann", attached.thread_id, attached.run_id)
+
+
+def test_cancel_from_another_worker(worker: MakeWorker) -> None:
+    gate = threading.Event()
+    one, two = worker([*READS, gate]), worker()
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    two.runner.cancel("ann", attached.thread_id, attached.run_id)
+    with two.log.follow(attached.run_id) as follower:
+        events = [event for events in follower for event in events]
+    assert endings(events) == ["thread.run.cancelled"]
+
+
+def test_a_run_that_does_not_heed_its_cancel_is_taken(worker: MakeWorker) -> None:
+    hung, other = worker(), worker(text("Next."))
+    begun = Begun(hung, READS)
+    attached = other.runner.start("ann", ASSISTANT, HELLO, thread_id=begun.thread_id)
+    assert endings(other.events(begun.id)) == ["thread.run.cancelled"]
+    with other.log.follow(attached.run_id) as follower:
+        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+
+
+def test_cancel_of_a_waiting_run_is_immediate(worker: MakeWorker) -> None:
+    one = worker(call("get_weather"))
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        list(follower)
+    assert one.runner.cancel("ann", attached.thread_id, attached.run_id)["status"] == "cancelled"
+    assert endings(one.events(attached.run_id)) == ["thread.run.cancelled"]
+
+
+# -- readers -----------------------------------------------------------------------------------------------
+
+
+def test_a_reader_may_resume_at_every_number_on_any_worker(worker: MakeWorker) -> None:
+    one, two = worker(call("get_weather"), text("It is cold in Oslo today.")), worker()
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        whole = [event for events in follower for event in events]
+    asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
+    again = one.runner.submit("ann", attached.thread_id, attached.run_id, {asked: "cold"})
+    assert again.after == whole[-1].seq
+    with one.log.follow(attached.run_id, again.after) as follower:
+        whole += [event for events in follower for event in events]
+    assert [event.seq for event in whole] == list(range(1, len(whole) + 1))
+    for reader in (one, two):
+        for after in range(len(whole) + 1):
+            with reader.log.follow(attached.run_id, after) as follower:
+                assert [event for events in follower for event in events] == whole[after:]
+        with reader.log.follow(attached.run_id, len(whole) + 100) as follower:
+            assert list(follower) == []
+
+
+def test_a_reader_on_another_worker_follows_a_running_run(worker: MakeWorker) -> None:
+    gate = threading.Event()
+    one, two = worker([*READS, gate, *text("forty-two")[-1:]]), worker()
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    seen: list[Event] = []
+    with two.log.follow(attached.run_id) as follower:
+        for events in follower:
+            seen += events
+            if text_of(seen):
+                gate.set()
+    with one.log.follow(attached.run_id) as follower:
+        assert [event for events in follower for event in events] == seen
+
+
+def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: MakeWorker) -> None:
+    slow, other = worker(), worker()
+    begun = Begun(slow)
+    rows = begun.play(text("Done."), project=False)
+    told: list[Event] = []
+    found: list[Any] = []
+
+    def read() -> None:
+        with other.log.follow(begun.id) as follower:
+            for events in follower:
+                told.extend(events)
+                if endings(events):
+                    found.extend([other.run(begun.id).body["status"], other.messages(begun.thread_id)[-1]["status"]])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(0.3)
+    assert endings(told) == [], "the row is there, the objects are not"
+    slow.store.project([p for row in rows if (p := project_events(begun.run, row.events)) is not None])
+    reader.join(30)
+    assert endings(told) == ["thread.run.completed"]
+    assert found == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_reader_left_far_behind_reads_from_the_store(worker: MakeWorker, deleted: bool) -> None:
+    gate, script = threading.Event(), text(" ".join(["word"] * 600))
+    one = worker([script[0], gate, *script[1:]])
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as slow, one.log.follow(attached.run_id) as quick:
+        reads = iter(slow)
+        seen = next(reads)
+        gate.set()
+        whole = [event for events in quick for event in events]
+        if deleted:
+            one.runner.delete_thread("ann", attached.thread_id)
+            with pytest.raises(Gone):
+                list(reads)
+        else:
+            assert seen + [event for events in reads for event in events] == whole
+
+
+def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> None:
+    gate = threading.Event()
+    one, two = worker([*READS, gate]), worker()
+    one.log.heartbeat_seconds = two.log.heartbeat_seconds = 0.2
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    for reader in (one, two):
+        with reader.log.follow(attached.run_id) as follower:
+            beats = 0
+            for events in follower:
+                beats += not events
+                if beats == 2:
+                    break
+            assert beats == 2
+    one.runner.cancel("ann", attached.thread_id, attached.run_id)
+
+
+def test_an_idle_upstream_ends_the_run(worker: MakeWorker) -> None:
+    one = worker([*READS, threading.Event()])
+    one.runner.options = RunnerOptions(lease_seconds=LEASE, idle_seconds=0.2)
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        events = [event for events in follower for event in events]
+    assert endings(events) == ["thread.run.failed"]
+    assert events[-1].object()["last_error"]["message"] == "The upstream sent nothing for 0.2 seconds."
+
+
+def test_an_expired_log_is_gone(worker: MakeWorker) -> None:
+    one = worker()
+    with pytest.raises(Gone), one.log.follow("run_that_was") as follower:
+        list(follower)
+
+
+# -- threads -----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_thread_is_refused_and_nothing_is_stored(worker: MakeWorker) -> None:
+    one = worker(text("Never."))
+    thread = objects.thread(ids.new_id(ids.THREAD), 1)
+    one.store.insert(Record(Kind.THREAD, "bob", thread))
+    for thread_id in (thread["id"], "thread_unknown"):
+        with pytest.raises(NotFound):
+            one.runner.start("ann", ASSISTANT, HELLO, thread_id=thread_id)
+        assert one.messages(thread_id) == []
+    assert one.engine.requests == []
+
+
+def test_deleting_a_thread_ends_its_run_first(worker: MakeWorker) -> None:
+    one = worker([*READS, threading.Event()])
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    one.runner.delete_thread("ann", attached.thread_id)
+    assert one.engine.streams[0].closed.is_set()
+    with pytest.raises(NotFound):
+        one.store.get(Kind.THREAD, "ann", attached.thread_id)
+    with pytest.raises(NotFound):
+        one.run(attached.run_id)
+
+
+def test_the_history_goes_upstream_in_order(worker: MakeWorker) -> None:
+    one = worker(text("First answer."), text("Second answer."))
+    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    with one.log.follow(attached.run_id) as follower:
+        list(follower)
+    attached = one.runner.start(
+        "ann", ASSISTANT, [NewMessage([objects.text_part("And?")])], thread_id=attached.thread_id
+    )
+    with one.log.follow(attached.run_id) as follower:
+        list(follower)
+    said = [(item["role"], item["content"]) for item in one.engine.requests[1]["input"]]
+    assert [role for role, _ in said] == ["user", "assistant", "user"]
+    assert said[1] == ("assistant", "First answer.")
+    assert "And?" in str(said[2][1])
