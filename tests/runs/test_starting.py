@@ -356,7 +356,7 @@ def test_who_gives_up_makes_room_for_the_next() -> None:
 
 
 UNDER_GEVENT = """
-from flask_assistant_stream.turns import Turns
+from flask_assistant_stream.runs.turns import Turns
 turns = Turns()  # made before the patching, as --preload does
 from gevent import monkey
 monkey.patch_all()
