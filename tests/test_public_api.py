@@ -57,8 +57,8 @@ LIGHT_MODULES = [
     ".encoders.sse",
     ".stores.base",
     ".engines.base",
-    ".log",
-    ".tool_calls",
+    ".log.run_log",
+    ".tools.calls",
 ]
 """What needs none of the frameworks: the core runs without a web server."""
 
