@@ -8,6 +8,7 @@ server itself removes what a process that died has left.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 
@@ -29,9 +30,9 @@ class MongoDBBlobs(Blobs):
 
     _connection: Connection
 
+    @abstractmethod
     def now(self) -> float:
         """Return the store's time."""
-        raise NotImplementedError
 
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
         """Write the pieces under a new key, then let the id name that key."""
