@@ -88,6 +88,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         max_content_chars=settings.max_content_chars,
         clients=_clients(parts.log, settings),
         readers=_readers(parts, runner, settings),
+        quickstart_compat=settings.quickstart_compat == "on",
     )
 
 

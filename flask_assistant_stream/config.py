@@ -277,6 +277,11 @@ class Settings:
     reasoning_summaries: str = _key(
         _choice("on", "off"), "off", "whether streams tell summaries of what the model thinks: on, or off"
     )
+    quickstart_compat: str = _key(
+        _choice("on", "off"),
+        "off",
+        "whether pages are told failures as the quickstart's page can show them: on, or off",
+    )
     citations: str = _key(_choice("marker", "none"), "marker", "how file citations show in the text: marker, or none")
     offline_delay_seconds: float = _key(
         _number(float, 0, 60), 0.02, "pace of the offline engine, per word", unit="seconds"

@@ -26,7 +26,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, events: Sequence[Event]) -> bytes:
-        """Return the frames of some consecutive events."""
+        """Return the frames of some consecutive events, or of some that all have no number."""
 
     def end(self) -> bytes:
         """Return what closes the stream; empty where the format has nothing for it."""

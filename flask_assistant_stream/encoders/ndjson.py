@@ -18,6 +18,8 @@ class NDJSONEncoder(Encoder):
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Return a line per event."""
+        if events and not events[0].seq:
+            return b"".join([b'{"event":"%s","data":%s}\n' % (name.encode("ascii"), data) for _, name, data in events])
         return b"".join(
             [b'{"event":"%s","data":%s,"seq":%d}\n' % (name.encode("ascii"), data, seq) for seq, name, data in events]
         )

@@ -22,6 +22,8 @@ class SSEEncoder(Encoder):
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Return a block per event."""
+        if events and not events[0].seq:
+            return b"".join([b"event: %s\ndata: %s\n\n" % (name.encode("ascii"), data) for _, name, data in events])
         return b"".join(
             [b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, name.encode("ascii"), data) for seq, name, data in events]
         )

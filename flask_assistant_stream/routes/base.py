@@ -28,6 +28,14 @@ from ..stores.base import Store
 from ..titles import Titles
 from .clients import Client, Clients
 
+STREAM_HEADERS = {
+    # no-transform: proxies that compress hold a stream back (front-ends.md); X-Accel-Buffering: so does nginx.
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer that streams events."""
+
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
 
@@ -46,6 +54,7 @@ class Registration:
         titles: writes titles of threads.
         clients: the clients of open streams.
         readers: who reads which run.
+        quickstart_compat: the app face speaks to the quickstart's page (`routes.compat`).
     """
 
     name: str
@@ -63,6 +72,7 @@ class Registration:
     titles: Titles
     clients: Clients
     readers: Readers
+    quickstart_compat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ class Call:
         upload: the file that was sent, where the route takes one; it is closed when the view returns.
         client: who is sent the stream, where the answer is one.
         key: what the client names the request by, where the route starts or goes on with a run, or None.
+        compat: what is told must suit the quickstart's page.
     """
 
     site: Registration
@@ -89,6 +100,7 @@ class Call:
     upload: Upload | None = None
     client: Client | None = None
     key: RequestKey | None = None
+    compat: bool = False
 
     @property
     def file(self) -> Upload:
@@ -140,6 +152,11 @@ class Operation:
     def begins(self) -> bool:
         """Whether it starts a run or lets one go on."""
         return self.stream and self.method == "POST"
+
+    @property
+    def lists(self) -> bool:
+        """Whether its answer is a bare array."""
+        return self.answer is not None and self.answer.many
 
     @property
     def negotiates(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 from flask.typing import RouteCallable
 
-from . import request_log
+from . import compat, request_log
 from .base import EXTENSION, Call, Operation, Registration
 from .body import body_limit, load, read_object
 from .failures import json_response
@@ -37,10 +38,12 @@ def add_operation(blueprint: Blueprint, operation: Operation) -> None:
 
 def finish(response: Response) -> Response:
     """Put what every answer carries on a response and write the request's record; an `after_request`."""
-    response.headers["X-Request-Id"] = request_log.current().request_id
-    response = registration().cors(response)
+    info = request_log.current()
     request_log.write(response)
-    return response
+    if info.tell_error is not None and response.status_code >= 400:
+        response = info.tell_error(response)
+    response.headers["X-Request-Id"] = info.request_id
+    return registration().cors(response)
 
 
 def _endpoint(operation: Operation) -> RouteCallable:
@@ -48,6 +51,8 @@ def _endpoint(operation: Operation) -> RouteCallable:
         site, info = registration(), request_log.current()
         site.runner.wake()
         info.thread_id, info.run_id = path.get("thread_id", ""), path.get("run_id", "")
+        if operation.lists and _compat(site, operation):
+            info.tell_error = compat.as_list
         owner = "" if operation.public else site.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
@@ -74,8 +79,16 @@ def _call(operation: Operation, site: Registration, owner: str, request_id: str,
         key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
         body, upload = read_upload(request, operation.upload, site.files.max_bytes)
+    suits = _compat(site, operation)
+    if suits and operation.begins and encoder is not None:  # what was sent is in order: whatever goes wrong now is told
+        request_log.current().tell_error = partial(compat.as_stream, encoder, path)
     client = site.clients.admit(request.environ) if operation.streams(body) else None
-    return Call(site, owner, body, query, encoder, request_id, upload, client, key)
+    return Call(site, owner, body, query, encoder, request_id, upload, client, key, suits)
+
+
+def _compat(site: Registration, operation: Operation) -> bool:
+    """Say whether a route speaks to the quickstart's page: those of the SDK face never do."""
+    return site.quickstart_compat and not operation.face
 
 
 def _arguments() -> dict[str, Any]:

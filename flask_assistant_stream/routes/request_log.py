@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flask import Request, Response, g, request
@@ -26,6 +26,7 @@ class RequestInfo:
         request_id: the client's, where it is sane; else our own.
         started: on the monotonic clock.
         owner: hashed.
+        tell_error: makes what is sent of an error, where its client cannot read one; the record has it as it was.
     """
 
     request_id: str
@@ -33,6 +34,7 @@ class RequestInfo:
     owner: str = ""
     thread_id: str = ""
     run_id: str = ""
+    tell_error: Callable[[Response], Response] | None = None
 
     def of_owner(self, owner: str) -> None:
         """Note whose request it is."""

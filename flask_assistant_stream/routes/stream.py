@@ -19,18 +19,10 @@ from ..errors import AssistantStreamError, RequestError
 from ..log.follow import Follower
 from ..protocol.events import Event
 from ..runs.requests import Attached
-from . import request_log
-from .base import Call
+from . import compat, request_log
+from .base import STREAM_HEADERS, Call
 
 logger = logging.getLogger(__name__)
-
-HEADERS = {
-    # no-transform: proxies that compress hold a stream back (front-ends.md); X-Accel-Buffering: so does nginx.
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 FORMATS: Mapping[str, type[Encoder]] = {encoder.name: encoder for encoder in (NDJSONEncoder, SSEEncoder)}
 """What `?format=` knows; the first is the default."""
@@ -91,13 +83,16 @@ def stream(
     assert call.client is not None
     info = request_log.current()
     info.thread_id, info.run_id = attached.thread_id, attached.run_id
-    follower = call.site.log.follow(attached.run_id, attached.after)
+    after = compat.place(attached.after) if call.compat and not began else attached.after
+    follower = call.site.log.follow(attached.run_id, after)
     follower.patient = live  # before there is a body, a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
-    body = _frames(follower, chain(list(first), batches), call.encoder, without, info.extra)
+    batches = chain(list(first), batches)
+    told = compat.retold(batches, attached) if call.compat else batches
+    body = _frames(follower, told, call.encoder, without, info.extra)
     follower.patient = True
-    response = Response(body, headers=HEADERS, content_type=call.encoder.content_type)
+    response = Response(body, headers=STREAM_HEADERS, content_type=call.encoder.content_type)
     response.headers["X-Thread-Id"] = attached.thread_id
     response.headers["X-Run-Id"] = attached.run_id
     call.client.follow(follower, body, info.extra)

@@ -15,7 +15,7 @@ def decode_ndjson(body: bytes) -> list[Event]:
     for line in body.split(b"\n"):
         if line.strip():
             envelope = json.loads(line)
-            events.append(Event(envelope["seq"], envelope["event"], dump(envelope["data"])))
+            events.append(Event(envelope.get("seq", 0), envelope["event"], dump(envelope["data"])))
     return events
 
 
@@ -27,9 +27,9 @@ def decode_sse(body: bytes) -> list[Event]:
     events = []
     for block in body.split(b"\n\n"):
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if line and not line.startswith(b":"))
-        if fields.get(b"event") == b"done" or not {b"id", b"event", b"data"} <= fields.keys():
+        if fields.get(b"event") == b"done" or not {b"event", b"data"} <= fields.keys():
             continue
-        events.append(Event(int(fields[b"id"]), fields[b"event"].decode("ascii"), fields[b"data"]))
+        events.append(Event(int(fields.get(b"id", 0)), fields[b"event"].decode("ascii"), fields[b"data"]))
     return events
 
 

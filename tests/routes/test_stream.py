@@ -45,7 +45,7 @@ def call_over(follower: FakeFollower) -> Call:
     readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
     site = SimpleNamespace(log=log, readers=readers)
     client = Clients(1, 30.0).admit({})
-    return cast(Call, SimpleNamespace(site=site, encoder=NDJSONEncoder(), owner="anna", client=client))
+    return cast(Call, SimpleNamespace(site=site, encoder=NDJSONEncoder(), owner="anna", client=client, compat=False))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,74 @@
+"""The server side of OpenAI's quickstart front-end (openai-assistants-quickstart), whose page stays as it is.
+
+    python examples/quickstart_host.py                # at http://127.0.0.1:5000; or, with several workers:
+    gunicorn --config examples/gunicorn.conf.py --bind 127.0.0.1:5000 --chdir examples 'quickstart_host:create_app()'
+
+Let the front-end send `/api` here instead of to routes of its own. Its `next.config.mjs`, beside its `package.json`:
+
+    const api = { source: "/api/:path*", destination: "http://127.0.0.1:5000/api/:path*" };
+    export default { rewrites: async () => ({ beforeFiles: [api] }) };
+
+Then `npm install && npm run dev` there, and open http://localhost:3000. An assistant id need not be set: the page's
+"Create assistant" answers with the one of this app. Without a key the offline engine answers; it calls the page's
+function for the message `/get_weather {"location": "Paris"}` and answers from files that are uploaded. With
+`OPENAI_API_KEY` set a model does, and runs code, too.
+
+Path by path, what the page calls:
+
+    POST   /api/assistants                          the assistant's id
+    POST   /api/assistants/threads                  a new thread
+    POST   /api/assistants/threads/{id}/messages    a message; the answer is a stream
+    POST   /api/assistants/threads/{id}/actions     outputs of its functions; the rest of the stream
+    *      /api/assistants/files                    list, upload, delete
+    GET    /api/files/{id}                          a file's bytes: an image in a text, or a link
+
+docs/front-ends.md has the rest: other front-ends, proxies, and what compat mode changes.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flask_assistant_stream import create_assistant_blueprint, shared_owner
+
+GET_WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Look up the weather at a place",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "location": {"type": "string", "description": "City and country, such as Oslo, Norway"},
+                "unit": {"type": "string", "enum": ["c", "f"]},
+            },
+            "required": ["location"],
+        },
+    },
+}
+"""The page has the function: it shows the weather and answers the call."""
+
+
+def create_app() -> Flask:
+    app = Flask(__name__)
+    app.config.from_prefixed_env()
+    app.register_blueprint(
+        create_assistant_blueprint(
+            instructions="You are a helpful assistant.",
+            tools=[GET_WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
+            authenticate=shared_owner("quickstart"),  # or your login; the page sends the cookies of its own origin
+            quickstart_compat="on",
+        ),
+        url_prefix="/api/assistants",
+    )
+    # The page loads files from here, the same route under a second address.
+    app.add_url_rule("/api/files/<file_id>", "assistant_stream.download_file")
+    # Next says which host the browser asked for. Only behind it, or another proxy that does: whoever reaches the app
+    # without one could say anything.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=0, x_host=1)  # type: ignore[method-assign]
+    return app
+
+
+if __name__ == "__main__":
+    create_app().run(port=5000, threaded=True)

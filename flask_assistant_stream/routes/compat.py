@@ -1,0 +1,69 @@
+"""What the quickstart's page is told in place of what it cannot read (front-ends.md Expected), where that is wanted.
+
+Only what this reader is told differs: log, messages and runs are stored as ever, and `/v1` tells them as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from flask import Response
+
+from ..encoders.base import Encoder
+from ..errors import RequestError
+from ..protocol import ids, objects
+from ..protocol.events import Event
+from ..protocol.objects import Object
+from ..protocol.quickstart import ADDED, retell, said
+from ..runs.requests import Attached
+from .base import STREAM_HEADERS
+
+BROKEN_OFF = "The answer could not be read to its end; it may still be made. Please ask again."
+
+
+def place(after: int) -> int:
+    """Return where the log must be read from to tell what follows `after`, which may be within a told ending."""
+    return max(after - ADDED, 0)
+
+
+def retold(batches: Iterator[list[Event]], attached: Attached) -> Iterator[list[Event]]:
+    """Tell what is followed from `place(attached.after)` so that the page can read it to its end.
+
+    A log that cannot be read on is told as an answer, too: without numbers, as it may go on, and a reader that comes
+    back at its last number gets the rest. The error goes on to whoever notes it.
+    """
+    try:
+        for events in batches:
+            told = [event for event in retell(events) if event.seq > attached.after]
+            if told or not events:  # an empty list is a heartbeat
+                yield told
+    except Exception as error:
+        reason = error.message if isinstance(error, RequestError) else BROKEN_OFF
+        yield said(_run(attached.run_id, attached.thread_id, reason), reason, 0)
+        raise
+
+
+def as_stream(encoder: Encoder, path: Mapping[str, str], refused: Response) -> Response:
+    """Return a stream that tells an error of a request that was well-formed; there is no run, and no resuming."""
+    body = refused.get_json(silent=True)
+    if not isinstance(body, dict) or "error" not in body:  # an answer of the host's own
+        return refused
+    message = body["error"]["message"]
+    thread_id = path.get("thread_id", "")
+    events = said(_run(ids.new_id(ids.RUN), thread_id, message), f"This could not be answered: {message}", 1)
+    headers = {**STREAM_HEADERS, **({"X-Thread-Id": thread_id} if thread_id else {})}
+    return Response(encoder.encode(events) + encoder.end(), headers=headers, content_type=encoder.content_type)
+
+
+def as_list(refused: Response) -> Response:
+    """Return an error of a route that lists as an empty list: the page shows whatever it gets as one."""
+    refused.set_data(b"[]")
+    return refused
+
+
+def _run(id: str, thread_id: str, message: str) -> Object:
+    """Return a run to tell of where none can be read."""
+    now = int(time.time())
+    error = {"code": "server_error", "message": message}
+    return objects.run(id, now, thread_id, objects.assistant("", now, ""), last_error=error)

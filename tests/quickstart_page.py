@@ -1,0 +1,123 @@
+"""Tabs of the quickstart's page, as `tests/node/quickstart_page.mjs` plays them over the client that it pins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.node_clients import HINT, NODE_DIRECTORY
+
+THROUGH_NEXT = {"X-Forwarded-Host": "localhost:3000", "Origin": "http://localhost:3000"}
+"""What a server gets of a page behind Next's rewrites: of the forwarded headers this one, and the page's Origin."""
+
+
+class Browser:
+    """One Node process with any number of tabs."""
+
+    def __init__(self) -> None:
+        node = shutil.which("node")
+        if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
+            pytest.fail(f"Node or its packages are missing: {HINT}")
+        self._process = subprocess.Popen(
+            [node, "quickstart_page.mjs"],
+            cwd=NODE_DIRECTORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self._numbers = count()
+        self._lock = threading.Lock()
+
+    def open(
+        self, origin: str, *, functions: bool = False, headers: Mapping[str, str] = THROUGH_NEXT
+    ) -> Tab:
+        """Open the page of a server; with `functions` it is the one that knows the weather."""
+        tab = Tab(self, next(self._numbers))
+        tab.do("open", origin=origin, functions=functions, headers=dict(headers))
+        return tab
+
+    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a tab do something, and return its state then."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line:
+            pytest.fail(f"The Node process ended with {self._process.wait(10)}")
+        state: dict[str, Any] = json.loads(line)
+        if "broken" in state:
+            pytest.fail(f"The page: {state['broken']}")
+        return state
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+class Tab:
+    """One tab, and what its user sees.
+
+    Attributes:
+        state: what the page is after the last thing that it did.
+    """
+
+    def __init__(self, browser: Browser, number: int) -> None:
+        self._browser = browser
+        self._number = number
+        self.state: dict[str, Any] = {}
+
+    def do(self, what: str, **more: Any) -> Tab:
+        """Do something and take its state."""
+        self.state = self._browser.ask({"tab": self._number, "do": what, **more})
+        return self
+
+    def say(self, text: str) -> Tab:
+        """Send a message and wait until nothing is under way any more."""
+        return self.do("send", text=text).do("settle")
+
+    @property
+    def thread_id(self) -> str:
+        """The thread that it has made."""
+        return str(self.state["threadId"])
+
+    @property
+    def enabled(self) -> bool:
+        """Whether its user can send something."""
+        return not self.state["inputDisabled"]
+
+    @property
+    def bubbles(self) -> list[tuple[str, str]]:
+        """Role and text of what it shows, oldest first."""
+        return [(bubble["role"], bubble["text"]) for bubble in self.state["bubbles"]]
+
+    @property
+    def answers(self) -> list[str]:
+        """The texts of the assistant's bubbles."""
+        return [text for role, text in self.bubbles if role == "assistant"]
+
+    @property
+    def statuses(self) -> list[tuple[str, str, int]]:
+        """Method, path without ids, and status of every request that it made."""
+        return [(method, path, status) for method, path, status in self.state["sent"]]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Open tabs of the quickstart's page."""
+    running = Browser()
+    yield running
+    running.close()
