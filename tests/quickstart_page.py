@@ -36,9 +36,7 @@ class Browser:
         self._numbers = count()
         self._lock = threading.Lock()
 
-    def open(
-        self, origin: str, *, functions: bool = False, headers: Mapping[str, str] = THROUGH_NEXT
-    ) -> Tab:
+    def open(self, origin: str, *, functions: bool = False, headers: Mapping[str, str] = THROUGH_NEXT) -> Tab:
         """Open the page of a server; with `functions` it is the one that knows the weather."""
         tab = Tab(self, next(self._numbers))
         tab.do("open", origin=origin, functions=functions, headers=dict(headers))

@@ -5,18 +5,19 @@ Pure: what is told follows from what the log says, so every reader of a run is t
 
 from __future__ import annotations
 
-from . import ids, objects
-from .events import RUN_ENDINGS, Event, dump
+from . import ids
+from .events import RUN_ENDINGS, Event
 from .objects import Object
-from .run_states import MessageStatus, RunStatus
+from .run_states import RunStatus
+from .writer import WHOLE, RunWriter
 
-COMPLETED = "thread.run.completed"
-UNREADABLE = RUN_ENDINGS - {COMPLETED}
+UNREADABLE = RUN_ENDINGS - {"thread.run.completed"}
 """Endings after which that page shows nothing and stays closed (front-ends.md Expected 1)."""
 
-ADDED = 4
-"""How many more events are told than the ending that stands in the log."""
+ADDED = 7
+"""How many more events are told than the one ending that stands in the log."""
 
+_OPEN: Object = dict.fromkeys(("last_error", "incomplete_details", "failed_at", "cancelled_at", "required_action"))
 _CUT = {
     "max_completion_tokens": "The answer ends here: it has reached its greatest length.",
     "max_prompt_tokens": "The answer ends here: the conversation has become too long.",
@@ -43,30 +44,20 @@ def said(run: Object, text: str, first: int) -> list[Event]:
     """Say something in an assistant's message of its own, and that the run is completed.
 
     Args:
-        run: the run to tell of; what it knows of its failure stays in it.
-        first: number of the first event; 0 for events that belong to no log and have none.
+        run: the run to tell of.
+        first: the number of the first event.
     """
     now = run["failed_at"] or run["cancelled_at"] or run["started_at"] or run["created_at"]
-    id = ids.derived_id(ids.MESSAGE, run["id"], text)
-    whole = objects.message(
-        id,
-        now,
-        run["thread_id"],
-        "assistant",
-        [objects.text_part(text)],
-        run_id=run["id"],
-        assistant_id=run["assistant_id"],
+    writer = RunWriter(
+        {**run, **_OPEN, "status": RunStatus.IN_PROGRESS.value},
+        new_id=lambda prefix: ids.derived_id(prefix, run["id"], text),
+        now=lambda: now,
+        last_seq=first - 1,
     )
-    begun = {**whole, "content": [], "status": MessageStatus.IN_PROGRESS.value, "completed_at": None}
-    piece = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
-    told = [
-        ("thread.message.created", begun),
-        ("thread.message.in_progress", begun),
-        ("thread.message.delta", {"id": id, "object": "thread.message.delta", "delta": {"content": [piece]}}),
-        ("thread.message.completed", whole),
-        (COMPLETED, {**run, "status": RunStatus.COMPLETED.value, "completed_at": now, "required_action": None}),
-    ]
-    return [Event(first and first + at, name, dump(data)) for at, (name, data) in enumerate(told)]
+    writer.open_message()
+    writer.add_text(writer.open_part("text"), text)
+    writer.end_run(RunStatus.COMPLETED, WHOLE)
+    return writer.take()
 
 
 def ending(run: Object) -> str:

@@ -40,7 +40,7 @@ def retold(batches: Iterator[list[Event]], attached: Attached) -> Iterator[list[
                 yield told
     except Exception as error:
         reason = error.message if isinstance(error, RequestError) else BROKEN_OFF
-        yield said(_run(attached.run_id, attached.thread_id, reason), reason, 0)
+        yield [event._replace(seq=0) for event in said(_run(attached.run_id, attached.thread_id), reason, 1)]
         raise
 
 
@@ -51,7 +51,7 @@ def as_stream(encoder: Encoder, path: Mapping[str, str], refused: Response) -> R
         return refused
     message = body["error"]["message"]
     thread_id = path.get("thread_id", "")
-    events = said(_run(ids.new_id(ids.RUN), thread_id, message), f"This could not be answered: {message}", 1)
+    events = said(_run(ids.new_id(ids.RUN), thread_id), f"This could not be answered: {message}", 1)
     headers = {**STREAM_HEADERS, **({"X-Thread-Id": thread_id} if thread_id else {})}
     return Response(encoder.encode(events) + encoder.end(), headers=headers, content_type=encoder.content_type)
 
@@ -62,8 +62,7 @@ def as_list(refused: Response) -> Response:
     return refused
 
 
-def _run(id: str, thread_id: str, message: str) -> Object:
+def _run(id: str, thread_id: str) -> Object:
     """Return a run to tell of where none can be read."""
     now = int(time.time())
-    error = {"code": "server_error", "message": message}
-    return objects.run(id, now, thread_id, objects.assistant("", now, ""), last_error=error)
+    return objects.run(id, now, thread_id, objects.assistant("", now, ""))

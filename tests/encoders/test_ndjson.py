@@ -28,3 +28,9 @@ def test_the_line_is_what_openai_node_writes_plus_the_position() -> None:
 
 def test_nothing_stands_behind_the_last_event() -> None:
     assert NDJSONEncoder().end() == b""
+
+
+def test_what_is_told_beside_the_log_has_no_number() -> None:
+    line = NDJSONEncoder().encode([Event(0, "thread.run.queued", b'{"id":"run_1"}')])
+    assert line == b'{"event":"thread.run.queued","data":{"id":"run_1"}}\n'
+    assert [event.seq for event in decode_ndjson(line)] == [0]

@@ -1,0 +1,356 @@
+"""What the quickstart's page is told where that is wanted: endings and errors as text; and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
+from flask_assistant_stream.errors import Gone, StoreError, UpstreamError
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.protocol.quickstart import ADDED
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
+from flask_assistant_stream.testing.scripted import call, failure, incomplete, text, unfinished
+from tests.protocol.checker import check
+from tests.routes.conftest import FRONT_END, MakeSite, Site, build, run_of
+
+FAILED = failure(message="The model broke.", after="Half an")
+SAID = "The answer failed: The model broke."
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(FAILED, text("Hello."), quickstart_compat="on")
+
+
+def new_thread(site: Site) -> str:
+    return str(site.post("/threads").get_json()["threadId"])
+
+
+def stored(site: Site, run_id: str) -> list[Event]:
+    """Return the events of a run as they stand in the log."""
+    return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
+
+
+def fail_with(error: Exception) -> Any:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return failing
+
+
+# -- endings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["ndjson", "sse"])
+def test_a_failure_is_told_as_text_and_completed(site: Site, form: str) -> None:
+    answer = site.post(f"/threads/{new_thread(site)}/messages?format={form}", {"content": "?"})
+    events = (decode_ndjson if form == "ndjson" else decode_sse)(answer.data)
+    assert text_of(events) == f"Half an{SAID}"
+    assert events[-1].name == "thread.run.completed"
+    assert check(events).texts[-1] == SAID
+
+
+def test_what_is_stored_is_what_happened(site: Site) -> None:
+    run = run_of(site.chat("?"))
+    path = f"/v1/threads/{run['thread_id']}"
+    kept = site.get(f"{path}/runs/{run['id']}").get_json()
+    assert (kept["status"], kept["last_error"]["message"]) == ("failed", "The model broke.")
+    assert stored(site, run["id"])[-1].name == "thread.run.failed"
+    history = site.get(f"/threads/{run['thread_id']}/messages").get_json()["data"]
+    assert [(one["role"], one["status"]) for one in history] == [("assistant", "incomplete"), ("user", "completed")]
+
+
+def test_the_sdk_face_is_told_what_happened(make_site: MakeSite) -> None:
+    site = make_site(FAILED, quickstart_compat="on")
+    thread = new_thread(site)
+    assistant = site.get("/v1/assistants").get_json()["data"] or [
+        site.post("/v1/assistants", {"model": "m"}).get_json()
+    ]
+    site.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": "?"})
+    answer = site.post(f"/v1/threads/{thread}/runs", {"assistant_id": assistant[0]["id"], "stream": True})
+    events = decode_sse(answer.data)
+    assert events[-1].name == "thread.run.failed"
+    assert SAID not in text_of(events)
+    refused = site.post("/v1/threads/thread_unknown/runs", {"assistant_id": assistant[0]["id"], "stream": True})
+    assert refused.status_code == 404
+
+
+@pytest.mark.parametrize("form", ["ndjson", "sse"])
+def test_a_reader_comes_back_at_every_number(site: Site, form: str) -> None:
+    """Within the told ending, too: each number is one event, and what follows it is the rest."""
+    decode = decode_ndjson if form == "ndjson" else decode_sse
+    events = decode(site.post(f"/chat/stream?format={form}", {"content": "?"}).data)
+    run = run_of(events)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len(events) == len(stored(site, run["id"])) + ADDED
+    url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+    for after in range(len(events) + 3):
+        again = site.get(url, query_string={"after": after, "format": form})
+        assert (again.status_code, decode(again.data)) == (200, events[after:])
+
+
+def test_a_reader_comes_back_to_a_run_that_goes_on(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([*unfinished("Half an"), gate, *failure(message="The model broke.")[-1:]], quickstart_compat="on")
+    with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}) as answer:
+        body: Iterator[bytes] = iter(answer.response)
+        head = b""
+        while b"an" not in head.rpartition(b"thread.message.delta")[2]:
+            head += next(body)
+        seen = decode_ndjson(head)
+        url = f"/threads/{answer.headers['X-Thread-Id']}/runs/{answer.headers['X-Run-Id']}/stream"
+        gate.set()
+        rest = decode_ndjson(b"".join(body))
+    for after in range(seen[-1].seq - ADDED - 1, seen[-1].seq + 1):
+        again = decode_ndjson(site.get(f"{url}?after={after}").data)
+        assert again == [*seen, *rest][after:]
+    assert text_of(rest).endswith(SAID)
+
+
+def test_an_incomplete_answer_and_a_cancelled_one(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site(incomplete("Half an"), [*unfinished("Half an"), gate], quickstart_compat="on")
+    assert text_of(site.chat("?")) == "Half anThe answer ends here: it has reached its greatest length."
+    with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}) as answer:
+        path = f"/threads/{answer.headers['X-Thread-Id']}/runs/{answer.headers['X-Run-Id']}"
+        site.post(f"{path}/cancel")
+        events = decode_ndjson(b"".join(answer.response))
+    assert text_of(events).endswith("The answer was stopped.")
+    assert check(events).run is not None
+    assert site.get(f"/v1{path}").get_json()["status"] == "cancelled"
+
+
+# -- a log that cannot be read on -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StoreError("mongodb://admin:secret@db refused"), "could not be read to its end"),
+        (ValueError("secret"), "could not be read to its end"),
+        (Gone("The events are gone: it was deleted."), "it was deleted"),
+    ],
+)
+def test_a_stream_that_breaks_off_is_told_without_numbers(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, words: str
+) -> None:
+    site = make_site(text("Hello."), quickstart_compat="on")
+    whole = site.chat("?")
+    run = run_of(whole)
+    url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+
+    class Breaking:
+        closed, patient, wrote_at = False, True, 0.0
+
+        def __iter__(self) -> Iterator[list[Event]]:
+            yield whole[:6]
+            raise error
+
+        def close(self) -> None:
+            self.closed = True
+
+    monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: Breaking())
+    broken = site.get(url)
+    monkeypatch.undo()
+    events = decode_ndjson(broken.data)
+    assert events[:6] == whole[:6]
+    assert [event.seq for event in events[6:]] == [0] * (1 + ADDED)
+    assert b'"seq":0' not in broken.data, "they have no number"
+    assert words in text_of(events)
+    assert events[-1].name == "thread.run.completed"
+    assert events[-1].object()["id"] == run["id"]
+    assert b"secret" not in broken.data
+    assert "stream broken off" in caplog.text
+    assert decode_ndjson(site.get(f"{url}?after=6").data) == whole[6:], "the log goes on as it was"
+
+
+# -- errors ---------------------------------------------------------------------------------------------------
+
+
+def told(answer: Any) -> str:
+    """Return what a page shows of an answer, which must be a whole stream."""
+    assert answer.status_code == 200, answer.text
+    assert answer.content_type == "application/x-ndjson; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-cache, no-transform"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert answer.headers["X-Request-Id"]
+    events = decode_ndjson(answer.data)
+    assert check(events).run is not None
+    assert events[-1].name == "thread.run.completed"
+    return text_of(events)
+
+
+def test_errors_of_messages(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site(
+        [*unfinished("Wait"), gate],
+        quickstart_compat="on",
+        busy_thread="reject",
+        max_streams=2,
+        max_content_chars=10,
+    )
+    thread = new_thread(site)
+    path = f"/threads/{thread}/messages"
+    with site.client.post(site.prefix + path, json={"content": "?"}) as held:
+        busy = site.post(path, {"content": "?"}, headers={"Origin": FRONT_END})
+        assert told(busy).startswith(f"This could not be answered: Thread {thread} already has an active run")
+        assert busy.headers["X-Thread-Id"] == thread
+        assert "X-Run-Id" not in busy.headers
+        assert busy.headers["Access-Control-Allow-Origin"] == FRONT_END
+        with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}):
+            assert "as many streams open" in told(site.post(path, {"content": "?"}))
+        gate.set()
+        held.close()
+    assert "No thread found" in told(site.post("/threads/thread_unknown/messages", {"content": "?"}))
+    assert "No thread found" in told(site.post(path, {"content": "?"}, user="ben"))
+    assert "the limit is 10" in told(site.post("/chat/stream", {"content": "far too long"}))
+    assert "assistant" in told(site.post("/chat/stream", {"content": "?", "assistantId": "asst_unknown"}))
+
+
+def test_a_sse_client_is_told_in_its_format(site: Site) -> None:
+    answer = site.post("/threads/thread_unknown/messages?format=sse", {"content": "?"})
+    assert answer.content_type == "text/event-stream; charset=utf-8"
+    assert "No thread found" in text_of(decode_sse(answer.data))
+    assert answer.data.endswith(b"event: done\ndata: [DONE]\n\n")
+
+
+def test_errors_of_actions(make_site: MakeSite) -> None:
+    site = make_site(call("get_weather"), text("Sunny."), quickstart_compat="on")
+    run = run_of(site.chat("?"))
+    path = f"/threads/{run['thread_id']}/actions"
+    (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": asked["id"]}]
+    wrong = told(site.post(path, {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": "call_other"}]}))
+    assert wrong.startswith("This could not be answered: ")
+    assert "run_unknown" in told(site.post(path, {"runId": "run_unknown", "toolCallOutputs": outputs}))
+    done = site.post(path, {"runId": run["id"], "toolCallOutputs": outputs})
+    assert text_of(decode_ndjson(done.data)) == "Sunny."
+    assert "completed" in told(site.post(path, {"runId": run["id"], "toolCallOutputs": outputs}))
+
+
+@pytest.mark.parametrize("error", [StoreError("mongodb://admin:secret@db refused"), ValueError("secret")])
+def test_a_store_that_is_away_and_a_defect(site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    thread = new_thread(site)
+    monkeypatch.setattr(site.registration.store, "start", fail_with(error))
+    answer = site.post(f"/threads/{thread}/messages", {"content": "?"})
+    assert "The store does not answer" in told(answer) or "Internal error" in told(answer)
+    assert b"secret" not in answer.data
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "options", "status"),
+    [
+        ("/chat/stream", {}, {}, 400),
+        ("/chat/stream", {"content": "  "}, {}, 400),
+        ("/chat/stream", {"content": "a\0b"}, {}, 400),
+        ("/threads/thread_1/messages", {"content": 1}, {}, 400),
+        ("/threads/thread_1/actions", {"toolCallOutputs": []}, {}, 400),
+        ("/chat/stream", {"content": "?"}, {"user": "nobody"}, 401),
+        ("/chat/stream", {"content": "?"}, {"headers": {"Origin": "https://evil.example"}}, 403),
+        ("/chat/stream?format=xml", {"content": "?"}, {}, 400),
+        ("/chat/stream", {"content": "?"}, {"headers": {"Accept": "image/png"}}, 406),
+        ("/chat/stream", {"content": "?"}, {"headers": {"Idempotency-Key": "ä"}}, 400),
+        ("/nowhere", {"content": "?"}, {}, 404),
+    ],
+)
+def test_what_is_malformed_or_not_allowed_keeps_its_status(
+    site: Site, path: str, body: Any, options: Any, status: int
+) -> None:
+    answer = site.post(path, body, **options)
+    assert answer.status_code == status
+    assert answer.get_json()["error"]["message"]
+
+
+def test_other_routes_keep_their_errors(site: Site) -> None:
+    for method, path in (
+        ("GET", "/threads/thread_unknown"),
+        ("GET", "/threads/thread_unknown/messages"),
+        ("GET", "/threads/thread_unknown/runs/run_1/stream"),
+        ("POST", "/threads/thread_unknown/runs/run_1/cancel"),
+        ("GET", "/files/file-unknown"),
+    ):
+        answer = site.request(method, path)
+        assert answer.status_code == 404
+        assert answer.get_json()["error"]["type"] == "invalid_request_error"
+
+
+def test_the_record_of_a_request_says_what_happened(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flask_assistant_stream.requests")
+    told(site.post("/threads/thread_unknown/messages", {"content": "?"}))
+    (record,) = [one for one in caplog.records if one.name == "flask_assistant_stream.requests"]
+    assert vars(record)["status"] == 404
+
+
+def test_the_same_request_again_is_the_same_answer(site: Site) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = site.post("/chat/stream", {"content": "?"}, headers=headers)
+    again = site.post("/chat/stream", {"content": "?"}, headers=headers)
+    assert again.data == first.data
+    assert "another request" in told(site.post("/chat/stream", {"content": "other"}, headers=headers))
+
+
+# -- the list of files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(StoreError("away"), 503), (UpstreamError("no", status=429), 429), (ValueError("?"), 500)]
+)
+def test_files_are_an_array_whatever_happens(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    assert site.get("/files").get_json() == []
+    monkeypatch.setattr(type(site.registration.resources), "own_files", fail_with(error))
+    answer = site.get("/files", headers={"Origin": FRONT_END})
+    assert (answer.status_code, answer.get_json()) == (status, [])
+    assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
+    assert answer.headers["X-Request-Id"]
+    assert site.get("/v1/files/file-unknown").get_json()["error"]
+
+
+def test_files_of_nobody(site: Site) -> None:
+    answer = site.get("/files", user="nobody")
+    assert (answer.status_code, answer.get_json()) == (401, [])
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+# -- off ------------------------------------------------------------------------------------------------------
+
+
+def test_without_it_no_byte_differs(tmp_path: Path) -> None:
+    """Two apps on one store: what completes is the same in both; what fails is told as it stands, without it."""
+    plain = build(tmp_path, FAILED, text("Hello."))
+    suited = build(tmp_path, quickstart_compat="on")
+    try:
+        for said in ("?", "And now?"):
+            first = plain.post("/chat/stream", {"content": said})
+            run = run_of(decode_ndjson(first.data))
+            url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
+            assert first.data == plain.get(url).data == NDJSONEncoder().encode(stored(plain, run["id"]))
+            assert (suited.get(url).data == first.data) == (run["status"] == "completed")
+            headers = [{**site.get(url).headers, "X-Request-Id": "", "Date": ""} for site in (plain, suited)]
+            assert headers[0] == headers[1]
+        refused = plain.post("/threads/thread_unknown/messages", {"content": "?"})
+        assert (refused.status_code, json.loads(refused.data)["error"]["code"]) == (404, None)
+        assert plain.get("/files", user="nobody").get_json()["error"]
+        assert plain.get("/openapi.json").data == suited.get("/openapi.json").data
+    finally:
+        for site in (plain, suited):
+            site.registration.runner.stop()
+            site.registration.store.close()
+
+
+def test_it_is_off_unless_asked_for(make_site: MakeSite) -> None:
+    site = make_site(FAILED)
+    assert site.registration.quickstart_compat is False
+    run = run_of(site.chat("?"))
+    assert run["status"] == "failed"
+    assert site.registration.store.get(Kind.RUN, "anna", run["id"]).body["status"] == "failed"
+    assert make_site(config={"ASSISTANT_QUICKSTART_COMPAT": "on"}).registration.quickstart_compat is True
