@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.skips",
     "tests.node_clients",
+    "tests.quickstart_page",
     "tests.fake_upstream",
     "tests.mongodb_server",
     "tests.server_process",

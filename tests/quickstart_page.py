@@ -36,10 +36,23 @@ class Browser:
         self._numbers = count()
         self._lock = threading.Lock()
 
-    def open(self, origin: str, *, functions: bool = False, headers: Mapping[str, str] = THROUGH_NEXT) -> Tab:
-        """Open the page of a server; with `functions` it is the one that knows the weather."""
+    def open(
+        self,
+        origin: str,
+        *,
+        functions: bool = False,
+        holds: bool = False,
+        headers: Mapping[str, str] = THROUGH_NEXT,
+    ) -> Tab:
+        """Open the page of a server.
+
+        Args:
+            functions: it is the one that knows the weather.
+            holds: its functions return when they are released.
+            headers: of each of its requests, as the server gets them.
+        """
         tab = Tab(self, next(self._numbers))
-        tab.do("open", origin=origin, functions=functions, headers=dict(headers))
+        tab.do("open", origin=origin, functions=functions, holds=holds, headers=dict(headers))
         return tab
 
     def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 // What a user sees of the quickstart's page: its state, without React, over openai 4.46.0, which it pins.
 //
 // Reads one JSON command a line from standard input and answers each with one JSON line, the state of the tab:
-//   {tab, do: "open", origin, headers?, functions?}   a tab is opened and makes its thread
+//   {tab, do: "open", origin, headers?, functions?, holds?}   a tab is opened and makes its thread
 //   {tab, do: "send", text}                           a message is sent; answered as soon as it is under way
 //   {tab, do: "settle"}                               answered when nothing is under way any more
 //   {tab, do: "shown", text}                          answered when the last bubble holds the text
+//   {tab, do: "asked"}                                answered when a function is called
+//   {tab, do: "release"}                              functions that take their time (`holds`) return at last
 //   {tab, do: "poll" | "upload" | "remove" | "look"}  the list of files; "look" loads what the bubbles link to
 // The page looks at no status: whatever a request is answered with is read as a stream, or as a list of files.
 import { createInterface } from 'node:readline';
@@ -20,7 +22,7 @@ const weather = {
 };
 
 class Page {
-  constructor({ origin, headers = {}, functions = false }) {
+  constructor({ origin, headers = {}, functions = false, holds = false }) {
     this.origin = origin;
     this.headers = headers;
     this.functions = functions;
@@ -31,6 +33,8 @@ class Page {
     this.console = [];
     this.sent = [];
     this.underWay = 0;
+    this.waiting = 0;
+    this.held = holds ? new Promise((release) => (this.release = release)) : null;
   }
 
   // -- requests, as the page makes them: a string as the body is text/plain --------------------------------
@@ -59,6 +63,8 @@ class Page {
 
   async answered(run) {
     const calls = run.required_action.submit_tool_outputs.tool_calls;
+    this.waiting += 1;
+    await this.held;
     const toolCallOutputs = calls.map((call) => ({ output: this.call(call), tool_call_id: call.id }));
     this.inputDisabled = true;
     const body = JSON.stringify({ runId: run.id, toolCallOutputs });
@@ -161,6 +167,10 @@ class Page {
 
   settle() {
     return this.until(() => this.underWay === 0, 'It does not settle');
+  }
+
+  asked() {
+    return this.until(() => this.waiting > 0, 'No function is called');
   }
 
   shown({ text }) {
