@@ -51,3 +51,29 @@ def test_host_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert events[-1]["event"] == "thread.run.completed"
     assert len(client.get("/api/assistants/threads").json["data"]) == 1
     assert app.test_client().get("/api/assistants/threads").json["data"] == [], "another browser, another owner"
+
+
+def test_quickstart_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its paths, and the offline engine; `tests/stack/test_quickstart_front_end.py` plays the front-end before it."""
+    monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
+    monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'quickstart.sqlite3'}")
+    monkeypatch.setenv("FLASK_ASSISTANT_OFFLINE_DELAY_SECONDS", "0")
+    app = runpy.run_path(str(EXAMPLES / "quickstart_host.py"))["create_app"]()
+    client = app.test_client()
+    assert client.post("/api/assistants").json == {"assistantId": "asst_default"}
+    thread = client.post("/api/assistants/threads").json["threadId"]
+    path = f"/api/assistants/threads/{thread}"
+    asked = client.post(f"{path}/messages", data=json.dumps({"content": '/get_weather {"location": "Paris"}'}))
+    waiting = json.loads(asked.data.splitlines()[-1])
+    assert waiting["event"] == "thread.run.requires_action"
+    (call,) = waiting["data"]["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = [{"tool_call_id": call["id"], "output": "sunny"}]
+    done = client.post(f"{path}/actions", json={"runId": waiting["data"]["id"], "toolCallOutputs": outputs})
+    assert json.loads(done.data.splitlines()[-1])["event"] == "thread.run.completed"
+    made = client.post("/api/assistants/files", data={"file": (io.BytesIO(b"27 months"), "warranty.md")}).json
+    assert client.get("/api/assistants/files").json[0]["filename"] == "warranty.md"
+    assert client.get(f"/api/files/{made['fileId']}").data == b"27 months"
+    assert client.get("/api/files/file-unknown").json["error"]["type"] == "invalid_request_error"
+    assert client.post(f"{path}/messages", json={}).status_code == 400
+    refused = client.post("/api/assistants/threads/thread_unknown/messages", json={"content": "hello"})
+    assert (refused.status_code, b"No thread found" in refused.data) == (200, True)

@@ -162,8 +162,8 @@ def test_sent_4_without_proxy_fix_the_allow_list_decides(server: ServerProcess) 
     assert server.post("/threads", headers=page).status == 403, "nobody has said that the header is to be trusted"
 
 
-def test_sent_5_the_assistant_of_the_set_up_page(host: ServerProcess) -> None:
-    """Of set-up A but for its first request: `POST /api/assistants`, no body."""
+def test_the_set_up_page_gets_the_assistant(host: ServerProcess) -> None:
+    """`POST /api/assistants`, no body."""
     assert host.request("POST", "").json == {"assistantId": "asst_default"}
 
 
