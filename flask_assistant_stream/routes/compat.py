@@ -49,11 +49,9 @@ def as_stream(encoder: Encoder, path: Mapping[str, str], refused: Response) -> R
     body = refused.get_json(silent=True)
     if not isinstance(body, dict) or "error" not in body:  # an answer of the host's own
         return refused
-    message = body["error"]["message"]
-    thread_id = path.get("thread_id", "")
-    events = said(_run(ids.new_id(ids.RUN), thread_id), f"This could not be answered: {message}", 1)
-    headers = {**STREAM_HEADERS, **({"X-Thread-Id": thread_id} if thread_id else {})}
-    return Response(encoder.encode(events) + encoder.end(), headers=headers, content_type=encoder.content_type)
+    text = f"This could not be answered: {body['error']['message']}"
+    events = said(_run(ids.new_id(ids.RUN), path.get("thread_id", "")), text, 1)
+    return Response(encoder.encode(events) + encoder.end(), headers=STREAM_HEADERS, content_type=encoder.content_type)
 
 
 def as_list(refused: Response) -> Response:

@@ -37,6 +37,13 @@ class EncoderSuite:
         """A reader that resumes gets the same bytes as one that never left."""
         assert encoder.encode(EVENTS) == b"".join(encoder.encode([event]) for event in EVENTS)
 
+    def test_events_beside_the_log_have_no_number(
+        self, encoder: Encoder, decode: Callable[[bytes], list[Event]]
+    ) -> None:
+        """A client that resumes goes on behind the last number that it has."""
+        beside = [event._replace(seq=0) for event in EVENTS]
+        assert decode(encoder.encode(beside) + encoder.end()) == beside
+
     def test_heartbeats_are_invisible(self, encoder: Encoder, decode: Callable[[bytes], list[Event]]) -> None:
         """A heartbeat may stand before, between and behind frames."""
         body = encoder.heartbeat + b"".join(encoder.encode([event]) + encoder.heartbeat for event in EVENTS)

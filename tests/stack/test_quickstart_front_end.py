@@ -22,10 +22,11 @@ from flask_assistant_stream.engines.response_items import ResponseItems, contain
 from flask_assistant_stream.testing.decode import text_of
 from tests.chaos.test_nginx import nginx
 from tests.fake_upstream import CITED, UpstreamProcess
-from tests.node_clients import NodeDecoder
+from tests.node_clients import NodeDecoder, python_decode_sse
 from tests.quickstart_page import THROUGH_NEXT, Browser
 from tests.server_process import GEVENT, PREFIX, Answer, ServerProcess, serving
 from tests.stack.test_files import form
+from tests.stack.test_front_ends import tails
 from tests.store_troubles import Killed, Locked, Trouble
 
 HOST = (*GEVENT, "--pythonpath", "examples", "quickstart_host:create_app()")
@@ -208,6 +209,24 @@ def test_expected_1_a_failure_is_told_and_the_page_goes_on(
     assert tab.state["console"] == []
     assert run_on(host, tab.thread_id)["status"] in ("failed", "incomplete"), "the stored run is what it was"
     assert tab.say("@@script:text?say=Better.@@").answers[-1] == "Better."
+
+
+@pytest.mark.parametrize("script", ["fail?after=4", "incomplete", "reset?after=4"])
+def test_expected_1_every_client_reads_what_is_told(
+    node_version: str, node_decode: NodeDecoder, host: ServerProcess, script: str
+) -> None:
+    """And what a reader gets who comes back to it at any number."""
+    payload = host.chat(f"@@script:{script}@@").body
+    decoded = node_decode(node_version, payload)
+    assert (decoded.error, decoded.run_status) == (None, "completed")
+    assert len(decoded.messages) == 2
+    assert decoded.text == "".join(decoded.deltas)
+    assert decoded.run is not None
+    path = f"/threads/{decoded.run['thread_id']}/runs/{decoded.run['id']}/stream"
+    for seq, tail in tails(payload):
+        assert host.get(f"{path}?after={seq}").body == tail
+    sse = python_decode_sse(host.get(f"{path}?format=sse").body)
+    assert (sse.error, sse.run_status, sse.text) == (None, "completed", decoded.text)
 
 
 def test_expected_1_without_compat_mode_the_page_is_dead(browser: Browser, server: ServerProcess) -> None:
