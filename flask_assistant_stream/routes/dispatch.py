@@ -16,6 +16,8 @@ from .repeats import read_key
 from .stream import choose_format
 from .upload import read_upload
 
+ANY_TYPE = "*/*"
+
 
 def registration() -> Registration:
     """Return the registration that the current request belongs to."""
@@ -87,8 +89,9 @@ def _call(operation: Operation, site: Registration, owner: str, request_id: str,
 
 
 def _compat(site: Registration, operation: Operation) -> bool:
-    """Say whether a route speaks to the quickstart's page: those of the SDK face never do."""
-    return site.quickstart_compat and not operation.face
+    """Say whether to speak to the quickstart's page: it has a bare `fetch`, and names no type that it wants."""
+    bare = request.headers.get("Accept", ANY_TYPE) == ANY_TYPE
+    return site.quickstart_compat and not operation.face and bare
 
 
 def _arguments() -> dict[str, Any]:

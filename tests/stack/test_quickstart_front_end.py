@@ -229,6 +229,14 @@ def test_expected_1_every_client_reads_what_is_told(
     assert (sse.error, sse.run_status, sse.text) == (None, "completed", decoded.text)
 
 
+def test_a_page_that_names_its_type_is_told_endings_as_they_are(host: ServerProcess) -> None:
+    """Two pages before one app: this one knows how runs end, and how errors look."""
+    named = {"Accept": "application/x-ndjson"}
+    assert host.chat("@@script:fail?after=4@@", headers=named).run["status"] == "failed"
+    refused = host.post("/threads/thread_none/messages", {"content": "hello"}, headers=named)
+    assert (refused.status, refused.json["error"]["type"]) == (404, "invalid_request_error")
+
+
 def test_expected_1_without_compat_mode_the_page_is_dead(browser: Browser, server: ServerProcess) -> None:
     """The reason for the mode: nothing is shown, and nothing can be sent any more."""
     tab = browser.open(server.origin).say("@@script:fail?after=0@@")
