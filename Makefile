@@ -1,6 +1,7 @@
 # make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
 # make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
 # make bench  measure against the FastAPI design          make test-chaos  the long form of the tests of reliability
+# make screenshots  the images of docs/images, from a scripted server
 # make clean  remove what the other targets made (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -14,15 +15,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-chaos check lint bench clean node nginx
+.PHONY: help run test test-chaos check lint bench screenshots clean node nginx chromium
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -37,6 +38,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 clean:
 	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -78,3 +82,9 @@ NGINX_OK := PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null
 nginx:
 	@$(NGINX_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) nginx && $(NGINX_OK); } || \
 		{ echo "The tests look at streams through a real nginx: install it" >&2; exit 1; }
+
+CHROMIUM_OK := command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+
+chromium:
+	@$(CHROMIUM_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) chromium && $(CHROMIUM_OK); } || \
+		{ echo "The tests use the chat page in a real Chromium: install it (Debian: apt-get install chromium)" >&2; exit 1; }
