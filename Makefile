@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
+REACT_MODULES := examples/react-chat/node_modules
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-chaos check lint bench screenshots clean node nginx chromium
@@ -23,7 +24,7 @@ help:
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx chromium
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp $(REACT_MODULES)/.stamp nginx chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -43,7 +44,7 @@ screenshots: $(VENV)/.dev chromium
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
 clean:
-	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NODE_MODULES) $(REACT_MODULES) examples/react-chat/dist build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without `venv`; where we may, we add it.
@@ -68,6 +69,10 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node
 	npm ci --prefix tests/node --loglevel=error
+	@touch $@
+
+$(REACT_MODULES)/.stamp: examples/react-chat/package-lock.json | node
+	npm ci --prefix examples/react-chat --loglevel=error
 	@touch $@
 
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends

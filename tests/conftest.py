@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fake_upstream",
     "tests.mongodb_server",
     "tests.server_process",
+    "tests.chromium",
 ]

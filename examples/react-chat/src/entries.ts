@@ -32,12 +32,12 @@ export function ofMessage(message: Message): Entry {
 
 type Text = Extract<Message["content"][number], { type: "text" }>["text"];
 
-/** The code interpreter names its files as `sandbox:/…`; the annotation says which file that is. */
+/** Citations become numbers, and files that the code interpreter names as `sandbox:/…` addresses, all to download. */
 function withLinks(text: Text): string {
-  return (text.annotations ?? []).reduce(
-    (said, one) => (one.type === "file_path" ? said.replaceAll(one.text, fileAddress(one.file_path.file_id)) : said),
-    text.value ?? "",
-  );
+  return (text.annotations ?? []).reduce((said, one, index) => {
+    if (one.type === "file_path") return said.replaceAll(one.text, fileAddress(one.file_path.file_id));
+    return said.replaceAll(one.text, ` [[${index + 1}]](${fileAddress(one.file_citation.file_id)})`);
+  }, text.value ?? "");
 }
 
 /** A call that the decoder has seen so far; file searches have no name and no arguments of their own. */

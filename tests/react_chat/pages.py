@@ -1,4 +1,4 @@
-"""The page of `examples/react-chat`, built for a server and opened in Chromium from another origin than the server's."""
+"""The page of `examples/react-chat`, built for a server and opened in Chromium on another origin than the server's."""
 
 from __future__ import annotations
 
@@ -7,34 +7,22 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.example_server import ExampleServer, example_server
 
 PROJECT = Path(__file__).parents[2] / "examples" / "react-chat"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
+PLACE = "http://127.0.0.1:9/set/by/the/test"
 BUILD_SECONDS = 120
 
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start Chromium."""
-    assert Path(CHROMIUM).exists(), "Chromium is missing: install it (Debian: apt-get install chromium)"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield started
-        started.close()
+expect.set_options(timeout=20_000)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -55,6 +43,33 @@ def serving_folder(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Builds:
+    """Builds the page once for each setting of its switch.
+
+    Args:
+        folder: where the builds go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, backend: str) -> Path:
+        """Return the folder of a build, which talks to `PLACE`."""
+        target = self._folder / backend
+        if not target.exists():
+            build(target, VITE_API_BASE_URL=PLACE, VITE_BACKEND=backend)
+        return target
+
+
+def place(built: Path, address: str, target: Path) -> None:
+    """Copy a build, made to talk to a server whose port is known by now."""
+    shutil.copytree(built, target, dirs_exist_ok=True)
+    for script in target.glob("assets/*.js"):
+        said = script.read_text(encoding="utf-8")
+        assert PLACE in said
+        script.write_text(said.replace(PLACE, address), encoding="utf-8")
 
 
 def build(target: Path, **environment: str) -> None:
@@ -93,39 +108,23 @@ class Chat:
         expect(self.status).to_have_text("Ready")
 
 
-Open = Callable[..., Chat]
-
-
-@pytest.fixture(scope="session", params=["flask", "next"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """Turn the page's switch to the one and the other."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Give the origin of a folder that is served as a page."""
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(serving_folder(tmp_path_factory.mktemp(name)))
-
-
+@dataclass(frozen=True)
 class Site:
     """A built page, served from its own origin, and the server that it talks to."""
 
-    def __init__(self, origin: str, server: ExampleServer) -> None:
-        self.origin = origin
-        self.server = server
+    origin: str
+    server: ExampleServer
 
 
 @contextmanager
-def site(folder: Path, backend: str, **environment: str) -> Iterator[Site]:
+def site(folder: Path, built: Path, **environment: str) -> Iterator[Site]:
     """Serve the page from one origin and the example app from another one."""
     pages = folder / "pages"
     pages.mkdir()
     with serving_folder(pages) as origin:
         settings = {"ASSISTANT_CORS_ORIGINS": origin, "ASSISTANT_MAX_CONTENT_CHARS": "200", **environment}
         with example_server(folder / "instance", **settings) as server:
-            build(pages, VITE_API_BASE_URL=server.url, VITE_BACKEND=backend)
+            place(built, server.url, pages)
             yield Site(origin, server)
 
 
