@@ -18,6 +18,7 @@ from .errors import ConfigError
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
 from .routes.failures import CATCH_ALL
+from .routes.page import add_page
 from .shutdown import remember
 from .stores.base import Store
 from .tools.options import AppTools
@@ -61,6 +62,7 @@ class Options(TypedDict, total=False):
     vector_store_ids: Iterable[str] | str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
+    ui: str | None
     cors_origins: Iterable[str] | str | None
     max_content_chars: int | None
     max_upload_bytes: int | None
@@ -155,9 +157,10 @@ class AssistantBlueprint(Blueprint):
     """
 
     def __init__(self, stream: AssistantStream, name: str, url_prefix: str) -> None:
-        super().__init__(name, __name__, url_prefix=url_prefix)
+        super().__init__(name, __name__, url_prefix=url_prefix, template_folder="templates")
         self.assistant_stream = stream
         add_routes(self)
+        self.record(add_page)
 
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Build the state, then register as every blueprint does."""
