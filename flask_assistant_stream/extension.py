@@ -18,7 +18,6 @@ from .errors import ConfigError
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
 from .routes.failures import CATCH_ALL
-from .routes.page import add_page
 from .shutdown import remember
 from .stores.base import Store
 from .tools.options import AppTools
@@ -160,7 +159,6 @@ class AssistantBlueprint(Blueprint):
         super().__init__(name, __name__, url_prefix=url_prefix, template_folder="templates")
         self.assistant_stream = stream
         add_routes(self)
-        self.record(add_page)
 
     def register(self, app: App, options: dict[str, Any]) -> None:
         """Build the state, then register as every blueprint does."""
