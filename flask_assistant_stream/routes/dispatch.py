@@ -62,6 +62,7 @@ def _endpoint(operation: Operation) -> RouteCallable:
                 call.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
+    endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host tell views apart by it
     return endpoint
 
 
