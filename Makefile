@@ -2,6 +2,7 @@
 # make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
 # make bench  measure against the FastAPI design          make test-chaos  the long form of the tests of reliability
 # make screenshots  the images of docs/images, from a scripted server
+# make vendor copy the chat page's libraries from npm into the package, at the versions of ui_vendor/package.json
 # make clean  remove what the other targets made (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -13,17 +14,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
+VENDOR := flask_assistant_stream/ui/vendor
+VENDOR_MODULES := ui_vendor/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-chaos check lint bench screenshots clean node nginx chromium
+.PHONY: help run test test-chaos check lint bench screenshots vendor clean node nginx chromium
 
 help:
-	@sed -n '1,5s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx chromium
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp $(VENDOR_MODULES)/.stamp nginx chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -42,8 +45,16 @@ bench: $(VENV)/.bench
 screenshots: $(VENV)/.dev chromium
 	$(BIN)/python -m tests.browser.screenshots docs/images
 
+vendor: $(VENDOR_MODULES)/.stamp
+	cp $(VENDOR_MODULES)/marked/lib/marked.esm.js $(VENDOR)/marked.js
+	cp $(VENDOR_MODULES)/marked/LICENSE $(VENDOR)/marked.LICENSE
+	cp $(VENDOR_MODULES)/dompurify/dist/purify.es.mjs $(VENDOR)/dompurify.js
+	cp $(VENDOR_MODULES)/dompurify/LICENSE $(VENDOR)/dompurify.LICENSE
+	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/es/highlight.min.js $(VENDOR)/highlight.js
+	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/LICENSE $(VENDOR)/highlight.LICENSE
+
 clean:
-	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NODE_MODULES) $(VENDOR_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without `venv`; where we may, we add it.
@@ -68,6 +79,10 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node
 	npm ci --prefix tests/node --loglevel=error
+	@touch $@
+
+$(VENDOR_MODULES)/.stamp: ui_vendor/package-lock.json | node
+	npm ci --prefix ui_vendor --loglevel=error
 	@touch $@
 
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from flask.typing import RouteCallable
 
 from . import request_log
@@ -23,8 +24,8 @@ def registration() -> Registration:
     return next(registrations[name] for name in request.blueprints if name in registrations)
 
 
-def add_operation(blueprint: Blueprint, operation: Operation) -> None:
-    """Register a route."""
+def add_operation(blueprint: Blueprint | BlueprintSetupState, operation: Operation) -> None:
+    """Register a route: with a blueprint, or with one registration of it."""
     blueprint.add_url_rule(
         operation.rule,
         operation.name,

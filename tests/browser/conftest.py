@@ -170,6 +170,6 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what a visitor saw when a test failed."""
     report = yield
-    if report.failed and call.when == "call" and VISITOR in item.stash:
+    if report.failed and call.when != "teardown" and VISITOR in item.stash:
         report.sections += item.stash[VISITOR].evidence()
     return report
