@@ -1,0 +1,70 @@
+/** What is going on, in a line at the end of the log. */
+
+import { element } from "./element.js";
+
+const QUIET = 4000; // text that pauses for so long is being thought about
+const LONG = 10_000; // from here on the line says for how long nothing has come
+const TICK = 1000;
+
+/**
+ * Say what a conversation is busy with, or null.
+ *
+ * @param {import("./conversation.js").Conversation} conversation
+ * @param {{sending: boolean, connected: boolean, silent: number}} now `silent`: milliseconds since something came.
+ */
+export function activityText(conversation, { sending, connected, silent }) {
+  const run = conversation.busyRun;
+  if (!run) return sending ? "Queued" : null;
+  if (!connected) return "Reconnecting";
+  if (run.status === "queued") return "Queued";
+  if (run.status === "cancelling") return "Stopping";
+  const open = conversation.entries.findLast((entry) => entry.runId === run.id && ["running", "in_progress"].includes(entry.state ?? entry.status));
+  if (open?.kind === "call") return callText(open);
+  if (open?.kind === "message" && open.parts.length && silent < QUIET) return null; // the text itself moves
+  return "Thinking";
+}
+
+function callText({ type, name }) {
+  if (type === "file_search") return "Searching files";
+  return type === "code_interpreter" ? "Running code" : `Calling ${name}`;
+}
+
+export class ActivityView {
+  #text = element("span.what", { dir: "auto" });
+  #since = element("span.since");
+  #state = { sending: false, connected: true };
+  #heard = Date.now();
+  #ticking = null;
+
+  constructor() {
+    const dots = element("span.dots", { ariaHidden: "true" }, element("i"), element("i"), element("i"));
+    this.element = element("div.activity", { hidden: true }, dots, this.#text, this.#since);
+  }
+
+  /** Note that something came, or that something of `sending` and `connected` has changed. */
+  note(changes = {}) {
+    this.#heard = Date.now();
+    Object.assign(this.#state, changes);
+  }
+
+  /** Show what is going on now. */
+  update(conversation) {
+    const silent = Date.now() - this.#heard;
+    const text = activityText(conversation, { ...this.#state, silent });
+    this.element.hidden = text === null;
+    if (text !== null && text !== this.#text.textContent) this.#text.textContent = text;
+    this.#since.textContent = silent >= LONG ? `${Math.round(silent / 1000)} s` : "";
+    this.#tick(conversation.busyRun ? conversation : null);
+  }
+
+  #tick(conversation) {
+    if (conversation && !this.#ticking) this.#ticking = setInterval(() => this.update(conversation), TICK);
+    if (!conversation) this.close();
+  }
+
+  /** Stop the clock. */
+  close() {
+    clearInterval(this.#ticking);
+    this.#ticking = null;
+  }
+}
