@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.app import COOKIE
 from tests.browser.chat_page import ChatPage
@@ -19,27 +18,11 @@ from tests.browser.watch import Watch
 from tests.mongodb_server import with_database
 from tests.server_process import GEVENT, ServerProcess, serving
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 APP = "tests.browser.app:create_app()"
 
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The Chromium that is installed, started once."""
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium_program(), args=[LOOPBACK_ONLY])
-
-
-def chromium_program() -> str:
-    """Return where the Chromium of this machine is."""
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert program, "Chromium is missing: `make chromium`, or install it"
-    return program
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from flask_assistant_stream.engines.response_items import words
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import LOOPBACK_ONLY, PHONE, Visitor, chat_server, chromium_program
+from tests.browser.conftest import PHONE, Visitor, chat_server
 from tests.browser.model import Model, citation
 from tests.browser.test_files import upload
+from tests.chromium import ARGUMENTS, chromium_program
 
 SIZE = {"width": 1200, "height": 760}
 EARLIER = ("Sharpening a hand plane", "A ladder for the weekend", "Which sander for old floors?", "Opening in August")
@@ -137,7 +138,7 @@ def main() -> None:
         chat_server(Path(kept), model, app="tests.browser.showcase:create_app()") as server,
         sync_playwright() as playwright,
     ):
-        chromium = playwright.chromium.launch(executable_path=chromium_program(), args=[LOOPBACK_ONLY])
+        chromium = playwright.chromium.launch(executable_path=chromium_program(), args=ARGUMENTS)
         studio = Studio(lambda: Visitor(chromium, server, Path(kept)), model, where)
         advice(studio, "desktop")
         advice(studio, "dark", color_scheme="dark")
