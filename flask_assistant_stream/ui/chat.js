@@ -17,10 +17,14 @@ class Chat {
   /** @type {OpenThread|null} */
   #open = null;
 
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Object<string, Function>} tools functions of the page that a run may call, by name
+   */
+  constructor(root, tools) {
     const token = root.dataset.csrfToken ?? document.querySelector('meta[name="csrf-token"]')?.content;
     this.root = root;
+    this.tools = tools;
     this.title = document.title;
     this.api = new Api({ base: root.dataset.base, csrfToken: token });
     this.status = element("div.assistant-offscreen", { attributes: { role: "status" } });
@@ -112,7 +116,7 @@ class Chat {
   }
 
   #openThread(log) {
-    const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: clientTools });
+    const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: this.tools });
     const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
     const current = (listener) => (detail) => open === this.#open && listener(detail);
     on("busy", current(() => this.composer.setBusy(open.busy)));
@@ -186,9 +190,6 @@ class Chat {
   }
 }
 
-/** Functions of the page that a run may call, by name: `export const tools = …` of the module that `data-tools` names. */
-const clientTools = {};
-
 function threadOfAddress() {
   return new URLSearchParams(location.search).get(PARAMETER) || null;
 }
@@ -212,9 +213,22 @@ function welcome(suggestions, send) {
   const choices = suggestions.map((text) => element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }));
   return [
     element("div.empty-sign", {}, icon("chat")),
-    element("h2", { text: "What can I help with?" }),
+    element("h2", { text: "How can I help?" }),
     choices.length ? element("div.suggestions", {}, ...choices) : null,
   ].filter(Boolean);
 }
 
-for (const root of document.querySelectorAll("[data-assistant-chat]")) new Chat(root);
+/** The host's own module with the functions that runs may call: `export const tools = {show_order(arguments) {…}}`. */
+async function toolsOf(root) {
+  if (!root.dataset.tools) return {};
+  try {
+    return (await import(new URL(root.dataset.tools, document.baseURI))).tools;
+  } catch (error) {
+    console.error(error); // the host's mistake, to be found by its developer; people can chat
+    return {};
+  }
+}
+
+for (const root of document.querySelectorAll("[data-assistant-chat]")) {
+  toolsOf(root).then((tools) => new Chat(root, tools));
+}

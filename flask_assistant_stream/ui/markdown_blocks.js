@@ -11,7 +11,7 @@ const marked = new Marked({
   ...OPTIONS,
   renderer: {
     // Whoever writes HTML in a chat wants it read: but for a few simple tags it is text.
-    html: ({ text, block }) => (block ? `<p>${simpleTags(text.trim())}</p>` : simpleTags(text)),
+    html: ({ text, block }) => (block ? `<p>${simpleTags(text.trim()).replaceAll("\n", "<br>")}</p>` : simpleTags(text)),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
 });

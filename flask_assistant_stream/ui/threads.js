@@ -126,10 +126,9 @@ export class Threads {
       this.#on.open(thread.id);
     };
     const item = element("li.thread", {}, link);
-    item.append(
-      action("pencil", `Rename ${name}`, `rename-${thread.id}`, () => this.#rename(thread, item)),
-      action("trash", `Delete ${name}`, `delete-${thread.id}`, () => this.#delete(thread, name)),
-    );
+    const rename = action("pencil", `Rename ${name}`, `rename-${thread.id}`, () => this.#rename(thread, item));
+    const remove = action("trash", `Delete ${name}`, `delete-${thread.id}`, () => this.#delete(thread, name));
+    item.append(element("div.thread-actions", {}, rename, remove));
     return item;
   }
 
@@ -184,5 +183,5 @@ export class Threads {
 }
 
 function action(name, label, focus, onclick) {
-  return element("button.icon.thread-action", { type: "button", ariaLabel: label, title: label, dataset: { focus }, onclick }, icon(name));
+  return element("button.icon", { type: "button", ariaLabel: label, title: label, dataset: { focus }, onclick }, icon(name));
 }
