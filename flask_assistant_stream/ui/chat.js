@@ -32,7 +32,10 @@ class Chat {
     this.theme = new Theme(root);
     this.files = new Files(this);
     this.panel = new FilesPanel(this);
-    this.composer = new Composer({ files: this.files, on: { send: (...message) => this.#send(...message), stop: () => this.#stop() } });
+    this.composer = new Composer({
+      files: this.files,
+      on: { send: (...message) => this.#send(...message), stop: () => this.#stop() },
+    });
     this.threads = new Threads({
       api: this.api,
       announcer: this.announcer,
@@ -54,19 +57,38 @@ class Chat {
     this.heading = element("h1.bar-title", { dir: "auto" });
     this.logPlace = element("div.log-place");
     this.empty = element("div.empty", {}, ...welcome(suggestionsOf(root), (text) => this.composer.submit(text)));
-    const themeButton = element("button.icon", { type: "button", ariaLabel: "Theme", onclick: () => this.#nextTheme(themeButton) }, icon("theme"));
+    const themeButton = element(
+      "button.icon",
+      { type: "button", ariaLabel: "Theme", onclick: () => this.#nextTheme(themeButton) },
+      icon("theme"),
+    );
     themeButton.title = `Theme: ${this.theme.name}`;
-    this.menu = element("button.icon.menu", { type: "button", ariaLabel: "Threads", ariaExpanded: "false", onclick: () => this.#toggleSidebar() }, icon("menu"));
+    this.menu = element(
+      "button.icon.menu",
+      { type: "button", ariaLabel: "Threads", ariaExpanded: "false", onclick: () => this.#toggleSidebar() },
+      icon("menu"),
+    );
     const bar = element(
       "header.bar",
       {},
       this.menu,
       this.heading,
-      element("button.icon", { type: "button", ariaLabel: "Files", title: "Files", onclick: () => this.panel.open() }, icon("folder")),
+      element(
+        "button.icon",
+        { type: "button", ariaLabel: "Files", title: "Files", onclick: () => this.panel.open() },
+        icon("folder"),
+      ),
       themeButton,
     );
     // A page has one main part: in a layout that has its own this one is a part of it.
-    const main = element(root.closest("main") ? "div.main" : "main.main", {}, bar, this.logPlace, this.empty, this.composer.element);
+    const main = element(
+      root.closest("main") ? "div.main" : "main.main",
+      {},
+      bar,
+      this.logPlace,
+      this.empty,
+      this.composer.element,
+    );
     const shade = element("div.shade", { onclick: () => this.#toggleSidebar(false) });
     root.replaceChildren(this.threads.element, shade, main, this.panel.element, this.status);
     dropZone(root, (files) => this.#dropped(files));
@@ -111,7 +133,10 @@ class Chat {
     } catch (error) {
       if (open !== this.#open) return;
       const gone = error.status === 404;
-      this.composer.say(gone ? "This chat is not there any more." : error.message, gone || error.status === 401 ? null : () => this.#show(id));
+      this.composer.say(
+        gone ? "This chat is not there any more." : error.message,
+        gone || error.status === 401 ? null : () => this.#show(id),
+      );
     }
   }
 
@@ -119,7 +144,10 @@ class Chat {
     const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: this.tools });
     const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
     const current = (listener) => (detail) => open === this.#open && listener(detail);
-    on("busy", current(() => this.composer.setBusy(open.busy)));
+    on(
+      "busy",
+      current(() => this.composer.setBusy(open.busy)),
+    );
     on("activity", () => open.threadId && this.threads.used(open.threadId));
     on("title", ({ id, title }) => {
       this.threads.setTitle(id, title);
@@ -210,7 +238,9 @@ function suggestionsOf(root) {
 }
 
 function welcome(suggestions, send) {
-  const choices = suggestions.map((text) => element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }));
+  const choices = suggestions.map((text) =>
+    element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }),
+  );
   return [
     element("div.empty-sign", {}, icon("chat")),
     element("h2", { text: "How can I help?" }),
