@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from flask import Response, make_response, render_template, send_from_directory
+from flask import Response, render_template, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.security import safe_join
 
 from ..errors import NotFound
 from .base import EXTENSION, Call, Registration, Resource
@@ -36,6 +37,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # extensions that check for forged requests look at it under HTTPS
+    "Cache-Control": "private, no-cache",  # there may be a token of the visitor's session in it
 }
 
 resource = Resource("page")
@@ -45,20 +47,19 @@ resource = Resource("page")
 def page(call: Call) -> Response:
     """Return the chat page."""
     html = render_template("flask_assistant_stream/page.html", assistant_stream=call.site.name)
-    response = make_response(html)
-    response.headers.update({**HEADERS, "Cache-Control": "private, no-cache"})
-    return response
+    return Response(html, headers=HEADERS)
 
 
 @resource.route("GET", "/ui/<path:name>", public=True)
 def ui(_call: Call, name: str) -> Response:
     """Return a script or a style sheet of the page; a browser asks each time whether it has changed."""
-    media_type = TYPES.get(PurePosixPath(name).suffix)
-    if media_type is None:
+    path, media_type = safe_join(str(UI), name), TYPES.get(PurePosixPath(name).suffix)
+    if path is None or media_type is None or not Path(path).is_file():
         raise NotFound(f"The chat page has no file {name!r}.")
-    response = send_from_directory(UI, name, mimetype=media_type, max_age=0)
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response = Response(Path(path).read_bytes(), mimetype=media_type)
+    response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+    response.add_etag()  # of the content: files of a wheel may all bear one time
+    response.make_conditional(request)
     return response
 
 

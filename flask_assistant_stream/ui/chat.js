@@ -17,10 +17,14 @@ class Chat {
   /** @type {OpenThread|null} */
   #open = null;
 
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Object<string, Function>} tools functions of the page that a run may call, by name
+   */
+  constructor(root, tools) {
     const token = root.dataset.csrfToken ?? document.querySelector('meta[name="csrf-token"]')?.content;
     this.root = root;
+    this.tools = tools;
     this.title = document.title;
     this.api = new Api({ base: root.dataset.base, csrfToken: token });
     this.status = element("div.assistant-offscreen", { attributes: { role: "status" } });
@@ -28,7 +32,10 @@ class Chat {
     this.theme = new Theme(root);
     this.files = new Files(this);
     this.panel = new FilesPanel(this);
-    this.composer = new Composer({ files: this.files, on: { send: (...message) => this.#send(...message), stop: () => this.#stop() } });
+    this.composer = new Composer({
+      files: this.files,
+      on: { send: (...message) => this.#send(...message), stop: () => this.#stop() },
+    });
     this.threads = new Threads({
       api: this.api,
       announcer: this.announcer,
@@ -50,19 +57,38 @@ class Chat {
     this.heading = element("h1.bar-title", { dir: "auto" });
     this.logPlace = element("div.log-place");
     this.empty = element("div.empty", {}, ...welcome(suggestionsOf(root), (text) => this.composer.submit(text)));
-    const themeButton = element("button.icon", { type: "button", ariaLabel: "Theme", onclick: () => this.#nextTheme(themeButton) }, icon("theme"));
+    const themeButton = element(
+      "button.icon",
+      { type: "button", ariaLabel: "Theme", onclick: () => this.#nextTheme(themeButton) },
+      icon("theme"),
+    );
     themeButton.title = `Theme: ${this.theme.name}`;
-    this.menu = element("button.icon.menu", { type: "button", ariaLabel: "Threads", ariaExpanded: "false", onclick: () => this.#toggleSidebar() }, icon("menu"));
+    this.menu = element(
+      "button.icon.menu",
+      { type: "button", ariaLabel: "Threads", ariaExpanded: "false", onclick: () => this.#toggleSidebar() },
+      icon("menu"),
+    );
     const bar = element(
       "header.bar",
       {},
       this.menu,
       this.heading,
-      element("button.icon", { type: "button", ariaLabel: "Files", title: "Files", onclick: () => this.panel.open() }, icon("folder")),
+      element(
+        "button.icon",
+        { type: "button", ariaLabel: "Files", title: "Files", onclick: () => this.panel.open() },
+        icon("folder"),
+      ),
       themeButton,
     );
     // A page has one main part: in a layout that has its own this one is a part of it.
-    const main = element(root.closest("main") ? "div.main" : "main.main", {}, bar, this.logPlace, this.empty, this.composer.element);
+    const main = element(
+      root.closest("main") ? "div.main" : "main.main",
+      {},
+      bar,
+      this.logPlace,
+      this.empty,
+      this.composer.element,
+    );
     const shade = element("div.shade", { onclick: () => this.#toggleSidebar(false) });
     root.replaceChildren(this.threads.element, shade, main, this.panel.element, this.status);
     dropZone(root, (files) => this.#dropped(files));
@@ -107,15 +133,21 @@ class Chat {
     } catch (error) {
       if (open !== this.#open) return;
       const gone = error.status === 404;
-      this.composer.say(gone ? "This chat is not there any more." : error.message, gone || error.status === 401 ? null : () => this.#show(id));
+      this.composer.say(
+        gone ? "This chat is not there any more." : error.message,
+        gone || error.status === 401 ? null : () => this.#show(id),
+      );
     }
   }
 
   #openThread(log) {
-    const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: clientTools });
+    const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: this.tools });
     const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
     const current = (listener) => (detail) => open === this.#open && listener(detail);
-    on("busy", current(() => this.composer.setBusy(open.busy)));
+    on(
+      "busy",
+      current(() => this.composer.setBusy(open.busy)),
+    );
     on("activity", () => open.threadId && this.threads.used(open.threadId));
     on("title", ({ id, title }) => {
       this.threads.setTitle(id, title);
@@ -186,9 +218,6 @@ class Chat {
   }
 }
 
-/** Functions of the page that a run may call, by name: `export const tools = …` of the module that `data-tools` names. */
-const clientTools = {};
-
 function threadOfAddress() {
   return new URLSearchParams(location.search).get(PARAMETER) || null;
 }
@@ -209,12 +238,27 @@ function suggestionsOf(root) {
 }
 
 function welcome(suggestions, send) {
-  const choices = suggestions.map((text) => element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }));
+  const choices = suggestions.map((text) =>
+    element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }),
+  );
   return [
     element("div.empty-sign", {}, icon("chat")),
-    element("h2", { text: "What can I help with?" }),
+    element("h2", { text: "How can I help?" }),
     choices.length ? element("div.suggestions", {}, ...choices) : null,
   ].filter(Boolean);
 }
 
-for (const root of document.querySelectorAll("[data-assistant-chat]")) new Chat(root);
+/** The host's own module with the functions that runs may call: `export const tools = {show_order(arguments) {…}}`. */
+async function toolsOf(root) {
+  if (!root.dataset.tools) return {};
+  try {
+    return (await import(new URL(root.dataset.tools, document.baseURI))).tools;
+  } catch (error) {
+    console.error(error); // the host's mistake, to be found by its developer; people can chat
+    return {};
+  }
+}
+
+for (const root of document.querySelectorAll("[data-assistant-chat]")) {
+  toolsOf(root).then((tools) => new Chat(root, tools));
+}

@@ -22,7 +22,10 @@ export async function copyText(text) {
 export function copyButton(label, text) {
   const button = element("button.copy", { type: "button", text: label });
   button.onclick = async () => {
-    const done = await copyText(text()).then(() => "Copied", () => "Not copied");
+    const done = await copyText(text()).then(
+      () => "Copied",
+      () => "Not copied",
+    );
     button.textContent = done;
     setTimeout(() => (button.textContent = label), SHOWN_MS);
   };

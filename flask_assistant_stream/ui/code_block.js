@@ -21,7 +21,12 @@ export function codeBlock(text, info, closed) {
   const node = element(
     "div.code",
     {},
-    element("div.code-head", {}, element("span.code-language", { text: language }), copyButton("Copy", () => code.textContent)),
+    element(
+      "div.code-head",
+      {},
+      element("span.code-language", { text: language }),
+      copyButton("Copy", () => code.textContent),
+    ),
     element("pre", { tabIndex: 0 }, code),
   );
   return { node, append: (grown) => extend(code.firstChild, grown) };

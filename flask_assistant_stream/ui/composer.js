@@ -24,7 +24,13 @@ export class Composer {
   constructor({ files, on }) {
     this.#files = files;
     this.#on = on;
-    this.box = element("textarea", { ariaLabel: "Message", placeholder: "Write a message", rows: 1, dir: "auto", enterKeyHint: "send" });
+    this.box = element("textarea", {
+      ariaLabel: "Message",
+      placeholder: "Write a message",
+      rows: 1,
+      dir: "auto",
+      enterKeyHint: "send",
+    });
     this.box.oninput = () => this.#onInput();
     this.box.onkeydown = (event) => this.#onKey(event);
     this.box.onpaste = (event) => this.#onPaste(event);
@@ -100,7 +106,10 @@ export class Composer {
     this.#keepDraft();
     this.#drawChips();
     try {
-      await this.#on.send(text, files.map(({ id }) => ({ file_id: id, tools: [{ type: "file_search" }] })));
+      await this.#on.send(
+        text,
+        files.map(({ id }) => ({ file_id: id, tools: [{ type: "file_search" }] })),
+      );
     } catch (error) {
       if (thread === this.#thread) this.#giveBack(text, attached, error);
     } finally {
@@ -184,7 +193,11 @@ export class Composer {
       this.#drawChips();
       this.box.focus();
     };
-    const remove = element("button.icon", { type: "button", ariaLabel: `Remove ${file.name}`, title: `Remove ${file.name}`, onclick: drop }, icon("close"));
+    const remove = element(
+      "button.icon",
+      { type: "button", ariaLabel: `Remove ${file.name}`, title: `Remove ${file.name}`, onclick: drop },
+      icon("close"),
+    );
     return element("li.attachment", {}, icon("file"), element("div.attachment-text", {}, name, status), remove);
   }
 }

@@ -10,7 +10,8 @@ import { element } from "./element.js";
 export function ask(near, { text, yes, no }) {
   const { promise, resolve } = deferred();
   const dialog = element("dialog.ask", { ariaLabel: text });
-  const close = (answer) => element("button", { type: "button", text: answer ? yes : no, onclick: () => dialog.close(answer ? "yes" : "") });
+  const close = (answer) =>
+    element("button", { type: "button", text: answer ? yes : no, onclick: () => dialog.close(answer ? "yes" : "") });
   const buttons = element("div.ask-buttons", {}, close(false), yes && close(true));
   if (yes) buttons.lastChild.classList.add("danger");
   dialog.append(element("p", { text, dir: "auto" }), buttons);

@@ -22,11 +22,23 @@ export function dropZone(root, take) {
     event.preventDefault();
     listener(event);
   };
-  addEventListener("dragenter", withFiles(() => (depth += 1) && show(true)));
-  addEventListener("dragover", withFiles((event) => (event.dataTransfer.dropEffect = "copy")));
-  addEventListener("dragleave", withFiles(() => (depth -= 1) <= 0 && show(false)));
-  addEventListener("drop", withFiles((event) => {
-    show(false);
-    take(event.dataTransfer.files);
-  }));
+  addEventListener(
+    "dragenter",
+    withFiles(() => (depth += 1) && show(true)),
+  );
+  addEventListener(
+    "dragover",
+    withFiles((event) => (event.dataTransfer.dropEffect = "copy")),
+  );
+  addEventListener(
+    "dragleave",
+    withFiles(() => (depth -= 1) <= 0 && show(false)),
+  );
+  addEventListener(
+    "drop",
+    withFiles((event) => {
+      show(false);
+      take(event.dataTransfer.files);
+    }),
+  );
 }

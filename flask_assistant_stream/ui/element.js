@@ -10,7 +10,7 @@
 export function element(selector, properties = {}, ...children) {
   const [tag, ...classes] = selector.split(".");
   const made = document.createElement(tag || "div");
-  made.classList.add(...classes);
+  if (classes.length) made.classList.add(...classes);
   for (const [name, value] of Object.entries(properties)) set(made, name, value);
   made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return made;

@@ -29,7 +29,11 @@ export class FilesPanel {
           "header.files-head",
           {},
           element("h2", { text: "Files" }),
-          element("button.icon", { type: "button", ariaLabel: "Close", title: "Close", onclick: () => this.element.close() }, icon("close")),
+          element(
+            "button.icon",
+            { type: "button", ariaLabel: "Close", title: "Close", onclick: () => this.element.close() },
+            icon("close"),
+          ),
         ),
         element("p.files-about", { text: "The assistant searches these files in every chat." }),
         element("button.files-add", { type: "button", onclick: () => input.click() }, icon("plus"), "Add files"),
@@ -57,12 +61,23 @@ export class FilesPanel {
 
   #item(file) {
     const name = file.id
-      ? element("a.file-name", { href: this.#api.url(`/files/${file.id}`), download: file.name, dir: "auto", text: file.name, title: `Download ${file.name}` })
+      ? element("a.file-name", {
+          href: this.#api.url(`/files/${file.id}`),
+          download: file.name,
+          dir: "auto",
+          text: file.name,
+          title: `Download ${file.name}`,
+        })
       : element("span.file-name", { dir: "auto", text: file.name });
     if (file.id) name.dataset.focus = `name-${file.id}`;
     const remove = element(
       "button.icon",
-      { type: "button", ariaLabel: `Delete ${file.name}`, title: `Delete ${file.name}`, onclick: () => this.#delete(file) },
+      {
+        type: "button",
+        ariaLabel: `Delete ${file.name}`,
+        title: `Delete ${file.name}`,
+        onclick: () => this.#delete(file),
+      },
       icon("trash"),
     );
     const status = element("span.file-status", { text: statusText(file), dataset: { status: file.status } });

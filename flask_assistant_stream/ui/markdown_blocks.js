@@ -11,7 +11,8 @@ const marked = new Marked({
   ...OPTIONS,
   renderer: {
     // Whoever writes HTML in a chat wants it read: but for a few simple tags it is text.
-    html: ({ text, block }) => (block ? `<p>${simpleTags(text.trim())}</p>` : simpleTags(text)),
+    html: ({ text, block }) =>
+      block ? `<p>${simpleTags(text.trim()).replaceAll("\n", "<br>")}</p>` : simpleTags(text),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
 });
@@ -52,7 +53,13 @@ export function blocksOf(text, done) {
       last.length += token.raw.length;
     } else {
       const closed = done || token.type !== "code" || isClosed(token.raw);
-      blocks.push({ token, raw: `${closed}${links}${token.raw}`, length: token.raw.length, closed, links: tokens.links });
+      blocks.push({
+        token,
+        raw: `${closed}${links}${token.raw}`,
+        length: token.raw.length,
+        closed,
+        links: tokens.links,
+      });
     }
   }
   return blocks;
@@ -88,7 +95,9 @@ export function parseBlock(token, links, address) {
 /** Puts a sign that Markdown leaves alone in the place of each marker: file names hold what Markdown reads. */
 export function maskMarkers(text, markers) {
   const masked = text.replaceAll(OPEN, "").replaceAll(CLOSE, "");
-  const byLength = markers.map((marker, index) => ({ marker, index })).sort((a, b) => b.marker.length - a.marker.length);
+  const byLength = markers
+    .map((marker, index) => ({ marker, index }))
+    .sort((a, b) => b.marker.length - a.marker.length);
   return byLength.reduce((rest, { marker, index }) => rest.replaceAll(marker, OPEN + index + CLOSE), masked);
 }
 

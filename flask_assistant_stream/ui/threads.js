@@ -33,7 +33,12 @@ export class Threads {
     this.list = element("ul.thread-list");
     this.note = element("p.thread-note", { hidden: true });
     this.scroller = element("div.thread-scroll", { onscroll: () => this.#onScroll() }, this.list, this.note);
-    const fresh = element("button.new-chat", { type: "button", onclick: () => on.open(null) }, icon("plus"), "New chat");
+    const fresh = element(
+      "button.new-chat",
+      { type: "button", onclick: () => on.open(null) },
+      icon("plus"),
+      "New chat",
+    );
     this.element = element("nav.threads", { ariaLabel: "Threads" }, fresh, this.scroller);
   }
 
@@ -69,7 +74,10 @@ export class Threads {
     const query = `/threads?limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
     this.#loading = this.#api
       .json("GET", query)
-      .then((page) => this.#take(page, after), (error) => this.#failed(error, after))
+      .then(
+        (page) => this.#take(page, after),
+        (error) => this.#failed(error, after),
+      )
       .finally(() => (this.#loading = null));
     return this.#loading;
   }
@@ -77,7 +85,11 @@ export class Threads {
   #take(page, after) {
     if (!after) this.#forgetGone(page);
     for (const { id, title, created_at, updated_at } of page.data) {
-      this.#threads.set(id, { id, title: title || null, used: Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0) });
+      this.#threads.set(id, {
+        id,
+        title: title || null,
+        used: Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0),
+      });
     }
     if (after || !this.#last) [this.#last, this.#more] = [page.last_id, page.has_more];
     this.note.hidden = this.#threads.size > 0;
@@ -126,16 +138,20 @@ export class Threads {
       this.#on.open(thread.id);
     };
     const item = element("li.thread", {}, link);
-    item.append(
-      action("pencil", `Rename ${name}`, `rename-${thread.id}`, () => this.#rename(thread, item)),
-      action("trash", `Delete ${name}`, `delete-${thread.id}`, () => this.#delete(thread, name)),
-    );
+    const rename = action("pencil", `Rename ${name}`, `rename-${thread.id}`, () => this.#rename(thread, item));
+    const remove = action("trash", `Delete ${name}`, `delete-${thread.id}`, () => this.#delete(thread, name));
+    item.append(element("div.thread-actions", {}, rename, remove));
     return item;
   }
 
   #rename(thread, item) {
     this.#renaming = thread.id;
-    const box = element("input.thread-title", { ariaLabel: "Title", dir: "auto", maxLength: 200, value: thread.title ?? "" });
+    const box = element("input.thread-title", {
+      ariaLabel: "Title",
+      dir: "auto",
+      maxLength: 200,
+      value: thread.title ?? "",
+    });
     const finish = (save) => {
       if (this.#renaming !== thread.id) return;
       this.#renaming = null;
@@ -174,7 +190,8 @@ export class Threads {
     try {
       await this.#api.json("DELETE", `/threads/${thread.id}`);
     } catch (error) {
-      if (error.status !== 404) return void ask(this.element, { text: `It was not deleted. ${error.message}`, no: "Close" });
+      if (error.status !== 404)
+        return void ask(this.element, { text: `It was not deleted. ${error.message}`, no: "Close" });
     }
     this.#threads.delete(thread.id);
     this.#draw();
@@ -184,5 +201,9 @@ export class Threads {
 }
 
 function action(name, label, focus, onclick) {
-  return element("button.icon.thread-action", { type: "button", ariaLabel: label, title: label, dataset: { focus }, onclick }, icon(name));
+  return element(
+    "button.icon",
+    { type: "button", ariaLabel: label, title: label, dataset: { focus }, onclick },
+    icon(name),
+  );
 }
