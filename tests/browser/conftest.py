@@ -22,7 +22,7 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 APP = "tests.browser.app:create_app()"
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=10_000)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,7 @@ class Visitor:
         return answer.json
 
     def evidence(self) -> Iterator[tuple[str, str]]:
-        """Yield what explains a failure: pictures of all pages, the console, the server's log."""
+        """Yield what explains a failure: pictures of all pages and the console."""
         if self.context is None:
             return
         for number, page in enumerate(self.context.pages):
@@ -116,7 +116,6 @@ class Visitor:
             page.screenshot(path=path)
             yield "screenshot", f"{path} of {page.url}"
         yield "console of the page", "\n".join(self.watch.console[-30:])
-        yield "log of the server", "\n".join(self.server.log.splitlines()[-20:])
 
     def leave(self) -> None:
         """Close the browser window."""
