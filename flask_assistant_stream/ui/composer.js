@@ -64,7 +64,6 @@ export class Composer {
   setThread(id) {
     if (id === this.#thread) return;
     this.#thread = id;
-    this.say(null);
     this.#write(sessionStorage.getItem(DRAFT + (id ?? "")) ?? "");
   }
 
@@ -112,6 +111,7 @@ export class Composer {
       );
     } catch (error) {
       if (thread === this.#thread) this.#giveBack(text, attached, error);
+      else sessionStorage.setItem(DRAFT + (thread ?? ""), text);
     } finally {
       this.#sending = false;
       this.#drawButton();
@@ -129,7 +129,7 @@ export class Composer {
     this.#write([text, this.box.value].filter(Boolean).join("\n\n"));
     this.#keepDraft();
     this.#drawChips();
-    this.say(error.message, error.status === 401 ? null : () => this.submit());
+    if (error.name !== "AbortError") this.say(error.message, error.status === 401 ? null : () => this.submit());
     this.box.focus();
   }
 
@@ -185,7 +185,11 @@ export class Composer {
 
   #chip(given) {
     const file = this.#files.now(given);
-    const status = element("span.attachment-status", { text: statusText(file), dataset: { status: file.status } });
+    const status = element("span.attachment-status", {
+      text: statusText(file),
+      title: statusText(file),
+      dataset: { status: file.status },
+    });
     const name = element("span.attachment-name", { dir: "auto", text: file.name });
     const drop = () => {
       this.#attached = this.#attached.filter((other) => other !== given);
