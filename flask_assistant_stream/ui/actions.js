@@ -21,35 +21,40 @@ export class Actions {
     this.#submit = submit;
   }
 
-  /** Take the answer to one call; with the last one all are sent. */
-  async answer(action, callId, output) {
-    if (action.state === "sending" || this.#signal.aborted) return;
-    this.#conversation.change(action, { answers: { ...action.answers, [callId]: output }, error: null });
-    if (!action.calls.every(({ id }) => id in action.answers)) return;
-    this.#conversation.change(action, { state: "sending" });
+  /** Take the answer to one call; with the last one of its run all are sent. */
+  async answer(call, output) {
+    if (!call.question || call.question.sending || this.#signal.aborted) return;
+    this.#conversation.changeQuestion(call, { answer: output, error: null });
+    const calls = this.#conversation.questions(call.runId);
+    if (calls.some(({ question }) => question.answer === null)) return;
+    this.#changeAll(calls, { sending: true });
     try {
-      own(action.runId);
-      await this.#submit(action.runId, action.calls.map(({ id }) => ({ tool_call_id: id, output: action.answers[id] })));
+      own(call.runId);
+      const outputs = calls.map(({ key, question }) => ({ tool_call_id: key, output: question.answer }));
+      await this.#submit(call.runId, outputs);
     } catch (error) {
-      this.#conversation.change(action, { state: "open", error: error.message });
+      this.#changeAll(calls, { sending: false });
+      this.#conversation.changeQuestion(call, { error: error.message });
     }
+  }
+
+  #changeAll(calls, changes) {
+    for (const call of calls) this.#conversation.changeQuestion(call, changes);
   }
 
   /** Call the functions of the page that a run asks for, where this tab has begun it. */
   callTools(threadId, runId) {
-    const action = this.#conversation.get(`${runId}:action`);
-    if (!action || !owns(runId)) return;
-    for (const call of action.calls) {
-      const tool = !call.approval && Object.hasOwn(this.#tools, call.name) && this.#tools[call.name];
-      if (tool) this.#call(tool, action, call, threadId);
+    if (!owns(runId)) return;
+    for (const call of this.#conversation.questions(runId)) {
+      const tool = !call.question.approval && Object.hasOwn(this.#tools, call.name) && this.#tools[call.name];
+      if (tool) this.#call(tool, call, threadId);
     }
   }
 
-  async #call(tool, action, call, threadId) {
-    call.working = true;
-    this.#conversation.change(action, {});
-    const output = await outputOf(tool, call, threadId, action.runId);
-    call.working = false;
-    await this.answer(action, call.id, output);
+  async #call(tool, call, threadId) {
+    this.#conversation.changeQuestion(call, { working: true });
+    const output = await outputOf(tool, call, threadId);
+    this.#conversation.changeQuestion(call, { working: false });
+    await this.answer(call, output);
   }
 }

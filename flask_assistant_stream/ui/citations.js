@@ -3,8 +3,8 @@
 import { element } from "./element.js";
 
 /**
- * @typedef {{number: number, name: string, url: string, page: boolean}} Source
- *   `page`: of the web, else a file of ours.
+ * @typedef {{number: ?number, name: string, url: string, page: boolean}} Source
+ *   `number`: null for a file that was made, which is no source; `page`: of the web, else a file of ours.
  */
 
 // Private-use characters stand around the number of a page that is cited: the API has no marker for pages.
@@ -34,8 +34,9 @@ export class Citations {
   #cite(note, fileUrl) {
     const fileId = (note.file_citation ?? note.file_path)?.file_id;
     if (!fileId || !note.text) return;
-    const source = this.#source(fileUrl(fileId), fileName(note.text) || fileId, false);
-    this.#byMarker.set(note.text, source);
+    const [url, name] = [fileUrl(fileId), fileName(note.text) || fileId];
+    const made = { number: null, name, url, page: false };
+    this.#byMarker.set(note.text, note.file_path ? made : this.#source(url, name, false));
   }
 
   #citePage({ url, title }) {
@@ -69,7 +70,9 @@ export class Citations {
   /** Return a part's text as it is copied: with numbers for markers. */
   plain(part) {
     let text = part.text ?? "";
-    for (const [marker, { number }] of this.#byMarker) if (!SANDBOX.test(marker)) text = text.replaceAll(marker, ` [${number}]`);
+    for (const [marker, { number, name }] of this.#byMarker) {
+      if (!SANDBOX.test(marker)) text = text.replaceAll(marker, number ? ` [${number}]` : name);
+    }
     return text;
   }
 
@@ -104,9 +107,9 @@ export function webAddress(url) {
 
 // -- DOM --------------------------------------------------------------------------------------------------------
 
-/** Return what is shown for a marker of a source: a chip, or a link where the model has written a path. */
-export function mark(source, marker) {
-  if (SANDBOX.test(marker)) return element("a.made", { ...target(source), text: source.name, dir: "auto" });
+/** Return what is shown for a marker: a chip, or a link to a file that was made. */
+export function mark(source) {
+  if (!source.number) return element("a.made", { ...target(source), text: source.name, dir: "auto" });
   return element("a.citation", {
     ...target(source),
     ariaLabel: `Citation ${source.number}: ${source.name}`,

@@ -54,7 +54,9 @@ export class Composer {
       if (this.#busy) on.stop();
       else this.submit();
     };
-    form.onclick = (event) => [form, row].includes(event.target) && this.box.focus();
+    form.onclick = (event) => {
+      if ([form, row].includes(event.target)) this.box.focus();
+    };
     this.element = element("div.composer", {}, this.alert, form);
     files.addEventListener("change", () => this.#drawChips());
     this.#drawButton();

@@ -1,15 +1,16 @@
 /** The state of a conversation: history and the events of runs become a list of entries. Pure: no DOM, no network. */
 
 import {
-  actionEntry,
   addCallPiece,
   addPiece,
+  askedCalls,
   callEntry,
   draftEntry,
   endingEntry,
   hasEnded,
   isBusy,
   messageEntry,
+  question,
 } from "./entries.js";
 
 /** @typedef {import("./entries.js").Entry} Entry */
@@ -115,7 +116,7 @@ export class Conversation {
   /** Take a run as the server tells it, where its events are not read. */
   setRun(run) {
     this.runs.set(run.id, run);
-    this.#drop(`${run.id}:action`);
+    this.#answered(run.id);
     if (run.status === "requires_action") this.#ask(run);
     else if (hasEnded(run)) this.#end(run);
     this.#tell({});
@@ -165,6 +166,20 @@ export class Conversation {
     this.#tell({});
   }
 
+  /** Return the calls of a run that wait for an answer. */
+  questions(runId) {
+    return this.#callsOf(runId).filter((call) => call.question);
+  }
+
+  #callsOf(runId) {
+    return this.entries.filter((entry) => entry.kind === "call" && entry.runId === runId);
+  }
+
+  /** Change the question of a call. */
+  changeQuestion(call, changes) {
+    if (call.question) this.change(call, { question: { ...call.question, ...changes } });
+  }
+
   /** Return the last message of the user before an entry. */
   saidBefore(entry) {
     return this.entries.slice(0, this.entries.indexOf(entry)).findLast((one) => one.role === "user");
@@ -189,19 +204,22 @@ export class Conversation {
   #setRun(event, run) {
     if (event === "thread.run.created") this.#forget(run.id);
     this.runs.set(run.id, run);
-    this.#drop(`${run.id}:action`);
+    this.#answered(run.id);
     this.#drop(`${run.id}:ending`);
     if (run.status === "requires_action") this.#ask(run);
     else if (hasEnded(run)) this.#end(run);
   }
 
   #ask(run) {
-    const action = this.#put(actionEntry(run));
-    const asked = new Set(action.calls.map((call) => call.id));
-    for (const entry of this.entries) {
-      if (entry.kind !== "call" || entry.runId !== run.id || entry.state !== "running") continue;
-      this.#change(entry, { state: asked.has(entry.key) ? "waiting" : "completed" });
+    for (const call of this.#callsOf(run.id)) if (call.state === "running") this.#change(call, { state: "completed" });
+    for (const asked of askedCalls(run)) {
+      const call = this.get(asked.id) ?? this.#put(callEntry(asked, run.id, "in_progress"));
+      this.#change(call, { state: "waiting", question: question(asked) });
     }
+  }
+
+  #answered(runId) {
+    for (const call of this.questions(runId)) this.#change(call, { state: "running", question: null });
   }
 
   /** Drop what the history has shown of a run that is now read from its beginning. */
@@ -215,11 +233,8 @@ export class Conversation {
     const ending = told ? null : endingEntry(run);
     if (ending) this.#put(ending);
     if (ending) this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
-    for (const entry of this.entries) {
-      if (entry.runId !== run.id) continue;
-      if (entry.kind === "thinking") this.#change(entry, { done: true });
-      if (entry.kind === "call" && OPEN.includes(entry.state)) this.#change(entry, { state: run.status });
-    }
+    this.#thought(run.id);
+    for (const call of this.#callsOf(run.id)) if (OPEN.includes(call.state)) this.#change(call, { state: run.status });
   }
 
   #canRepeat(ending) {

@@ -7,18 +7,17 @@
  * @typedef {{type: "text", text: string, annotations: object[], links: object[]} | {type: "refusal", text: string}
  *   | {type: "image", fileId: ?string, url: ?string}} Part
  * @typedef {{kind: "call", key: string, runId: string, type: string, name: string, arguments: string, output: ?string,
- *   input: string, outputs: object[], results: object[], state: string}} Call
- *   `state`: running, waiting, completed, failed, cancelled, expired.
+ *   input: string, outputs: object[], results: object[], state: string, approval: boolean, question: ?Question}} Call
+ *   `state`: running, waiting, completed, failed, cancelled, expired; `approval`: it is nothing but the question whether a
+ *   tool of the upstream may be called.
  * @typedef {{kind: "thinking", key: string, runId: string, text: string, done: boolean}} Thinking
- * @typedef {{kind: "action", key: string, runId: string, calls: Asked[], state: string, error: ?string,
- *   answers: Object<string, string>}} Action
- *   `state`: open, sending; `answers`: outputs by call.
- * @typedef {{id: string, name: string, arguments: string, approval: boolean, working: boolean}} Asked
- *   `working`: a function of the page is at it.
+ * @typedef {{approval: boolean, answer: ?string, working: boolean, sending: boolean, error: ?string}} Question
+ *   what a call waits for: approval or output; `working`: a function of the page is at it.
  * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean}} Ending
- * @typedef {Message | Call | Thinking | Action | Ending} Entry
+ * @typedef {Message | Call | Thinking | Ending} Entry
  */
 
+const UPSTREAM_APPROVAL = "mcp_approval.";
 const APPROVAL = /^(?:mcp_)?approval\./;
 const BUSY = new Set(["queued", "in_progress", "cancelling"]);
 const ENDED = new Set(["completed", "incomplete", "failed", "cancelled", "expired"]);
@@ -98,6 +97,8 @@ export function callEntry(call, runId, status) {
     outputs: (code?.outputs ?? []).map(codeOutput),
     results: search?.results ?? [],
     state: callState(call, status),
+    approval: name.startsWith(UPSTREAM_APPROVAL),
+    question: null,
   };
 }
 
@@ -123,24 +124,14 @@ function codeOutput(output) {
 
 const toolName = (name) => name.replace(APPROVAL, "");
 
-/** @returns {Action} what a run in `requires_action` asks the page for. */
-export function actionEntry(run) {
-  const calls = run.required_action?.submit_tool_outputs?.tool_calls ?? [];
-  return {
-    kind: "action",
-    key: `${run.id}:action`,
-    runId: run.id,
-    calls: calls.map(({ id, function: asked }) => ({
-      id,
-      name: toolName(asked.name),
-      arguments: asked.arguments,
-      approval: APPROVAL.test(asked.name),
-      working: false,
-    })),
-    answers: {},
-    state: "open",
-    error: null,
-  };
+/** Return the calls that a run in `requires_action` waits for. */
+export function askedCalls(run) {
+  return run.required_action?.submit_tool_outputs?.tool_calls ?? [];
+}
+
+/** @returns {Question} */
+export function question(asked) {
+  return { approval: APPROVAL.test(asked.function.name), answer: null, working: false, sending: false, error: null };
 }
 
 /** @returns {?Ending} how a run ended that did not complete, or null for one that did. */

@@ -1,6 +1,5 @@
 /** The message log: entries as elements, only those touched that have changed, at most once a frame. */
 
-import { ActionCard } from "./action_card.js";
 import { ActivityView } from "./activity.js";
 import { element } from "./element.js";
 import { EndingView } from "./ending.js";
@@ -11,7 +10,7 @@ import { Scrolling } from "./scrolling.js";
 import { ThinkingView } from "./thinking.js";
 import { ToolRow } from "./tool_row.js";
 
-const VIEWS = { message: MessageView, call: ToolRow, thinking: ThinkingView, action: ActionCard, ending: EndingView };
+const VIEWS = { message: MessageView, call: ToolRow, thinking: ThinkingView, ending: EndingView };
 
 export class Log {
   #root;
@@ -29,7 +28,8 @@ export class Log {
   /**
    * @param {HTMLElement} root becomes the log, and scrolls.
    * @param {import("./conversation.js").Conversation} conversation
-   * @param {{api: object, onRetry: Function, onAnswer: Function, onCancel: Function, onOlder: () => Promise<void>,
+   * @param {{api: object, onRetry: (ending: object) => void,
+   *   onAnswer: (call: object, output: string) => void, onCancel: (call: object) => void, onOlder: () => Promise<void>,
    *   onRunInView: (runId: string) => void}} context
    */
   constructor(root, conversation, context) {

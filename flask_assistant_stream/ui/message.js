@@ -91,7 +91,7 @@ export class MessageView {
 
   #mark(marker) {
     const source = this.#citations.sourceOf(marker);
-    return source ? mark(source, marker) : null;
+    return source ? mark(source) : null;
   }
 
   #updateSources({ sources }) {

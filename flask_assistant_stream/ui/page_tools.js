@@ -25,14 +25,14 @@ function owned() {
  * Call a function of the page and return its output as text, also where it fails: then the model hears that.
  *
  * @param {(args: object, call: {threadId: string, runId: string, callId: string}) => unknown} tool
- * @param {import("./entries.js").Asked} asked
+ * @param {import("./entries.js").Call} call
  */
-export async function outputOf(tool, asked, threadId, runId) {
+export async function outputOf(tool, call, threadId) {
   try {
-    const output = await tool(JSON.parse(asked.arguments || "{}"), { threadId, runId, callId: asked.id });
+    const output = await tool(JSON.parse(call.arguments || "{}"), { threadId, runId: call.runId, callId: call.key });
     return typeof output === "string" ? output : (JSON.stringify(output) ?? "null");
   } catch (error) {
     console.error(error);
-    return `The tool ${asked.name} failed: ${error?.message ?? error}`;
+    return `The tool ${call.name} failed: ${error?.message ?? error}`;
   }
 }

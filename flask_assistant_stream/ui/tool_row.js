@@ -1,11 +1,11 @@
 /** A tool that was called: a row that opens to what it was given and what it gave back. */
 
 import { element } from "./element.js";
+import { QuestionView } from "./question.js";
 
 const NAMES = { file_search: "File search", code_interpreter: "Code interpreter" };
 const STATES = {
   running: "Running…",
-  waiting: "Waiting for an answer",
   completed: "Done",
   failed: "Failed",
   cancelled: "Cancelled",
@@ -17,9 +17,10 @@ const SHOWN_CHARS = 20_000;
 export class ToolRow {
   #context;
   #shown = "";
+  #name = element("bdi.name");
   #state = element("span.state");
   #body = element("div.tool-body");
-  #name = element("bdi.name");
+  #question = null;
 
   constructor(entry, context) {
     this.#context = context;
@@ -29,12 +30,33 @@ export class ToolRow {
 
   update(entry) {
     this.#name.textContent = NAMES[entry.type] ?? entry.name;
-    this.#state.textContent = STATES[entry.state] ?? entry.state;
+    this.#state.textContent = stateText(entry);
     this.element.dataset.state = entry.state;
+    this.#showGiven(entry);
+    this.#showQuestion(entry);
+  }
+
+  #showGiven(entry) {
     const shown = JSON.stringify([entry.arguments, entry.output, entry.input, entry.outputs, entry.results]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#body.replaceChildren(...this.#sections(entry));
+  }
+
+  /** A row that asks for something is open; it closes with the answer. */
+  #showQuestion(entry) {
+    if (entry.question && !this.#question) {
+      this.#question = new QuestionView(entry, this.#context);
+      this.element.append(this.#question.element);
+      this.element.open = true;
+    } else if (!entry.question && this.#question) {
+      const hadFocus = this.#question.element.contains(document.activeElement);
+      this.#question.element.remove();
+      this.#question = null;
+      this.element.open = false;
+      if (hadFocus) this.element.firstElementChild.focus();
+    }
+    this.#question?.update(entry);
   }
 
   #sections(entry) {
@@ -42,7 +64,7 @@ export class ToolRow {
     if (entry.type === "file_search") return [results(entry.results, this.#context.api)];
     return [
       section("Arguments", readable(entry.arguments)),
-      ...(entry.output === null ? [] : [section("Output", readable(entry.output))]),
+      ...(entry.output === null || entry.approval ? [] : [section("Output", readable(entry.output))]),
     ];
   }
 
@@ -52,6 +74,12 @@ export class ToolRow {
     );
     return [section("Code", input), ...shown];
   }
+}
+
+function stateText({ state, question, approval, output }) {
+  if (approval && output !== null) return output === "true" ? "Approved" : "Refused";
+  if (question) return question.approval ? "Asks for approval" : "Asks for its output";
+  return STATES[state] ?? state;
 }
 
 function section(title, text) {
@@ -70,7 +98,7 @@ function results(found, api) {
 }
 
 /** Return JSON with its indentation, other text as it is. */
-export function readable(text) {
+function readable(text) {
   if (text.length > SHOWN_CHARS || !/^\s*[[{]/.test(text)) return text;
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
