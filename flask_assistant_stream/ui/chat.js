@@ -43,7 +43,8 @@ class Chat {
         open: (id) => this.#go(id),
         address: (id) => addressOf(id),
         deleted: (id) => id === this.#open?.threadId && this.#go(null),
-        titled: (id) => id === this.#open?.threadId && this.#drawTitle(),
+        changed: () => this.#drawTitle(),
+        failed: (error) => this.#failed(error),
       },
     });
     this.#layOut();
@@ -119,11 +120,11 @@ class Chat {
     const log = element("div.log", { tabIndex: 0, ariaLabel: "Conversation", attributes: { role: "log" } });
     this.logPlace.replaceChildren(log);
     this.#open = this.#openThread(log);
+    this.composer.say(null);
     this.composer.setThread(id);
     this.composer.setBusy(false);
     this.threads.setCurrent(id);
     this.#setEmpty(id === null);
-    this.#drawTitle(id);
     return this.#load(this.#open, id);
   }
 
@@ -132,12 +133,18 @@ class Chat {
       await open.open(id);
     } catch (error) {
       if (open !== this.#open) return;
-      const gone = error.status === 404;
-      this.composer.say(
-        gone ? "This chat is not there any more." : error.message,
-        gone || error.status === 401 ? null : () => this.#show(id),
-      );
+      if (error.status === 404) this.composer.say("This chat is not there any more.");
+      else this.#failed(error);
     }
+  }
+
+  /** The page could not be filled: nobody is logged in, or the server cannot be reached. */
+  #failed(error) {
+    const again = () => {
+      this.threads.refresh();
+      this.#show(threadOfAddress());
+    };
+    this.composer.say(error.message, error.status === 401 ? null : again);
   }
 
   #openThread(log) {
@@ -149,10 +156,7 @@ class Chat {
       current(() => this.composer.setBusy(open.busy)),
     );
     on("activity", () => open.threadId && this.threads.used(open.threadId));
-    on("title", ({ id, title }) => {
-      this.threads.setTitle(id, title);
-      if (open === this.#open) this.#drawTitle();
-    });
+    on("title", ({ id, title }) => this.threads.setTitle(id, title));
     on("thread", ({ id }) => {
       this.threads.used(id);
       if (open === this.#open) this.#isNow(id);
@@ -165,7 +169,6 @@ class Chat {
     history.replaceState(null, "", addressOf(id));
     this.composer.threadIs(id);
     this.threads.setCurrent(id);
-    this.#drawTitle();
   }
 
   async #send(content, attachments) {
@@ -192,7 +195,8 @@ class Chat {
     this.logPlace.hidden = empty;
   }
 
-  #drawTitle(id = this.#open.threadId) {
+  #drawTitle() {
+    const id = threadOfAddress();
     const title = id && this.threads.titleOf(id);
     this.heading.textContent = title || (id ? "" : "New chat");
     if (!this.root.parentElement.matches(".assistant-page")) return; // the host's page has a title of its own
