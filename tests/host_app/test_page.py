@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.watch import Watch
+from tests.browser.watch import Watch, look_of
 from tests.host_app.conftest import ASSISTANT, PASSWORDS
 from tests.server_process import GEVENT, ServerProcess, serving
 
@@ -60,6 +60,16 @@ def test_login_send_answer_and_approve(page: Page, shop: ServerProcess) -> None:
     chat.expect_answer("Order A-100 is cancelled.")
     page.get_by_role("link", name="Orders").click()
     expect(page.get_by_role("row", name="A-100")).to_contain_text("cancelled")
+
+
+def test_the_chat_leaves_room_for_the_shops_bar_and_takes_its_colour(page: Page, shop: ServerProcess) -> None:
+    chat = support(page, shop, "anna")
+    expect(chat.message).to_be_in_viewport(ratio=1)
+    size = look_of(page)
+    assert size["laid"] <= size["window"]
+    assert page.evaluate("document.documentElement.scrollHeight <= document.documentElement.clientHeight")
+    style = "getComputedStyle(document.querySelector('.assistant-chat')).getPropertyValue('--chat-accent')"
+    assert "#0a6b4f" in page.evaluate(style)
 
 
 def test_who_sends_too_much_reads_so(page: Page, shop: ServerProcess) -> None:
