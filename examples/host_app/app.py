@@ -39,6 +39,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         SUPPORT_LIMIT="20 per minute",
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # the CSRF check reads forms before anybody else does
         SESSION_COOKIE_SAMESITE="Lax",
+        RATELIMIT_STORAGE_URI="memory://",  # counts per process; one that workers share is redis://, for one
         WTF_CSRF_TIME_LIMIT=None,  # a token is good for as long as its session: chats stay open for hours
     )
     app.config.from_prefixed_env()

@@ -16,9 +16,4 @@ def who_asks() -> str:
 login_manager = LoginManager()
 login_manager.login_view = "login.show"
 csrf = CSRFProtect()
-limiter = Limiter(
-    who_asks,
-    default_limits=["60 per minute"],
-    headers_enabled=True,  # Retry-After
-    storage_uri="memory://",  # per process; RATELIMIT_STORAGE_URI names one that workers share, such as redis://
-)
+limiter = Limiter(who_asks, default_limits=["60 per minute"], headers_enabled=True)  # headers: Retry-After

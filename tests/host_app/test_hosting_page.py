@@ -19,7 +19,7 @@ from tests.test_docs import DOCS, blocks, read
 PAGE = DOCS / "hosting.md"
 
 
-class User(UserMixin):
+class User(UserMixin):  # type: ignore[misc]
     def __init__(self, user_id: str) -> None:
         self.id = user_id
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from flask import Flask
@@ -15,9 +16,11 @@ from werkzeug.serving import make_server
 
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+from tests.node_clients import NODE_DIRECTORY
 from tests.react_chat.pages import PROJECT, Builds, Chat, Site, opened, place, serving_folder, site
 from tests.test_docs import Cutting
 
+AXE = NODE_DIRECTORY / "node_modules" / "axe-core" / "axe.min.js"
 WEATHER = '/get_weather {"location": "Paris"}'
 
 
@@ -117,6 +120,23 @@ def test_the_switch_sends_what_the_server_knows(chat: Chat, pages: Site, request
         thread = posts[1].split("/")[2]
         assert thread.startswith("thread_")
         assert posts == ["POST /threads", f"POST /threads/{thread}/messages"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("pages", ["flask"], indirect=True)
+def test_axe_finds_nothing_grave(chat: Chat, scheme: Literal["light", "dark"]) -> None:
+    chat.page.emulate_media(color_scheme=scheme)
+    chat.page.get_by_label("Upload files").set_input_files(
+        {"name": "a.md", "mimeType": "text/markdown", "buffer": b"Something."}
+    )
+    chat.send(WEATHER)
+    expect(chat.answers).to_contain_text("sunny")
+    chat.page.locator("summary").click()
+    chat.send("x" * 201)
+    expect(chat.alert).to_be_visible()
+    chat.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = chat.page.evaluate("async () => (await axe.run()).violations.map((one) => [one.impact, one.id, one.help])")
+    assert [one for one in found if one[0] in ("serious", "critical")] == []
 
 
 # -- an answer that takes its time ------------------------------------------------------------------------------
