@@ -178,6 +178,17 @@ def test_a_message_replaces_the_answer_that_is_under_way(slow_chat: Chat) -> Non
     expect(slow_chat.alert).to_have_count(0)
 
 
+def test_a_new_chat_leaves_the_answer_that_is_under_way(slow_chat: Chat) -> None:
+    slow_chat.send("The first one.")
+    expect(slow_chat.answers).to_have_count(1)
+    slow_chat.page.get_by_role("button", name="New chat").click()
+    expect(slow_chat.status).to_have_text("Ask something.")
+    slow_chat.send("The second one.")
+    expect(slow_chat.answers).to_contain_text("This")
+    expect(slow_chat.questions).to_have_text(["The second one."])
+    expect(slow_chat.alert).to_have_count(0)
+
+
 @pytest.mark.parametrize("slow_pages", ["flask"], indirect=True)
 def test_a_reload_goes_on_with_the_answer(slow_chat: Chat) -> None:
     slow_chat.send("Tell me everything.")
