@@ -42,7 +42,7 @@ class Chat {
       on: {
         open: (id) => this.#go(id),
         address: (id) => addressOf(id),
-        deleted: (id) => id === this.#open?.threadId && this.#go(null),
+        deleted: (id) => id === this.#open?.threadId && this.#leave(),
         changed: () => this.#drawTitle(),
         failed: (error) => this.#failed(error),
       },
@@ -113,6 +113,12 @@ class Chat {
     this.#toggleSidebar(false);
     this.#show(id);
     this.composer.box.focus();
+  }
+
+  /** Goes from a thread that has been deleted to a new one; going back does not lead to it. */
+  #leave() {
+    history.replaceState(null, "", addressOf(null));
+    this.#show(null);
   }
 
   #show(id) {
