@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask
+from flask import Flask, redirect, url_for
 
 from . import config
 from .auth import shared_owner
@@ -88,7 +88,6 @@ def create_example_app(*, host: str = "") -> Flask:
     app.config.from_prefixed_env()
     app.secret_key = app.secret_key or kept_secret(folder / SECRET_KEY_FILE, "")
     settings = config.resolve({}, app.config, {**os.environ, "ASSISTANT_UI": os.environ.get("ASSISTANT_UI") or "on"})
-    app.context_processor(lambda: {"assistant_stream_suggestions": SUGGESTIONS})
     app.register_blueprint(
         create_assistant_blueprint(
             assistants=[{"id": settings.assistant_id, "name": "Example", **_declared(settings)}],
@@ -98,6 +97,9 @@ def create_example_app(*, host: str = "") -> Flask:
         ),
         url_prefix=PREFIX,
     )
+    if settings.ui == "on":
+        app.context_processor(lambda: {"assistant_stream_suggestions": SUGGESTIONS})
+        app.add_url_rule("/", "index", lambda: redirect(url_for("assistant_stream.page")))
     return app
 
 

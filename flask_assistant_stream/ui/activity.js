@@ -18,9 +18,11 @@ export function activityText(conversation, { sending, connected, silent }) {
   if (!connected) return "Reconnecting";
   if (run.status === "queued") return "Queued";
   if (run.status === "cancelling") return "Stopping";
-  const open = conversation.entries.findLast((entry) => entry.runId === run.id && ["running", "in_progress"].includes(entry.state ?? entry.status));
-  if (open?.kind === "call") return callText(open);
-  if (open?.kind === "message" && open.parts.length && silent < QUIET) return null; // the text itself moves
+  const ofRun = conversation.entries.filter((entry) => entry.runId === run.id);
+  const call = ofRun.findLast((entry) => entry.kind === "call" && entry.state === "running");
+  if (call) return callText(call);
+  const last = ofRun.at(-1);
+  if (last?.role === "assistant" && last.parts.length && silent < QUIET) return null; // the text itself moves
   return "Thinking";
 }
 

@@ -92,21 +92,17 @@ export class Log {
 
   /** Bring the elements into the order of the entries; most stand where they stood. */
   #arrange() {
-    const shown = new Set();
+    const shown = new Set(this.#conversation.entries);
+    for (const [key, view] of this.#views) if (!shown.has(view.entry)) this.#discard(key, view);
     let next = this.#entries.firstElementChild;
-    for (const entry of this.#conversation.entries) {
-      shown.add(entry.key);
-      const { element: made } = this.#viewOf(entry);
+    for (const entry of shown) {
+      const { element: made } = this.#views.get(entry.key) ?? this.#add(entry);
       if (made === next) next = next.nextElementSibling;
       else this.#entries.insertBefore(made, next);
     }
-    for (const [key, view] of this.#views) if (!shown.has(key)) this.#discard(key, view);
   }
 
-  #viewOf(entry) {
-    const known = this.#views.get(entry.key);
-    if (known?.entry === entry) return known;
-    if (known) this.#discard(entry.key, known);
+  #add(entry) {
     const view = new VIEWS[entry.kind](entry, this.#context);
     view.entry = entry;
     this.#views.set(entry.key, view);
