@@ -42,8 +42,9 @@ class Chat {
       on: {
         open: (id) => this.#go(id),
         address: (id) => addressOf(id),
-        deleted: (id) => id === this.#open?.threadId && this.#go(null),
-        titled: (id) => id === this.#open?.threadId && this.#drawTitle(),
+        deleted: (id) => id === this.#open?.threadId && this.#leave(),
+        changed: () => this.#drawTitle(),
+        failed: (error) => this.#failed(error),
       },
     });
     this.#layOut();
@@ -114,16 +115,22 @@ class Chat {
     this.composer.box.focus();
   }
 
+  /** Goes from a thread that has been deleted to a new one; going back does not lead to it. */
+  #leave() {
+    history.replaceState(null, "", addressOf(null));
+    this.#show(null);
+  }
+
   #show(id) {
     this.#open?.close();
     const log = element("div.log", { tabIndex: 0, ariaLabel: "Conversation", attributes: { role: "log" } });
     this.logPlace.replaceChildren(log);
     this.#open = this.#openThread(log);
+    this.composer.say(null);
     this.composer.setThread(id);
     this.composer.setBusy(false);
     this.threads.setCurrent(id);
     this.#setEmpty(id === null);
-    this.#drawTitle(id);
     return this.#load(this.#open, id);
   }
 
@@ -132,12 +139,18 @@ class Chat {
       await open.open(id);
     } catch (error) {
       if (open !== this.#open) return;
-      const gone = error.status === 404;
-      this.composer.say(
-        gone ? "This chat is not there any more." : error.message,
-        gone || error.status === 401 ? null : () => this.#show(id),
-      );
+      if (error.status === 404) this.composer.say("This chat is not there any more.");
+      else this.#failed(error);
     }
+  }
+
+  /** The page could not be filled: nobody is logged in, or the server cannot be reached. */
+  #failed(error) {
+    const again = () => {
+      this.threads.refresh();
+      this.#show(threadOfAddress());
+    };
+    this.composer.say(error.message, error.status === 401 ? null : again);
   }
 
   #openThread(log) {
@@ -149,10 +162,7 @@ class Chat {
       current(() => this.composer.setBusy(open.busy)),
     );
     on("activity", () => open.threadId && this.threads.used(open.threadId));
-    on("title", ({ id, title }) => {
-      this.threads.setTitle(id, title);
-      if (open === this.#open) this.#drawTitle();
-    });
+    on("title", ({ id, title }) => this.threads.setTitle(id, title));
     on("thread", ({ id }) => {
       this.threads.used(id);
       if (open === this.#open) this.#isNow(id);
@@ -165,7 +175,6 @@ class Chat {
     history.replaceState(null, "", addressOf(id));
     this.composer.threadIs(id);
     this.threads.setCurrent(id);
-    this.#drawTitle();
   }
 
   async #send(content, attachments) {
@@ -192,7 +201,8 @@ class Chat {
     this.logPlace.hidden = empty;
   }
 
-  #drawTitle(id = this.#open.threadId) {
+  #drawTitle() {
+    const id = threadOfAddress();
     const title = id && this.threads.titleOf(id);
     this.heading.textContent = title || (id ? "" : "New chat");
     if (!this.root.parentElement.matches(".assistant-page")) return; // the host's page has a title of its own

@@ -66,7 +66,6 @@ export class Composer {
   setThread(id) {
     if (id === this.#thread) return;
     this.#thread = id;
-    this.say(null);
     this.#write(sessionStorage.getItem(DRAFT + (id ?? "")) ?? "");
   }
 
@@ -114,6 +113,7 @@ export class Composer {
       );
     } catch (error) {
       if (thread === this.#thread) this.#giveBack(text, attached, error);
+      else sessionStorage.setItem(DRAFT + (thread ?? ""), text);
     } finally {
       this.#sending = false;
       this.#drawButton();
@@ -131,7 +131,7 @@ export class Composer {
     this.#write([text, this.box.value].filter(Boolean).join("\n\n"));
     this.#keepDraft();
     this.#drawChips();
-    this.say(error.message, error.status === 401 ? null : () => this.submit());
+    if (error.name !== "AbortError") this.say(error.message, error.status === 401 ? null : () => this.submit());
     this.box.focus();
   }
 
@@ -187,7 +187,11 @@ export class Composer {
 
   #chip(given) {
     const file = this.#files.now(given);
-    const status = element("span.attachment-status", { text: statusText(file), dataset: { status: file.status } });
+    const status = element("span.attachment-status", {
+      text: statusText(file),
+      title: statusText(file),
+      dataset: { status: file.status },
+    });
     const name = element("span.attachment-name", { dir: "auto", text: file.name });
     const drop = () => {
       this.#attached = this.#attached.filter((other) => other !== given);

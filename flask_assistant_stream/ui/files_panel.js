@@ -21,7 +21,7 @@ export class FilesPanel {
     };
     this.element = element(
       "dialog.files",
-      { ariaLabel: "Files", onclick: (event) => event.target === this.element && this.element.close() },
+      { ariaLabel: "Files", onclick: (event) => this.#onClick(event) },
       element(
         "div.files-inner",
         {},
@@ -49,6 +49,11 @@ export class FilesPanel {
     this.element.showModal();
     this.#draw();
     await this.#try(() => this.#files.refresh());
+  }
+
+  /** Closes where the shade beside the dialog was pressed. A listener that returned false would undo the click. */
+  #onClick(event) {
+    if (event.target === this.element) this.element.close();
   }
 
   #draw() {

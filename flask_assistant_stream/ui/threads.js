@@ -23,8 +23,10 @@ export class Threads {
    * @param {object} parts
    * @param {import("./api.js").Api} parts.api
    * @param {import("./announcer.js").Announcer} parts.announcer
-   * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void}} parts.on
-   *   `open`: one was chosen, null for a new one; `address`: where one is; `deleted`: one has gone
+   * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void, changed: () => void,
+   *   failed: (error: Error) => void}} parts.on
+   *   `open`: one was chosen, null for a new one; `address`: where one is; `deleted`: one has gone;
+   *   `changed`: titles may be others; `failed`: there is no list
    */
   constructor({ api, announcer, on }) {
     this.#api = api;
@@ -47,9 +49,14 @@ export class Threads {
     return this.#read(null);
   }
 
-  /** @param {string|null} id the thread that is shown */
-  setCurrent(id) {
+  /** @param {string|null} id the thread that is shown; it is asked for where it is on a page that was not read yet */
+  async setCurrent(id) {
     this.#current = id;
+    this.#draw();
+    await this.#loading;
+    if (!id || this.#threads.has(id)) return;
+    const found = await this.#api.json("GET", `/threads/${id}`).catch(() => null); // its log says why it cannot be read
+    if (found && !this.#threads.has(id)) this.#note(found);
     this.#draw();
   }
 
@@ -84,18 +91,17 @@ export class Threads {
 
   #take(page, after) {
     if (!after) this.#forgetGone(page);
-    for (const { id, title, created_at, updated_at } of page.data) {
-      this.#threads.set(id, {
-        id,
-        title: title || null,
-        used: Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0),
-      });
-    }
+    for (const thread of page.data) this.#note(thread);
     if (after || !this.#last) [this.#last, this.#more] = [page.last_id, page.has_more];
     this.note.hidden = this.#threads.size > 0;
     this.note.textContent = "No chats yet.";
     this.#draw();
     requestAnimationFrame(() => this.#onScroll()); // a high window wants more than a page
+  }
+
+  #note({ id, title, created_at, updated_at }) {
+    const used = Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0);
+    this.#threads.set(id, { id, title: title || null, used });
   }
 
   /** Drops the threads that stood within the first page and do so no more; those of further pages are left. */
@@ -106,10 +112,11 @@ export class Threads {
   }
 
   #failed(error, after) {
-    this.note.hidden = false;
+    if (!after && this.#last) return; // the list that there is will do
+    if (!after) this.#on.failed(error);
     const again = element("button.link", { type: "button", text: "Try again", onclick: () => this.#read(after) });
-    this.note.replaceChildren(`${error.message} `, ...(error.status === 401 ? [] : [again]));
-    this.#more = after !== null && this.#more;
+    this.note.replaceChildren(error.message, ...(after ? [" ", again] : []));
+    this.note.hidden = false;
   }
 
   #onScroll() {
@@ -119,6 +126,7 @@ export class Threads {
   }
 
   #draw() {
+    this.#on.changed();
     if (this.#renaming) return;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const sorted = [...this.#threads.values()].sort((a, b) => b.used - a.used);
@@ -174,12 +182,10 @@ export class Threads {
   async #saveTitle(thread, title) {
     const before = thread.title;
     this.setTitle(thread.id, title);
-    this.#on.titled?.(thread.id, title);
     try {
       await this.#api.json("PATCH", `/threads/${thread.id}`, { title });
     } catch (error) {
       this.setTitle(thread.id, before);
-      this.#on.titled?.(thread.id, before);
       await ask(this.element, { text: `The title was not saved. ${error.message}`, no: "Close" });
     }
   }
