@@ -19,7 +19,6 @@ export class EndingView {
   }
 
   update(entry) {
-    this.element.dataset.status = entry.status;
     if (entry.status === "cancelled") {
       this.element.replaceChildren(element("p.note", { text: entry.message }));
       return;

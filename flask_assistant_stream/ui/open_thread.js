@@ -56,7 +56,7 @@ export class OpenThread extends EventTarget {
       end: (runId) => this.#ended(runId),
       gone: (runId) => this.#history.runWithoutEvents(runId).then(() => this.#tellBusy()),
       lost: (runId, error) => this.#lost(runId, error),
-      connection: (connected) => this.#note({ connected }),
+      connection: (connected) => this.#note(connected),
     });
     this.#log = new Log(log, this.#conversation, {
       api,
@@ -115,8 +115,8 @@ export class OpenThread extends EventTarget {
     this.#tell("busy");
   }
 
-  #note(changes) {
-    this.#log.activity.note(changes);
+  #note(connected) {
+    this.#log.activity.note(connected);
     this.#log.changed();
   }
 
@@ -190,9 +190,7 @@ export class OpenThread extends EventTarget {
 
   #changeSending(by) {
     this.#sending += by;
-    if (this.#left) return;
-    this.#note({ sending: this.#sending > 0 });
-    this.#tellBusy();
+    if (!this.#left) this.#tellBusy();
   }
 
   #post(path, body) {
