@@ -89,8 +89,8 @@ def test_a_focused_thing_can_be_seen(chat: ChatPage, model: Model) -> None:
     look = """(node) => {
       const seen = [];
       for (let at = node, up = 0; at && up < 4; at = at.parentElement, up += 1) {
-        const { outlineStyle, outlineWidth, outlineColor, boxShadow, borderColor, backgroundColor } = getComputedStyle(at);
-        seen.push(outlineStyle, outlineWidth, outlineColor, boxShadow, borderColor, backgroundColor);
+        const style = getComputedStyle(at);
+        seen.push(style.outline, style.boxShadow, style.borderColor, style.backgroundColor);
       }
       return seen.join(" ");
     }"""
