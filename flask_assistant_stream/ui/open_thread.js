@@ -158,7 +158,13 @@ export class OpenThread extends EventTarget {
     const more = await this.#history.newest();
     if (this.#left) return;
     if (more) this.#log.setOlder(true);
+    this.#readWaiting();
     this.#show(run);
+  }
+
+  /** A run that waited is passed over when another begins: read how it ended. */
+  #readWaiting() {
+    for (const run of this.#conversation.waitingRuns) this.#read(run.id);
   }
 
   // -- sending ----------------------------------------------------------------------------------------------
@@ -203,6 +209,7 @@ export class OpenThread extends EventTarget {
     if (isNew) this.#isThread(response.headers.get("X-Thread-Id"));
     own(runId);
     this.#conversation.accept(draft, runId);
+    this.#readWaiting();
     this.#read(runId, response);
     if (isNew) this.#tell("thread");
     this.#tell("activity");
@@ -236,7 +243,7 @@ export class OpenThread extends EventTarget {
     const content = said.parts.map((part) => part.text ?? "").join("\n\n");
     const attachments = said.attachments.map(({ file_id, tools }) => ({ file_id, tools: tools ?? [] }));
     return this.send(content, attachments).catch((error) => {
-      this.#conversation.change(ending, { message: error.message, again: true });
+      this.#conversation.change(ending, { message: error.message, again: true, past: false });
     });
   }
 
