@@ -47,6 +47,11 @@ export class Conversation {
     return [...this.runs.values()].findLast(isBusy);
   }
 
+  /** Return the runs that wait for an answer. */
+  get waitingRuns() {
+    return [...this.runs.values()].filter((run) => run.status === "requires_action");
+  }
+
   /** Return the number of the last event of a run, 0 where none was seen. */
   lastSeq(runId) {
     return this.#seen.get(runId) ?? 0;
@@ -155,7 +160,7 @@ export class Conversation {
   /** Say that the events of a run could not be read on. */
   lose(runId, message) {
     this.runs.set(runId, { id: runId, ...this.runs.get(runId), status: "lost" });
-    this.#put({ kind: "ending", key: `${runId}:ending`, runId, status: "lost", message, again: true });
+    this.#put({ kind: "ending", key: `${runId}:ending`, runId, status: "lost", message, again: true, past: false });
     this.#tell({});
   }
 
@@ -333,7 +338,9 @@ export class Conversation {
 
   /** What failed before can be tried again only as long as nothing was said after it. */
   #retire() {
-    for (const entry of this.entries) if (entry.kind === "ending" && entry.again) this.#change(entry, { again: false });
+    for (const entry of this.entries) {
+      if (entry.kind === "ending" && !entry.past) this.#change(entry, { again: false, past: true });
+    }
   }
 
   #change(entry, changes) {

@@ -13,7 +13,8 @@
  * @typedef {{kind: "thinking", key: string, runId: string, text: string, done: boolean}} Thinking
  * @typedef {{approval: boolean, answer: ?string, working: boolean, sending: boolean, error: ?string}} Question
  *   what a call waits for: approval or output; `working`: a function of the page is at it.
- * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean}} Ending
+ * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean, past: boolean}} Ending
+ *   `again`: it can be tried again; `past`: more was said since.
  * @typedef {Message | Call | Thinking | Ending} Entry
  */
 
@@ -144,6 +145,7 @@ export function endingEntry(run) {
     status: run.status,
     message: endingMessage(run),
     again: run.status !== "cancelled",
+    past: false,
   };
 }
 

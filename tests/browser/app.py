@@ -34,7 +34,8 @@ def closed() -> None:
 TOOLS: list[Any] = [add, closed, tool_of(erase, requires_approval=True), WEATHER]
 HOSTED = [{"type": "file_search"}, {"type": "code_interpreter"}]
 ASSISTANT: dict[str, Any] = {"id": "asst_default", "model": "a-model", "tools": [*TOOLS, *HOSTED]}
-HOST_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The host</title></head>
+HOST_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>The host</title><link rel="icon" href="data:,"></head>
 <body><h1>The host</h1>{% include "flask_assistant_stream/chat.html" %}</body></html>"""
 
 

@@ -30,7 +30,7 @@ class ChatPage:
         self.questions = self.log.get_by_role("article", name="You")
         self.answers = self.log.get_by_role("article", name="Assistant")
         self.activity = self.log.locator(".activity")
-        self.alert = page.get_by_role("alert")
+        self.alert = page.get_by_role("alert").filter(has_text=re.compile(r"\S"))
         self.try_again = page.get_by_role("button", name="Try again")
         self.status = page.get_by_role("status")
         self.threads = page.get_by_role("navigation", name="Threads")

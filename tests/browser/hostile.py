@@ -47,9 +47,7 @@ MARKDOWN = f"""
 
 [^1]: <script>{RUN}</script>
 """
-STRANGE = (
-    "\u202egnp.exe\u202c \u200b\u200c\u200d\ufeff \x1b[31mred\x1b[0m \x1b]8;;http://elsewhere.invalid\x07 \u0000 \x7f"
-)
+STRANGE = "\u202egnp.exe\u202c \u200b\u200c\u200d\ufeff \x1b[31mred\x1b[0m \x1b]8;;http://elsewhere.invalid\x07 \x7f"
 LONG = "W" * 3000
 ZALGO = "Z" + "\u0335\u0321\u0347" * 40
 ARABIC = "مرحبا بالعالم"
@@ -60,7 +58,7 @@ DANGEROUS = """() => {
   const address = /^(href|src|action|data)$/i;
   const acting = /^(on.*|srcdoc|formaction|ping|background|xlink:href|srcset)$/i;
   const code = /^[\\s\\u0000-\\u0020]*(javascript|vbscript|data:text|file):/i;
-  const picture = /^(data:image\\/(?!svg)|blob:|\\/(?!\\/))/;
+  const picture = /^(data:image\\/|blob:|[^:/]|\\/(?!\\/))/;
   for (const node of document.querySelectorAll("html *")) {
     for (const { name, value } of node.attributes) {
       const bad = acting.test(name) || (address.test(name) && code.test(value)) ||

@@ -87,10 +87,12 @@ def test_a_focused_thing_can_be_seen(chat: ChatPage, model: Model) -> None:
     chat.ask("Hello?", "Hello.")
     chat.page.evaluate("() => document.activeElement.blur()")
     look = """(node) => {
-      const style = getComputedStyle(node);
-      const around = getComputedStyle(node.parentElement);
-      return [style.outlineStyle, style.outlineWidth, style.boxShadow, style.borderColor, style.backgroundColor,
-              around.outlineStyle, around.boxShadow, around.borderColor].join(" ");
+      const seen = [];
+      for (let at = node, up = 0; at && up < 4; at = at.parentElement, up += 1) {
+        const style = getComputedStyle(at);
+        seen.push(style.outline, style.boxShadow, style.borderColor, style.backgroundColor);
+      }
+      return seen.join(" ");
     }"""
     for _ in range(20):
         chat.page.keyboard.press("Tab")

@@ -52,7 +52,7 @@ def test_an_answer_that_was_cut_off_says_so(chat: ChatPage, model: Model) -> Non
     expect(chat.answers.last).to_contain_text("The sun is shining")
 
 
-@pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
 def test_a_refused_message_stays_and_can_be_sent_again(
     status: int, chat: ChatPage, visitor: Visitor, model: Model
 ) -> None:
@@ -168,4 +168,19 @@ def test_the_server_is_away_for_a_moment_in_mid_answer(chat: ChatPage, visitor: 
     chat.expect_answer("The library opens at nine.")
     chat.expect_once("The library opens at nine.")
     assert len(tries) == 3
+    expect(chat.alert).to_have_count(0)
+
+
+def test_who_is_logged_out_keeps_the_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    visitor.watch.expect("status of 401")
+    cookies = chat.page.context.cookies()
+    chat.page.context.clear_cookies()
+    chat.message.fill("Keep what I wrote.")
+    chat.send_button.click()
+    expect(chat.alert).to_contain_text("not logged in")
+    expect(chat.message).to_have_value("Keep what I wrote.")
+    chat.page.context.add_cookies(cookies)
+    model.says("It is kept.")
+    chat.send_button.click()
+    chat.expect_answer("It is kept.")
     expect(chat.alert).to_have_count(0)
