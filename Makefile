@@ -1,6 +1,8 @@
 # make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
 # make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
 # make bench  measure against the FastAPI design          make test-chaos  the long form of the tests of reliability
+# make screenshots  the images of docs/images, from a scripted server
+# make vendor copy the chat page's libraries from npm into the package, at the versions of ui_vendor/package.json
 # make clean  remove what the other targets made (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -12,17 +14,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
+REACT_MODULES := examples/react-chat/node_modules
+VENDOR := flask_assistant_stream/ui/vendor
+VENDOR_MODULES := ui_vendor/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-chaos check lint bench clean node nginx
+.PHONY: help run test test-chaos check lint bench screenshots vendor clean node nginx chromium
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,6s/^# //p' Makefile
 
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp $(REACT_MODULES)/.stamp $(VENDOR_MODULES)/.stamp nginx chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -38,8 +43,20 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
+screenshots: $(VENV)/.dev chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
+
+vendor: $(VENDOR_MODULES)/.stamp
+	cp $(VENDOR_MODULES)/marked/lib/marked.esm.js $(VENDOR)/marked.js
+	cp $(VENDOR_MODULES)/marked/LICENSE $(VENDOR)/marked.LICENSE
+	cp $(VENDOR_MODULES)/dompurify/dist/purify.es.mjs $(VENDOR)/dompurify.js
+	cp $(VENDOR_MODULES)/dompurify/LICENSE $(VENDOR)/dompurify.LICENSE
+	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/es/highlight.min.js $(VENDOR)/highlight.js
+	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/LICENSE $(VENDOR)/highlight.LICENSE
+
 clean:
-	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NODE_MODULES) $(REACT_MODULES) $(VENDOR_MODULES) examples/react-chat/dist
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without `venv`; where we may, we add it.
@@ -66,6 +83,14 @@ $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node
 	npm ci --prefix tests/node --loglevel=error
 	@touch $@
 
+$(REACT_MODULES)/.stamp: examples/react-chat/package-lock.json | node
+	npm ci --prefix examples/react-chat --loglevel=error
+	@touch $@
+
+$(VENDOR_MODULES)/.stamp: ui_vendor/package-lock.json | node
+	npm ci --prefix ui_vendor --loglevel=error
+	@touch $@
+
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 NODE_OK := command -v npm >/dev/null && node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))'
 
@@ -78,3 +103,9 @@ NGINX_OK := PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null
 nginx:
 	@$(NGINX_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) nginx && $(NGINX_OK); } || \
 		{ echo "The tests look at streams through a real nginx: install it" >&2; exit 1; }
+
+CHROMIUM_OK := command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+
+chromium:
+	@$(CHROMIUM_OK) || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT) chromium && $(CHROMIUM_OK); } || \
+		{ echo "The tests use the chat page in a real Chromium: install it (Debian: apt-get install chromium)" >&2; exit 1; }

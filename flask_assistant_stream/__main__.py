@@ -95,6 +95,8 @@ def _greet(app: Flask, origin: str) -> None:
     body = shlex.quote('{"content": "hello"}')
     print(f"Serving {origin}{PREFIX}")
     print(f"Engine {site.engine.name}, store {store}, instance folder {app.instance_path}\n")
+    if site.ui:
+        print(f"  Chat page: {origin}{PREFIX}/\n")
     print(f"  curl -N -d {body} {origin}{PREFIX}/chat/stream\n")
 
 

@@ -86,6 +86,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         gate=gate,
         cors=_cors(settings.cors_origins),
         max_content_chars=settings.max_content_chars,
+        ui=settings.ui == "on",
         clients=_clients(parts.log, settings),
         readers=_readers(parts, runner, settings),
         quickstart_compat=settings.quickstart_compat == "on",

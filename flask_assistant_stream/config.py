@@ -222,6 +222,7 @@ class Settings:
     api_keys: Mapping[str, str] = _key(
         _pairs, _NO_PAIRS, "bearer keys and their owners: a dict, or key=owner pairs joined by commas", secret=True
     )
+    ui: str = _key(_choice("on", "off"), "off", "whether the chat page is served at the prefix: on, or off")
     cors_origins: tuple[str, ...] = _key(
         _origins, DEFAULT_ORIGINS, "front-ends on other origins, joined by commas; none for no others"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask
+from flask import Flask, redirect, url_for
 
 from . import config
 from .auth import shared_owner
@@ -42,6 +42,14 @@ GET_WEATHER = {
     },
 }
 """A tool of the client: the run waits in `requires_action` until the front-end has answered."""
+
+SUGGESTIONS = [
+    "What can you do?",
+    "How long may I send a purchase back?",
+    '/get_weather {"location": "Paris"}',
+    '/current_time {"time_zone": "Europe/Berlin"}',
+]
+"""What an empty chat offers to ask. The lines with a slash have the offline engine call a tool."""
 
 
 def current_time(time_zone: str = "UTC") -> datetime:
@@ -79,15 +87,19 @@ def create_example_app(*, host: str = "") -> Flask:
     app = Flask("flask_assistant_stream.example", instance_path=str(folder), static_folder=None)
     app.config.from_prefixed_env()
     app.secret_key = app.secret_key or kept_secret(folder / SECRET_KEY_FILE, "")
-    settings = config.resolve({}, app.config)
+    settings = config.resolve({}, app.config, {**os.environ, "ASSISTANT_UI": os.environ.get("ASSISTANT_UI") or "on"})
     app.register_blueprint(
         create_assistant_blueprint(
             assistants=[{"id": settings.assistant_id, "name": "Example", **_declared(settings)}],
             tools=[current_time, GET_WEATHER, {"type": "file_search"}],
+            ui=settings.ui,
             **(_local_access(app, settings, folder, host) if is_loopback(host) else {}),
         ),
         url_prefix=PREFIX,
     )
+    if settings.ui == "on":
+        app.context_processor(lambda: {"assistant_stream_suggestions": SUGGESTIONS})
+        app.add_url_rule("/", "index", lambda: redirect(url_for("assistant_stream.page")))
     return app
 
 

@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     vector_store_ids: Iterable[str] | str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
+    ui: str | None
     cors_origins: Iterable[str] | str | None
     max_content_chars: int | None
     max_upload_bytes: int | None
@@ -156,7 +157,7 @@ class AssistantBlueprint(Blueprint):
     """
 
     def __init__(self, stream: AssistantStream, name: str, url_prefix: str) -> None:
-        super().__init__(name, __name__, url_prefix=url_prefix)
+        super().__init__(name, __name__, url_prefix=url_prefix, template_folder="templates")
         self.assistant_stream = stream
         add_routes(self)
 

@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fake_upstream",
     "tests.mongodb_server",
     "tests.server_process",
+    "tests.chromium",
 ]

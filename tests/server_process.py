@@ -148,9 +148,10 @@ class OpenStream:
 class ServerProcess:
     """A running server; requests go below the blueprint's prefix."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log_file: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, prefix: str = PREFIX) -> None:
         self.process = process
         self.log_file = log_file
+        self.prefix = prefix
         self.origin = ""
 
     @property
@@ -184,7 +185,7 @@ class ServerProcess:
         connection = self._connect()
         given = {**(headers or {}), **({} if origin is None else {"Origin": origin})}
         try:
-            connection.request(method, ("" if outside else PREFIX) + path, _content(body), given)
+            connection.request(method, ("" if outside else self.prefix) + path, _content(body), given)
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         finally:
@@ -211,7 +212,9 @@ class ServerProcess:
         """Open a stream, with a POST where there is a body; leaving the context closes the connection."""
         connection = self._connect()
         try:
-            connection.request("GET" if body is None else "POST", PREFIX + path, _content(body), dict(headers or {}))
+            connection.request(
+                "GET" if body is None else "POST", self.prefix + path, _content(body), dict(headers or {})
+            )
             yield OpenStream(connection, connection.getresponse())
         finally:
             connection.close()
@@ -267,7 +270,13 @@ def _content(body: object) -> Any:
 
 @contextmanager
 def serving(
-    command: tuple[str, ...], where: Path, *, store: str = "", upstream: str = "", **environment: str
+    command: tuple[str, ...],
+    where: Path,
+    *,
+    store: str = "",
+    upstream: str = "",
+    prefix: str = PREFIX,
+    **environment: str,
 ) -> Iterator[ServerProcess]:
     """Run `python -m` with a command until the context is left, and look at its log then.
 
@@ -276,6 +285,7 @@ def serving(
         where: a folder for what the server keeps; its store is there unless `store` is given.
         store: a store URL.
         upstream: the base URL of the upstream.
+        prefix: of the blueprint.
         environment: further settings.
     """
     where.mkdir(parents=True, exist_ok=True)
@@ -296,7 +306,7 @@ def serving(
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    server = ServerProcess(process, log_file)
+    server = ServerProcess(process, log_file, prefix)
     try:
         _wait_ready(server)
         yield server

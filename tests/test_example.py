@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_assistant_stream import ConfigError
-from flask_assistant_stream.example import create_example_app, is_loopback, kept_secret
+from flask_assistant_stream.example import PREFIX, create_example_app, is_loopback, kept_secret
 from tests.example_server import FOREIGN, gunicorn_server
 
 
@@ -31,6 +31,15 @@ def test_flask_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("FLASK_SECRET_KEY", "given")
     assert create_example_app(host="127.0.0.1").secret_key == "given"
     assert not (tmp_path / "instance" / "secret_key").exists()
+
+
+def test_the_chat_page_is_there_unless_the_settings_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = create_example_app(host="127.0.0.1").test_client()
+    assert client.get("/").location == f"{PREFIX}/"
+    assert "data-suggestions" in client.get(PREFIX).text
+    monkeypatch.setenv("ASSISTANT_UI", "off")
+    client = create_example_app(host="127.0.0.1").test_client()
+    assert (client.get("/").status_code, client.get(PREFIX).status_code) == (404, 405)
 
 
 def test_visitors_are_known_again_after_a_restart() -> None:

@@ -38,12 +38,12 @@ def test_files_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "37 months" not in ask()
 
 
-def test_host_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_minimal_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FLASK_SECRET_KEY", "a test's secret")
     monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
-    monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'host.sqlite3'}")
+    monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'minimal.sqlite3'}")
     monkeypatch.setenv("FLASK_ASSISTANT_OFFLINE_DELAY_SECONDS", "0")
-    app = runpy.run_path(str(EXAMPLES / "host_app.py"))["create_app"]()
+    app = runpy.run_path(str(EXAMPLES / "minimal_app.py"))["create_app"]()
     client = app.test_client()
     assert client.get("/").text == "The app that was here before."
     answer = client.post("/api/assistants/chat/stream", json={"content": "hi"})

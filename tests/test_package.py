@@ -21,6 +21,10 @@ ROOT = Path(__file__).parent.parent
 MAX_LINES = 400
 FORBIDDEN = {"backend", "manager", "handler", "service", "helper", "helpers", "util", "utils"}
 
+PAGE_FILES = [path for name in ("ui", "templates") for path in (SOURCE / name).rglob("*") if path.is_file()]
+"""Scripts, styles and templates of the chat page, the libraries that it uses and their licences."""
+SCRIPTS = [path for path in PAGE_FILES if path.suffix == ".js" and path.parent.name != "vendor"]
+
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -43,6 +47,12 @@ def bound_names(module: str) -> Iterator[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_no_file_is_long(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_no_script_is_long(script: Path) -> None:
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MAX_LINES
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -76,6 +86,7 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert {str(path.relative_to(ROOT)) for path in MODULES.values()} | {"flask_assistant_stream/py.typed"} <= shipped
+    assert {str(path.relative_to(ROOT)) for path in PAGE_FILES} <= shipped
     assert {name.partition("/")[0] for name in shipped} == {"flask_assistant_stream"}
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
 

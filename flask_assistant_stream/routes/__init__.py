@@ -11,6 +11,7 @@ from . import actions, chat, files, health, messages, openapi, root, runs, threa
 from .base import Resource
 from .dispatch import add_operation, finish
 from .failures import add_failures
+from .page import add_page
 
 RESOURCES: tuple[Resource, ...] = (
     *(module.resource for module in (chat, threads, messages, actions, runs, files, root, health, openapi)),
@@ -23,5 +24,6 @@ def add_routes(blueprint: Blueprint) -> None:
     for resource in RESOURCES:
         for operation in resource.operations:
             add_operation(blueprint, operation)
+    blueprint.record(add_page)  # before the routes that take what no other does
     add_failures(blueprint)
     blueprint.after_request(finish)

@@ -49,6 +49,7 @@ class Registration:
         gate: decides who owns a request.
         cors: adds the CORS headers to a response.
         max_content_chars: of one message or one tool output.
+        ui: whether the chat page is served.
         files, vector_stores: what owners have uploaded.
         resources: what their threads and runs use of that.
         titles: writes titles of threads.
@@ -66,6 +67,7 @@ class Registration:
     gate: Gate
     cors: Callable[[Response], Response]
     max_content_chars: int
+    ui: bool
     files: Files
     vector_stores: VectorStores
     resources: Resources

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from flask.typing import RouteCallable
 
 from . import compat, request_log
@@ -26,8 +27,8 @@ def registration() -> Registration:
     return next(registrations[name] for name in request.blueprints if name in registrations)
 
 
-def add_operation(blueprint: Blueprint, operation: Operation) -> None:
-    """Register a route."""
+def add_operation(blueprint: Blueprint | BlueprintSetupState, operation: Operation) -> None:
+    """Register a route: with a blueprint, or with one registration of it."""
     blueprint.add_url_rule(
         operation.rule,
         operation.name,
@@ -68,6 +69,7 @@ def _endpoint(operation: Operation) -> RouteCallable:
                 call.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
+    endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host tell views apart by it
     return endpoint
 
 

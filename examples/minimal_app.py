@@ -1,4 +1,4 @@
-"""An existing Flask app with an assistant in it: `FLASK_SECRET_KEY=… flask --app examples/host_app.py run`."""
+"""An existing Flask app with an assistant in it: `FLASK_SECRET_KEY=… flask --app examples/minimal_app.py run`."""
 
 from __future__ import annotations
 

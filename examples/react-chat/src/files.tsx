@@ -1,0 +1,40 @@
+import type { ChangeEvent } from "react";
+
+import { fileAddress } from "./api";
+import { useFiles } from "./useFiles";
+
+const STATUSES: Record<string, string> = { in_progress: "Indexing", completed: "Ready" };
+
+export function Files() {
+  const { files, error, upload, remove } = useFiles();
+
+  async function choose({ target }: ChangeEvent<HTMLInputElement>) {
+    await upload([...(target.files ?? [])]);
+    target.value = ""; // the same file may be chosen again
+  }
+
+  return (
+    <aside aria-labelledby="files-title" className="files">
+      <h2 id="files-title">Files</h2>
+      <label className="upload">
+        Upload files
+        <input type="file" multiple onChange={choose} />
+      </label>
+      {error && <p role="alert">{error}</p>}
+      <ul>
+        {files.map(({ file_id: id, filename, status }) => (
+          <li key={id}>
+            <a href={fileAddress(id)} download dir="auto">
+              {filename}
+            </a>
+            <span>{STATUSES[status] ?? "Failed"}</span>
+            <button type="button" aria-label={`Delete ${filename}`} onClick={() => remove(id)}>
+              Delete
+            </button>
+          </li>
+        ))}
+      </ul>
+      {files.length === 0 && !error && <p>What you upload here, the assistant can search.</p>}
+    </aside>
+  );
+}

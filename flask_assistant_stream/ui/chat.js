@@ -1,0 +1,274 @@
+/** The chat page: finds its place in the document, puts the parts together, keeps the address and the thread in step. */
+import { Announcer } from "./announcer.js";
+import { Api } from "./api.js";
+import { Composer } from "./composer.js";
+import { dropZone } from "./drop_zone.js";
+import { element } from "./element.js";
+import { Files } from "./files.js";
+import { FilesPanel } from "./files_panel.js";
+import { icon } from "./icons.js";
+import { OpenThread } from "./open_thread.js";
+import { Theme } from "./theme.js";
+import { Threads } from "./threads.js";
+
+const PARAMETER = "thread";
+
+class Chat {
+  /** @type {OpenThread|null} */
+  #open = null;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {Object<string, Function>} tools functions of the page that a run may call, by name
+   */
+  constructor(root, tools) {
+    const token = root.dataset.csrfToken ?? document.querySelector('meta[name="csrf-token"]')?.content;
+    this.root = root;
+    this.tools = tools;
+    this.title = document.title;
+    this.api = new Api({ base: root.dataset.base, csrfToken: token });
+    this.status = element("div.assistant-offscreen", { attributes: { role: "status" } });
+    this.announcer = new Announcer(this.status);
+    this.theme = new Theme(root);
+    this.files = new Files(this);
+    this.panel = new FilesPanel(this);
+    this.composer = new Composer({
+      files: this.files,
+      on: { send: (...message) => this.#send(...message), stop: () => this.#stop() },
+    });
+    this.threads = new Threads({
+      api: this.api,
+      announcer: this.announcer,
+      on: {
+        open: (id) => this.#go(id),
+        address: (id) => addressOf(id),
+        deleted: (id) => id === this.#open?.threadId && this.#leave(),
+        changed: () => this.#drawTitle(),
+        failed: (error) => this.#failed(error),
+      },
+    });
+    this.#layOut();
+    this.#listen();
+    this.threads.refresh();
+    this.#show(threadOfAddress());
+  }
+
+  #layOut() {
+    const { root } = this;
+    this.heading = element("h1.bar-title", { dir: "auto" });
+    this.logPlace = element("div.log-place");
+    this.empty = element("div.empty", {}, ...welcome(suggestionsOf(root), (text) => this.composer.submit(text)));
+    const themeButton = element(
+      "button.icon",
+      { type: "button", ariaLabel: "Theme", onclick: () => this.#nextTheme(themeButton) },
+      icon("theme"),
+    );
+    themeButton.title = `Theme: ${this.theme.name}`;
+    this.menu = element(
+      "button.icon.menu",
+      { type: "button", ariaLabel: "Threads", ariaExpanded: "false", onclick: () => this.#toggleSidebar() },
+      icon("menu"),
+    );
+    const bar = element(
+      "header.bar",
+      {},
+      this.menu,
+      this.heading,
+      element(
+        "button.icon",
+        { type: "button", ariaLabel: "Files", title: "Files", onclick: () => this.panel.open() },
+        icon("folder"),
+      ),
+      themeButton,
+    );
+    // A page has one main part: in a layout that has its own this one is a part of it.
+    const main = element(
+      root.closest("main") ? "div.main" : "main.main",
+      {},
+      bar,
+      this.logPlace,
+      this.empty,
+      this.composer.element,
+    );
+    const shade = element("div.shade", { onclick: () => this.#toggleSidebar(false) });
+    root.replaceChildren(this.threads.element, shade, main, this.panel.element, this.status);
+    dropZone(root, (files) => this.#dropped(files));
+  }
+
+  #listen() {
+    addEventListener("popstate", () => this.#show(threadOfAddress()));
+    addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      if (this.root.dataset.sidebar) this.#toggleSidebar(false);
+      else if (this.#open?.busy) this.#stop();
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.threads.refresh();
+    });
+  }
+
+  /** Goes to a thread, null for a new one, as a link does. */
+  #go(id) {
+    if (id !== threadOfAddress()) history.pushState(null, "", addressOf(id));
+    this.#toggleSidebar(false);
+    this.#show(id);
+    this.composer.box.focus();
+  }
+
+  /** Goes from a thread that has been deleted to a new one; going back does not lead to it. */
+  #leave() {
+    history.replaceState(null, "", addressOf(null));
+    this.#show(null);
+  }
+
+  #show(id) {
+    this.#open?.close();
+    const log = element("div.log", { tabIndex: 0, ariaLabel: "Conversation", attributes: { role: "log" } });
+    this.logPlace.replaceChildren(log);
+    this.#open = this.#openThread(log);
+    this.composer.say(null);
+    this.composer.setThread(id);
+    this.composer.setBusy(false);
+    this.threads.setCurrent(id);
+    this.#setEmpty(id === null);
+    return this.#load(this.#open, id);
+  }
+
+  async #load(open, id) {
+    try {
+      await open.open(id);
+    } catch (error) {
+      if (open !== this.#open) return;
+      if (error.status === 404) this.composer.say("This chat is not there any more.");
+      else this.#failed(error);
+    }
+  }
+
+  /** The page could not be filled: nobody is logged in, or the server cannot be reached. */
+  #failed(error) {
+    const again = () => {
+      this.threads.refresh();
+      this.#show(threadOfAddress());
+    };
+    this.composer.say(error.message, error.status === 401 ? null : again);
+  }
+
+  #openThread(log) {
+    const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: this.tools });
+    const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
+    const current = (listener) => (detail) => open === this.#open && listener(detail);
+    on(
+      "busy",
+      current(() => this.composer.setBusy(open.busy)),
+    );
+    on("activity", () => open.threadId && this.threads.used(open.threadId));
+    on("title", ({ id, title }) => this.threads.setTitle(id, title));
+    on("thread", ({ id }) => {
+      this.threads.used(id);
+      if (open === this.#open) this.#isNow(id);
+    });
+    return open;
+  }
+
+  /** The new thread that is shown has got its id. */
+  #isNow(id) {
+    history.replaceState(null, "", addressOf(id));
+    this.composer.threadIs(id);
+    this.threads.setCurrent(id);
+  }
+
+  async #send(content, attachments) {
+    const wasEmpty = !this.empty.hidden;
+    this.#setEmpty(false);
+    try {
+      await this.#open.send(content, attachments);
+    } catch (error) {
+      this.#setEmpty(wasEmpty);
+      throw error;
+    }
+  }
+
+  async #stop() {
+    try {
+      await this.#open.stop();
+    } catch (error) {
+      this.composer.say(error.message, () => this.#stop());
+    }
+  }
+
+  #setEmpty(empty) {
+    this.empty.hidden = !empty;
+    this.logPlace.hidden = empty;
+  }
+
+  #drawTitle() {
+    const id = threadOfAddress();
+    const title = id && this.threads.titleOf(id);
+    this.heading.textContent = title || (id ? "" : "New chat");
+    if (!this.root.parentElement.matches(".assistant-page")) return; // the host's page has a title of its own
+    document.title = title ? `${title} · ${this.title}` : this.title;
+  }
+
+  #nextTheme(button) {
+    const name = this.theme.next();
+    button.title = `Theme: ${name}`;
+    this.announcer.say(button.title);
+  }
+
+  #toggleSidebar(shown = !this.root.dataset.sidebar) {
+    if (shown) this.root.dataset.sidebar = "open";
+    else delete this.root.dataset.sidebar;
+    this.menu.setAttribute("aria-expanded", String(shown));
+    if (shown) this.threads.element.querySelector("button").focus();
+  }
+
+  #dropped(files) {
+    if (this.panel.element.open) for (const file of files) this.files.upload(file);
+    else this.composer.attach(files);
+  }
+}
+
+function threadOfAddress() {
+  return new URLSearchParams(location.search).get(PARAMETER) || null;
+}
+
+function addressOf(id) {
+  const url = new URL(location.href);
+  if (id) url.searchParams.set(PARAMETER, id);
+  else url.searchParams.delete(PARAMETER);
+  return url.pathname + url.search;
+}
+
+function suggestionsOf(root) {
+  try {
+    return JSON.parse(root.dataset.suggestions ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function welcome(suggestions, send) {
+  const choices = suggestions.map((text) =>
+    element("button.suggestion", { type: "button", text, dir: "auto", onclick: () => send(text) }),
+  );
+  return [
+    element("div.empty-sign", {}, icon("chat")),
+    element("h2", { text: "How can I help?" }),
+    choices.length ? element("div.suggestions", {}, ...choices) : null,
+  ].filter(Boolean);
+}
+
+/** The host's own module with the functions that runs may call: `export const tools = {show_order(arguments) {…}}`. */
+async function toolsOf(root) {
+  if (!root.dataset.tools) return {};
+  try {
+    return (await import(new URL(root.dataset.tools, document.baseURI))).tools;
+  } catch (error) {
+    console.error(error); // the host's mistake, to be found by its developer; people can chat
+    return {};
+  }
+}
+
+for (const root of document.querySelectorAll("[data-assistant-chat]")) {
+  toolsOf(root).then((tools) => new Chat(root, tools));
+}

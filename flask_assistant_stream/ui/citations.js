@@ -1,0 +1,134 @@
+/** Citations of a message: numbers for what is cited, links to it, and the list of sources. The first half is pure. */
+
+import { element } from "./element.js";
+
+/**
+ * @typedef {{number: ?number, name: string, url: string, page: boolean}} Source
+ *   `number`: null for a file that was made, which is no source; `page`: of the web, else a file of ours.
+ */
+
+// Private-use characters stand around the number of a page that is cited: the API has no marker for pages.
+const [OPEN, CLOSE] = ["\uE002", "\uE003"];
+const MARKER_NAME = /†(.+?)】$/;
+const SANDBOX = /^sandbox:/;
+const LINK_IN_PARENTHESES = /^\s?\(?\[[^\]]*\]\([^)\s]*\)\)?$/;
+
+/** What a message cites. */
+export class Citations {
+  /** @type {Source[]} */
+  sources = [];
+  #byUrl = new Map();
+  #byMarker = new Map();
+
+  /**
+   * @param {import("./entries.js").Part[]} parts
+   * @param {(fileId: string) => string} fileUrl
+   */
+  constructor(parts, fileUrl) {
+    for (const { annotations = [], links = [] } of parts) {
+      for (const note of annotations) this.#cite(note, fileUrl);
+      for (const link of links) this.#citePage(link);
+    }
+  }
+
+  #cite(note, fileUrl) {
+    const fileId = (note.file_citation ?? note.file_path)?.file_id;
+    if (!fileId || !note.text) return;
+    const [url, name] = [fileUrl(fileId), fileName(note.text) || fileId];
+    const made = { number: null, name, url, page: false };
+    this.#byMarker.set(note.text, note.file_path ? made : this.#source(url, name, false));
+  }
+
+  #citePage({ url, title }) {
+    const address = webAddress(url);
+    if (address) this.#byMarker.set(pageMarker(this.#source(address, title || new URL(address).host, true)), this.#byUrl.get(address));
+  }
+
+  #source(url, name, page) {
+    if (!this.#byUrl.has(url)) {
+      this.sources.push({ number: this.sources.length + 1, name, url, page });
+      this.#byUrl.set(url, this.sources.at(-1));
+    }
+    return this.#byUrl.get(url);
+  }
+
+  /** Return the texts that stand for something cited. */
+  get markers() {
+    return [...this.#byMarker.keys()];
+  }
+
+  /** Return what a marker stands for, or undefined. */
+  sourceOf(marker) {
+    return this.#byMarker.get(marker);
+  }
+
+  /** Return a text part's Markdown, with markers for the pages that are cited. */
+  markdown(part) {
+    return part.links.length ? this.#withPages(part.text, part.links) : part.text;
+  }
+
+  /** Return a part's text as it is copied: with numbers for markers. */
+  plain(part) {
+    let text = part.text ?? "";
+    for (const [marker, { number, name }] of this.#byMarker) {
+      if (!SANDBOX.test(marker)) text = text.replaceAll(marker, number ? ` [${number}]` : name);
+    }
+    return text;
+  }
+
+  #withPages(text, links) {
+    const points = Array.from(text); // the API counts code points
+    const placed = [...links].sort((one, other) => (other.end_index ?? 0) - (one.end_index ?? 0));
+    for (const { url, start_index: start = 0, end_index: end = points.length } of placed) {
+      const source = this.#byUrl.get(webAddress(url));
+      if (!source) continue;
+      const whole = LINK_IN_PARENTHESES.test(points.slice(start, end).join("")); // nothing but the link itself
+      points.splice(whole ? start : end, whole ? end - start : 0, pageMarker(source));
+    }
+    return points.join("");
+  }
+}
+
+const pageMarker = (source) => `${OPEN}${source.number}${CLOSE}`;
+
+function fileName(marker) {
+  return marker.match(MARKER_NAME)?.[1] ?? (SANDBOX.test(marker) ? marker.split("/").at(-1) : "");
+}
+
+/** Return an address of the web as it is safe to link, or null. */
+export function webAddress(url) {
+  try {
+    const { protocol, href } = new URL(url);
+    return protocol === "https:" || protocol === "http:" ? href : null;
+  } catch {
+    return null;
+  }
+}
+
+// -- DOM --------------------------------------------------------------------------------------------------------
+
+/** Return what is shown for a marker: a chip, or a link to a file that was made. */
+export function mark(source) {
+  if (!source.number) return element("a.made", { ...target(source), text: source.name, dir: "auto" });
+  return element("a.citation", {
+    ...target(source),
+    ariaLabel: `Citation ${source.number}: ${source.name}`,
+    title: source.name,
+    text: String(source.number),
+  });
+}
+
+/** Return the list of sources, or null where nothing is cited. */
+export function sourceList(sources) {
+  if (!sources.length) return null;
+  const items = sources.map((source) => {
+    const name = element("a", { ...target(source), text: source.name, dir: "auto" });
+    const where = source.page ? element("span.host", { text: new URL(source.url).host }) : null;
+    return element("li", {}, element("span.number", { text: String(source.number), ariaHidden: "true" }), name, where);
+  });
+  return element("div.sources", {}, element("p.caption", { text: "Sources", ariaHidden: "true" }), element("ol", { ariaLabel: "Sources" }, ...items));
+}
+
+function target({ url, page }) {
+  return { href: url, target: "_blank", rel: page ? "noopener noreferrer nofollow" : "noopener" };
+}

@@ -1,0 +1,44 @@
+/** A block of code: its language, a button that copies it, and colours once it is closed. */
+import { copyButton } from "./clipboard.js";
+import { element } from "./element.js";
+import DOMPurify from "./vendor/dompurify.js";
+import highlighter from "./vendor/highlight.js";
+
+const MAX_HIGHLIGHTED_CHARS = 50_000;
+const purifier = DOMPurify(window);
+const SPANS = { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"], RETURN_DOM_FRAGMENT: true };
+
+/**
+ * @param {string} text
+ * @param {string} [info] what stands behind the fence: the language first
+ * @param {boolean} closed whether the text is whole
+ * @returns {{node: HTMLElement, append: (text: string) => void}} `append` takes the whole text, which has grown
+ */
+export function codeBlock(text, info, closed) {
+  const language = (info ?? "").trim().split(/\s/)[0];
+  const code = element("code", {}, document.createTextNode(text));
+  if (closed) highlight(code, text, language);
+  const node = element(
+    "div.code",
+    {},
+    element(
+      "div.code-head",
+      {},
+      element("span.code-language", { text: language }),
+      copyButton("Copy", () => code.textContent),
+    ),
+    element("pre", { tabIndex: 0 }, code),
+  );
+  return { node, append: (grown) => extend(code.firstChild, grown) };
+}
+
+function extend(node, text) {
+  if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
+  else node.data = text;
+}
+
+function highlight(code, text, language) {
+  if (text.length > MAX_HIGHLIGHTED_CHARS || !highlighter.getLanguage(language)) return;
+  const { value } = highlighter.highlight(text, { language, ignoreIllegals: true });
+  code.replaceChildren(purifier.sanitize(value, SPANS));
+}

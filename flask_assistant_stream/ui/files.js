@@ -1,0 +1,117 @@
+/** The owner's files, without a DOM: uploads, and what has become of their indexing. */
+
+const POLL_MS = 1000;
+
+/**
+ * @typedef {object} UserFile
+ * @property {string|null} id null while it is uploaded
+ * @property {string} name
+ * @property {"uploading"|"in_progress"|"completed"|"failed"} status
+ * @property {number} progress of the upload, 0 to 1
+ * @property {string} [error] why it failed
+ * @property {AbortController} [upload]
+ */
+
+/** @param {UserFile} file */
+export function statusText(file) {
+  if (file.status === "uploading") return `Uploading ${Math.round(file.progress * 100)} %`;
+  if (file.status === "failed") return file.error ? `Failed: ${file.error}` : "Failed";
+  return file.status === "completed" ? "Ready" : "Indexing";
+}
+
+/** Dispatches "change" whenever one of its files has changed. */
+export class Files extends EventTarget {
+  #api;
+  #announcer;
+  /** @type {UserFile[]} */
+  #uploads = []; // the newest first; in the list, too, once the server has them
+  #listed = [];
+  #timer = 0;
+
+  constructor({ api, announcer }) {
+    super();
+    this.#api = api;
+    this.#announcer = announcer;
+  }
+
+  /** All files, the newest first. */
+  get all() {
+    const listed = new Set(this.#listed.map(({ id }) => id));
+    return [...this.#uploads.filter(({ id }) => !id || !listed.has(id)), ...this.#listed];
+  }
+
+  /** The file as it is now. */
+  now(file) {
+    return this.#listed.find(({ id }) => id && id === file.id) ?? file;
+  }
+
+  /** Reads the list, and again every second as long as something in it is being indexed. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    const list = await this.#api.json("GET", "/files");
+    const before = new Map(this.#listed.map((file) => [file.id, file]));
+    this.#listed = list.map(({ file_id, filename, status }) => ({ id: file_id, name: filename, status, progress: 1 }));
+    for (const file of this.#listed) this.#announce(before.get(file.id), file);
+    this.#changed();
+    clearTimeout(this.#timer);
+    if (this.#listed.some(({ status }) => status === "in_progress")) this.#poll();
+  }
+
+  /**
+   * Uploads a file.
+   *
+   * @param {File} given
+   * @returns {UserFile} whose fields change with "change" events
+   */
+  upload(given) {
+    const file = { id: null, name: given.name, status: "uploading", progress: 0, upload: new AbortController() };
+    this.#uploads.unshift(file);
+    this.#send(file, given);
+    this.#changed();
+    return file;
+  }
+
+  /** Deletes a file, or stops its upload. */
+  async remove(file) {
+    if (file.id) await this.#api.json("DELETE", "/files", { fileId: file.id });
+    else file.upload?.abort();
+    this.#listed = this.#listed.filter(({ id }) => id !== file.id);
+    this.#uploads = this.#uploads.filter((other) => other !== file && (!file.id || other.id !== file.id));
+    this.#changed();
+  }
+
+  async #send(file, given) {
+    const onProgress = (fraction) => {
+      file.progress = fraction;
+      this.#changed();
+    };
+    try {
+      const { fileId, filename } = await this.#api.upload(given, { onProgress, signal: file.upload.signal });
+      Object.assign(file, { id: fileId, name: filename, status: "in_progress" });
+      this.#changed();
+      this.#poll(0);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      Object.assign(file, { status: "failed", error: error.message });
+      this.#announcer.say(`File ${file.name} failed. ${error.message}`);
+      this.#changed();
+    }
+  }
+
+  #poll(wait = POLL_MS) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.refresh().catch(() => this.#poll(5 * POLL_MS)), wait);
+  }
+
+  #announce(before, file) {
+    const uploaded = this.#uploads.find(({ id }) => id === file.id);
+    const was = before?.status ?? uploaded?.status;
+    if (uploaded) Object.assign(uploaded, { status: file.status, name: file.name });
+    if (was !== "in_progress" || file.status === was) return;
+    this.#announcer.say(file.status === "completed" ? `File ${file.name} is ready` : `File ${file.name} failed`);
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,75 @@
+/** Images of messages and tools: the API gives files out as downloads, so their bytes are fetched and shown from memory. */
+
+import { element } from "./element.js";
+
+const NAME = /filename\*=UTF-8''([^;]+)/;
+
+export class Images {
+  #api;
+  #addresses = new Map(); // file → promise of {address, name}
+
+  constructor(api) {
+    this.#api = api;
+  }
+
+  /** Return the figure of a file, or of an address; it is filled when it comes near the window. */
+  figure({ fileId, url }) {
+    if (fileId) return this.#ofFile(fileId);
+    if (url?.startsWith("data:image/")) return element("figure", {}, element("img", { src: url, alt: "Attached image" }));
+    return element("figure.unavailable", { text: url ? `Image: ${url}` : "An image" });
+  }
+
+  #ofFile(fileId) {
+    const image = element("img", { alt: "Image", decoding: "async" });
+    const link = element("a.image", { href: this.#api.url(`/files/${encodeURIComponent(fileId)}`), title: "Download" }, image);
+    const figure = element("figure.loading", {}, link);
+    whenNear(figure, () => this.#fill(figure, image, fileId));
+    return figure;
+  }
+
+  async #fill(figure, image, fileId) {
+    try {
+      const { address, name } = await this.#fetched(fileId);
+      image.alt = name ? `Image: ${name}` : "Image";
+      image.src = address;
+      await image.decode();
+      figure.classList.remove("loading");
+    } catch {
+      figure.className = "unavailable";
+      figure.replaceChildren("The image is not available.");
+    }
+  }
+
+  #fetched(fileId) {
+    if (!this.#addresses.has(fileId)) this.#addresses.set(fileId, this.#fetch(fileId));
+    return this.#addresses.get(fileId);
+  }
+
+  async #fetch(fileId) {
+    const response = await fetch(this.#api.url(`/files/${encodeURIComponent(fileId)}`), { credentials: "same-origin" });
+    if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+    const name = response.headers.get("Content-Disposition")?.match(NAME)?.[1];
+    return { address: URL.createObjectURL(await response.blob()), name: name && decodeURIComponent(name) };
+  }
+
+  /** Let go of what was fetched. */
+  close() {
+    for (const fetched of this.#addresses.values()) {
+      fetched.then(({ address }) => URL.revokeObjectURL(address), () => {});
+    }
+    this.#addresses.clear();
+  }
+}
+
+/** Call back once, when an element comes near the window. */
+export function whenNear(target, callback) {
+  const observer = new IntersectionObserver(
+    (seen) => {
+      if (!seen.some((one) => one.isIntersecting)) return;
+      observer.disconnect();
+      callback();
+    },
+    { rootMargin: "300px" },
+  );
+  observer.observe(target);
+}

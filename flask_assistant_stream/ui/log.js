@@ -1,0 +1,129 @@
+/** The message log: entries as elements, only those touched that have changed, at most once a frame. */
+
+import { ActivityView } from "./activity.js";
+import { element } from "./element.js";
+import { EndingView } from "./ending.js";
+import { FileNames } from "./file_names.js";
+import { Images } from "./images.js";
+import { MessageView } from "./message.js";
+import { Scrolling } from "./scrolling.js";
+import { ThinkingView } from "./thinking.js";
+import { ToolRow } from "./tool_row.js";
+
+const VIEWS = { message: MessageView, call: ToolRow, thinking: ThinkingView, ending: EndingView };
+
+export class Log {
+  #root;
+  #context;
+  #conversation;
+  #views = new Map();
+  #frame = null;
+  #entries = element("div.entries");
+  #older;
+  #scrolling;
+  #inView;
+
+  activity = new ActivityView();
+
+  /**
+   * @param {HTMLElement} root becomes the log, and scrolls.
+   * @param {import("./conversation.js").Conversation} conversation
+   * @param {{api: object, onRetry: (ending: object) => void,
+   *   onAnswer: (call: object, output: string) => void, onCancel: (call: object) => void, onOlder: () => Promise<void>,
+   *   onRunInView: (runId: string) => void}} context
+   */
+  constructor(root, conversation, context) {
+    this.#root = root;
+    this.#conversation = conversation;
+    this.#context = { ...context, images: new Images(context.api), fileNames: new FileNames(context.api) };
+    this.#older = element("button.older.quiet", { type: "button", text: "Load older messages", hidden: true, onclick: () => context.onOlder() });
+    const latest = element("button.latest", { type: "button", text: "Jump to latest", hidden: true });
+    for (const [name, value] of Object.entries({ role: "log", "aria-label": "Conversation", "aria-live": "off" })) root.setAttribute(name, value);
+    root.tabIndex = 0;
+    root.classList.add("conversation");
+    root.replaceChildren(this.#older, this.#entries, this.activity.element, latest);
+    this.#scrolling = new Scrolling(root, latest, () => !this.#older.hidden && context.onOlder());
+    this.#inView = new IntersectionObserver((seen) => this.#tellInView(seen), { root, rootMargin: "200px" });
+    conversation.onchange = () => this.changed();
+    this.changed();
+  }
+
+  /** Render before the next frame is shown. */
+  changed() {
+    this.#frame ??= requestAnimationFrame(() => this.#render());
+  }
+
+  /** Say whether there are older messages. */
+  setOlder(more) {
+    this.#older.hidden = !more;
+    this.#scrolling.watchTop(more ? this.#older : null);
+  }
+
+  /** Show the end, whatever the reader looks at: they have just said something. */
+  toEnd() {
+    this.#scrolling.toEnd();
+  }
+
+  /** Let go of everything. */
+  close() {
+    cancelAnimationFrame(this.#frame);
+    this.#conversation.onchange = () => {};
+    this.#inView.disconnect();
+    this.#scrolling.close();
+    this.activity.close();
+    this.#context.images.close();
+    this.#root.replaceChildren();
+  }
+
+  #render() {
+    this.#frame = null;
+    const { keys, moved } = this.#conversation.takeChanges();
+    this.#scrolling.keep(() => {
+      if (moved) this.#arrange();
+      for (const key of keys) this.#update(key);
+      this.activity.update(this.#conversation);
+    });
+  }
+
+  #update(key) {
+    const entry = this.#conversation.get(key);
+    if (entry) this.#views.get(entry.key)?.update(entry);
+  }
+
+  /** Bring the elements into the order of the entries; most stand where they stood. */
+  #arrange() {
+    const shown = new Set(this.#conversation.entries);
+    for (const [key, view] of this.#views) if (!shown.has(view.entry)) this.#discard(key, view);
+    let next = this.#entries.firstElementChild;
+    for (const entry of shown) {
+      const { element: made } = this.#views.get(entry.key) ?? this.#add(entry);
+      if (made === next) next = next.nextElementSibling;
+      else this.#entries.insertBefore(made, next);
+    }
+  }
+
+  #add(entry) {
+    const view = new VIEWS[entry.kind](entry, this.#context);
+    view.entry = entry;
+    this.#views.set(entry.key, view);
+    if (entry.kind === "message" && entry.runId) {
+      view.element.dataset.run = entry.runId;
+      this.#inView.observe(view.element);
+    }
+    return view;
+  }
+
+  #discard(key, view) {
+    this.#inView.unobserve(view.element);
+    view.element.remove();
+    this.#views.delete(key);
+  }
+
+  #tellInView(seen) {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue;
+      this.#inView.unobserve(target);
+      this.#context.onRunInView(target.dataset.run);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** Reads the events of a thread's runs into a conversation, each run once at a time. */
+
+import { StreamGone, follow } from "./stream.js";
+
+export class RunReader {
+  #api;
+  #signal;
+  #on;
+  #reading = new Set();
+
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {AbortSignal} signal ends all reading.
+   * @param {object} on
+   * @param {(runId: string, event: object) => void} on.event
+   * @param {(runId: string) => void} on.end the stream has come to its end: the run is over, or it waits.
+   * @param {(runId: string) => Promise<void>} on.gone the events are not there any more.
+   * @param {(runId: string, error: Error) => void} on.lost reading was given up.
+   * @param {(connected: boolean) => void} on.connection
+   */
+  constructor(api, signal, on) {
+    this.#api = api;
+    this.#signal = signal;
+    this.#on = on;
+  }
+
+  /** Say whether a run is being read. */
+  reads(runId) {
+    return this.#reading.has(runId);
+  }
+
+  /** Read a run from an open response, or behind the number `after`. */
+  async read(threadId, runId, { response, after = 0 } = {}) {
+    if (this.reads(runId)) return;
+    this.#reading.add(runId);
+    try {
+      await this.#follow(threadId, runId, response, after);
+      this.#reading.delete(runId);
+      if (!this.#signal.aborted) this.#on.end(runId);
+    } catch (error) {
+      this.#reading.delete(runId);
+      if (!this.#signal.aborted) await this.#failed(runId, error);
+    }
+  }
+
+  async #follow(threadId, runId, response, after) {
+    const signal = this.#signal;
+    const address = `/threads/${threadId}/runs/${runId}/stream`;
+    const resume = (seen) => this.#api.stream(`${address}?after=${seen}`, undefined, { signal });
+    const events = follow({ response, after, resume, signal, onConnection: this.#on.connection });
+    for await (const event of events) {
+      if (signal.aborted) return;
+      this.#on.event(runId, event);
+    }
+  }
+
+  async #failed(runId, error) {
+    try {
+      if (!(error instanceof StreamGone)) throw error;
+      await this.#on.gone(runId);
+    } catch (worse) {
+      this.#on.lost(runId, worse);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The streams of runs: NDJSON line by line, gone on with where a connection breaks.
+ *
+ * What the server promises is in docs/http.md: every event has a number, a stream that ends without one of the events
+ * in `ENDS` was cut off, and a request with an `Idempotency-Key` may be sent again.
+ */
+
+const ENDS = new Set(
+  ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"].map((name) => `thread.run.${name}`),
+);
+const PAUSES = [300, 1000, 2000, 4000, 8000, 15000, 15000, 15000];
+const SILENCE = 90_000; // without even a heartbeat: the connection is dead, whatever TCP believes
+const WORTH_REPEATING = new Set([0, 502, 503, 504]);
+
+/** The events of a run are not stored any more, or the run is not: its messages are in the history. */
+export class StreamGone extends Error {}
+
+/** The server could not be reached often enough. */
+export class StreamLost extends Error {}
+
+/** Return a key that no other request has; `crypto.randomUUID` is missing on pages without TLS. */
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Wait, or less where the network comes back or the page is looked at again. */
+export function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const over = () => {
+      clearTimeout(timer);
+      globalThis.removeEventListener?.("online", over);
+      globalThis.document?.removeEventListener("visibilitychange", over);
+      signal?.removeEventListener("abort", over);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve();
+    };
+    const timer = setTimeout(over, milliseconds);
+    globalThis.addEventListener?.("online", over);
+    globalThis.document?.addEventListener("visibilitychange", over);
+    signal?.addEventListener("abort", over);
+    if (signal?.aborted) over();
+  });
+}
+
+/**
+ * Send a POST that begins a run or answers one, again where its answer was lost: with one key it is one request.
+ *
+ * @param {(key: string) => Promise<Response>} send
+ * @returns {Promise<Response>} an open stream; a refusal is thrown as it came.
+ */
+export async function begin(send, { wait = pause } = {}) {
+  const key = newKey();
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await send(key);
+    } catch (error) {
+      if (!WORTH_REPEATING.has(error.status ?? 0) || error.name === "AbortError" || tries >= 4) throw error;
+      await wait(PAUSES[tries]);
+    }
+  }
+}
+
+/**
+ * Yield the events of a run up to the one it ends or waits with: `{event, data, seq}`.
+ *
+ * @param {object} options
+ * @param {Response} [options.response] the stream that is open already.
+ * @param {number} [options.after] the last number that was seen.
+ * @param {(after: number) => Promise<Response>} options.resume opens the stream behind a number.
+ * @param {(connected: boolean) => void} [options.onConnection] told of what becomes of the connection.
+ */
+export async function* follow({ response, after = 0, resume, signal, onConnection = () => {}, wait = pause }) {
+  let seen = after;
+  let ended = false;
+  let empty = 0;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      response ??= await resume(seen);
+      empty += 1;
+      onConnection(true);
+      for await (const event of events(response.body, signal)) {
+        tries = empty = 0;
+        if (event.seq <= seen) continue;
+        seen = event.seq;
+        ended = ENDS.has(event.event);
+        yield event;
+      }
+      if (ended || empty > 1) return; // twice nothing: nothing follows
+    } catch (error) {
+      check(error, signal);
+      if (ended) return; // the end was there, the rest of the connection does not matter
+    }
+    response = undefined;
+    if (tries >= PAUSES.length) throw new StreamLost("The connection to the server was lost.");
+    onConnection(false);
+    await wait(PAUSES[tries], signal);
+  }
+}
+
+function check(error, signal) {
+  if (signal?.aborted) throw error;
+  if (error.status === 404 || error.status === 410) throw new StreamGone(error.message);
+  if (error.status >= 400 && !WORTH_REPEATING.has(error.status)) throw error;
+}
+
+/** Yield what whole lines say; an empty one is a heartbeat. A line that was cut off is never read. */
+export async function* events(body, signal) {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const leave = () => reader.cancel().catch(() => {});
+  signal?.addEventListener("abort", leave);
+  try {
+    let rest = "";
+    for (let read = await timely(reader); !read.done; read = await timely(reader)) {
+      const lines = (rest + decoder.decode(read.value, { stream: true })).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line.trim()) yield JSON.parse(line);
+    }
+  } finally {
+    signal?.removeEventListener("abort", leave);
+    leave();
+  }
+  signal?.throwIfAborted();
+}
+
+async function timely(reader) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("The connection is silent.")), SILENCE);
+  });
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,215 @@
+/** The sidebar: the owner's threads, the last used first; a new one, another one, a new name, away with one. */
+import { ask } from "./dialogs.js";
+import { element } from "./element.js";
+import { icon } from "./icons.js";
+
+const PAGE = 50;
+const UNTITLED = "New chat";
+const NEAR_END_PX = 200;
+
+export class Threads {
+  #api;
+  #announcer;
+  #on;
+  /** @type {Map<string, {id: string, title: string|null, used: number}>} */
+  #threads = new Map();
+  #current = null;
+  #last = null; // id of the last one of the pages that have been read
+  #more = true;
+  #loading = null;
+  #renaming = null;
+
+  /**
+   * @param {object} parts
+   * @param {import("./api.js").Api} parts.api
+   * @param {import("./announcer.js").Announcer} parts.announcer
+   * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void, changed: () => void,
+   *   failed: (error: Error) => void}} parts.on
+   *   `open`: one was chosen, null for a new one; `address`: where one is; `deleted`: one has gone;
+   *   `changed`: titles may be others; `failed`: there is no list
+   */
+  constructor({ api, announcer, on }) {
+    this.#api = api;
+    this.#announcer = announcer;
+    this.#on = on;
+    this.list = element("ul.thread-list");
+    this.note = element("p.thread-note", { hidden: true });
+    this.scroller = element("div.thread-scroll", { onscroll: () => this.#onScroll() }, this.list, this.note);
+    const fresh = element(
+      "button.new-chat",
+      { type: "button", onclick: () => on.open(null) },
+      icon("plus"),
+      "New chat",
+    );
+    this.element = element("nav.threads", { ariaLabel: "Threads" }, fresh, this.scroller);
+  }
+
+  /** Reads the first page, or reads it again: another tab may have changed it. */
+  refresh() {
+    return this.#read(null);
+  }
+
+  /** @param {string|null} id the thread that is shown; it is asked for where it is on a page that was not read yet */
+  async setCurrent(id) {
+    this.#current = id;
+    this.#draw();
+    await this.#loading;
+    if (!id || this.#threads.has(id)) return;
+    const found = await this.#api.json("GET", `/threads/${id}`).catch(() => null); // its log says why it cannot be read
+    if (found && !this.#threads.has(id)) this.#note(found);
+    this.#draw();
+  }
+
+  titleOf(id) {
+    return this.#threads.get(id)?.title ?? null;
+  }
+
+  /** Notes that a thread was used, or that there is a new one. */
+  used(id) {
+    this.#threads.set(id, { id, title: this.titleOf(id), used: Date.now() / 1000 });
+    this.#draw();
+  }
+
+  setTitle(id, title) {
+    if (!this.#threads.has(id)) this.used(id);
+    this.#threads.get(id).title = title;
+    this.#draw();
+  }
+
+  async #read(after) {
+    if (this.#loading) return this.#loading;
+    const query = `/threads?limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
+    this.#loading = this.#api
+      .json("GET", query)
+      .then(
+        (page) => this.#take(page, after),
+        (error) => this.#failed(error, after),
+      )
+      .finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  #take(page, after) {
+    if (!after) this.#forgetGone(page);
+    for (const thread of page.data) this.#note(thread);
+    if (after || !this.#last) [this.#last, this.#more] = [page.last_id, page.has_more];
+    this.note.hidden = this.#threads.size > 0;
+    this.note.textContent = "No chats yet.";
+    this.#draw();
+    requestAnimationFrame(() => this.#onScroll()); // a high window wants more than a page
+  }
+
+  #note({ id, title, created_at, updated_at }) {
+    const used = Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0);
+    this.#threads.set(id, { id, title: title || null, used });
+  }
+
+  /** Drops the threads that stood within the first page and do so no more; those of further pages are left. */
+  #forgetGone({ data, has_more }) {
+    if (has_more) return;
+    const there = new Set(data.map(({ id }) => id));
+    for (const id of this.#threads.keys()) if (!there.has(id) && id !== this.#current) this.#threads.delete(id);
+  }
+
+  #failed(error, after) {
+    if (!after && this.#last) return; // the list that there is will do
+    if (!after) this.#on.failed(error);
+    const again = element("button.link", { type: "button", text: "Try again", onclick: () => this.#read(after) });
+    this.note.replaceChildren(error.message, ...(after ? [" ", again] : []));
+    this.note.hidden = false;
+  }
+
+  #onScroll() {
+    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
+    const near = scrollTop + clientHeight > scrollHeight - NEAR_END_PX;
+    if (near && this.#more && this.#last && !this.#loading && this.note.hidden) this.#read(this.#last);
+  }
+
+  #draw() {
+    this.#on.changed();
+    if (this.#renaming) return;
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+    const sorted = [...this.#threads.values()].sort((a, b) => b.used - a.used);
+    this.list.replaceChildren(...sorted.map((thread) => this.#item(thread)));
+    if (sorted.length) this.note.hidden = true;
+    if (focused) this.list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #item(thread) {
+    const name = thread.title ?? UNTITLED;
+    const link = element("a.thread-link", { href: this.#on.address(thread.id), dir: "auto", text: name, title: name });
+    link.dataset.focus = thread.id;
+    if (thread.id === this.#current) link.setAttribute("aria-current", "page");
+    link.onclick = (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return; // to another tab
+      event.preventDefault();
+      this.#on.open(thread.id);
+    };
+    const item = element("li.thread", {}, link);
+    const rename = action("pencil", `Rename ${name}`, `rename-${thread.id}`, () => this.#rename(thread, item));
+    const remove = action("trash", `Delete ${name}`, `delete-${thread.id}`, () => this.#delete(thread, name));
+    item.append(element("div.thread-actions", {}, rename, remove));
+    return item;
+  }
+
+  #rename(thread, item) {
+    this.#renaming = thread.id;
+    const box = element("input.thread-title", {
+      ariaLabel: "Title",
+      dir: "auto",
+      maxLength: 200,
+      value: thread.title ?? "",
+    });
+    const finish = (save) => {
+      if (this.#renaming !== thread.id) return;
+      this.#renaming = null;
+      if (save && box.value.trim() && box.value.trim() !== thread.title) this.#saveTitle(thread, box.value.trim());
+      this.#draw();
+      this.list.querySelector(`[data-focus="${CSS.escape(`rename-${thread.id}`)}"]`)?.focus();
+    };
+    box.onkeydown = (event) => {
+      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      finish(event.key === "Enter");
+    };
+    box.onblur = () => finish(true);
+    item.replaceChildren(box);
+    box.select();
+    box.focus();
+  }
+
+  async #saveTitle(thread, title) {
+    const before = thread.title;
+    this.setTitle(thread.id, title);
+    try {
+      await this.#api.json("PATCH", `/threads/${thread.id}`, { title });
+    } catch (error) {
+      this.setTitle(thread.id, before);
+      await ask(this.element, { text: `The title was not saved. ${error.message}`, no: "Close" });
+    }
+  }
+
+  async #delete(thread, name) {
+    const text = `Delete “${name}”? Its messages cannot be brought back.`;
+    if (!(await ask(this.element, { text, yes: "Delete", no: "Keep" }))) return;
+    try {
+      await this.#api.json("DELETE", `/threads/${thread.id}`);
+    } catch (error) {
+      if (error.status !== 404)
+        return void ask(this.element, { text: `It was not deleted. ${error.message}`, no: "Close" });
+    }
+    this.#threads.delete(thread.id);
+    this.#draw();
+    this.#announcer.say("Chat deleted");
+    this.#on.deleted(thread.id);
+  }
+}
+
+function action(name, label, focus, onclick) {
+  return element(
+    "button.icon",
+    { type: "button", ariaLabel: label, title: label, dataset: { focus }, onclick },
+    icon(name),
+  );
+}

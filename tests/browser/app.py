@@ -1,0 +1,62 @@
+"""A host app with the chat page, in two ways: the page of the blueprint itself, and included in a page of the host."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from flask import Flask, Request, render_template_string
+
+from flask_assistant_stream import ToolError, Unauthorized, create_assistant_blueprint
+from flask_assistant_stream.tools.registry import tool_of
+from tests.server_process import PREFIX
+from tests.stack.app import WEATHER
+
+COOKIE = "user"
+
+
+def add(a: int, b: int = 1) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def erase(name: str) -> str:
+    """Erase something, if a person agrees."""
+    return f"{name} is erased"
+
+
+def closed() -> None:
+    """Refuse with words for the model."""
+    raise ToolError("Closed on Sundays.")
+
+
+TOOLS: list[Any] = [add, closed, tool_of(erase, requires_approval=True), WEATHER]
+HOSTED = [{"type": "file_search"}, {"type": "code_interpreter"}]
+ASSISTANT: dict[str, Any] = {"id": "asst_default", "model": "a-model", "tools": [*TOOLS, *HOSTED]}
+HOST_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>The host</title><link rel="icon" href="data:,"></head>
+<body><h1>The host</h1>{% include "flask_assistant_stream/chat.html" %}</body></html>"""
+
+
+def by_cookie(request: Request) -> str:
+    """Authenticate as a host would: everybody is who their cookie says."""
+    user = request.cookies.get(COOKIE)
+    if not user:
+        raise Unauthorized("Log in first.")
+    return user
+
+
+def create_app() -> Flask:
+    """Make the app; the environment says which store and which upstream."""
+    logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(name)s: %(message)s")
+    app = Flask("host", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
+    app.config.from_prefixed_env()
+    blueprint = create_assistant_blueprint(assistants=[ASSISTANT], authenticate=by_cookie)
+    app.register_blueprint(blueprint, url_prefix=PREFIX)
+
+    @app.get("/host")
+    def host() -> str:
+        return render_template_string(HOST_PAGE)
+
+    return app

@@ -1,0 +1,157 @@
+"""One Chromium for all tests here, servers on each store, and a fresh visitor with a new owner for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.app import COOKIE
+from tests.browser.chat_page import ChatPage
+from tests.browser.model import TITLE_MODEL, Model
+from tests.browser.watch import Watch
+from tests.mongodb_server import with_database
+from tests.server_process import GEVENT, ServerProcess, serving
+
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+APP = "tests.browser.app:create_app()"
+
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def played_model() -> Iterator[Model]:
+    """One upstream for all servers."""
+    with Model() as model:
+        yield model
+    model.check()
+
+
+@pytest.fixture
+def model(played_model: Model) -> Iterator[Model]:
+    """The upstream; what a test has held back is let go after it."""
+    played_model.forget()
+    yield played_model
+    played_model.forget()
+
+
+def chat_server(
+    where: Path, model: Model, *options: str, app: str = APP, store: str = ""
+) -> AbstractContextManager[ServerProcess]:
+    """Serve an app with the chat page on gevent workers."""
+    settings = {"ASSISTANT_UI": "on", "ASSISTANT_TITLES": "on", "ASSISTANT_TITLE_MODEL": TITLE_MODEL}
+    return serving((*GEVENT, *options, app), where, store=store, upstream=model.base_url, **settings)
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One worker on SQLite."""
+    with chat_server(tmp_path_factory.mktemp("sqlite"), played_model) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(
+    played_model: Model, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """Two workers on MongoDB."""
+    store = with_database(mongodb_uri, f"browser_{secrets.token_hex(6)}")
+    with chat_server(tmp_path_factory.mktemp("mongodb"), played_model, "--workers", "2", store=store) as running:
+        yield running
+
+
+@pytest.fixture
+def server(sqlite_server: ServerProcess) -> ServerProcess:
+    """The server of most tests; `test_essentials` has both."""
+    return sqlite_server
+
+
+class Visitor:
+    """Somebody new who uses the chat page: an owner of its own, and a browser without a past.
+
+    Attributes:
+        watch: what the pages have done; it is looked through when the test is over.
+    """
+
+    watch: Watch
+
+    def __init__(self, chromium: Browser, server: ServerProcess, where: Path) -> None:
+        self._chromium = chromium
+        self._where = where
+        self.server = server
+        self.owner = f"owner-{secrets.token_hex(6)}"
+        self.context: BrowserContext | None = None
+
+    def arrive(self, **options: Any) -> ChatPage:
+        """Open the page in a new browser window; options are those of a Playwright context."""
+        self.context = self._chromium.new_context(**{"viewport": DESKTOP, **options})
+        origin = self.server.origin
+        self.context.add_cookies([{"name": COOKIE, "value": self.owner, "url": origin}])
+        self.watch = Watch(self.context, origin)
+        return self.another_tab().open()
+
+    def another_tab(self) -> ChatPage:
+        """Open an empty tab."""
+        assert self.context is not None
+        return ChatPage(self.context.new_page(), self.server.origin)
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the server as this owner, without the page."""
+        answer = self.server.request(method, path, body, headers={"Cookie": f"{COOKIE}={self.owner}"})
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        """Yield what explains a failure: pictures of all pages and the console."""
+        if self.context is None:
+            return
+        for number, page in enumerate(self.context.pages):
+            path = self._where / f"failed-{number}.png"
+            page.screenshot(path=path)
+            yield "screenshot", f"{path} of {page.url}"
+        yield "console of the page", "\n".join(self.watch.console[-30:])
+
+    def leave(self) -> None:
+        """Close the browser window."""
+        if self.context is not None:
+            self.context.close()
+
+
+VISITOR = pytest.StashKey[Visitor]()
+
+
+@pytest.fixture
+def visitor(
+    chromium: Browser, server: ServerProcess, model: Model, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Visitor]:
+    """Somebody new; at the end no page may have done what it must not."""
+    somebody = request.node.stash[VISITOR] = Visitor(chromium, server, tmp_path)
+    try:
+        yield somebody
+    finally:
+        somebody.leave()
+    if somebody.context is not None:
+        somebody.watch.check()
+
+
+@pytest.fixture
+def chat(visitor: Visitor) -> ChatPage:
+    """The chat page on a desktop."""
+    return visitor.arrive()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a visitor saw when a test failed."""
+    report = yield
+    if report.failed and call.when != "teardown" and VISITOR in item.stash:
+        report.sections += item.stash[VISITOR].evidence()
+    return report

@@ -1,0 +1,106 @@
+"""A thread of a thousand messages: the page asks for a piece of it, and lays out a piece of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import Visitor
+from tests.browser.model import Model
+
+COUNT = 1000
+PER_REQUEST = 50
+PAGE = 100
+"""The longest list that a route answers."""
+LONGEST_TASK = 1000
+"""Milliseconds: ten times what a page of messages takes; a page that lays out everything is far beyond."""
+
+TASKS = """() => {
+  window.tasks = [];
+  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((one) => Math.round(one.duration))))
+    .observe({ type: "longtask", buffered: true });
+}"""
+
+
+@pytest.fixture
+def thread(visitor: Visitor) -> str:
+    """A thread with numbered messages, made over the API."""
+    messages: list[dict[str, Any]] = [
+        {"role": "assistant" if number % 2 else "user", "content": f"Message {number}, *which* says `something`."}
+        for number in range(COUNT)
+    ]
+    made = visitor.request("POST", "/v1/threads", {"messages": messages[:PER_REQUEST]})["id"]
+    for message in messages[PER_REQUEST:]:
+        visitor.request("POST", f"/v1/threads/{made}/messages", message)
+    return str(made)
+
+
+def test_pages_come_as_one_scrolls(chat: ChatPage, visitor: Visitor, model: Model, thread: str) -> None:
+    chat.page.context.add_init_script(f"({TASKS})()")
+    asked = f"GET .*/threads/{thread}/messages"
+    chat.open_thread(thread)
+    articles = chat.log.get_by_role("article")
+    expect(articles.last).to_contain_text(f"Message {COUNT - 1},")
+    expect(articles.last).to_be_in_viewport()
+    assert articles.count() <= PAGE
+    assert len(visitor.watch.asked(asked)) == 1
+    older = chat.page.get_by_role("button", name="Load older messages", exact=True)
+    expect(older).to_have_count(1)
+    seen = articles.count()
+    top = articles.first
+    text = top.inner_text()
+    chat.log.hover()
+    chat.page.mouse.wheel(0, -100_000)
+    expect(articles).not_to_have_count(seen)
+    assert seen < articles.count() <= seen + 2 * PAGE
+    assert len(visitor.watch.asked(asked)) <= 3
+    expect(chat.log.get_by_role("article").filter(has_text=text.splitlines()[-1]).first).to_be_in_viewport()
+    model.says("The thousand and second.")
+    chat.ask("One more.", "The thousand and second.")
+    expect(articles.last).to_be_in_viewport()
+    assert max(chat.page.evaluate("() => window.tasks"), default=0) < LONGEST_TASK
+
+
+def test_the_begin_can_be_reached(chat: ChatPage, visitor: Visitor, thread: str) -> None:
+    chat.open_thread(thread)
+    articles = chat.log.get_by_role("article")
+    expect(articles.last).to_contain_text(f"Message {COUNT - 1},")
+    older = chat.page.get_by_role("button", name="Load older messages", exact=True)
+    first = chat.log.get_by_text("Message 0,")
+    for _ in range(COUNT // 10):
+        if first.count():
+            break
+        seen = articles.count()
+        older.click()
+        expect(articles).not_to_have_count(seen)
+    expect(first).to_have_count(1)
+    expect(older).to_be_hidden()
+    expect(articles).to_have_count(COUNT)
+    numbers = chat.log.evaluate(
+        """(log) => [...log.querySelectorAll("article")]
+          .map((one) => Number(one.textContent.match(/Message (\\d+),/)[1]))"""
+    )
+    assert numbers == list(range(COUNT))
+
+
+def test_reading_back_is_not_disturbed_by_an_answer(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    """Who has scrolled up stays there while the answer grows; who is at the end stays at the end."""
+    text = "\n\n".join(f"Paragraph {number}." for number in range(60))
+    model.says(text)
+    chat.ask("Say a lot.", "Paragraph 59.")
+    last = chat.log.get_by_text("Paragraph 59.")
+    expect(last).to_be_in_viewport()
+    held = model.holds("Once more:", "\n\n" + text.replace("Paragraph", "Sentence"))
+    chat.send("Say more.")
+    expect(chat.answers.last).to_contain_text("Once more:")
+    chat.log.hover()
+    chat.page.mouse.wheel(0, -100_000)
+    first = chat.log.get_by_text("Say a lot.")
+    expect(first).to_be_in_viewport()
+    held.finish()
+    chat.expect_answer("Sentence 59.")
+    expect(first).to_be_in_viewport()
+    expect(chat.log.get_by_text("Sentence 59.")).not_to_be_in_viewport()

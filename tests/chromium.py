@@ -1,0 +1,30 @@
+"""One Chromium for all tests that need a browser. Playwright can be started once only, so nobody else starts it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # loopback only
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+
+
+def chromium_program() -> str:
+    """Return where the Chromium of this machine is."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert program, "Chromium is missing: `make chromium`, or install it"
+    return program
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The Chromium that is installed, started once."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium_program(), args=ARGUMENTS)

@@ -1,0 +1,96 @@
+"""The snippets of docs/hosting.md make an app that does what the page says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_login import UserMixin, login_user
+
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
+from tests.host_app.conftest import ASSISTANT
+from tests.test_docs import DOCS, blocks, read
+
+PAGE = DOCS / "hosting.md"
+
+
+class User(UserMixin):  # type: ignore[misc]
+    def __init__(self, user_id: str) -> None:
+        self.id = user_id
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Flask]:
+    """The page's app, with users that need no password."""
+    settings = {"SECRET_KEY": "secret", "ASSISTANT_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"}
+    for name, value in {**settings, "ASSISTANT_OFFLINE_DELAY_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"FLASK_{name}", value)
+    monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
+    monkeypatch.setenv("FLASK_ASSISTANT_API_KEYS", "sk-of-a-program=reports")
+    names: dict[str, Any] = {"__name__": "app", "__file__": str(tmp_path / "app.py")}
+    for block in blocks(PAGE, "python"):
+        exec(block.replace("csrf.init_app(app)\n", "csrf.init_app(app)\n    add_check(app)\n"), names)
+    app: Flask = names["create_app"]()
+    app.config["ORDERS"] = {"anna": [{"number": "A-100"}], "bert": [{"number": "B-200"}]}
+    names["login_manager"].user_loader(User)
+    app.template_folder = str(tmp_path)
+    (tmp_path / "support.html").write_text(blocks(PAGE, "html")[0], encoding="utf-8")
+    app.add_url_rule("/log-in-as/<name>", view_func=lambda name: str(login_user(User(name))))
+    yield app
+    app.extensions["flask_assistant_stream"]["assistant_stream"].store.close()
+
+
+def test_it_does_what_the_page_says(app: Flask) -> None:
+    anna = app.test_client()
+    assert anna.get(f"{ASSISTANT}/threads").status_code == 401
+    assert anna.get("/support").status_code == 401
+    anna.get("/log-in-as/anna")
+    found = re.search(r'data-csrf-token="([^"]+)"', anna.get("/support").text)
+    assert found
+
+    def send(content: str, token: str) -> Any:
+        headers = {"X-CSRFToken": token}
+        return anna.post(f"{ASSISTANT}/chat/stream", json={"content": content}, headers=headers)
+
+    refused = send("hello", "")
+    assert refused.status_code == 400
+    assert refused.get_json()["error"]["message"] == "The CSRF token is missing."
+    said = text_of(decode_ndjson(send("/my_orders", found[1]).data))
+    assert "A-100" in said
+    assert "B-200" not in said
+    answers = [send("again", found[1]) for _ in range(20)]
+    assert {answer.status_code for answer in answers[:19]} == {200}
+    assert answers[19].status_code == 429
+    assert int(answers[19].headers["Retry-After"]) > 0
+    assert "Wait a minute" in answers[19].get_json()["error"]["message"]
+    assert {anna.get(f"{ASSISTANT}/files").status_code for _ in range(61)} == {200}
+
+
+def test_a_body_that_calls_itself_a_form_is_read_by_the_check(app: Flask) -> None:
+    anna = app.test_client()
+    anna.get("/log-in-as/anna")
+    found = re.search(r'data-csrf-token="([^"]+)"', anna.get("/support").text)
+    assert found
+    kind = "application/x-www-form-urlencoded"
+    headers = {"X-CSRFToken": found[1], "Content-Type": kind}
+    answer = anna.post(f"{ASSISTANT}/chat/stream", data=json.dumps({"content": "hello"}), headers=headers)
+    assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, "content")
+
+
+@pytest.mark.parametrize(("header", "status"), [("Bearer sk-of-a-program", 200), ("Basic YTpi", 400)])
+def test_programs_with_a_key_need_no_token(app: Flask, header: str, status: int) -> None:
+    client = app.test_client()
+    client.get("/log-in-as/anna")
+    answer = client.post(f"{ASSISTANT}/threads", json={}, headers={"Authorization": header})
+    assert answer.status_code == status
+
+
+def test_the_view_that_the_page_names_is_one(app: Flask) -> None:
+    named = set(re.findall(r"assistant_stream\.\w+", read(PAGE))) - {"assistant_stream.tool"}
+    assert named
+    assert named <= set(app.view_functions)

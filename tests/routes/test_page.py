@@ -1,0 +1,271 @@
+"""The chat page: where it is, what it may load, and that it is only there where it is wanted."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, render_template_string
+from flask.testing import FlaskClient
+from jinja2 import StrictUndefined
+
+from flask_assistant_stream import create_assistant_blueprint
+from flask_assistant_stream.routes.page import UI
+from flask_assistant_stream.testing.scripted import ScriptedEngine
+
+from .conftest import FRONT_END, PREFIX, MakeSite, Site
+
+ROOT = re.compile(r"<div class=\"assistant-chat\" data-assistant-chat ([^>]*)>")
+SCRIPTS_AND_STYLES = sorted(
+    str(path.relative_to(UI).as_posix()) for path in UI.rglob("*") if path.suffix in (".js", ".css")
+)
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(ui="on")
+
+
+def attributes(html: str) -> dict[str, str]:
+    """Return what the page's root element says."""
+    found = ROOT.search(html)
+    assert found, html
+    return {name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', found[1])}
+
+
+def addresses(html: str) -> list[str]:
+    """Return what the page loads."""
+    return [address for address in re.findall(r'(?:src|href)="([^"]+)"', html) if not address.startswith("data:")]
+
+
+# -- the page --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_it_is_at_the_prefix_for_everybody(site: Site, path: str) -> None:
+    response = site.get(path, user="nobody")
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    assert attributes(response.text) == {"base": PREFIX}
+    assert site.post(path).get_json() == {"assistantId": "asst_default"}
+
+
+def test_its_headers_let_it_load_from_its_own_origin_alone(site: Site) -> None:
+    headers = site.get("/").headers
+    policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert {policy[kind] for kind in ("script-src", "style-src", "connect-src", "font-src")} == {"'self'"}
+    assert policy["img-src"] == "'self' data: blob:"
+    assert {policy[kind] for kind in ("base-uri", "form-action", "frame-ancestors")} == {"'none'"}
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "private, no-cache"
+
+
+def test_nothing_in_it_needs_more_than_the_policy(site: Site) -> None:
+    html = site.get("/").text
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+    assert addresses(html)
+    assert all(address.startswith(f"{PREFIX}/ui/") for address in addresses(html))
+
+
+def test_everything_that_it_loads_is_there(site: Site) -> None:
+    for address in addresses(site.get("").text):
+        assert site.client.get(address).status_code == 200, address
+
+
+@pytest.mark.parametrize("options", [{}, {"ui": "off"}])
+def test_without_the_setting_there_is_no_page(make_site: MakeSite, options: dict[str, Any]) -> None:
+    site = make_site(**options)
+    response = site.get("/")
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    assert site.get("/ui/chat.js").status_code == 404
+    assert site.post("/").status_code == 200
+
+
+def test_the_setting_comes_from_the_configuration_too(make_site: MakeSite) -> None:
+    assert make_site(config={"ASSISTANT_UI": "on"}).get("/").status_code == 200
+
+
+def test_methods_that_it_has_not_are_refused_as_elsewhere(site: Site) -> None:
+    response = site.request("PUT", "/")
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
+    assert site.request("DELETE", "/ui/chat.js").status_code == 405
+    assert site.request("HEAD", "/").status_code == 200
+
+
+def test_the_description_for_programs_is_the_same_with_and_without_it(site: Site, make_site: MakeSite) -> None:
+    assert site.get("/openapi.json").get_json() == make_site().get("/openapi.json").get_json()
+
+
+# -- scripts and styles -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS_AND_STYLES)
+def test_scripts_and_styles(site: Site, name: str) -> None:
+    response = site.get(f"/ui/{name}", user="nobody")
+    kind = "text/javascript" if name.endswith(".js") else "text/css"
+    assert (response.status_code, response.mimetype) == (200, kind)
+    assert response.data == (UI / name).read_bytes()
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_browser_asks_whether_they_have_changed(site: Site) -> None:
+    first = site.get("/ui/chat.js")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = site.get("/ui/chat.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert site.get("/ui/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+def test_they_are_said_to_change_whatever_the_host_says_of_its_files(make_site: MakeSite) -> None:
+    site = make_site(ui="on", config={"SEND_FILE_MAX_AGE_DEFAULT": 86400})
+    assert site.get("/ui/chat.js").headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nowhere.js",
+        "../config.py",
+        "..%2Fconfig.py",
+        "%2e%2e/routes/page.py",
+        "vendor/../../config.py",
+        "/etc/passwd",
+        "..\\config.py",
+        "vendor",
+        "vendor/README.md",
+        "chat.js%00.css",
+        "",
+    ],
+)
+def test_nothing_else_is_given_out(site: Site, name: str) -> None:
+    response = site.get(f"/ui/{name}")
+    assert response.status_code == 404
+    assert response.get_json()["error"]["type"] == "invalid_request_error"
+
+
+def test_an_import_names_a_file_that_there_is() -> None:
+    for path in UI.glob("*.js"):
+        for target in re.findall(r"from \"(\./[^\"]+)\"", path.read_text(encoding="utf-8")):
+            assert (UI / target).is_file(), f"{path.name} imports {target}"
+
+
+# -- anywhere in an app -------------------------------------------------------------------------------------------
+
+
+def given(folder: Path, name: str) -> dict[str, Any]:
+    store = f"sqlite:///{folder / name}.sqlite3"
+    return {"engine": ScriptedEngine(), "store": store, "owner": "shared:all", "titles": "off", "ui": "on"}
+
+
+def client_of(app: Flask, **config: Any) -> FlaskClient:
+    app.config.update(TESTING=True, **config)
+    return app.test_client()
+
+
+def test_below_a_script_name(site: Site) -> None:
+    html = site.client.get(f"{PREFIX}/", base_url="http://localhost/sub").text
+    assert attributes(html) == {"base": f"/sub{PREFIX}"}
+    assert all(address.startswith(f"/sub{PREFIX}/ui/") for address in addresses(html))
+
+
+@pytest.mark.parametrize(("prefix", "base"), [("/", ""), ("/a/b/c", "/a/b/c"), ("/chat/", "/chat")])
+def test_below_any_prefix(tmp_path: Path, prefix: str, base: str) -> None:
+    app = Flask("host")
+    app.register_blueprint(create_assistant_blueprint(url_prefix=prefix, **given(tmp_path, "a")))
+    html = client_of(app).get(f"{base}/").text
+    assert attributes(html) == {"base": base}
+    assert all(client_of(app).get(address).status_code == 200 for address in addresses(html))
+
+
+def test_two_in_one_app_talk_to_themselves(tmp_path: Path) -> None:
+    app = Flask("host")
+    app.register_blueprint(create_assistant_blueprint(name="one", url_prefix="/one", **given(tmp_path, "one")))
+    app.register_blueprint(create_assistant_blueprint(name="two", url_prefix="/two", **given(tmp_path, "two")))
+    off = {**given(tmp_path, "three"), "ui": "off"}
+    app.register_blueprint(create_assistant_blueprint(name="three", url_prefix="/three", **off))
+    client = client_of(app)
+    assert [attributes(client.get(f"/{name}").text)["base"] for name in ("one", "two")] == ["/one", "/two"]
+    assert client.get("/three").status_code == 405
+
+
+def test_in_a_blueprint_of_the_host(tmp_path: Path) -> None:
+    app, area = Flask("host"), Blueprint("area", "host")
+    area.register_blueprint(create_assistant_blueprint(url_prefix="/chat", **given(tmp_path, "a")))
+    app.register_blueprint(area, url_prefix="/area")
+    html = client_of(app).get("/area/chat").text
+    assert attributes(html) == {"base": "/area/chat"}
+    assert client_of(app).get(addresses(html)[0]).status_code == 200
+
+
+def test_other_origins_get_the_page_as_they_get_the_routes(site: Site) -> None:
+    assert site.get("/", headers={"Origin": FRONT_END}).headers["Access-Control-Allow-Origin"] == FRONT_END
+    assert "Access-Control-Allow-Origin" not in site.get("/", headers={"Origin": "https://evil.example"}).headers
+
+
+# -- in a page of the host ------------------------------------------------------------------------------------------
+
+LAYOUT = '<html><body><header>Mine</header>{% include "flask_assistant_stream/chat.html" %}</body></html>'
+
+
+def test_a_host_includes_it_in_a_layout_of_its_own(site: Site) -> None:
+    @site.app.get("/help")
+    def help_page() -> str:
+        return render_template_string(LAYOUT)
+
+    response = site.client.get("/help")
+    assert "<header>Mine</header>" in response.text
+    assert attributes(response.text) == {"base": PREFIX}
+    assert "Content-Security-Policy" not in response.headers  # of a page of the host the host decides
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", response.text)
+
+
+def test_a_host_with_strict_templates_and_a_name_of_its_own(tmp_path: Path) -> None:
+    app = Flask("host")
+    app.jinja_env.undefined = StrictUndefined
+    app.register_blueprint(create_assistant_blueprint(name="support", url_prefix="/support", **given(tmp_path, "a")))
+
+    @app.get("/help")
+    def help_page() -> str:
+        return render_template_string(LAYOUT, assistant_stream="support")
+
+    assert attributes(client_of(app).get("/help").text) == {"base": "/support"}
+    assert attributes(client_of(app).get("/support").text) == {"base": "/support"}
+
+
+def test_the_token_of_a_host_that_checks_for_forged_requests(site: Site) -> None:
+    site.app.jinja_env.globals["csrf_token"] = lambda: 'a"<token>'
+    assert attributes(site.get("/").text) == {"base": PREFIX, "csrf-token": 'a"<token>'}
+
+
+def test_suggestions_and_tools_of_the_host(site: Site) -> None:
+    suggestions = ['Say "hello" to <b>Anna</b>', "Ünï'cödé"]
+    site.app.context_processor(
+        lambda: {"assistant_stream_suggestions": suggestions, "assistant_stream_tools": "/static/tools.js"}
+    )
+    found = attributes(site.get("/").text)
+    assert json.loads(found["suggestions"]) == suggestions
+    assert found["tools"] == "/static/tools.js"
+
+
+def test_templates_of_the_host_are_its_own(site: Site, tmp_path: Path) -> None:
+    own = tmp_path / "templates"
+    (own / "flask_assistant_stream").mkdir(parents=True)
+    (own / "page.html").write_text("the host's page")
+    (own / "flask_assistant_stream" / "chat.html").write_text("the host's chat")
+    app = Flask("host", template_folder=str(own))
+    app.register_blueprint(create_assistant_blueprint(**given(tmp_path, "a")))
+
+    @app.get("/mine")
+    def mine() -> str:
+        return render_template_string('{% include "page.html" %}')
+
+    client = client_of(app)
+    assert client.get("/mine").text == "the host's page"
+    assert "the host's chat" in client.get(PREFIX).text

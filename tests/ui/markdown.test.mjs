@@ -1,0 +1,84 @@
+/** Markdown without a DOM: blocks while a text streams, markers, HTML that is text. */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import * as markdown from "../../flask_assistant_stream/ui/markdown_blocks.js";
+
+const { blocksOf, commonPrefix, maskMarkers, splitAtMarkers, unmask } = markdown;
+const html = (text, address = (same) => same) =>
+  blocksOf(text, true)
+    .map(({ token, links }) => markdown.parseBlock(token, links, address))
+    .join("");
+
+test("blocks cover the whole text", () => {
+  const text = "# One\n\nTwo\nlines\n\n- a\n- b\n\n```js\nlet x\n```\n\n[ref]: https://example.com\n\nlast";
+  const blocks = blocksOf(text, false);
+  assert.deepEqual(blocks.map(({ token }) => token.type), ["heading", "paragraph", "list", "code", "paragraph"]);
+  assert.equal(blocks.reduce((sum, { length }) => sum + length, 0), text.length);
+});
+
+test("a fence is open until it is closed, or the text is done", () => {
+  const closed = (text, done = false) => blocksOf(text, done)[0].closed;
+  assert.equal(closed("```js"), false);
+  assert.equal(closed("```js\nlet x = 1;\n"), false);
+  assert.equal(closed("```js\nlet x = 1;\n``"), false);
+  assert.equal(closed("```js\nlet x = 1;\n```"), true);
+  assert.equal(closed("~~~\n```\n"), false);
+  assert.equal(closed("```js\nlet x = 1;\n", true), true);
+  assert.equal(closed("plain"), true);
+});
+
+test("a text that grows keeps the blocks that it had", () => {
+  const before = blocksOf("One\n\nTwo\n\nThr", false);
+  const after = blocksOf("One\n\nTwo\n\nThree", false);
+  assert.equal(commonPrefix(before, after), 2);
+});
+
+test("a reference that comes later changes what was before it", () => {
+  const before = blocksOf("See [it].\n\nMore", false);
+  const after = blocksOf("See [it].\n\nMore\n\n[it]: https://example.com", true);
+  assert.equal(commonPrefix(before, after), 0);
+  assert.match(html("See [it].\n\n[it]: https://example.com"), /href="https:\/\/example.com"/);
+});
+
+test("HTML is text, but for a few simple tags", () => {
+  assert.equal(html("a <script>b()</script> c").trim(), "<p>a &lt;script&gt;b()&lt;/script&gt; c</p>");
+  assert.equal(html("<div onclick=x>\na\n</div>"), "<p>&lt;div onclick=x&gt;<br>a<br>&lt;/div&gt;</p>");
+  assert.equal(html("H<sub>2</sub>O<br>x").trim(), "<p>H<sub>2</sub>O<br>x</p>");
+  assert.equal(html('<b onclick="x">y</b>').trim(), "<p>&lt;b onclick=&quot;x&quot;&gt;y</b></p>");
+});
+
+test("lines are kept as they were broken, tasks need no form", () => {
+  assert.match(html("a\nb"), /a<br>b/);
+  assert.doesNotMatch(html("- [x] done\n- [ ] open"), /<input/);
+  assert.match(html("- [x] done\n- [ ] open"), /☑ done[^]*☐ open/);
+});
+
+test("links may be led elsewhere", () => {
+  const address = (given) => given.replace("sandbox:/", "/files/");
+  assert.match(html("[a](sandbox:/x.csv) ![b](sandbox:/y.png)", address), /href="\/files\/x.csv"[^]*src="\/files\/y.png"/);
+});
+
+test("markers survive what Markdown would read in them", () => {
+  const markers = ["【1:0†a_b*c*.txt】", "【1:1†`x`~~.md】"];
+  const masked = maskMarkers(`One ${markers[0]} two ${markers[1]}`, markers);
+  assert.doesNotMatch(html(masked), /<em>|<code>|<del>/);
+  assert.equal(unmask(masked, markers), `One ${markers[0]} two ${markers[1]}`);
+  const shown = splitAtMarkers(masked, markers, (marker) => (marker === markers[0] ? { chip: marker } : null));
+  assert.deepEqual(shown, ["One ", { chip: markers[0] }, " two ", markers[1]]);
+});
+
+test("a marker within another one is left to the longer one", () => {
+  const markers = ["†a", "【†a】"];
+  assert.deepEqual(splitAtMarkers(maskMarkers("x【†a】y†a", markers), markers, (marker) => [marker]), [
+    "x",
+    ["【†a】"],
+    "y",
+    ["†a"],
+  ]);
+});
+
+test("a text cannot forge a marker", () => {
+  const forged = "\uE0020\uE003 \uE00299\uE003";
+  assert.deepEqual(splitAtMarkers(maskMarkers(forged, ["【a】"]), ["【a】"], () => "chip"), ["0 99"]);
+});

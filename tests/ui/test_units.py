@@ -1,0 +1,22 @@
+"""The scripts of the chat page that need no browser, by themselves: each `*.test.mjs` here is run by Node."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.node_clients import HINT
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.mjs")))
+def test_scripts(name: str) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.fail(f"Node is missing: {HINT}")
+    done = subprocess.run([node, "--test", name], cwd=HERE, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
