@@ -32,7 +32,7 @@ export async function outputOf(tool, call, threadId) {
     const output = await tool(JSON.parse(call.arguments || "{}"), { threadId, runId: call.runId, callId: call.key });
     return typeof output === "string" ? output : (JSON.stringify(output) ?? "null");
   } catch (error) {
-    console.error(error);
+    console.error(error); // the page's own affair, for who looks after it
     return `The tool ${call.name} failed: ${error?.message ?? error}`;
   }
 }
