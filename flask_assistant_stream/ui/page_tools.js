@@ -1,4 +1,4 @@
-/** Functions of the page that runs may call. They are called by the tab that asked: two tabs must not do things twice. */
+/** Functions of the page that runs may call: by the tab that asked alone, as two tabs would do things twice. */
 
 const OWNED = "assistant-chat.runs";
 const KEPT = 20;

@@ -12,7 +12,10 @@ const asked = (id, name, given = "{}") => ({ id, type: "function", function: { n
 /** A run that waits for these calls, and what was submitted for it. */
 function waiting(calls, { tools = {}, submit = async () => {} } = {}) {
   const kept = new Map();
-  globalThis.sessionStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+  globalThis.sessionStorage = {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => kept.set(key, value),
+  };
   const conversation = new Conversation();
   const required_action = { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
   conversation.setRun({ id: RUN, status: "requires_action", required_action });
@@ -33,7 +36,15 @@ test("answers are sent together, when all are there", async () => {
   assert.deepEqual(submitted, []);
   await actions.answer(first, "false"); // one may think again
   await actions.answer(second, "rain");
-  assert.deepEqual(submitted, [[RUN, [["a", "false"], ["b", "rain"]]]]);
+  assert.deepEqual(submitted, [
+    [
+      RUN,
+      [
+        ["a", "false"],
+        ["b", "rain"],
+      ],
+    ],
+  ]);
 });
 
 test("an answer that is under way is not sent again", async () => {
