@@ -10,11 +10,11 @@ const TICK = 1000;
  * Say what a conversation is busy with, or null.
  *
  * @param {import("./conversation.js").Conversation} conversation
- * @param {{sending: boolean, connected: boolean, silent: number}} now `silent`: milliseconds since something came.
+ * @param {{connected: boolean, silent: number}} now `silent`: milliseconds since something came.
  */
-export function activityText(conversation, { sending, connected, silent }) {
+export function activityText(conversation, { connected, silent }) {
   const run = conversation.busyRun;
-  if (!run) return sending ? "Queued" : null;
+  if (!run) return null;
   if (!connected) return "Reconnecting";
   if (run.status === "queued") return "Queued";
   if (run.status === "cancelling") return "Stopping";
@@ -34,7 +34,7 @@ function callText({ type, name }) {
 export class ActivityView {
   #text = element("span.what", { dir: "auto" });
   #since = element("span.since");
-  #state = { sending: false, connected: true };
+  #connected = true;
   #heard = Date.now();
   #ticking = null;
 
@@ -43,16 +43,16 @@ export class ActivityView {
     this.element = element("div.activity", { hidden: true }, dots, this.#text, this.#since);
   }
 
-  /** Note that something came, or that something of `sending` and `connected` has changed. */
-  note(changes = {}) {
+  /** Note that something came, or that the connection was lost or found. */
+  note(connected = true) {
     this.#heard = Date.now();
-    Object.assign(this.#state, changes);
+    this.#connected = connected;
   }
 
   /** Show what is going on now. */
   update(conversation) {
     const silent = Date.now() - this.#heard;
-    const text = activityText(conversation, { ...this.#state, silent });
+    const text = activityText(conversation, { connected: this.#connected, silent });
     this.element.hidden = text === null;
     if (text !== null && text !== this.#text.textContent) this.#text.textContent = text;
     this.#since.textContent = silent >= LONG ? `${Math.round(silent / 1000)} s` : "";

@@ -47,6 +47,11 @@ export class Conversation {
     return [...this.runs.values()].findLast(isBusy);
   }
 
+  /** Return the runs that wait for an answer. */
+  get waitingRuns() {
+    return [...this.runs.values()].filter((run) => run.status === "requires_action");
+  }
+
   /** Return the number of the last event of a run, 0 where none was seen. */
   lastSeq(runId) {
     return this.#seen.get(runId) ?? 0;
@@ -155,7 +160,7 @@ export class Conversation {
   /** Say that the events of a run could not be read on. */
   lose(runId, message) {
     this.runs.set(runId, { id: runId, ...this.runs.get(runId), status: "lost" });
-    this.#put({ kind: "ending", key: `${runId}:ending`, runId, status: "lost", message, again: true });
+    this.#put({ kind: "ending", key: `${runId}:ending`, runId, status: "lost", message, again: true, past: false });
     this.#tell({});
   }
 
@@ -232,7 +237,8 @@ export class Conversation {
     const told = run.status === "cancelled" && last?.status === "incomplete"; // the message says so
     const ending = told ? null : endingEntry(run);
     if (ending) this.#put(ending);
-    if (ending) this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
+    if (ending)
+      this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
     this.#thought(run.id);
     for (const call of this.#callsOf(run.id)) if (OPEN.includes(call.state)) this.#change(call, { state: run.status });
   }
@@ -333,7 +339,9 @@ export class Conversation {
 
   /** What failed before can be tried again only as long as nothing was said after it. */
   #retire() {
-    for (const entry of this.entries) if (entry.kind === "ending" && entry.again) this.#change(entry, { again: false });
+    for (const entry of this.entries) {
+      if (entry.kind === "ending" && !entry.past) this.#change(entry, { again: false, past: true });
+    }
   }
 
   #change(entry, changes) {

@@ -19,16 +19,27 @@ export class EndingView {
   }
 
   update(entry) {
-    this.element.dataset.status = entry.status;
-    if (entry.status === "cancelled") {
-      this.element.replaceChildren(element("p.note", { text: entry.message }));
+    const [title, { message, past, status }] = [TITLES[entry.status], entry];
+    if (past || status === "cancelled") {
+      this.element.removeAttribute("role");
+      this.element.replaceChildren(element("p.note", { text: title ? `${title}: ${message}` : message, dir: "auto" }));
       return;
     }
     this.element.setAttribute("role", "alert");
-    const again = element("button.secondary", { type: "button", text: "Try again", onclick: () => this.#context.onRetry(entry) });
-    this.element.replaceChildren(
-      element("div.words", {}, element("strong", { text: TITLES[entry.status] }), element("p", { text: entry.message, dir: "auto" })),
-      ...(entry.again ? [again] : []),
+    const words = element(
+      "div.words",
+      {},
+      element("strong", { text: title }),
+      element("p", { text: message, dir: "auto" }),
     );
+    this.element.replaceChildren(words, ...(entry.again ? [this.#again(entry)] : []));
+  }
+
+  #again(entry) {
+    return element("button.secondary", {
+      type: "button",
+      text: "Try again",
+      onclick: () => this.#context.onRetry(entry),
+    });
   }
 }

@@ -56,7 +56,7 @@ export class OpenThread extends EventTarget {
       end: (runId) => this.#ended(runId),
       gone: (runId) => this.#history.runWithoutEvents(runId).then(() => this.#tellBusy()),
       lost: (runId, error) => this.#lost(runId, error),
-      connection: (connected) => this.#note({ connected }),
+      connection: (connected) => this.#note(connected),
     });
     this.#log = new Log(log, this.#conversation, {
       api,
@@ -115,8 +115,8 @@ export class OpenThread extends EventTarget {
     this.#tell("busy");
   }
 
-  #note(changes) {
-    this.#log.activity.note(changes);
+  #note(connected) {
+    this.#log.activity.note(connected);
     this.#log.changed();
   }
 
@@ -158,7 +158,13 @@ export class OpenThread extends EventTarget {
     const more = await this.#history.newest();
     if (this.#left) return;
     if (more) this.#log.setOlder(true);
+    this.#readWaiting();
     this.#show(run);
+  }
+
+  /** A run that waited is passed over when another begins: read how it ended. */
+  #readWaiting() {
+    for (const run of this.#conversation.waitingRuns) this.#read(run.id);
   }
 
   // -- sending ----------------------------------------------------------------------------------------------
@@ -190,9 +196,7 @@ export class OpenThread extends EventTarget {
 
   #changeSending(by) {
     this.#sending += by;
-    if (this.#left) return;
-    this.#note({ sending: this.#sending > 0 });
-    this.#tellBusy();
+    if (!this.#left) this.#tellBusy();
   }
 
   #post(path, body) {
@@ -205,11 +209,12 @@ export class OpenThread extends EventTarget {
     if (isNew) this.#isThread(response.headers.get("X-Thread-Id"));
     own(runId);
     this.#conversation.accept(draft, runId);
+    this.#readWaiting();
     this.#read(runId, response);
     if (isNew) this.#tell("thread");
     this.#tell("activity");
     this.#tabs.tell(this.#threadId);
-    if (this.#stopAsked) this.#cancel(runId);
+    if (this.#stopAsked) this.#cancel(runId).catch((error) => this.#announcer.say(error.message));
   }
 
   /** Stop the run that is at work; what it has said stays. */
@@ -238,7 +243,7 @@ export class OpenThread extends EventTarget {
     const content = said.parts.map((part) => part.text ?? "").join("\n\n");
     const attachments = said.attachments.map(({ file_id, tools }) => ({ file_id, tools: tools ?? [] }));
     return this.send(content, attachments).catch((error) => {
-      this.#conversation.change(ending, { message: error.message, again: true });
+      this.#conversation.change(ending, { message: error.message, again: true, past: false });
     });
   }
 
