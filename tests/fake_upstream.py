@@ -482,6 +482,12 @@ def _refusal(name: str, kind: str) -> object:
 
 
 @script
+def bare_end(body: Body, options: Options) -> Reply:
+    """Say everything, close all items, and end without the terminal event."""
+    return Reply(list(_steps(body, lambda items: items.text(_pieces(ANSWER))))[:-1])
+
+
+@script
 def boundless(body: Body, options: Options) -> Reply:
     """Say `words` whatever `max_output_tokens` says; without an end where `stalls`."""
     items, words = _items(body), [" word"] * int(options["words"])

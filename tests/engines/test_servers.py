@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from flask_assistant_stream.engines import openai
-from flask_assistant_stream.engines.notices import shutdowns
+from flask_assistant_stream.engines.notices import ShutdownNotices, shutdowns
 from flask_assistant_stream.engines.openai import OpenAIEngine
 from flask_assistant_stream.engines.profiles import PROFILES, Profile
 from flask_assistant_stream.errors import ConfigError, EngineError
@@ -278,6 +280,26 @@ def test_servers_without_our_models_are_not_asked(upstream: FakeUpstream, make: 
     engine = make("vllm", models=["old"])
     assert engine.warnings() == []
     assert engine._notices._threads == {}
+
+
+def test_each_process_asks_for_itself() -> None:
+    code = """
+import os, sys
+from flask_assistant_stream.engines.notices import ShutdownNotices
+asked = []
+notices = ShutdownNotices(["m"], lambda: asked.append(os.getpid()))
+def look():
+    notices.look()
+    notices.look()
+    notices.wait()
+look()
+child = os.fork()
+look()
+assert asked == [os.getppid(), os.getpid()] if child == 0 else [os.getpid()], asked
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 def test_the_list_is_read_with_care() -> None:
