@@ -78,7 +78,7 @@ def _said(status: int, headers: Mapping[str, str], text: str, code: object, size
 
 def error_code(status: int, code: object) -> str:
     """Choose the run's error code: from the HTTP status where it says enough, else from the body's own code."""
-    if status in (402, 429):  # 402: no credit left
+    if status == 429:
         return RATE_LIMIT
     if status in _PROMPT_STATUSES:
         return SERVER_ERROR if code in _NO_KEY else INVALID_PROMPT

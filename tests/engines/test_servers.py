@@ -154,7 +154,7 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (error_reply(402, "Insufficient credits"), "rate_limit_exceeded", "Insufficient credits"),
+        (error_reply(402, "Insufficient credits"), "server_error", "Insufficient credits"),
         (error_reply(404, "The model `x` does not exist", "model_not_found"), "server_error", "ASSISTANT_MODEL"),
         (error_reply(400, "Invalid model name passed in model=x"), "invalid_prompt", "ASSISTANT_MODEL"),
         (error_reply(400, "No connected db.", "no_db_connection"), "server_error", "OPENAI_API_KEY"),
