@@ -135,15 +135,15 @@ class OpenAIEngine(Engine):
 
     def _clean(self, item: Item) -> Item:
         """Take our secrets out of an item that tells of a failure."""
-        cleaned: Item = json.loads(http_errors.without(json.dumps(item), self._secrets))
-        return cleaned
+        return {**http_errors.cleaned(item, self._secrets), "type": item["type"]}
 
     def _listed(self, connections: Connections) -> Any:
         """Return what `GET /models` answers."""
         exchange = Exchange(connections.open())
         try:
             exchange.connection.sock.settimeout(MODELS_SECONDS)
-            exchange.send(request_head(connections.address, exchange.connection, self._headers), b"")
+            headers = {**self._headers, "Accept": "application/json"}
+            exchange.send(request_head(connections.address, exchange.connection, headers), b"")
             exchange.read_head()
             return json.loads(exchange.read_rest(MODELS_BYTES, MODELS_SECONDS))
         finally:
