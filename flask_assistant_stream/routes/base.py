@@ -56,6 +56,7 @@ class Registration:
         clients: the clients of open streams.
         readers: who reads which run.
         quickstart_compat: the app face speaks to the quickstart's page (`routes.compat`).
+        model: of the default assistant, as configured.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Registration:
     clients: Clients
     readers: Readers
     quickstart_compat: bool = False
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

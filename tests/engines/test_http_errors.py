@@ -98,6 +98,38 @@ def test_pauses_in_every_notation(headers: dict[str, str], seconds: float | None
 
 
 @pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"error":{"headers":{"Retry-After":"7"}}}', 7.0),
+        (b'{"error":{"headers":{"retry-after-ms":250,"x-ratelimit-limit-requests":"1"}}}', 0.25),
+        (b'{"error":{"headers":{"llm_provider-retry-after":3}}}', 3.0),
+        (b'{"error":{"headers":null}}', None),
+        (b'{"error":"slow"}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_a_pause_may_be_asked_for_in_the_body(body: bytes, seconds: float | None) -> None:
+    assert http_errors.retry_after(http_errors.inner_headers(body), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"error":{"param":"include"}}', "include"),
+        (b'{"error":{"param":"None"}}', None),
+        (b'{"error":{"param":null}}', None),
+        (b'{"error":{"param":["x"]}}', None),
+        (b'{"error":"include"}', None),
+        (b'{"detail":"include"}', None),
+        (b"", None),
+    ],
+)
+def test_the_field_at_fault(body: bytes, param: str | None) -> None:
+    assert http_errors.refused_param(body) == param
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "body", "said"),
     [
         (500, {}, b"", "0 bytes of no content type"),
@@ -139,3 +171,9 @@ def test_a_connection_that_fails_says_why(error: OSError, said: str) -> None:
 
 def test_secrets_are_taken_out_but_not_what_hides_nothing() -> None:
     assert http_errors.without("a sk-1234 b", ["sk-1234", "", "a"]) == "a [key] b"
+
+
+def test_secrets_are_taken_out_of_values_but_not_of_names() -> None:
+    item = {"error": {"message": "a sk-1234 b", "code": 5}, "sk-1234": ["sk-1234", None]}
+    told = {"error": {"message": "a [key] b", "code": 5}, "sk-1234": ["[key]", None]}
+    assert http_errors.cleaned(item, ["sk-1234"]) == told
