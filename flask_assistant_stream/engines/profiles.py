@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 
-OPTIONAL_FIELDS = frozenset(("include", "reasoning.summary", "safety_identifier", "stream_options", "truncation"))
-"""What a request may do without: nobody is promised anything that depends on them."""
+OPTIONAL_FIELDS = frozenset(
+    ("include", "phase", "reasoning.summary", "safety_identifier", "stream_options", "truncation")
+)
+"""What a request may do without: nobody is promised anything that depends on them. `phase` is one of messages."""
 
 PROMISES = frozenset(("max_output_tokens", "parallel_tool_calls", "text", "tool_choice"))
 """Fields that some servers ignore and that clients are promised: what they say is watched over here."""
@@ -31,7 +33,7 @@ class Profile:
         title: as people call it.
         hosts: domains at which it is found.
         ports: where it listens unless it is told otherwise, if that port is hardly used by anything else.
-        path: how its base URLs end.
+        path: how its base URLs end, "" where that does not matter.
         fields: those of `OPTIONAL_FIELDS` that it takes.
         tools: hosted tools that it runs by itself, by their types in the Responses API.
         files: whether it has `/files` and `/vector_stores`.
@@ -91,14 +93,20 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 ignores=frozenset(),
                 key=True,
             ),
-            Profile(name="litellm", title="LiteLLM proxy", ports=(4000,), reasoning=True),
+            Profile(
+                name="litellm",
+                title="LiteLLM proxy",
+                ports=(4000,),
+                path="",
+                fields=OPTIONAL_FIELDS,
+                tools=frozenset(("mcp",)),
+                reasoning=True,
+            ),
             Profile(
                 name="vllm",
                 title="vLLM",
-                fields=frozenset(("truncation",)),
                 tools=frozenset(("code_interpreter", "mcp", "web_search_preview")),
                 reasoning=True,
-                ignores=frozenset(("parallel_tool_calls",)),
             ),
             Profile(
                 name="ollama",
@@ -108,7 +116,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             ),
             Profile(name="llamacpp", title="llama.cpp server"),
             Profile(name="transformers", title="transformers serve"),
-            Profile(name="lmstudio", title="LM Studio", ports=(1234,)),
+            Profile(name="lmstudio", title="LM Studio", ports=(1234,), tools=frozenset(("mcp",))),
             Profile(name="sglang", title="SGLang", ports=(30000,)),
             Profile(
                 name="ogx",
@@ -123,6 +131,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 title="OpenRouter",
                 hosts=("openrouter.ai",),
                 path="/api/v1",
+                tools=frozenset(("openrouter:web_search",)),
                 bare_end=True,
                 key=True,
             ),
@@ -167,11 +176,23 @@ def profile_of(base_url: str, name: str | None = None) -> Profile:
     """
     if name:
         return _named(name.strip().lower())
-    parts = urlsplit(base_url)
-    host, port = (parts.hostname or "").rstrip("."), parts.port
+    try:
+        parts = urlsplit(base_url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:  # the engine says what is wrong with it
+        return UNKNOWN
     known = [profile for profile in PROFILES.values() if profile is not UNKNOWN]
     by_host = (one for one in known if any(_within(host, domain) for domain in (one.name, *one.hosts)))
     return next(by_host, None) or next((one for one in known if port in one.ports), UNKNOWN)
+
+
+def no_such_tool(profile: Profile, kind: str) -> str:
+    """Say that a server does not run a tool, and what can be done about it."""
+    has = f"it runs {', '.join(sorted(profile.tools))}" if profile.tools else "it runs functions only"
+    return (
+        f"the upstream ({profile.title}) does not run the tool {kind!r}, as far as is known {has}. If another server "
+        "stands behind OPENAI_BASE_URL, name it in ASSISTANT_UPSTREAM_PROFILE."
+    )
 
 
 def _named(name: str) -> Profile:

@@ -57,7 +57,7 @@ def test_an_unknown_server_gets_the_core_and_is_watched() -> None:
 def test_rows_name_known_fields_only(name: str) -> None:
     assert PROFILES[name].fields <= OPTIONAL_FIELDS
     assert PROFILES[name].ignores <= PROMISES
-    assert PROFILES[name].path.endswith("/v1")
+    assert PROFILES[name].path in ("", "/v1", "/openai/v1", "/api/v1")
 
 
 def test_no_two_rows_claim_the_same_place() -> None:
