@@ -56,6 +56,7 @@ class LocalStorage(Storage):
     name = "offline"
     searchable = extract.SEARCHABLE
     ask_seconds = 0.0
+    indexes_kept_bytes = True
 
     def __init__(self, store: Store, *, new_id: ids.NewId = ids.new_id, now: Callable[[], float] = time.time) -> None:
         if not isinstance(store, Blobs) or not isinstance(store, Passages):
