@@ -39,6 +39,10 @@ class Engine(ABC):
     """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
     takes_files: bool = True
     """Whether a request may name files by their ids; else they are put into it."""
+    ignores: frozenset[str] = frozenset()
+    """Fields of a request that it may pass over without a word: answers are checked against them."""
+    bare_end: bool = False
+    """Whether its streams may end without a terminal item, and mean that all is said."""
 
     @abstractmethod
     def stream(self, request: dict[str, Any]) -> ItemStream:
@@ -51,3 +55,11 @@ class Engine(ABC):
     def ping(self) -> str | None:
         """Say what keeps the engine from working, or None; never blocks on the network."""
         return None
+
+    def about(self) -> dict[str, Any]:
+        """Return what operators may know of the upstream, as JSON values: no key, no path. Never blocks."""
+        return {"engine": self.name}
+
+    def warnings(self) -> list[str]:
+        """Return what operators should know of the upstream before it fails; never blocks."""
+        return []

@@ -18,7 +18,7 @@ from .base import Engine, Item, ItemStream
 from .cited_items import CitedItems
 from .file_search import Search, file_search_of, results_of, shown_results
 from .response_items import ResponseItems
-from .sources import begins, query_of, usable, with_sources, without_file_search
+from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
 
 
 class LocalSearchEngine(Engine):
@@ -37,6 +37,8 @@ class LocalSearchEngine(Engine):
     ) -> None:
         self.name = engine.name
         self.writes_titles = engine.writes_titles
+        self.ignores = engine.ignores
+        self.bare_end = engine.bare_end
         self._engine = engine
         self._search = search
         self._new_id = new_id
@@ -54,6 +56,14 @@ class LocalSearchEngine(Engine):
     def ping(self) -> str | None:
         """Say what keeps the upstream's engine from working."""
         return self._engine.ping()
+
+    def about(self) -> dict[str, Any]:
+        """Return what operators may know of the upstream."""
+        return self._engine.about()
+
+    def warnings(self) -> list[str]:
+        """Return what operators should know of the upstream."""
+        return self._engine.warnings()
 
 
 class _SearchingStream(ItemStream):
@@ -75,7 +85,8 @@ class _SearchingStream(ItemStream):
         request = without_file_search(self._request, searched=True)
         inner = self._open(with_sources(request, results) if results else request)
         if inner is not None:
-            yield from _cited(inner, CitedItems(results, [told[-1]["item"]] if told else ()))
+            sources = results if may_cite(request) else []
+            yield from _cited(inner, CitedItems(sources, [told[-1]["item"]] if told else []))
 
     def close(self) -> None:
         """Close the upstream's stream, or see to it that none is begun."""

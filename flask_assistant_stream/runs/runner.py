@@ -268,6 +268,8 @@ class Runner:
             "server_tools": {} if self._tools is None else self._tools.names(body),
             "max_rounds": self.options.max_rounds,
             "reasoning": self.options.reasoning,
+            "lenient_end": self.engine.bare_end,
+            "ignored": self.engine.ignores,
         }
 
     def _requests(self, resources: Resources | None) -> Requests:

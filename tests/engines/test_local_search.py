@@ -267,6 +267,14 @@ def test_citations_of_the_upstream_move_with_the_text() -> None:
     assert message["value"][link["start_index"] : link["end_index"]] == "(x)"
 
 
+def test_an_answer_in_json_has_the_passages_and_no_marks() -> None:
+    shape = {"format": {"type": "json_object"}}
+    items, sent = ask(saying('{"months": 37, "x": "[doc1]"}'), asked=request(text=shape))
+    assert FOUND[0]["text"] in sent["input"][0]["content"]
+    assert "[doc1]" not in sent["input"][0]["content"]
+    assert (text_of(items), cited(items)) == ('{"months": 37, "x": "[doc1]"}', [])
+
+
 def test_nothing_found_is_told_and_the_request_has_no_sources() -> None:
     inner = ScriptedEngine(saying("I do not know [doc1]."))
     items = collect(LocalSearchEngine(inner, Finds()).stream(request(include=["file_search_call.results"])))
