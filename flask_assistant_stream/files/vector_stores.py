@@ -21,6 +21,8 @@ MADE_FOR = "made_for"
 """The `extra` key that says what a vector store was made for, such as `thread`."""
 STORAGE = "storage"
 """The `extra` key that names the storage that has it: another one, after a change of the configuration, does not."""
+TAKEN_OVER = "taken_over"
+"""The `extra` key that names the storage which has indexed its files since, too."""
 
 CREATED = ("name", "description", "expires_after", "metadata")
 UPDATED = ("name", "expires_after", "metadata")
@@ -200,7 +202,8 @@ class VectorStores(AttachedFiles):
 
     def _here(self, vector_store: Record) -> bool:
         """Say whether the storage has a vector store, which it may take over from another one."""
-        if vector_store.extra.get(STORAGE, self.storage.name) == self.storage.name:
+        extra, name = vector_store.extra, self.storage.name
+        if name in (extra.get(STORAGE, name), extra.get(TAKEN_OVER)):
             return True
         if not self.storage.indexes_kept_bytes or not self._statuses.alive(vector_store):
             return False
@@ -216,7 +219,7 @@ class VectorStores(AttachedFiles):
             except RequestError as error:  # the file is gone
                 body = {"status": "failed", "last_error": {"code": "server_error", "message": error.message}}
             self._statuses.write_member(member, body)
-        extra = {STORAGE: self.storage.name, **new_change()}
+        extra = {TAKEN_OVER: self.storage.name, **new_change()}
         self._store.update(Kind.VECTOR_STORE, owner, id, extra=extra)
 
 
