@@ -15,14 +15,14 @@ Note = dict[str, Any]
 """A `file_citation` of the Responses API: `file_id`, `filename`, and the `index` that it stands before."""
 
 MARK = re.compile(
-    r" ?[\[【] ?doc ?[0-9]{1,3}(?: ?[,;] ?(?:doc ?)?[0-9]{1,3}){0,9} ?[\]】](?!\()",  # `[doc1](` begins a link
+    r" ?[\[【<] ?\^?doc ?[0-9]{1,3}(?: ?[,;] ?\^?(?:doc ?)?[0-9]{1,3}){0,9} ?[\]】>](?!\()",  # `[doc1](` begins a link
     re.IGNORECASE | re.ASCII,
 )
 """One mark or several in one pair of brackets; models also write them a little otherwise than they are told."""
 
-_BEGUN = re.compile(r" ?(?:[\[【] ?(?:d(?:oc?)?|doc[ 0-9doc,;]{0,110}[\]】]?)?)?\Z", re.IGNORECASE | re.ASCII)
+_BEGUN = re.compile(r" ?(?:[\[【<] ?\^?(?:d(?:oc?)?|doc[ 0-9doc,;^]{0,120}[\]】>]?)?)?\Z", re.IGNORECASE | re.ASCII)
 """What a text ends with that may become a mark with what follows."""
-_LONGEST = 120
+_LONGEST = 130
 """More characters than `_BEGUN` fits on."""
 _TOKEN = re.compile(rf"(?P<ticks>`+)|(?P<line>\n)|(?P<mark>{MARK.pattern})", re.IGNORECASE | re.ASCII)
 _FENCE = 3

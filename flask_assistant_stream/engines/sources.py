@@ -106,7 +106,7 @@ def _quoted(number: int, source: dict[str, Any]) -> str:
 
 def _harmless(text: str) -> str:
     """Return a text that ends no quotation and has no marks of its own."""
-    return _CLOSING.sub("‹", MARK.sub(lambda found: re.sub(r"[\[\]【】]", "'", found[0]), text))
+    return _CLOSING.sub("‹", MARK.sub(lambda found: re.sub(r"[\[\]【】<>]", "'", found[0]), text))
 
 
 def _last_message(given: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

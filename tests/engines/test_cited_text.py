@@ -49,6 +49,7 @@ def read(*pieces: str) -> Read:
         ("Yes [doc1; 2].", ("Yes.", [(3, "file-a"), (3, "file-b")])),
         ("Yes 【doc1】.", ("Yes.", [(3, "file-a")])),
         ("Yes [Doc 1].", ("Yes.", [(3, "file-a")])),
+        ("Yes <doc1>, [^doc2].", ("Yes,.", [(3, "file-a"), (4, "file-b")])),
         ("One [doc1]\n\nTwo [doc1]\n", ("One\n\nTwo\n", [(3, "file-a"), (8, "file-a")])),
         ("🌞 Łódź [doc2]!", ("🌞 Łódź!", [(6, "file-b")])),
         ("a `b` [doc1]", ("a `b`", [(5, "file-a")])),
@@ -67,6 +68,7 @@ def test_marks_become_citations(written: str, expected: Read) -> None:
         "",
         "No mark at all ",
         "Unknown [doc4] and [doc0] and [doc1, doc9].",
+        "a < b, <p>, <doc>, </doc1>",
         "[1] and [2], a[0], [x](doc1), [doc]",
         "A link [doc1](https://example.com/a).",
         "Code `[doc1]` and ``a ` [doc1]``.",
@@ -85,7 +87,28 @@ def test_everything_else_is_text(written: str) -> None:
     assert read(*written) == (written, [])
 
 
-BITS = ["[", "]", "doc", "d", "1", "2", "9", ", ", " ", "  ", "(", "`", "```", "\n", "【", "】", "word", "[doc1]"]
+BITS = [
+    "<",
+    "^",
+    "[",
+    "]",
+    "doc",
+    "d",
+    "1",
+    "2",
+    "9",
+    ", ",
+    " ",
+    "  ",
+    "(",
+    "`",
+    "```",
+    "\n",
+    "【",
+    "】",
+    "word",
+    "[doc1]",
+]
 TEXTS = st.lists(st.sampled_from([*BITS, "🌞", "\ud83c", "\udf1e"]), max_size=30).map("".join)
 
 

@@ -250,6 +250,20 @@ def test_a_text_goes_on_under_the_same_id() -> None:
     assert message["value"] == "Old【1:0†warranty.md】. New【1:1†kettle.md】."
 
 
+def test_every_message_has_its_own_citations() -> None:
+    """And a call in between, which stays open meanwhile (LiteLLM)."""
+    items = ResponseItems({"model": "m"}, now=lambda: 1.0)
+    script = [*items.begin(), *items.text(["One [doc1]", "."])]
+    script += [*items.call("get_weather", "{}"), *items.text(["Two", " [doc2]."]), items.complete()]
+    message, call = script[2:9], [item for item in script if item.get("output_index") == 1]
+    overlapping = [*message[:4], *call[:2], *message[4:], *call[2:]]
+    for told in (script, [*script[:2], *overlapping, *script[9 + len(call) :]]):
+        items_, _ = ask(told)
+        fold = check(play(items_)[1], ended=False)
+        said = [one["content"][0]["text"]["value"] for one in fold.messages]
+        assert said == ["One【1:0†warranty.md】.", "Two【3:0†kettle.md】."]
+
+
 def test_citations_of_the_upstream_move_with_the_text() -> None:
     said = "A [doc1] page (x)."
     page = url_citation("https://example.com/x", "X", said.index("("), len(said) - 1)
