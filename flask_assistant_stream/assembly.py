@@ -24,6 +24,7 @@ from .engines.profiles import Profile, no_such_tool, profile_of
 from .errors import ConfigError
 from .files.base import Storage
 from .files.files import Files
+from .files.inline import InlineFiles
 from .files.local import LocalStorage
 from .files.resources import Resources
 from .files.vector_stores import VectorStores
@@ -109,7 +110,8 @@ class _Parts:
         self.log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
         self.files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
         self.vector_stores = VectorStores(store, storage, self.files, shared=settings.vector_store_ids)
-        self.resources = Resources(store, self.files, self.vector_stores)
+        inline = None if engine.takes_files else InlineFiles(self.files)
+        self.resources = Resources(store, self.files, self.vector_stores, inline)
         model, effort = _title_model(settings)
         self.titles = Titles(store, engine, model, effort=effort)
 
@@ -212,15 +214,25 @@ def _with(store: Store, kind: type[Any]) -> Any:
 def _storage_and_engine(
     app: Flask, settings: Settings, store: Store, given_engine: Engine | None, models: Iterable[str]
 ) -> tuple[Storage, Engine]:
-    """Make the engine, and where files are indexed: at OpenAI where that answers, else in our own store."""
-    if given_engine is None and _engine_name(app, settings) == "openai":
+    """Make the engine, and where files are indexed: at the upstream where that searches, else in our own store."""
+    asks_upstream = given_engine is None and _engine_name(app, settings) == "openai"
+    if asks_upstream and _searches(_profile(settings)):
         return _upstream_storage(settings), _openai(settings, models)
     storage = LocalStorage(_with(_with(store, Blobs), Passages))
     if given_engine is not None:
         return storage, given_engine
+    if asks_upstream:
+        from .engines.local_search import LocalSearchEngine
+
+        return storage, LocalSearchEngine(_openai(settings, models), storage.find)
     from .engines.offline import OfflineEngine
 
     return storage, OfflineEngine(settings.offline_delay_seconds, storage.find)
+
+
+def _searches(profile: Profile) -> bool:
+    """Say whether a server has files and searches them."""
+    return profile.files and "file_search" in profile.tools
 
 
 def _engine_name(app: Flask, settings: Settings) -> str:

@@ -259,6 +259,17 @@ def file_search(body: Body, options: Options) -> Reply:
     return Reply(_steps(body, middle))
 
 
+@script
+def cite(body: Body, options: Options) -> Reply:
+    """Quote each source of the last message and its mark, a character at a time; with `call=1` behind a call."""
+    sources = re.findall(r'<doc(\d+) file="[^"]*">\n(.*?)\n</doc\1>', _last_user_text(body), re.DOTALL)
+    said = " ".join(f"{text} [doc{number}]." for number, text in sources) or "There are no sources [doc1]."
+    if options.get("call") and not _ends_in_outputs(body):
+        name, arguments = _function(body, options)
+        return Reply(_steps(body, lambda items: items.call(name, arguments)))
+    return Reply(_steps(body, lambda items: items.text(said)))
+
+
 CODE = "open('plot.png', 'wb').write(plot)"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A PNG."""

@@ -14,6 +14,7 @@ from flask import Blueprint, Flask
 import flask_assistant_stream
 from flask_assistant_stream import AssistantStream, ConfigError, create_assistant_blueprint, shared_owner
 from flask_assistant_stream.config import DEFAULT_MODEL
+from flask_assistant_stream.engines.local_search import LocalSearchEngine
 from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.openai import OpenAIEngine
 from flask_assistant_stream.routes.base import EXTENSION, Registration
@@ -175,7 +176,8 @@ def test_from_prefixed_env(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, OfflineEngine),
         ({"OPENAI_API_KEY": "sk-x"}, OpenAIEngine),
-        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "ASSISTANT_MODEL": "m"}, OpenAIEngine),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "ASSISTANT_MODEL": "m"}, LocalSearchEngine),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "ASSISTANT_UPSTREAM_PROFILE": "openai"}, OpenAIEngine),
         ({"OPENAI_API_KEY": "sk-x", "ASSISTANT_ENGINE": "offline"}, OfflineEngine),
     ],
 )

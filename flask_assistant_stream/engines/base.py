@@ -37,6 +37,8 @@ class Engine(ABC):
     name: str
     writes_titles: bool = True
     """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
+    takes_files: bool = True
+    """Whether a request may name files by their ids; else they are put into it."""
     ignores: frozenset[str] = frozenset()
     """Fields of a request that it may pass over without a word: answers are checked against them."""
     bare_end: bool = False

@@ -10,21 +10,16 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..errors import AssistantStreamError, EngineError
 from ..protocol.ids import NewId, new_id
 from .base import Engine, Item, ItemStream
+from .file_search import Search, file_search_of, input_of, results_of, shown_results
 from .quotes import Answer, fitting, quoting
 from .response_items import ResponseItems, by_delta, usage, words
 
 MAX_ECHO = 2000
-USUAL_RESULTS = 20
-"""How many passages a search finds where the tool says nothing of it; it is OpenAI's number."""
-
-Search = Callable[[Sequence[str], str, int], list[dict[str, Any]]]
-"""From ids of vector stores, a query and a limit to passages, the best first: file_id, filename, score, text."""
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_-]{1,64})(?:\s+(.*))?", re.DOTALL)
 
@@ -91,18 +86,18 @@ class PacedStream(ItemStream):
 
 def _items(request: dict[str, Any], writer: ResponseItems, search: Search | None) -> Iterator[Item]:
     yield from writer.begin()
-    given = _input(request)
+    given = input_of(request)
     heard, command = _count(_said(request, given)), _command(request, given)
     if isinstance(command, dict):
         arguments = json.dumps(command["arguments"])
         yield from writer.call(command["name"], arguments, words(arguments))
         yield writer.complete(usage(heard, _count(arguments)))
         return
-    query = "" if command or search is None else _query(request, given)
-    results = _results(request, query, search) if query and search else []
+    tool = file_search_of(request)
+    query = "" if command or search is None else _query(tool, given)
+    results = results_of(tool, query, search) if query and search else []
     if query:
-        shown = "file_search_call.results" in (request.get("include") or ())
-        yield from writer.file_search([query], results if shown else None)
+        yield from writer.file_search([query], shown_results(request, results))
         heard += sum(_count(result["text"]) for result in results)
     if fit := fitting(results, query):
         yield from _say(request, writer, quoting(fit, query), heard)
@@ -122,37 +117,11 @@ def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, heard: 
     yield writer.complete(spent) if whole else writer.incomplete("max_output_tokens", spent)
 
 
-def _query(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
+def _query(tool: dict[str, Any], given: list[dict[str, Any]]) -> str:
     """Return what is to be searched in files: the user's last word; "" where nothing is."""
-    choice = request.get("tool_choice")
-    if choice == "none" or (isinstance(choice, dict) and choice.get("type") != "file_search"):
-        return ""
     last = given[-1] if given else {}
-    asked = _text(last).strip() if last.get("role") == "user" and _file_search(request) else ""
+    asked = _text(last).strip() if last.get("role") == "user" and tool else ""
     return asked[:MAX_ECHO]
-
-
-def _results(request: dict[str, Any], query: str, search: Search) -> list[dict[str, Any]]:
-    """Search as the request's tool says, and return results in the API's shape."""
-    tool = _file_search(request)
-    limit = tool.get("max_num_results") or USUAL_RESULTS
-    least = (tool.get("ranking_options") or {}).get("score_threshold") or 0.0
-    try:
-        found = search(tool.get("vector_store_ids") or [], query, limit)
-    except AssistantStreamError as error:
-        raise EngineError("The files cannot be searched at the moment.") from error
-    return [
-        {**{key: result[key] for key in _RESULT}, "attributes": result.get("attributes") or {}}
-        for result in found[:limit]
-        if result["score"] >= least
-    ]
-
-
-_RESULT = ("file_id", "filename", "score", "text")
-
-
-def _file_search(request: dict[str, Any]) -> dict[str, Any]:
-    return next((tool for tool in request.get("tools") or () if tool.get("type") == "file_search"), {})
 
 
 def _command(request: dict[str, Any], given: list[dict[str, Any]]) -> dict[str, Any] | str | None:
@@ -213,11 +182,6 @@ def _outputs(given: list[dict[str, Any]]) -> list[tuple[str, str]]:
             break
         found.append((str(names.get(item["call_id"], "a tool")), _flat(item.get("output"))))
     return found[::-1]
-
-
-def _input(request: dict[str, Any]) -> list[dict[str, Any]]:
-    given = request.get("input") or []
-    return [{"role": "user", "content": given}] if isinstance(given, str) else given
 
 
 def _said(request: dict[str, Any], given: list[dict[str, Any]]) -> str:

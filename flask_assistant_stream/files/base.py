@@ -57,6 +57,8 @@ class Storage(ABC):
     """Endings of file names that can be put into a vector store, lower case, without the dot."""
     ask_seconds: ClassVar[float] = 1.0
     """How long an answer about what is being indexed holds: who asks again sooner gets what is known."""
+    indexes_kept_bytes: ClassVar[bool] = False
+    """Whether it can index a file that another storage took, from the bytes that are kept in our store."""
 
     # -- files --------------------------------------------------------------------------------------------
 

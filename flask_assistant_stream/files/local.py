@@ -56,6 +56,7 @@ class LocalStorage(Storage):
     name = "offline"
     searchable = extract.SEARCHABLE
     ask_seconds = 0.0
+    indexes_kept_bytes = True
 
     def __init__(self, store: Store, *, new_id: ids.NewId = ids.new_id, now: Callable[[], float] = time.time) -> None:
         if not isinstance(store, Blobs) or not isinstance(store, Passages):
@@ -65,6 +66,7 @@ class LocalStorage(Storage):
         self._passages: Passages = store
         self._new_id = new_id
         self._clock = now
+        self._missed: set[str] = set()
 
     # -- files --------------------------------------------------------------------------------------------
 
@@ -257,10 +259,17 @@ class LocalStorage(Storage):
         for id in dict.fromkeys(vector_store_ids):
             owner = self._passages.owner_of(Kind.VECTOR_STORE, id)
             if owner is None:
+                self._miss(id)
                 continue
             with suppress(NotFound):
                 found.setdefault(owner, {}).update(self._usable_members(self._get(Kind.VECTOR_STORE, owner, id)))
         return found
+
+    def _miss(self, vector_store_id: str) -> None:
+        """Log an id of the configuration that was meant for an upstream, once."""
+        if vector_store_id not in self._missed:
+            self._missed.add(vector_store_id)
+            logger.warning("Vector store %s is not in our store, where files are searched.", vector_store_id)
 
     def _status_of(self, member: Record) -> Object:
         """Return status, size and error of a file in a vector store."""

@@ -12,6 +12,7 @@ from ..stores.base import Kind, Record, Store
 from . import memberships
 from .base import Upload
 from .files import Files
+from .inline import InlineFiles
 from .undo import Undo
 from .vector_stores import VectorStores
 
@@ -26,12 +27,19 @@ CODE_FILES = 20
 
 
 class Resources:
-    """Finds and makes what the `tool_resources` of assistants, threads and runs name."""
+    """Finds and makes what the `tool_resources` of assistants, threads and runs name.
 
-    def __init__(self, store: Store, files: Files, vector_stores: VectorStores) -> None:
+    Args:
+        inline: puts files into requests, where the upstream has none; else None.
+    """
+
+    def __init__(
+        self, store: Store, files: Files, vector_stores: VectorStores, inline: InlineFiles | None = None
+    ) -> None:
         self._store = store
         self._files = files
         self._vector_stores = vector_stores
+        self._inline = inline
 
     # -- the owner's own vector store ---------------------------------------------------------------------
 
@@ -168,6 +176,14 @@ class Resources:
         for id in _tools(tool_resources)[1].get("vector_store_ids") or ():
             if self._vector_stores.made_for(owner, id) == THREAD:
                 self._drop(owner, id)
+
+    def given(self, owner: str, request: Object) -> Object:
+        """Return a request as the upstream takes it: where that has no files, those that it names are put into it.
+
+        Raises:
+            EngineError: a file cannot be given to a model.
+        """
+        return request if self._inline is None else self._inline.put_into(owner, request)
 
     def indexing(self, owner: str, vector_store_ids: Iterable[str]) -> bool:
         """Say whether any file of the owner is still being indexed in one of these vector stores."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import NotFound
+from ..errors import NotFound, RequestError
 from ..protocol.objects import Object
 from ..stores.base import Kind, Order, Record, Store
 from . import memberships
@@ -14,13 +14,15 @@ from .attached import AttachedFiles, unknown_vector_store
 from .base import DELETING, Storage
 from .files import Files
 from .memberships import members
-from .statuses import Statuses, is_settled
+from .statuses import Statuses, is_settled, new_change
 from .undo import Undo
 
 MADE_FOR = "made_for"
 """The `extra` key that says what a vector store was made for, such as `thread`."""
 STORAGE = "storage"
 """The `extra` key that names the storage that has it: another one, after a change of the configuration, does not."""
+TAKEN_OVER = "taken_over"
+"""The `extra` key that names the storage which has indexed its files since, too."""
 
 CREATED = ("name", "description", "expires_after", "metadata")
 UPDATED = ("name", "expires_after", "metadata")
@@ -106,6 +108,9 @@ class VectorStores(AttachedFiles):
         Raises:
             NotFound: unknown, or another owner's.
         """
+        record = self._record(owner, vector_store_id)
+        if not self._here(record):
+            return self._statuses.refreshed(record).body
         return self._statuses.refreshed(self._record(owner, vector_store_id)).body
 
     def update(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> Object:
@@ -143,7 +148,7 @@ class VectorStores(AttachedFiles):
         Raises:
             NotFound: as `get`.
         """
-        self._record(owner, vector_store_id)
+        self._here(self._record(owner, vector_store_id))
         query = fields["query"]
         text = query if isinstance(query, str) else " ".join(query)
         return self.storage.search(owner, vector_store_id, text, _given(fields, SEARCHED))
@@ -168,12 +173,11 @@ class VectorStores(AttachedFiles):
             return None
 
     def is_here(self, owner: str, vector_store_id: str) -> bool:
-        """Say whether a vector store is the owner's, and in the storage that is used now; asks nobody."""
+        """Say whether a vector store is the owner's, and in the storage that is used now, which may take it over."""
         try:
-            record = self._record(owner, vector_store_id)
+            return self._here(self._record(owner, vector_store_id))
         except NotFound:
             return False
-        return bool(record.extra.get(STORAGE, self.storage.name) == self.storage.name)
 
     def usable(self, owner: str, vector_store_id: str) -> bool:
         """Say whether a vector store `is_here` and has not expired: files can be put into it and searched."""
@@ -193,6 +197,30 @@ class VectorStores(AttachedFiles):
             return not is_settled(self._statuses.refreshed(self._record(owner, vector_store_id)))
         except NotFound:
             return False
+
+    # -- after a change of the configuration ---------------------------------------------------------------
+
+    def _here(self, vector_store: Record) -> bool:
+        """Say whether the storage has a vector store, which it may take over from another one."""
+        extra, name = vector_store.extra, self.storage.name
+        if name in (extra.get(STORAGE, name), extra.get(TAKEN_OVER)):
+            return True
+        if not self.storage.indexes_kept_bytes or not self._statuses.alive(vector_store):
+            return False
+        self._take_over(vector_store)
+        return True
+
+    def _take_over(self, vector_store: Record) -> None:
+        """Index all files of a vector store from their bytes; two workers that do so at once do the same."""
+        owner, id = vector_store.owner, vector_store.id
+        for member in members(self._store, owner, id):
+            try:
+                body = self.storage.attach(owner, id, member.extra["file_id"], {})
+            except RequestError as error:  # the file is gone
+                body = {"status": "failed", "last_error": {"code": "server_error", "message": error.message}}
+            self._statuses.write_member(member, body)
+        extra = {TAKEN_OVER: self.storage.name, **new_change()}
+        self._store.update(Kind.VECTOR_STORE, owner, id, extra=extra)
 
 
 def _given(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -64,11 +64,12 @@ class Requests:
 
         Raises:
             StoreError: the store does not answer.
+            EngineError: a file of the thread cannot be given to this upstream.
         """
         resources = self._thread_resources(run)
         of_thread = self._searchable(run.owner, _ids(resources, "file_search", "vector_store_ids"))
         self._await_indexing(run.owner, of_thread, stopping)
-        return to_responses(
+        request = to_responses(
             translator.run,
             history,
             translator.items(),
@@ -80,6 +81,7 @@ class Requests:
             used_tokens=translator.completion_tokens,
             used_prompt_tokens=translator.prompt_tokens,
         )
+        return request if self._resources is None else self._resources.given(run.owner, request)
 
     def history(self, run: RunRecord) -> list[Object]:
         """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""

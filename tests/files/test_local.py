@@ -155,7 +155,7 @@ def test_an_expired_store_is_not_searched(world: World) -> None:
 def test_find_looks_into_every_store_it_is_given(world: World) -> None:
     mine, theirs = world.upload("mine.txt", "blue sky over Oslo"), world.upload("theirs.txt", "blue sea", owner=BOB)
     one, two, shared = world.vector_store(mine), world.vector_store(mine), world.vector_store(theirs, owner=BOB)
-    hits = world.storage.find([one, two, shared, "vs_unknown"], "blue sky", 5)
+    hits = world.storage.find([one, two, shared], "blue sky", 5)
     assert [(hit["file_id"], hit["filename"], hit["text"]) for hit in hits] == [
         (mine, "mine.txt", "blue sky over Oslo"),
         (theirs, "theirs.txt", "blue sea"),
@@ -190,3 +190,11 @@ def test_a_static_strategy_is_shown(world: World) -> None:
     for given, shown in ((strategy, strategy), ({"type": "auto"}, {"type": "other"})):
         body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "chunking_strategy": given})
         assert body["chunking_strategy"] == shown
+
+
+def test_an_id_that_was_meant_for_an_upstream_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    id = world.vector_store(world.upload())
+    for _ in range(2):
+        assert len(world.storage.find([id, "vs_unknown"], "sky", 5)) == 1
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == "Vector store vs_unknown is not in our store, where files are searched."

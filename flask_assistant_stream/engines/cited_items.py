@@ -1,0 +1,195 @@
+"""The items of a response with marks in its text, made into items with citations, as if the upstream had searched.
+
+Items speak of messages as unreliably here as anywhere (upstreams.md 6): the same `protocol.response.Response` that
+the translator asks tells which text an item is about. What a mark cites becomes an annotation at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..protocol.outputs import Message, Part
+from ..protocol.response import Response
+from ..protocol.text import mend
+from ..protocol.values import list_of, object_of, objects_of
+from .base import Item
+from .cited_text import CitedText, Note
+
+_PLACE = ("item_id", "output_index", "content_index")
+_TEXT = {"type": "output_text"}
+
+
+class CitedItems:
+    """Rewrites the items of one response.
+
+    Args:
+        sources: what marks may name, in order: `file_id`, `filename`.
+        before: output items that stand before the upstream's own; its `output_index` counts on from them.
+    """
+
+    def __init__(self, sources: Sequence[dict[str, Any]], before: Sequence[Item] = ()) -> None:
+        self._sources = sources
+        self._before = list(before)
+        self._response = Response({})
+        self._texts: dict[Part, CitedText] = {}
+        self._places: dict[Part, Item] = {}
+
+    def read(self, items: Sequence[Item]) -> list[Item]:
+        """Return what is to be told for the items of one read; the list may be empty."""
+        return [told for item in items for told in self._rewritten(self._moved(item))]
+
+    def finish(self) -> list[Item]:
+        """Return what was held back, where the upstream has ended without an end."""
+        return [told for part in self._texts for told in self._told(part, self._texts[part].finish())]
+
+    def _moved(self, item: Item) -> Item:
+        moved = {key: value for key, value in item.items() if key != "sequence_number"}
+        if isinstance(moved.get("output_index"), int):
+            moved["output_index"] += len(self._before)
+        return moved
+
+    def _rewritten(self, item: Item) -> Iterator[Item]:
+        row = _ROWS.get(str(item.get("type")))
+        if row is None:
+            yield item
+        else:
+            yield from row(self, item)
+
+    # -- rows ---------------------------------------------------------------------------------------------
+
+    def _on_added(self, item: Item) -> Iterator[Item]:
+        copy = object_of(item.get("item"))
+        if copy.get("type") == Message.kind:
+            self._response.added(Message, copy, item.get("output_index")).begin(copy)
+        yield item
+
+    def _on_delta(self, item: Item) -> Iterator[Item]:
+        piece = item.get("delta")
+        part = self._part(item)
+        if isinstance(piece, str):
+            yield from self._told(part, self._text(part).feed(piece), item)
+
+    def _on_text_done(self, item: Item) -> Iterator[Item]:
+        part = self._part(item)
+        whole = {**_TEXT, "text": item.get("text")}
+        yield from self._completed(part, whole)
+        yield {**item, "text": whole["text"]}
+
+    def _on_part_done(self, item: Item) -> Iterator[Item]:
+        whole = dict(object_of(item.get("part")))
+        if whole.get("type") == "output_text":
+            yield from self._completed(self._part(item), whole)
+            item = {**item, "part": whole}
+        yield item
+
+    def _on_done(self, item: Item) -> Iterator[Item]:
+        copy = object_of(item.get("item"))
+        if copy.get("type") != Message.kind:
+            yield item
+            return
+        message = self._response.meant(Message, copy.get("id"), item.get("output_index"))
+        contents = [dict(content) if isinstance(content, dict) else content for content in list_of(copy.get("content"))]
+        for index, whole in enumerate(contents):
+            if object_of(whole).get("type") == "output_text" and whole.get("text"):
+                place = {"item_id": copy.get("id"), "output_index": item.get("output_index"), "content_index": index}
+                part = self._at(message, index, {key: value for key, value in place.items() if value is not None})
+                yield from self._completed(part, whole)
+        message.done = True
+        yield {**item, "item": {**copy, "content": contents}}
+
+    def _on_annotation(self, item: Item) -> Iterator[Item]:
+        yield {**item, "annotation": _placed(item.get("annotation"), self._text(self._part(item)))}
+
+    def _on_terminal(self, item: Item) -> Iterator[Item]:
+        yield from self.finish()
+        response = object_of(item.get("response"))
+        if isinstance(response.get("output"), list):
+            output = [*self._before, *map(self._supplement, response["output"])]
+            item = {**item, "response": {**response, "output": output}}
+        yield item
+
+    # -- texts --------------------------------------------------------------------------------------------
+
+    def _part(self, item: Item) -> Part:
+        """Find the text that an item is about, and remember how the item calls it."""
+        message = self._response.meant(Message, item.get("item_id"), item.get("output_index"))
+        return self._at(message, item.get("content_index"), {key: item[key] for key in _PLACE if key in item})
+
+    def _at(self, message: Message, index: Any, place: Item) -> Part:
+        part = message.part("text", index if isinstance(index, int) else None)
+        self._places[part] = place
+        return part
+
+    def _text(self, part: Part) -> CitedText:
+        return self._texts.setdefault(part, CitedText(self._sources))
+
+    def _told(self, part: Part, pieces: Sequence[str | Note], like: Item | None = None) -> Iterator[Item]:
+        """Yield items that tell texts and citations of a part; a text delta is `like` the one that brought it."""
+        place = self._places.get(part, {})
+        number = len(self._text(part).notes) - sum(isinstance(piece, dict) for piece in pieces)
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield {**(like or {"type": "response.output_text.delta", **place, "logprobs": []}), "delta": piece}
+            else:
+                found = {"annotation_index": number, "annotation": piece}
+                yield {"type": "response.output_text.annotation.added", **place, **found}
+                number += 1
+
+    def _completed(self, part: Part, whole: Item) -> Iterator[Item]:
+        """Tell what a whole text has more than its deltas; rewrite it to say the same as they do (rules 5, 6)."""
+        text = self._text(part)
+        full, heard = mend(whole["text"]) if isinstance(whole.get("text"), str) else "", text.heard
+        new = text.feed(full[len(heard) :]) if full.startswith(heard) else []
+        yield from self._told(part, [*new, *text.finish()])
+        if full == text.heard:
+            _rewrite(whole, text, text.notes)
+        elif full:
+            _rewrite(whole, self._read_whole(full), text.notes)
+
+    def _supplement(self, copy: Any) -> Any:
+        """Rewrite an output of the terminal item; where it says something else than the deltas, it cites nothing."""
+        if object_of(copy).get("type") != Message.kind:
+            return copy
+        contents = []
+        for content in list_of(copy.get("content")):
+            if object_of(content).get("type") == "output_text" and isinstance(content.get("text"), str):
+                content, text = dict(content), self._read_whole(mend(content["text"]))
+                known = [one.text for one in self._texts.values() if one.text]
+                _rewrite(content, text, text.notes if not known or text.text.startswith(tuple(known)) else [])
+            contents.append(content)
+        return {**copy, "content": contents}
+
+    def _read_whole(self, full: str) -> CitedText:
+        text = CitedText(self._sources)
+        text.feed(full)
+        text.finish()
+        return text
+
+
+def _rewrite(whole: Item, text: CitedText, notes: Sequence[Note]) -> None:
+    """Put a text in the place of the one that has marks; the upstream's own annotations move with it."""
+    own = [_placed(note, text) for note in objects_of(whole.get("annotations"))]
+    whole.update(text=text.text, annotations=[*own, *notes])
+
+
+def _placed(note: Any, text: CitedText) -> Any:
+    """Return an annotation of the upstream's own with its offsets in the text without marks."""
+    offsets = {key: value for key in _OFFSETS if isinstance(value := object_of(note).get(key), int)}
+    return {**note, **{key: text.place(value) for key, value in offsets.items()}} if offsets else note
+
+
+_OFFSETS = ("index", "start_index", "end_index")
+
+_ROWS: dict[str, Callable[[CitedItems, Item], Iterator[Item]]] = {
+    "response.output_item.added": CitedItems._on_added,
+    "response.output_text.delta": CitedItems._on_delta,
+    "response.output_text.done": CitedItems._on_text_done,
+    "response.content_part.done": CitedItems._on_part_done,
+    "response.output_item.done": CitedItems._on_done,
+    "response.output_text.annotation.added": CitedItems._on_annotation,
+    **dict.fromkeys(
+        ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"),
+        CitedItems._on_terminal,
+    ),
+}

@@ -1,0 +1,121 @@
+"""File search for upstreams that have none: an engine around another one.
+
+It searches here, gives the model what is found as sources to cite, and makes the model's marks into citations. To
+whoever reads the items the upstream has searched. It keeps nothing from one request to the next: what a run's later
+responses are given follows from the same last message.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import EngineError
+from ..protocol.ids import NewId, new_id
+from .base import Engine, Item, ItemStream
+from .cited_items import CitedItems
+from .file_search import Search, file_search_of, results_of, shown_results
+from .response_items import ResponseItems
+from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
+
+
+class LocalSearchEngine(Engine):
+    """Answers `file_search` itself and leaves everything else to another engine.
+
+    Args:
+        engine: the upstream; no `file_search` tool ever reaches it.
+        search: finds passages in vector stores. It may block.
+        new_id, now: for tests that compare ids and times.
+    """
+
+    takes_files = False
+
+    def __init__(
+        self, engine: Engine, search: Search, *, new_id: NewId = new_id, now: Callable[[], float] = time.time
+    ) -> None:
+        self.name = engine.name
+        self.writes_titles = engine.writes_titles
+        self.ignores = engine.ignores
+        self.bare_end = engine.bare_end
+        self._engine = engine
+        self._search = search
+        self._new_id = new_id
+        self._now = now
+
+    def stream(self, request: dict[str, Any]) -> ItemStream:
+        """Begin a response; where files are to be searched, that happens when the iteration starts."""
+        if not any(tool.get("type") == "file_search" for tool in request.get("tools") or ()):
+            return self._engine.stream(request)
+        query = query_of(request)
+        if not query:
+            return self._engine.stream(without_file_search(request, searched=False))
+        return _SearchingStream(self, request, query)
+
+    def ping(self) -> str | None:
+        """Say what keeps the upstream's engine from working."""
+        return self._engine.ping()
+
+    def about(self) -> dict[str, Any]:
+        """Return what operators may know of the upstream."""
+        return self._engine.about()
+
+    def warnings(self) -> list[str]:
+        """Return what operators should know of the upstream."""
+        return self._engine.warnings()
+
+
+class _SearchingStream(ItemStream):
+    def __init__(self, engine: LocalSearchEngine, request: dict[str, Any], query: str) -> None:
+        self._owner = engine
+        self._request = request
+        self._query = query
+        self._lock = threading.Lock()
+        self._closed = False
+        self._inner: ItemStream | None = None
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        if self._closed:
+            return
+        results = usable(results_of(file_search_of(self._request), self._query, self._owner._search))
+        told = self._search_items(results) if begins(self._request) else []
+        if told:
+            yield told
+        request = without_file_search(self._request, searched=True)
+        inner = self._open(with_sources(request, results) if results else request)
+        if inner is not None:
+            sources = results if may_cite(request) else []
+            yield from _cited(inner, CitedItems(sources, [told[-1]["item"]] if told else []))
+
+    def close(self) -> None:
+        """Close the upstream's stream, or see to it that none is begun."""
+        with self._lock:
+            self._closed = True
+            inner = self._inner
+        if inner is not None:
+            inner.close()
+
+    def _search_items(self, results: list[dict[str, Any]]) -> list[Item]:
+        items = ResponseItems(self._request, new_id=self._owner._new_id, now=self._owner._now)
+        return list(items.file_search([self._query], shown_results(self._request, results)))
+
+    def _open(self, request: dict[str, Any]) -> ItemStream | None:
+        with self._lock:
+            if not self._closed:
+                self._inner = self._owner._engine.stream(request)
+            return self._inner
+
+
+def _cited(inner: ItemStream, items: CitedItems) -> Iterator[list[Item]]:
+    """Yield rewritten reads; what was held back comes at last, also where the upstream breaks off."""
+    try:
+        for read in inner:
+            if told := items.read(read):
+                yield told
+    except EngineError:
+        if left := items.finish():
+            yield left
+        raise
+    if left := items.finish():
+        yield left

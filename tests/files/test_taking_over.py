@@ -1,0 +1,88 @@
+"""Vector stores that stood at an upstream, once files are searched here: indexed from the bytes that were kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_assistant_stream.stores.base import Kind
+from tests.files.worlds import ANN, BOB, World, local
+
+
+@pytest.fixture
+def worlds(upstream_world: World) -> tuple[World, World]:
+    """Give the time before and after the change, on one store."""
+    return upstream_world, World(upstream_world.store, local)
+
+
+def found(world: World, vector_store_id: str, owner: str = ANN) -> list[str]:
+    results: list[dict[str, Any]] = world.vector_stores.search(owner, vector_store_id, {"query": "What is blue?"})
+    return [result["file_id"] for result in results]
+
+
+def test_a_search_finds_what_was_uploaded_before(worlds: tuple[World, World]) -> None:
+    before, after = worlds
+    file_id = before.upload()
+    vector_store = before.vector_store(file_id, metadata={"a": "b"})
+    assert found(after, vector_store) == [file_id]
+    body = after.vector_stores.get(ANN, vector_store)
+    assert (body["status"], body["file_counts"]["completed"], body["metadata"]) == ("completed", 1, {"a": "b"})
+    more = after.upload("more.txt", "Blue, too.")
+    after.vector_stores.attach(ANN, vector_store, {"file_id": more})
+    assert set(found(after, vector_store)) == {file_id, more}
+
+
+def test_it_happens_once(worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = worlds
+    vector_store = before.vector_store(before.upload())
+    assert after.vector_stores.is_here(ANN, vector_store)
+    monkeypatch.setattr(after.storage, "attach", None)
+    assert after.vector_stores.is_here(ANN, vector_store)
+    assert found(after, vector_store)
+
+
+def test_the_owners_own_files_are_searched_on(worlds: tuple[World, World]) -> None:
+    before, after = worlds
+    file_id = before.own()
+    own = before.resources.own_store(ANN)
+    assert own is not None
+    assert own == after.resources.own_store(ANN)
+    assert after.statuses() == ["completed"]
+    assert [hit["file_id"] for hit in after.storage.find([own], "blue", 5)] == [file_id]
+    assert after.resources.searchable(ANN, [own]) == [own]
+
+
+def test_what_cannot_be_read_here_is_told(worlds: tuple[World, World]) -> None:
+    before, after = worlds
+    slides, gone = before.upload("talk.pptx", "PK"), before.upload("gone.txt", "blue")
+    vector_store = before.vector_store(slides, gone)
+    before.store.delete(Kind.FILE, ANN, gone)
+    assert found(after, vector_store) == []
+    by_id = {one["id"]: one for one in after.vector_stores.attached_page(ANN, vector_store)[0]}
+    assert {one["status"] for one in by_id.values()} == {"failed"}
+    assert by_id[slides]["last_error"]["code"] == "unsupported_file"
+    assert after.vector_stores.get(ANN, vector_store)["file_counts"]["failed"] == 2
+
+
+def test_what_has_expired_stays_so(worlds: tuple[World, World]) -> None:
+    before, _ = worlds
+    vector_store = before.vector_store(before.upload(), expires_after={"anchor": "last_active_at", "days": 1})
+    expired = World(before.store, local)
+    expired.clock.time = before.vector_stores.get(ANN, vector_store)["expires_at"] + 1.0
+    assert not expired.vector_stores.usable(ANN, vector_store)
+    assert found(expired, vector_store) == []
+
+
+def test_nobody_else_takes_it_over(worlds: tuple[World, World]) -> None:
+    before, after = worlds
+    vector_store = before.vector_store(before.upload())
+    assert not after.vector_stores.is_here(BOB, vector_store)
+
+
+def test_the_way_back_is_open(worlds: tuple[World, World]) -> None:
+    before, after = worlds
+    vector_store = before.vector_store(before.upload())
+    assert after.vector_stores.is_here(ANN, vector_store)
+    assert before.vector_stores.is_here(ANN, vector_store)
+    assert not before.vector_stores.is_here(ANN, after.vector_store(after.upload()))
