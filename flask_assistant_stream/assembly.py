@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
 from .engines.base import Engine
+from .engines.profiles import Profile, no_such_tool, profile_of
 from .errors import ConfigError
 from .files.base import Storage
 from .files.files import Files
@@ -66,6 +68,9 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         origins=settings.cors_origins,
     )
     plain, by_assistant = tools.of_assistants(given or (), settings.assistant_id)
+    profile = _profile(settings) if given_engine is None and _asks_upstream(settings) else None
+    settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
+    _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
     storage, engine = _storage_and_engine(app, settings, store, given_engine)
@@ -215,13 +220,55 @@ def _storage_and_engine(
 
 
 def _engine_name(app: Flask, settings: Settings) -> str:
-    if settings.engine is not None:
-        return settings.engine
-    if settings.openai_api_key or settings.openai_base_url:
+    if _asks_upstream(settings):
         return "openai"
-    if not (app.debug or app.testing):
+    if settings.engine is None and not (app.debug or app.testing):
         logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
     return "offline"
+
+
+def _asks_upstream(settings: Settings) -> bool:
+    """Say whether the engine is the one that asks a server, chosen or by what is set."""
+    return settings.engine == "openai" or (
+        settings.engine is None and bool(settings.openai_api_key or settings.openai_base_url)
+    )
+
+
+def _profile(settings: Settings) -> Profile:
+    from .engines.openai import BASE_URL
+
+    return profile_of(settings.openai_base_url or BASE_URL, settings.upstream_profile)
+
+
+def _default_model(assistants: Sequence[Mapping[str, Any]], settings: Settings, profile: Profile | None) -> str:
+    """Return the model that stands in where the settings name none: that of the declared default assistant, or ours.
+
+    Raises:
+        ConfigError: the upstream is a server of which nobody here knows what it serves.
+    """
+    for one in assistants:
+        if one.get("id") == settings.assistant_id and isinstance(one.get("model"), str):
+            return str(one["model"])
+    if profile is None or profile.model:
+        return config.DEFAULT_MODEL
+    raise ConfigError(
+        f"ASSISTANT_MODEL is not set, and OPENAI_BASE_URL is not OpenAI's ({profile.title}): name a model that is "
+        "served there (at Azure the deployment). Where OpenAI stands behind that address, "
+        "ASSISTANT_UPSTREAM_PROFILE=openai says so."
+    )
+
+
+def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: Profile | None) -> None:
+    """Refuse tools that the upstream would not run: most servers pass over them without a word.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if profile is None:
+        return
+    for tool in upstream_tools:
+        if tool["type"] not in profile.tools:
+            raise ConfigError(f"upstream_tools: {no_such_tool(profile, tool['type'])}")
 
 
 def _openai(settings: Settings) -> Engine:

@@ -196,7 +196,9 @@ class Settings:
     """All settings of one registration, resolved; see `resolve`."""
 
     assistant_id: str = _key(_text, "asst_default", "id of the default assistant", origin=["OPENAI_ASSISTANT_ID"])
-    model: str = _key(_text, DEFAULT_MODEL, "model of the assistant made from configuration")
+    model: str = _key(
+        _text, "", f"model of the assistant made from configuration; by default {DEFAULT_MODEL} at OpenAI alone"
+    )
     instructions: str = _key(_text, "", "instructions of the assistant made from configuration")
     store: str | None = _key(
         _text,
@@ -265,6 +267,9 @@ class Settings:
     )
     upstream_headers: Mapping[str, str] = _key(
         _headers, _NO_PAIRS, "headers added to every upstream request: a dict, or name=value pairs", secret=True
+    )
+    upstream_profile: str | None = _key(
+        _text, None, "what is known of the server upstream, by the name of its profile; by default told by its base URL"
     )
     max_upload_bytes: int = _key(_number(int, 1, 2**40), 64 * 2**20, "largest file that is taken", unit="bytes")
     max_rounds: int = _key(

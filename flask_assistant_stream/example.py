@@ -92,7 +92,8 @@ def create_example_app(*, host: str = "") -> Flask:
 
 
 def _declared(settings: config.Settings) -> dict[str, Any]:
-    return {"model": settings.model, "instructions": settings.instructions or "You are a friendly assistant."}
+    model = {"model": settings.model} if settings.model else {}
+    return {**model, "instructions": settings.instructions or "You are a friendly assistant."}
 
 
 def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str) -> dict[str, Any]:

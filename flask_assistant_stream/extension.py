@@ -80,6 +80,7 @@ class Options(TypedDict, total=False):
     upstream_idle_seconds: float | None
     upstream_retries: int | None
     upstream_headers: Mapping[str, str] | str | None
+    upstream_profile: str | None
     citations: str | None
     offline_delay_seconds: float | None
     openai_api_key: str | None

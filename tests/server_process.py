@@ -282,6 +282,7 @@ def serving(
     given = {
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": upstream,
+        "ASSISTANT_UPSTREAM_PROFILE": "openai" if upstream else "",  # what the fake upstream plays
         "ASSISTANT_STORE": store or f"sqlite:///{where / 'store.sqlite3'}",
         "ASSISTANT_INSTANCE": str(where / "instance"),
         "ASSISTANT_TITLES": "off",  # the upstream is asked for what a test asks, unless it asks for titles

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.config import ALIASES, DEFAULT_MODEL, KEYS, Key, Settings, resolve
+from flask_assistant_stream.config import ALIASES, KEYS, Key, Settings, resolve
 from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.extension import Options
 
@@ -20,7 +20,7 @@ def settled(argument: str, **sources: Any) -> Any:
 
 def test_defaults() -> None:
     settings = resolve({}, {}, {})
-    assert settings.model == DEFAULT_MODEL
+    assert settings.model == ""
     assert settings.assistant_id == "asst_default"
     assert settings.cors_origins == ("http://localhost:3000", "http://127.0.0.1:3000")
     assert settings.store is None
@@ -52,7 +52,7 @@ def test_blank_counts_as_not_given(blank: str) -> None:
 
 
 def test_none_counts_as_not_given() -> None:
-    assert settled("model", arguments={"model": None}, config={"ASSISTANT_MODEL": None}) == DEFAULT_MODEL
+    assert settled("model", arguments={"model": None}, config={"ASSISTANT_MODEL": None}) == ""
 
 
 @pytest.mark.parametrize(

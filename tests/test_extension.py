@@ -173,7 +173,7 @@ def test_from_prefixed_env(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, OfflineEngine),
         ({"OPENAI_API_KEY": "sk-x"}, OpenAIEngine),
-        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, OpenAIEngine),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "ASSISTANT_MODEL": "m"}, OpenAIEngine),
         ({"OPENAI_API_KEY": "sk-x", "ASSISTANT_ENGINE": "offline"}, OfflineEngine),
     ],
 )

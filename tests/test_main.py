@@ -109,7 +109,7 @@ def test_the_instance_folder_is_for_its_user_alone(tmp_path: Path) -> None:
 
 
 def test_with_a_key_the_upstream_answers(tmp_path: Path, upstream_process: UpstreamProcess) -> None:
-    settings = {"OPENAI_API_KEY": "sk-upstream", "OPENAI_BASE_URL": upstream_process.base_url}
+    settings = {"OPENAI_API_KEY": "sk-upstream", "OPENAI_BASE_URL": upstream_process.base_url, "ASSISTANT_MODEL": "m"}
     with example_server(tmp_path, ASSISTANT_TITLES="off", **settings) as server:
         answer = server.post(CHAT, {"content": "@@script:text@@"})
         assert answer.names[-1] == "thread.run.completed"
