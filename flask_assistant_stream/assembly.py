@@ -281,6 +281,7 @@ def _openai(settings: Settings) -> Engine:
         organization=settings.openai_org_id,
         project=settings.openai_project_id,
         retries=settings.upstream_retries,
+        bare_end=_profile(settings).bare_end,
     )
     if flaw := engine.ping():
         raise ConfigError(

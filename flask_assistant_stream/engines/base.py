@@ -37,6 +37,8 @@ class Engine(ABC):
     name: str
     writes_titles: bool = True
     """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
+    bare_end: bool = False
+    """Whether its streams may end without a terminal item: an answer whose items have all ended is whole then."""
 
     @abstractmethod
     def stream(self, request: dict[str, Any]) -> ItemStream:

@@ -56,6 +56,7 @@ class OpenAIEngine(Engine):
         connect_timeout: seconds for TCP, TLS and proxy each. Reading has no time-out: who iterates watches the
             time and calls `close`.
         retries: how often a request is sent again; never once a stream has begun.
+        bare_end: whether the server is known to end streams without a terminal item.
 
     Raises:
         ConfigError: the base URL or a header cannot be used.
@@ -73,6 +74,7 @@ class OpenAIEngine(Engine):
         project: str | None = None,
         connect_timeout: float = 10.0,
         retries: int = 2,
+        bare_end: bool = False,
     ) -> None:
         self._key = (api_key or "").strip()
         self._address = Address.parse(base_url or BASE_URL, "/responses")
@@ -80,6 +82,7 @@ class OpenAIEngine(Engine):
         self._secrets = (self._key, *(v for n, v in (headers or {}).items() if _holds_secret(n)))
         self._connections = Connections(self._address, connect_timeout)
         self._retries = retries
+        self.bare_end = bare_end
 
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._address.authority}{self._address.path})"

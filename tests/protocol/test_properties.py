@@ -90,6 +90,7 @@ SYNTHETIC: list[list[Item]] = [
         *answer("other", "m2", 3),
         terminal("incomplete", output=[SEARCH, message("Pizza.", "m1")]),
     ],
+    [created(), *answer("one", "m1"), *asked(), created(id="resp_2"), *answer("one two", "m2"), *asked(), terminal()],
     [created(), *asked(id="a", call_id="c"), *asked("{}", "b", "c", 1), terminal(output=[message("new", "m9")])],
     tools_of_the_upstream(),
     calls_of_all_kinds(),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.deviations import BARE_ENDS, DEVIATIONS, Told
 from tests.fake_upstream import ANSWER, UpstreamProcess
-from tests.server_process import ServerProcess, gunicorn, serving
+from tests.server_process import UNHOSTED, ServerProcess, gunicorn, serving
 from tests.stack.faces import AppFace, Heard, SdkFace
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -24,6 +24,14 @@ OUTPUT = "sunny"
 def server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that waits for little and asks once."""
     with serving(gunicorn(), tmp_path_factory.mktemp("deviations"), upstream=played.base_url, **HASTY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def known(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose upstream is said to be one that ends streams without a terminal event."""
+    settings = {"ASSISTANT_UPSTREAM_PROFILE": "openrouter", **HASTY}
+    with serving(UNHOSTED, tmp_path_factory.mktemp("known"), upstream=played.base_url, **settings) as running:
         yield running
 
 
@@ -43,6 +51,16 @@ def test_a_deviation(name: str, face: AppFace | SdkFace, played: UpstreamProcess
     played.play(f"deviation?name={name}")
     heard = face.say("hello")
     compare(heard, DEVIATIONS[name][1], face)
+    goes_on(heard, face)
+
+
+@pytest.mark.parametrize("name", BARE_ENDS)
+def test_a_bare_end_where_it_is_known(name: str, known: ServerProcess, played: UpstreamProcess) -> None:
+    """A run of a server that is known to end so completes: only its profile says it, not the stream."""
+    played.play(f"deviation?name={name}")
+    face = AppFace(known)
+    heard = face.say("hello")
+    compare(heard, BARE_ENDS[name][1], face)
     goes_on(heard, face)
 
 
