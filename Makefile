@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE_MODULES := tests/node/node_modules
+LITELLM := .litellm
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-chaos check lint bench clean node nginx
@@ -22,7 +23,7 @@ help:
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
+test: $(VENV)/.dev $(NODE_MODULES)/.stamp $(LITELLM)/.stamp nginx
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -39,7 +40,7 @@ bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LITELLM) $(NODE_MODULES) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without `venv`; where we may, we add it.
@@ -60,6 +61,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[bench]'
+	@touch $@
+
+# A gateway that the tests talk through. What it needs is not what we need, so it gets an environment of its own.
+$(LITELLM)/.stamp: tests/litellm.txt | $(BIN)/python
+	@test -x $(LITELLM)/bin/python || $(BIN)/python -m venv $(LITELLM)
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/litellm.txt
 	@touch $@
 
 $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import queue
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tests.fake_upstream import FakeUpstream, Recorded, Reply, Step, error_reply
@@ -76,22 +76,24 @@ class FakeChat(FakeUpstream):
         return queued
 
 
-def said(message: dict[str, Any]) -> str:
-    """The text of a message that was sent, whichever form its content has."""
-    content = message["content"]
+Spoken = tuple[Any, ...]
+"""A message in brief: role, text, then its calls as `(id, name, arguments)`, or the id of the call that it answers."""
+
+
+def brief(messages: list[dict[str, Any]]) -> list[Spoken]:
+    """Put messages that were sent in brief."""
+    return [(message["role"], _said(message), *_beside(message)) for message in messages]
+
+
+def _said(message: dict[str, Any]) -> str:
+    """Return the text of a message, whichever form its content has."""
+    content = message.get("content")
     return content if isinstance(content, str) else "".join(part["text"] for part in content or ())
 
 
-def brief(messages: list[dict[str, Any]]) -> list[Any]:
-    """Messages that were sent, as `(role, text)`, calls and outputs in their place."""
-    return [_brief(message) for message in messages]
-
-
-def _brief(message: dict[str, Any]) -> Any:
-    calls = [
-        (one["id"], one["function"]["name"], json.loads(one["function"]["arguments"]))
-        for one in message.get("tool_calls") or ()
-    ]
-    if message["role"] == "tool":
-        return "tool", message["tool_call_id"], said(message)
-    return ("calls", *calls) if calls else (message["role"], said(message))
+def _beside(message: dict[str, Any]) -> Iterator[Any]:
+    """Yield what a message has beside its text."""
+    if "tool_call_id" in message:
+        yield message["tool_call_id"]
+    for call in message.get("tool_calls") or ():
+        yield call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])
