@@ -457,6 +457,11 @@ def gemini_web2api_created_done_text_completed() -> Reply:
 
 
 @deviation(Told(texts=("Hello there",)))
+def created_is_missing() -> Reply:
+    return data(answer("Hello there"), terminal())
+
+
+@deviation(Told(texts=("Hello there",)))
 def nothing_but_the_terminal_event() -> Reply:
     return data(terminal(output=[message("Hello there")]))
 
