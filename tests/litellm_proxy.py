@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy before a fake server of chat completions: its bridge speaks the Responses API to us.
+"""A real LiteLLM proxy before fake servers: one of chat completions, which it bridges, and one of the Responses API.
 
 It runs from an environment of its own, `.litellm`, which `make test` makes. Nothing that it would fetch when it starts
 is fetched: price list, news, presets are those that it brings along.
@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -26,21 +26,28 @@ START_SECONDS = 120
 STOP_SECONDS = 20
 LOCAL = ("MODEL_COST_MAP", "BLOG_POSTS", "ANTHROPIC_BETA_HEADERS", "AUTOROUTER_PRESETS", "POLICY_TEMPLATES")
 """What it would look up in the net."""
+ASKED_ONCE = {
+    "litellm_settings": {"telemetry": False, "num_retries": 0},
+    "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+}
+"""Whoever is behind it is asked once for each request."""
 
 
 @contextmanager
-def litellm_proxy(where: Path, chat_url: str, model: str) -> Iterator[str]:
+def litellm_proxy(where: Path, *, bridged: Mapping[str, str], passed_on: Mapping[str, str]) -> Iterator[str]:
     """Run a proxy until the context is left; gives its base URL. It takes `KEY`.
 
     Args:
         where: a folder for its configuration and its log.
-        chat_url: base URL of the server of chat completions.
-        model: the one model that it knows.
+        bridged: models that it asks by chat completions, and the base URL of each.
+        passed_on: models that it asks by the Responses API.
     """
     if not PROGRAM.exists():
         pytest.fail(f"{PROGRAM} is missing: run `make test` once, or `make .litellm/.stamp`")
     config, port = where / "config.json", _free_port()
-    config.write_text(json.dumps(_config(chat_url, model)))
+    models = [_model(name, url, bridge=True) for name, url in bridged.items()]
+    models += [_model(name, url, bridge=False) for name, url in passed_on.items()]
+    config.write_text(json.dumps({"model_list": models, **ASKED_ONCE}))
     command = [str(PROGRAM), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     with (where / "litellm.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=where, env=_environment(where), stdout=log, stderr=subprocess.STDOUT)
@@ -55,13 +62,9 @@ def litellm_proxy(where: Path, chat_url: str, model: str) -> Iterator[str]:
         process.wait()
 
 
-def _config(chat_url: str, model: str) -> dict[str, object]:
-    bridged = {"model": f"openai/{model}", "api_base": chat_url, "api_key": "sk-none", "use_chat_completions_api": True}
-    return {
-        "model_list": [{"model_name": model, "litellm_params": bridged}],
-        "litellm_settings": {"telemetry": False, "num_retries": 0},
-        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
-    }
+def _model(name: str, url: str, *, bridge: bool) -> dict[str, object]:
+    asked = {"model": f"openai/{name}", "api_base": url, "api_key": "sk-none", "use_chat_completions_api": bridge}
+    return {"model_name": name, "litellm_params": asked}
 
 
 def _environment(where: Path) -> dict[str, str]:

@@ -82,12 +82,12 @@ class SdkFace:
         url = f"{server.origin}{PREFIX}/v1"
         self._client = openai.OpenAI(base_url=url, api_key=API_KEY, max_retries=0, timeout=30)
 
-    def say(self, content: str, thread_id: str | None = None) -> Heard:
-        """Add a message to a thread and hear the run on it to its end."""
+    def say(self, content: str, thread_id: str | None = None, **options: Any) -> Heard:
+        """Add a message to a thread and hear the run on it to its end; `options` are those of the run."""
         threads = self._client.beta.threads
         thread_id = thread_id or threads.create().id
         threads.messages.create(thread_id, role="user", content=content)
-        return self._heard(threads.runs.create(thread_id, assistant_id=ASSISTANT, stream=True))
+        return self._heard(threads.runs.create(thread_id, assistant_id=ASSISTANT, stream=True, **options))
 
     def answer(self, heard: Heard, output: str) -> Heard:
         """Answer all calls alike and hear what follows, together with what came before."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_chat import ANSWER, FakeChat, Spoken, brief, broken, call, chunks, refusal, say
-from tests.fake_upstream import CutOff, Gate
+from tests.fake_upstream import ANSWER as NATIVE_ANSWER
+from tests.fake_upstream import CutOff, FakeUpstream, Gate
 from tests.litellm_proxy import litellm_proxy
 from tests.node_clients import NodeDecoder
 from tests.protocol.checker import check
@@ -32,8 +33,16 @@ def chat() -> Iterator[FakeChat]:
 
 
 @pytest.fixture(scope="session")
-def proxy(chat: FakeChat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with litellm_proxy(tmp_path_factory.mktemp("litellm"), chat.base_url, "a-model") as base_url:
+def native() -> Iterator[FakeUpstream]:
+    with FakeUpstream() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def proxy(chat: FakeChat, native: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    where = tmp_path_factory.mktemp("litellm")
+    urls = {"bridged": {"a-model": chat.base_url}, "passed_on": {"a-native-model": native.base_url}}
+    with litellm_proxy(where, **urls) as base_url:
         yield base_url
 
 
@@ -52,6 +61,13 @@ def face(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Face
     sdk = SdkFace(server)
     yield sdk
     sdk.close()
+
+
+@pytest.fixture
+def sdk(server: ServerProcess) -> Iterator[SdkFace]:
+    made = SdkFace(server)
+    yield made
+    made.close()
 
 
 def status(heard: Heard) -> tuple[str, list[str]]:
@@ -208,3 +224,49 @@ def test_a_request_that_is_refused(face: Face, chat: FakeChat) -> None:
     then = face.say("again", heard.run["thread_id"])
     assert status(then) == COMPLETED
     assert brief(chat.asked[-1]["messages"]) == [SYSTEM, ("user", "hello"), ("user", "again")]
+
+
+# ---- a server of the Responses API behind the proxy ----------------------------------------------------------------
+
+Outcome = tuple[str, list[str], str]
+SAID = "The sun is"
+PASSED_ON: dict[str, Outcome] = {
+    # script: the run's status, its texts, words of its error
+    "text": ("completed", [NATIVE_ANSWER], ""),
+    "refusal": ("completed", ["I cannot help with that."], ""),
+    "incomplete": ("incomplete", ["The sun is *shining*"], ""),
+    "fail?after=3": ("failed", [SAID], "The model broke."),
+    "error_flat?after=3": ("failed", [SAID], "in-stream error"),  # the proxy loses the reason
+    "error_nested?after=3": ("failed", [SAID], "Slow down."),
+    "failed_then_error?after=3": ("failed", [SAID], "in-stream error"),  # and here
+    "clean_eof?after=3": ("failed", [SAID], "before any terminal event"),
+    "reset?after=3": ("failed", [SAID], ""),
+    "status?code=429&retry_after=3600": ("failed", [], "429"),
+    "deviation?name=copilot_ids_change_with_every_event": ("completed", ["Hello there, friend"], ""),
+    "deviation?name=vllm_completed_that_is_incomplete": ("incomplete", ["Once upon"], ""),
+    "deviation?name=messages_by_turns": ("completed", ["One and more.", "Two and more."], ""),
+}
+
+
+@pytest.mark.parametrize("script", PASSED_ON)
+def test_what_a_server_of_the_same_api_says_is_passed_on(script: str, sdk: SdkFace, native: FakeUpstream) -> None:
+    native.play(script)
+    heard = sdk.say("hello", model="a-native-model")
+    expected, texts, words = PASSED_ON[script]
+    assert (status(heard), heard.texts) == ((expected, [f"thread.run.{expected}"]), texts)
+    assert words in (heard.run["last_error"] or {"message": ""})["message"]
+    native.check()
+
+
+def test_calls_and_their_outputs_are_passed_on(sdk: SdkFace, native: FakeUpstream) -> None:
+    native.play("two_calls")
+    heard = sdk.say("hello", model="a-native-model")
+    assert (status(heard), heard.texts) == (("requires_action", []), ["Let me look."])
+    ids, arguments = [call[0] for call in heard.calls], {"location": "San Francisco, CA"}
+    assert [call[1:] for call in heard.calls] == [("get_weather", arguments)] * 2
+    heard = sdk.answer(heard, "sunny")
+    assert (status(heard), heard.texts[1:]) == (COMPLETED, ["The tools said: sunny | sunny"])
+    sent = native.requests[-1].body["input"]
+    assert [item["call_id"] for item in sent if item["type"] == "function_call_output"] == ids
+    assert [item["content"] for item in sent if item["type"] == "message"] == ["hello", "Let me look."]
+    native.check()
