@@ -73,7 +73,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
-    storage, engine = _storage_and_engine(app, settings, store, given_engine)
+    models = {settings.model, *(one["model"] for one in declared.values())}
+    storage, engine = _storage_and_engine(app, settings, store, given_engine, models)
     parts = _Parts(store, engine, storage, settings)
     server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
     runner = parts.runner(server_tools, _runner_options(settings, upstream_tools))
@@ -93,6 +94,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         max_content_chars=settings.max_content_chars,
         clients=_clients(parts.log, settings),
         readers=_readers(parts, runner, settings),
+        model=settings.model,
     )
 
 
@@ -206,11 +208,11 @@ def _with(store: Store, kind: type[Any]) -> Any:
 
 
 def _storage_and_engine(
-    app: Flask, settings: Settings, store: Store, given_engine: Engine | None
+    app: Flask, settings: Settings, store: Store, given_engine: Engine | None, models: Iterable[str]
 ) -> tuple[Storage, Engine]:
     """Make the engine, and where files are indexed: at OpenAI where that answers, else in our own store."""
     if given_engine is None and _engine_name(app, settings) == "openai":
-        return _upstream_storage(settings), _openai(settings)
+        return _upstream_storage(settings), _openai(settings, models)
     storage = LocalStorage(_with(_with(store, Blobs), Passages))
     if given_engine is not None:
         return storage, given_engine
@@ -271,7 +273,7 @@ def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: 
             raise ConfigError(f"upstream_tools: {no_such_tool(profile, tool['type'])}")
 
 
-def _openai(settings: Settings) -> Engine:
+def _openai(settings: Settings, models: Iterable[str]) -> Engine:
     from .engines.openai import BASE_URL, OpenAIEngine
 
     engine = OpenAIEngine(
@@ -281,12 +283,15 @@ def _openai(settings: Settings) -> Engine:
         organization=settings.openai_org_id,
         project=settings.openai_project_id,
         retries=settings.upstream_retries,
-        bare_end=_profile(settings).bare_end,
+        profile=_profile(settings),
+        models=models,
     )
     if flaw := engine.ping():
         raise ConfigError(
             f"{flaw} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
         )
+    for warning in engine.flaws():
+        logger.warning("%s", warning)
     return engine
 
 

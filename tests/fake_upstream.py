@@ -464,6 +464,47 @@ def deviation(body: Body, options: Options) -> Reply:
     return DEVIATIONS[options["name"]][0]()
 
 
+# servers that take less than they are sent, and do less than they are asked
+
+
+@script
+def picky(body: Body, options: Options) -> Reply:
+    """Refuse the first of the fields in `refuses` that the request has, in the words of a `kind` of server."""
+    for name in options["refuses"].split(","):
+        first, _, second = name.partition(".")
+        if first in body and (not second or second in body[first]):
+            return json_reply(_refusal(name, options.get("kind", "openai")), int(options.get("code", "400")))
+    return text(body, options)
+
+
+def _refusal(name: str, kind: str) -> object:
+    said = f"Unsupported parameter: '{name}' is not supported with this model."
+    return {
+        "openai": {"error": {"message": said, "type": "invalid_request_error", "param": name, "code": None}},
+        "vllm": {"error": {"message": said, "type": "BadRequestError", "param": None, "code": 400}},
+        "transformers": {"detail": f"Unexpected fields in the request: {{'{name}'}}"},
+        "pydantic": {"detail": [{"loc": ["body", *name.split(".")], "msg": "Extra inputs are not permitted"}]},
+        "xai": {"code": "400", "error": f"Argument not supported: {name}"},
+        "valued": {"error": {"message": f"Invalid value for '{name}': too large.", "param": name, "code": None}},
+    }[kind]
+
+
+@script
+def bare_end(body: Body, options: Options) -> Reply:
+    """Say everything, close all items, and end without the terminal event."""
+    return Reply(list(_steps(body, lambda items: items.text(_pieces(ANSWER))))[:-1])
+
+
+@script
+def boundless(body: Body, options: Options) -> Reply:
+    """Say `words` whatever `max_output_tokens` says; without an end where `stalls`."""
+    items, words = _items(body), [" word"] * int(options["words"])
+    said = list(items.text(words))
+    if "stalls" in options:
+        return Reply([*items.begin(), *said[: 2 + len(words)], Stall()])
+    return Reply([*items.begin(), *said, items.complete(usage(11, len(words)))])
+
+
 # ---- the server ----------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +528,8 @@ class FakeUpstream:
     def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None, validate: bool = True) -> None:
         self.requests: list[Recorded] = []
         self.violations: list[str] = []
+        self.models: object = None
+        """What `GET /v1/models` answers."""
         self.gone = threading.Semaphore(0)
         """Released whenever a client left before its answer was told."""
         self._validate = validate
@@ -653,6 +696,8 @@ class _Connection(BaseHTTPRequestHandler):
         if self.path == "/_control/requests":
             told = {"requests": [vars(request) for request in fake.requests], "violations": fake.violations}
             self._answer(json_reply(told, framing="length"))
+        elif self.path == "/v1/models" and fake.models is not None:
+            self._answer(fake.models if isinstance(fake.models, Reply) else json_reply(fake.models, framing="length"))
         else:
             self._answer(error_reply(404, f"No {self.path} here."))
 

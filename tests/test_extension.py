@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask import Blueprint, Flask
 
 import flask_assistant_stream
 from flask_assistant_stream import AssistantStream, ConfigError, create_assistant_blueprint, shared_owner
+from flask_assistant_stream.config import DEFAULT_MODEL
 from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.openai import OpenAIEngine
 from flask_assistant_stream.routes.base import EXTENSION, Registration
@@ -193,6 +195,62 @@ def test_an_app_in_production_hears_that_it_is_offline(app: Flask, caplog: pytes
 def test_openai_without_a_key_is_refused(app: Flask) -> None:
     with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set"):
         app.register_blueprint(create_assistant_blueprint(engine="openai"))
+
+
+UPSTREAM = "http://127.0.0.1:1/v1"
+
+
+def test_another_server_needs_a_model(app: Flask) -> None:
+    with pytest.raises(ConfigError, match=r"ASSISTANT_MODEL is not set.*ASSISTANT_UPSTREAM_PROFILE=openai"):
+        app.register_blueprint(create_assistant_blueprint(openai_base_url=UPSTREAM))
+
+
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [
+        ({"openai_api_key": "sk-x"}, DEFAULT_MODEL),
+        ({"openai_base_url": UPSTREAM, "upstream_profile": "openai"}, DEFAULT_MODEL),
+        ({"openai_base_url": UPSTREAM, "model": "qwen"}, "qwen"),
+        ({"openai_base_url": UPSTREAM, "assistants": [{"id": "asst_default", "model": "declared"}]}, "declared"),
+        ({"openai_base_url": "https://x.openai.azure.com/openai/v1", "model": "deployment"}, "deployment"),
+        ({}, DEFAULT_MODEL),
+    ],
+)
+def test_the_model(app: Flask, options: dict[str, Any], model: str) -> None:
+    app.register_blueprint(create_assistant_blueprint(**options))
+    assert of(app).model == model
+    assert of(app).assistants.find("x").body["model"] == model
+
+
+def test_the_profile_is_told_by_the_address_or_named(app: Flask) -> None:
+    given = {"openai_base_url": "http://127.0.0.1:11434/v1", "model": "m"}
+    app.register_blueprint(create_assistant_blueprint(**given))
+    app.register_blueprint(create_assistant_blueprint(name="two", url_prefix="/two", upstream_profile="vllm", **given))
+    assert of(app).engine.about()["profile"] == "ollama"
+    assert of(app, "two").engine.about()["profile"] == "vllm"
+    with pytest.raises(ConfigError, match=r"'gemini'.*openai, azure"):
+        app.register_blueprint(create_assistant_blueprint(name="3", upstream_profile="gemini", **given))
+
+
+def test_a_tool_that_the_upstream_would_pass_over_is_refused(app: Flask) -> None:
+    tools: Any = [{"type": "web_search"}]
+    with pytest.raises(ConfigError, match=r"upstream_tools: .*\(Ollama\) does not run the tool 'web_search'"):
+        app.register_blueprint(
+            create_assistant_blueprint(openai_base_url="http://ollama/v1", model="m", upstream_tools=tools)
+        )
+    app.register_blueprint(create_assistant_blueprint(openai_api_key="sk-x", upstream_tools=tools))
+
+
+def test_an_unusual_address_is_said_when_the_app_starts(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.register_blueprint(create_assistant_blueprint(openai_base_url="http://127.0.0.1:1", model="m"))
+    assert "does not end in /v1" in caplog.text
+
+
+def test_nothing_is_asked_while_the_app_starts(app: Flask) -> None:
+    """A server that forks its workers starts the app before: threads would be lost."""
+    before = threading.enumerate()
+    app.register_blueprint(create_assistant_blueprint(openai_api_key="sk-x"))
+    assert threading.enumerate() == before
 
 
 @pytest.mark.parametrize("argument", ["store", "engine"])

@@ -26,6 +26,8 @@ TABLE = {
     "stores.stemming": "snowballstemmer",
     "stores.mongodb": "protocol errors stores threads pymongo bson",
     "engines": "protocol errors engines",
+    "engines.profiles": "errors",
+    "engines.fitting": "protocol.failures errors engines.base engines.profiles",
     "engines.http_connect": "errors engines certifi",
     "engines.http_stream": "errors engines httptools",
     "engines.openai": "protocol errors engines openai jiter",
@@ -66,8 +68,9 @@ TABLE = {
 }
 """Module or package → what it may import besides the standard library; `*` is every module of this package."""
 
-THREAD_STARTERS = {"gunicorn_hooks", "log.run_log", "runs.runner", "runs.sweeper", "tools.calls"}
-"""The last one gives each tool a thread that it can leave behind: a call that takes too long cannot be ended."""
+THREAD_STARTERS = {"gunicorn_hooks", "log.run_log", "runs.runner", "runs.sweeper", "tools.calls", "engines.notices"}
+"""`tools.calls` gives each tool a thread that it can leave behind: a call that takes too long cannot be ended.
+`engines.notices` asks the upstream once what nobody waits for: on a ticker it would hold up leases and heartbeats."""
 THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
 GEVENT = {"threads", "__main__"}
 DYNAMIC = {"", "stores", "engines", "encoders"}

@@ -37,8 +37,10 @@ class Engine(ABC):
     name: str
     writes_titles: bool = True
     """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
+    ignores: frozenset[str] = frozenset()
+    """Fields of a request that it may pass over without a word: answers are checked against them."""
     bare_end: bool = False
-    """Whether its streams may end without a terminal item: an answer whose items have all ended is whole then."""
+    """Whether its streams may end without a terminal item, and mean that all is said."""
 
     @abstractmethod
     def stream(self, request: dict[str, Any]) -> ItemStream:
@@ -51,3 +53,11 @@ class Engine(ABC):
     def ping(self) -> str | None:
         """Say what keeps the engine from working, or None; never blocks on the network."""
         return None
+
+    def about(self) -> dict[str, Any]:
+        """Return what operators may know of the upstream, as JSON values: no key, no path. Never blocks."""
+        return {"engine": self.name}
+
+    def warnings(self) -> list[str]:
+        """Return what operators should know of the upstream before it fails; never blocks."""
+        return []

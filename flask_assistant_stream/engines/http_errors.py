@@ -25,8 +25,26 @@ MIN_SECRET = 4
 """Shorter ones hide nothing; taking them out would spoil the text."""
 
 
+_PAUSES = {
+    "retry-after-ms": 0.001,
+    "llm_provider-retry-after-ms": 0.001,
+    "retry-after": 1.0,
+    "llm_provider-retry-after": 1.0,
+}
+"""Headers that ask for a pause, and their unit in seconds; the last word goes to the first that can be read."""
 _RETRIED = frozenset((408, 409, 429))
 _PROMPT_STATUSES = frozenset((400, 413, 422))
+_NO_ROUTE = (404, 405, 501)
+_NO_RESPONSES = (
+    "Check OPENAI_BASE_URL (most end in /v1) and the model's name; the server must offer POST /responses, "
+    "chat completions alone are not enough."
+)
+_NO_KEY = ("invalid_api_key", "no_db_connection")
+"""Codes of a refused key under another status: `no_db_connection` is a LiteLLM proxy's without a database."""
+_NO_MODEL = ("model_not_found", "DeploymentNotFound", "invalid_model")
+_MODEL = re.compile(
+    r"\bmodel\b.{0,80}(not found|not exist|not available|unknown|invalid)|(invalid|unknown|no such) model", re.I
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -34,27 +52,36 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 def refused(address: Address, status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
     """Make the error for an answer that is not a stream: any status, any body."""
     text, code = read_refusal(body)
-    if status in (401, 403):
-        text = "Check OPENAI_API_KEY (and the organisation and project, where they are set)."
-    elif 300 <= status < 400:
-        text = f"It redirects to {_host(headers.get('location', ''))}; set OPENAI_BASE_URL to the address it means."
-    elif status == 404:
-        text = f"{_sentence(text)} Check OPENAI_BASE_URL (most end in /v1) and the model's name.".lstrip()
-    elif "html" in headers.get("content-type", ""):
-        text = f"It sent a web page ({text or 'untitled'}); check that OPENAI_BASE_URL is the API's address."
-    elif not text:
+    said = _said(status, headers, text, code, len(body))
+    return EngineError(
+        f"The upstream {address.authority} answered {status}{_phrase(status)}: {said}", code=error_code(status, code)
+    )
+
+
+def _said(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:
+    """Say what came, and what is to be checked where that is known."""
+    if status in (401, 403) or code in _NO_KEY:
+        return "Check OPENAI_API_KEY (and the organisation and project, where they are set)."
+    if 300 <= status < 400:
+        return f"It redirects to {_host(headers.get('location', ''))}; set OPENAI_BASE_URL to the address it means."
+    if "html" in headers.get("content-type", "") and status not in _NO_ROUTE:
+        return f"It sent a web page ({text or 'untitled'}); check that OPENAI_BASE_URL is the API's address."
+    if status in (400, *_NO_ROUTE) and (code in _NO_MODEL or _MODEL.search(text)):
+        return f"{_sentence(text)} Check the model's name (ASSISTANT_MODEL, or the assistant's) and OPENAI_BASE_URL."
+    if status in _NO_ROUTE:
+        return f"{_sentence(text)} {_NO_RESPONSES}".lstrip()
+    if not text:
         kind = headers.get("content-type", "no content type")
-        text = f"It sent {len(body)} bytes of {kind} and no reason; check OPENAI_BASE_URL."
-    said = f"The upstream {address.authority} answered {status}{_phrase(status)}: {text}"
-    return EngineError(said, code=error_code(status, code))
+        return f"It sent {size} bytes of {kind} and no reason; check OPENAI_BASE_URL."
+    return text
 
 
 def error_code(status: int, code: object) -> str:
     """Choose the run's error code: from the HTTP status where it says enough, else from the body's own code."""
-    if status == 429:
+    if status in (402, 429):  # 402: no credit left
         return RATE_LIMIT
     if status in _PROMPT_STATUSES:
-        return INVALID_PROMPT
+        return SERVER_ERROR if code in _NO_KEY else INVALID_PROMPT
     return SERVER_ERROR if 300 <= status < 500 else classify(str(code or ""))
 
 
@@ -71,6 +98,26 @@ def read_refusal(body: bytes) -> tuple[str, object]:
             text = title.group(1) if title else ""
         return _shown(text), None
     return _from_json(value)
+
+
+def refused_param(body: bytes) -> str | None:
+    """Find the field that an error body names as the one at fault, or None."""
+    error = _error_object(body)
+    param = error.get("param") if isinstance(error, dict) else None
+    return param if isinstance(param, str) and param not in ("", "None", "null") else None
+
+
+def inner_headers(body: bytes) -> dict[str, str]:
+    """Return the headers that an error body carries of the server behind a proxy, names in lower case."""
+    error = _error_object(body)
+    headers = error.get("headers") if isinstance(error, dict) else None
+    given = headers.items() if isinstance(headers, dict) else ()
+    return {name.lower(): str(value) for name, value in given if name.lower() in _PAUSES}
+
+
+def _error_object(body: bytes) -> Any:
+    value = _json(body.decode("utf-8", "replace"))
+    return value.get("error") if isinstance(value, dict) else None
 
 
 def _from_json(value: Any) -> tuple[str, object]:
@@ -181,8 +228,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             LiteLLM proxy gives its own upstream's.
         now: seconds since the epoch.
     """
-    with_unit = ((headers.get("retry-after-ms"), 0.001), (headers.get("retry-after"), 1.0))
-    for value, unit in (*with_unit, (headers.get("llm_provider-retry-after"), 1.0)):
+    for name, unit in _PAUSES.items():
+        value = headers.get(name)
         if value is not None and (seconds := _seconds(value.strip(), unit, now)) is not None:
             return max(0.0, seconds)
     return None

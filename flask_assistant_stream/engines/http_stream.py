@@ -151,12 +151,14 @@ class Exchange:
             self.complete, self.reusable = True, bool(self._parser.should_keep_alive())
 
 
-def request_head(address: Address, connection: Connection, headers: Mapping[str, str], length: int) -> bytes:
-    """Write the head of a POST with a JSON body of `length` bytes.
+def request_head(
+    address: Address, connection: Connection, headers: Mapping[str, str], length: int | None = None
+) -> bytes:
+    """Write the head of a POST with a JSON body of `length` bytes, or of a GET without a body.
 
     `headers` were checked: no line break in any.
     """
-    lines = [f"POST {connection.target} HTTP/1.1", f"Host: {address.authority}"]
+    lines = [f"{'GET' if length is None else 'POST'} {connection.target} HTTP/1.1", f"Host: {address.authority}"]
     lines += [f"{name}: {value}" for name, value in (*headers.items(), *connection.proxy_headers.items())]
-    lines += [f"Content-Length: {length}", "", ""]
+    lines += [*([] if length is None else [f"Content-Length: {length}"]), "", ""]
     return "\r\n".join(lines).encode("latin-1")

@@ -6,27 +6,30 @@ never imported for that. It knows nothing of threads, runs and events.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import random
-import re
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jiter
 
-from ..errors import ConfigError, EngineError
+from ..errors import EngineError
 from ..protocol.events import dump
 from ..protocol.sse import SSEDecoder
 from . import http_errors
 from .base import Engine, Item, ItemStream
+from .base_urls import endpoint, unusual_base
+from .fitting import REFUSALS, Learnt, blamed, fit
 from .http_connect import Address, Connections
 from .http_stream import READ_BYTES, Exchange, request_head
+from .limits import limited
+from .notices import ShutdownNotices
+from .profiles import OPTIONAL_FIELDS, Profile, profile_of
+from .request_headers import holds_secret, request_headers
 
 BASE_URL = "https://api.openai.com/v1"
 ENDINGS = frozenset(("response.completed", "response.incomplete"))
@@ -40,9 +43,7 @@ DRAIN_SECONDS = 0.1
 MAX_WAIT_SECONDS = 20.0
 """An upstream that asks for a longer pause is not asked again."""
 REFUSAL_BYTES, REFUSAL_SECONDS = 65536, 5.0
-
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+MODELS_BYTES, MODELS_SECONDS = 4 * 2**20, 20.0
 
 
 class OpenAIEngine(Engine):
@@ -56,7 +57,8 @@ class OpenAIEngine(Engine):
         connect_timeout: seconds for TCP, TLS and proxy each. Reading has no time-out: who iterates watches the
             time and calls `close`.
         retries: how often a request is sent again; never once a stream has begun.
-        bare_end: whether the server is known to end streams without a terminal item.
+        profile: what is known of the server; by default told by the base URL.
+        models: those used here, of which it is to be heard when they are switched off.
 
     Raises:
         ConfigError: the base URL or a header cannot be used.
@@ -74,21 +76,31 @@ class OpenAIEngine(Engine):
         project: str | None = None,
         connect_timeout: float = 10.0,
         retries: int = 2,
-        bare_end: bool = False,
+        profile: Profile | None = None,
+        models: Iterable[str] = (),
     ) -> None:
+        base_url = base_url or BASE_URL
         self._key = (api_key or "").strip()
-        self._address = Address.parse(base_url or BASE_URL, "/responses")
-        self._headers = _headers(self._key, organization, project, headers or {})
-        self._secrets = (self._key, *(v for n, v in (headers or {}).items() if _holds_secret(n)))
+        self._address = endpoint(base_url, "/responses")
+        self._headers = request_headers(self._key, organization, project, headers or {})
+        self._secrets = (self._key, *(v for n, v in (headers or {}).items() if holds_secret(n)))
         self._connections = Connections(self._address, connect_timeout)
         self._retries = retries
-        self.bare_end = bare_end
+        self._profile = profile or profile_of(base_url)
+        self._learnt = Learnt()
+        self._notices = ShutdownNotices(
+            models if self._profile.model else (),
+            lambda: self._listed(Connections(Address.parse(base_url, "/models"), connect_timeout)),
+        )
+        self.ignores = self._profile.ignores
+        self.bare_end = self._profile.bare_end
 
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._address.authority}{self._address.path})"
 
     def stream(self, request: dict[str, Any]) -> ItemStream:
         """Begin a response; the request goes out when the iteration starts."""
+        self._notices.look()
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
@@ -96,6 +108,21 @@ class OpenAIEngine(Engine):
         if not self._key and self._address.host == "api.openai.com":
             return "OPENAI_API_KEY is not set."
         return None
+
+    def about(self) -> dict[str, Any]:
+        """Return host and profile, and which fields requests do without; learnt ones are this process's own."""
+        left_out = (OPTIONAL_FIELDS - self._profile.fields) | self._learnt.fields
+        told = {"host": self._address.authority, "profile": self._profile.name, "leaves_out": sorted(left_out)}
+        return {**super().about(), **told}
+
+    def warnings(self) -> list[str]:
+        """Return what the base URL lets expect, and which models are announced to be switched off."""
+        self._notices.look()
+        return [*self.flaws(), *self._notices.warnings]
+
+    def flaws(self) -> list[str]:
+        """Return what is odd about the base URL; asks nobody."""
+        return unusual_base(self._address, self._profile)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -105,11 +132,28 @@ class OpenAIEngine(Engine):
         """Take our secrets out of an error that may repeat them."""
         return EngineError(http_errors.without(error.message, self._secrets), code=error.code)
 
+    def _clean(self, item: Item) -> Item:
+        """Take our secrets out of an item that tells of a failure."""
+        cleaned: Item = json.loads(http_errors.without(json.dumps(item), self._secrets))
+        return cleaned
+
+    def _listed(self, connections: Connections) -> Any:
+        """Return what `GET /models` answers."""
+        exchange = Exchange(connections.open())
+        try:
+            exchange.connection.sock.settimeout(MODELS_SECONDS)
+            exchange.send(request_head(connections.address, exchange.connection, self._headers), b"")
+            exchange.read_head()
+            return json.loads(exchange.read_rest(MODELS_BYTES, MODELS_SECONDS))
+        finally:
+            exchange.discard()
+
 
 class _ResponseStream(ItemStream):
     def __init__(self, engine: OpenAIEngine, request: dict[str, Any]) -> None:
         self._engine = engine
         self._request = request
+        self._without: frozenset[str] = engine._learnt.of(request.get("model"))
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._exchange: Exchange | None = None
@@ -122,7 +166,7 @@ class _ResponseStream(ItemStream):
         try:
             exchange = self._open()
             if exchange is not None:
-                yield from self._items(exchange)
+                yield from self._watched(self._items(exchange))
         except OSError as error:
             if not self._closed.is_set():
                 raise http_errors.broken(self._engine._address, error, streaming=self._streaming) from None
@@ -154,35 +198,55 @@ class _ResponseStream(ItemStream):
     # ---- the answer's head -------------------------------------------------------------------------------------
 
     def _open(self) -> Exchange | None:
-        """Send the request until a stream begins; None when closed meanwhile."""
-        body = dump(self._request)
-        for attempt in range(self._engine._retries + 1):
-            failure, wait = None, _pause(attempt)
+        """Send the request until a stream begins; None when closed meanwhile.
+
+        A refusal that names a field that can be spared is answered at once, without it; that is no retry.
+        """
+        attempt = 0
+        while True:
+            sent = fit(self._request, self._engine._profile, self._without)
+            wait = _pause(attempt)
             try:
-                exchange = self._ask(body)
-                if exchange is None or exchange.status == 200:
+                exchange = self._ask(dump(sent))
+                if exchange is None:
+                    return None
+                if exchange.status == 200:
+                    self._remember()
                     return exchange
-                failure, asked = self._refusal(exchange)
+                failure, asked, field = self._refusal(exchange, sent)
                 wait = wait if asked is None else asked
             except ssl.SSLCertVerificationError:
                 raise
             except OSError as error:
-                failure = http_errors.broken(self._engine._address, error)
+                failure, field = http_errors.broken(self._engine._address, error), None
             self._give_up()
+            if field is not None:
+                self._without |= {field}
+                continue
             if attempt == self._engine._retries or wait > MAX_WAIT_SECONDS:
                 raise failure
+            attempt += 1
             if self._closed.wait(wait):
-                break
-        return None
+                return None
 
-    def _refusal(self, exchange: Exchange) -> tuple[EngineError, float | None]:
-        """Return what a refusal says and the pause it asks for; endless where asking again is no use."""
-        headers, status = exchange.headers, exchange.status
+    def _refusal(self, exchange: Exchange, sent: dict[str, Any]) -> tuple[EngineError, float | None, str | None]:
+        """Return what a refusal says, the pause it asks for (endless where asking again is no use), and a field
+        without which the request may be taken."""
+        status, address = exchange.status, self._engine._address
         body = exchange.read_rest(REFUSAL_BYTES, REFUSAL_SECONDS)
-        failure = http_errors.refused(self._engine._address, status, headers, body)
+        headers = {**http_errors.inner_headers(body), **exchange.headers}
+        failure = http_errors.refused(address, status, headers, body)
         if not http_errors.may_retry(status, headers):
-            return failure, math.inf
-        return failure, http_errors.retry_after(headers, time.time())
+            param, text = http_errors.refused_param(body), http_errors.read_refusal(body)[0]
+            field = blamed(sent, self._engine._profile, param, text) if status in REFUSALS else None
+            return failure, math.inf, field
+        return failure, http_errors.retry_after(headers, time.time()), None
+
+    def _remember(self) -> None:
+        """Let the next requests for this model do without what was refused: it was taken without."""
+        learnt, model = self._engine._learnt, self._request.get("model")
+        if not self._without <= learnt.of(model):
+            learnt.add(model, self._without)
 
     def _ask(self, body: bytes) -> Exchange | None:
         """Send the request once, or twice where a kept connection turns out to be dead; None when closed."""
@@ -226,6 +290,12 @@ class _ResponseStream(ItemStream):
             exchange.discard()
 
     # ---- the answer's body -------------------------------------------------------------------------------------
+
+    def _watched(self, reads: Iterator[list[Item]]) -> Iterator[list[Item]]:
+        """Keep the output limit where the server may ignore it, or was not told of it."""
+        limit = self._request.get("max_output_tokens")
+        ignored = self._engine.ignores | self._without
+        return reads if limit is None or "max_output_tokens" not in ignored else limited(reads, limit)
 
     def _items(self, exchange: Exchange) -> Iterator[list[Item]]:
         kind = exchange.headers.get("content-type", "").lower()
@@ -286,7 +356,7 @@ class _ResponseStream(ItemStream):
             if kind in ENDINGS:
                 self._ended = True
             elif kind in FAILURES:
-                self._failed = True
+                self._failed, item = True, self._engine._clean(item)
             items.append(item)
         return items
 
@@ -315,37 +385,3 @@ def _from_json(payload: bytes) -> Any:
 def _pause(attempt: int) -> float:
     """Return the seconds before the next attempt: 0.5, 1, 2 … at most 8, up to a quarter less by chance."""
     return float(min(0.5 * 2.0**attempt, 8.0)) * (1 - 0.25 * random.random())
-
-
-def _headers(key: str, organization: str | None, project: str | None, extra: Mapping[str, str]) -> dict[str, str]:
-    """Put the headers of every request together.
-
-    Raises:
-        ConfigError: one of them cannot be sent.
-    """
-    headers = {
-        "Accept": "text/event-stream",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-        "User-Agent": f"flask-assistant-stream/{_version()}",
-        "Authorization": f"Bearer {key}" if key else "",
-        "OpenAI-Organization": organization or "",
-        "OpenAI-Project": project or "",
-    }
-    names = {name.lower(): name for name in headers}
-    for name, value in extra.items():
-        headers[names.get(name.lower(), name)] = value
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise ConfigError(f"The upstream header {name!r} cannot be sent: use Latin-1 without line breaks.")
-    return {name: value for name, value in headers.items() if value}
-
-
-def _holds_secret(name: str) -> bool:
-    """Say whether a header of that name may hold a credential."""
-    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))
-
-
-@functools.cache
-def _version() -> str:
-    return metadata.version("flask-assistant-stream")

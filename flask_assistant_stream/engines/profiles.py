@@ -105,6 +105,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile(
                 name="vllm",
                 title="vLLM",
+                fields=frozenset(("include", "truncation")),
                 tools=frozenset(("code_interpreter", "mcp", "web_search_preview")),
                 reasoning=True,
             ),
@@ -117,7 +118,12 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile(name="llamacpp", title="llama.cpp server"),
             Profile(name="transformers", title="transformers serve"),
             Profile(name="lmstudio", title="LM Studio", ports=(1234,), tools=frozenset(("mcp",))),
-            Profile(name="sglang", title="SGLang", ports=(30000,)),
+            Profile(
+                name="sglang",
+                title="SGLang",
+                ports=(30000,),
+                tools=frozenset(("code_interpreter", "web_search_preview")),
+            ),
             Profile(
                 name="ogx",
                 title="OGX / Llama Stack",

@@ -7,7 +7,7 @@ when a response ends, its calls are answered or somebody ends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import RequestError
@@ -20,6 +20,7 @@ from .made_files import MadeFile
 from .objects import Object
 from .outputs import Item
 from .pending import PendingCalls, can_be_handed_out
+from .promises import broken_promise, first_call_only
 from .reader import Outcome, ResponseReader
 from .run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from .usage import add_usage, spent_budget
@@ -44,6 +45,7 @@ class Translator:
         server_tools: names of functions that this server executes → whether the user approves each call first.
         max_rounds: how many responses a run may have, 0 for any number.
         reasoning: whether summaries of what the model thought are told, as vendor events.
+        ignored: fields of a request that the upstream may pass over: its answers are checked against the run's.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Translator:
         server_tools: Mapping[str, bool] | None = None,
         max_rounds: int = 0,
         reasoning: bool = False,
+        ignored: Collection[str] = (),
     ) -> None:
         self._writer = RunWriter(run, new_id=new_id, now=now, last_seq=last_seq)
         self._citations = citations
@@ -65,6 +68,7 @@ class Translator:
         self._server_tools = dict(server_tools or {})
         self._max_rounds = max_rounds
         self._reasoning = reasoning
+        self._ignored = ignored
         self._items: list[Item] = []
         self._usage: Object | None = None
         self._rounds = 0
@@ -80,14 +84,8 @@ class Translator:
         events: Iterable[Event],
         state: Object | None,
         *,
-        new_id: NewId,
-        now: Callable[[], int],
         last_seq: int | None = None,
-        citations: bool = True,
-        lenient_end: bool = False,
-        server_tools: Mapping[str, bool] | None = None,
-        max_rounds: int = 0,
-        reasoning: bool = False,
+        **options: Any,
     ) -> Translator:
         """Take a run over from another worker, to `close` it, or to go on where `state` was taken.
 
@@ -96,17 +94,9 @@ class Translator:
             events: of its log, in order; gaps are fences, an empty log is a run that told nothing yet.
             state: what `state` returned last, or None. Where the log has gone on since, only what it counted is used.
             last_seq: the last number that is taken in the log; by default that of the last event.
+            options: of `Translator`.
         """
-        made = cls(
-            run,
-            new_id=new_id,
-            now=now,
-            citations=citations,
-            lenient_end=lenient_end,
-            server_tools=server_tools,
-            max_rounds=max_rounds,
-            reasoning=reasoning,
-        )
+        made = cls(run, **options)
         log = list(events)
         made._writer.resume(log)
         if last_seq is not None:
@@ -290,6 +280,8 @@ class Translator:
         spent = spent_budget(self.run, self._sum())
         if not all(can_be_handed_out(call, self._server_tools) for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
+        elif broken := broken_promise(self.run, self._reader.response, self._ignored, first=not self._items):
+            self._fail(Failure(SERVER_ERROR, broken))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
         elif spent:  # the budgets are the run's, the upstream knows the response's only
@@ -304,6 +296,8 @@ class Translator:
         return self._reader.settle(WHOLE, lambda _: False)
 
     def _name_calls(self) -> list[Call]:
+        if self.run["parallel_tool_calls"] is False:
+            first_call_only(self._reader.response)
         calls = self._reader.response.of(Call)
         taken = {str(item.get("call_id") or item.get("id")) for item in self._items}
         for call in calls:

@@ -46,6 +46,7 @@ class Registration:
         titles: writes titles of threads.
         clients: the clients of open streams.
         readers: who reads which run.
+        model: of the default assistant, as configured.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Registration:
     titles: Titles
     clients: Clients
     readers: Readers
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

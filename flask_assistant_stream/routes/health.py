@@ -25,7 +25,9 @@ def ready(call: Call) -> Response:
     parts = {"store": _store(call.site), "engine": call.site.engine.ping() or "ok"}
     fine = all(state == "ok" for state in parts.values())
     status = "shutting_down" if call.site.runner.drain.begun else "ok" if fine else "unavailable"
-    return json_response({"status": status, **parts}, 200 if status == "ok" else 503)
+    upstream = {"model": call.site.model, **call.site.engine.about()}
+    told = {"status": status, **parts, "upstream": upstream, "warnings": call.site.engine.warnings()}
+    return json_response(told, 200 if status == "ok" else 503)
 
 
 def _store(site: Registration) -> str:

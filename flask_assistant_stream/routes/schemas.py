@@ -347,9 +347,21 @@ class Health(Schema):
     status = fields.String(required=True)
 
 
+class Upstream(Schema):
+    """Who answers: `host`, `profile` and `leaves_out` where that is a server."""
+
+    engine = fields.String(required=True)
+    model = fields.String(required=True)
+    host = fields.String()
+    profile = fields.String()
+    leaves_out = fields.List(fields.String())
+
+
 class Readiness(Schema):
     """Whether requests can be served: each part is `ok` or what is wrong with it."""
 
     status = fields.String(required=True)
     store = fields.String(required=True)
     engine = fields.String(required=True)
+    upstream = fields.Nested(Upstream, required=True)
+    warnings = fields.List(fields.String(), required=True)

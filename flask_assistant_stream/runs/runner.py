@@ -265,10 +265,11 @@ class Runner:
         """Return what every translator of a run is made with, on whichever worker."""
         return {
             "citations": self.options.citations,
-            "lenient_end": self.engine.bare_end,
             "server_tools": {} if self._tools is None else self._tools.names(body),
             "max_rounds": self.options.max_rounds,
             "reasoning": self.options.reasoning,
+            "lenient_end": self.engine.bare_end,
+            "ignored": self.engine.ignores,
         }
 
     def _requests(self, resources: Resources | None) -> Requests:

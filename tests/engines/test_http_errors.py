@@ -98,6 +98,38 @@ def test_pauses_in_every_notation(headers: dict[str, str], seconds: float | None
 
 
 @pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"error":{"headers":{"Retry-After":"7"}}}', 7.0),
+        (b'{"error":{"headers":{"retry-after-ms":250,"x-ratelimit-limit-requests":"1"}}}', 0.25),
+        (b'{"error":{"headers":{"llm_provider-retry-after":3}}}', 3.0),
+        (b'{"error":{"headers":null}}', None),
+        (b'{"error":"slow"}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_a_pause_may_be_asked_for_in_the_body(body: bytes, seconds: float | None) -> None:
+    assert http_errors.retry_after(http_errors.inner_headers(body), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"error":{"param":"include"}}', "include"),
+        (b'{"error":{"param":"None"}}', None),
+        (b'{"error":{"param":null}}', None),
+        (b'{"error":{"param":["x"]}}', None),
+        (b'{"error":"include"}', None),
+        (b'{"detail":"include"}', None),
+        (b"", None),
+    ],
+)
+def test_the_field_at_fault(body: bytes, param: str | None) -> None:
+    assert http_errors.refused_param(body) == param
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "body", "said"),
     [
         (500, {}, b"", "0 bytes of no content type"),

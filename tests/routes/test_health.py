@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from flask_assistant_stream.config import DEFAULT_MODEL
+from flask_assistant_stream.engines.openai import OpenAIEngine
+from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS
 from flask_assistant_stream.errors import StoreError
 
 from .conftest import MakeSite
+
+READY = {"status": "ok", "store": "ok", "engine": "ok"}
 
 
 def away(*_: Any) -> None:
@@ -24,7 +29,27 @@ def test_liveness_asks_nobody(make_site: MakeSite, monkeypatch: pytest.MonkeyPat
 
 def test_ready(make_site: MakeSite) -> None:
     response = make_site().get("/health/ready", user="nobody")
-    assert (response.status_code, response.get_json()) == (200, {"status": "ok", "store": "ok", "engine": "ok"})
+    assert (response.status_code, response.get_json()) == (
+        200,
+        {**READY, "upstream": {"engine": "scripted", "model": DEFAULT_MODEL}, "warnings": []},
+    )
+
+
+def test_ready_tells_of_the_upstream_but_no_secret(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = make_site()
+    engine = OpenAIEngine("sk-secret", "https://gateway.example:8443/team-secret/v1?key=secret", retries=0)
+    monkeypatch.setattr(site.engine, "about", engine.about)
+    monkeypatch.setattr(site.engine, "warnings", lambda: ["Soon."])
+    response = site.get("/health/ready", user="nobody")
+    assert response.get_json()["upstream"] == {
+        "engine": "openai",
+        "model": DEFAULT_MODEL,
+        "host": "gateway.example:8443",
+        "profile": "other",
+        "leaves_out": sorted(OPTIONAL_FIELDS),
+    }
+    assert response.get_json()["warnings"] == ["Soon."]
+    assert "secret" not in response.get_data(as_text=True)
 
 
 def test_not_ready_without_the_store(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +57,8 @@ def test_not_ready_without_the_store(make_site: MakeSite, monkeypatch: pytest.Mo
     monkeypatch.setattr(site.registration.store, "ping", away)
     response = site.get("/health/ready")
     assert response.status_code == 503
-    assert response.get_json() == {"status": "unavailable", "store": "unreachable", "engine": "ok"}
+    expected = {**READY, "status": "unavailable", "store": "unreachable"}
+    assert {name: response.get_json()[name] for name in READY} == expected
 
 
 def test_not_ready_without_the_engine(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_everything_else_is_answered(make_site: MakeSite) -> None:
     assert site.get("/health").status_code == 200
     ready = site.get("/health/ready")
     assert ready.status_code == 503
-    assert ready.get_json() == {"status": "shutting_down", "store": "ok", "engine": "ok"}
+    assert ready.get_json()["status"] == "shutting_down"
     assert site.get("/threads").status_code == 200
     assert history(site, run["thread_id"])[-1] == ("assistant", "completed", "Once.")
     again = site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")

@@ -1,0 +1,43 @@
+"""What is wrong with a base URL, said before the first request fails by it."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import ConfigError
+from .http_connect import Address
+from .profiles import Profile
+
+_TOO_LONG = re.compile(r"/(responses|chat/completions|completions|models)/?$")
+_OLD_AZURE = re.compile(r"/openai(/deployments/.*)?$")
+
+
+def endpoint(base_url: str, path: str) -> Address:
+    """Return the address of `path` below a base URL.
+
+    Raises:
+        ConfigError: it is no address, or one of a route instead of what stands before all routes.
+    """
+    address = Address.parse(base_url, path)
+    base = address.path.removesuffix(path)
+    if route := _TOO_LONG.search(base):
+        raise ConfigError(
+            f"OPENAI_BASE_URL ends in {route[0]}: give it without that, such as https://host/v1; "
+            "the routes (POST /responses) are added to it."
+        )
+    return address
+
+
+def unusual_base(address: Address, profile: Profile) -> list[str]:
+    """Return what is odd about a base URL for its server, or for any server; its path is not told.
+
+    Args:
+        address: of `/responses`.
+        profile: the server's.
+    """
+    base = address.path.removesuffix("/responses")
+    if profile.name == "azure" and _OLD_AZURE.search(base):
+        return ["OPENAI_BASE_URL is Azure's older address; the Responses API is at https://RESOURCE…/openai/v1/."]
+    if profile.path and not base.endswith(profile.path) and not re.search(r"/v\d", base):
+        return [f"OPENAI_BASE_URL does not end in {profile.path}, as it does for most servers ({profile.title})."]
+    return []
