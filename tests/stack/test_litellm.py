@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.fake_chat import ANSWER, FakeChat, Spoken, brief, broken, call, chunks, refusal, say
 from tests.fake_upstream import ANSWER as NATIVE_ANSWER
-from tests.fake_upstream import CutOff, FakeUpstream, Gate
+from tests.fake_upstream import CutOff, FakeUpstream, Gate, Reply
 from tests.litellm_proxy import litellm_proxy
 from tests.node_clients import NodeDecoder
 from tests.protocol.checker import check
@@ -224,6 +225,50 @@ def test_a_request_that_is_refused(face: Face, chat: FakeChat) -> None:
     then = face.say("again", heard.run["thread_id"])
     assert status(then) == COMPLETED
     assert brief(chat.asked[-1]["messages"]) == [SYSTEM, ("user", "hello"), ("user", "again")]
+
+
+SCHEMA = {"name": "x", "strict": True, "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+OPTIONS: list[tuple[dict[str, Any], Reply, dict[str, Any]]] = [
+    # of the run, what is answered, what the server behind the proxy is asked for
+    (
+        {"temperature": 0.5, "top_p": 0.9, "max_completion_tokens": 300},
+        chunks(say("So be it.")),
+        {"temperature": 0.5, "top_p": 0.9, "max_tokens": 300},
+    ),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": SCHEMA}},
+        chunks(say('{"a":1}')),
+        {"response_format": {"type": "json_schema", "json_schema": SCHEMA}},
+    ),
+    (
+        {"tool_choice": "required", "parallel_tool_calls": False},
+        chunks(call(0, '{"location":"Rome"}', id="call_A", name="get_weather"), finish="tool_calls"),
+        {"tool_choice": "required", "parallel_tool_calls": False},
+    ),
+    ({"extra_body": {"reasoning_effort": "low"}}, chunks(say("So be it.")), {"reasoning_effort": "low"}),
+]
+
+
+@pytest.mark.parametrize(("given", "reply", "asked"), OPTIONS, ids=["numbers", "schema", "tools", "effort"])
+def test_options_of_a_run_arrive(
+    given: dict[str, Any], reply: Reply, asked: dict[str, Any], sdk: SdkFace, chat: FakeChat
+) -> None:
+    chat.play(reply)
+    assert sdk.say("hello", **given).run["status"] in ("completed", "requires_action")
+    assert {key: chat.asked[-1].get(key) for key in asked} == asked
+
+
+def test_tools_are_not_told_of_where_none_may_be_called(sdk: SdkFace, chat: FakeChat) -> None:
+    assert status(sdk.say("hello", tool_choice="none")) == COMPLETED
+    assert not chat.asked[-1].get("tools")
+
+
+def test_arguments_that_break_off_are_not_handed_out(face: Face, chat: FakeChat) -> None:
+    chat.play(chunks(call(0, '{"location":"Ro', id="call_A", name="get_weather"), finish="tool_calls"))
+    heard = face.say("hello")
+    assert (status(heard), heard.run["last_error"]["code"]) == (FAILED, "server_error")
+    chat.play(chunks(call(0, '{"location":"Ro', id="call_A", name="get_weather"), finish="length"))
+    assert status(face.say("again", heard.run["thread_id"])) == INCOMPLETE
 
 
 # ---- a server of the Responses API behind the proxy ----------------------------------------------------------------
