@@ -73,6 +73,8 @@ def bad_call(*texts: str) -> Told:
 DEVIATIONS: dict[str, tuple[Callable[[], Reply], Told]] = {}
 BARE_ENDS: dict[str, tuple[Callable[[], Reply], Told]] = {}
 """Streams without a terminal event, told of a server that is known to end so."""
+SILENCES: dict[str, tuple[Callable[[], Reply], Told]] = {}
+"""Streams that stop and do not end, told by a server that does not wait for long."""
 
 
 def deviation(told: Told, *, bare: Told | None = None) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
@@ -82,6 +84,16 @@ def deviation(told: Told, *, bare: Told | None = None) -> Callable[[Callable[[],
         DEVIATIONS[make.__name__] = (make, told)
         if bare is not None:
             BARE_ENDS[make.__name__] = (make, bare)
+        return make
+
+    return enter
+
+
+def silence(told: Told) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
+    """Enter a reply that does not end into its table."""
+
+    def enter(make: Callable[[], Reply]) -> Callable[[], Reply]:
+        SILENCES[make.__name__] = (make, told)
         return make
 
     return enter
@@ -615,12 +627,12 @@ def texts_calls_and_thoughts_mixed() -> Reply:
     return lines(created(), *steps, terminal())
 
 
-@deviation(failed("server_error", "sent nothing for", "Once upon"))
-def silence() -> Reply:
+@silence(failed("server_error", "sent nothing for", "Once upon"))
+def silence_in_a_message() -> Reply:
     return lines(created(), added(message()), text("Once"), text(" upon"), Stall())
 
 
-@deviation(failed("server_error", "sent nothing for"))
+@silence(failed("server_error", "sent nothing for"))
 def silence_after_created() -> Reply:
     return lines(created(), IN_PROGRESS, Stall())
 

@@ -458,10 +458,11 @@ def recording(body: Body, options: Options) -> Reply:
 
 @script
 def deviation(body: Body, options: Options) -> Reply:
-    """A stream as another server tells it: `name`, one of `tests.deviations.DEVIATIONS`."""
-    from tests.deviations import DEVIATIONS
+    """A stream as another server tells it: `name`, one of those in `tests.deviations`."""
+    from tests.deviations import DEVIATIONS, SILENCES
 
-    return DEVIATIONS[options["name"]][0]()
+    make, _ = {**DEVIATIONS, **SILENCES}[options["name"]]
+    return make()
 
 
 # servers that take less than they are sent, and do less than they are asked

@@ -22,7 +22,7 @@ import pytest
 from tests.server_process import KEY
 
 PROGRAM = Path(__file__).resolve().parents[1] / ".litellm" / "bin" / "litellm"
-START_SECONDS = 120
+START_SECONDS = 300
 STOP_SECONDS = 20
 LOCAL = ("MODEL_COST_MAP", "BLOG_POSTS", "ANTHROPIC_BETA_HEADERS", "AUTOROUTER_PRESETS", "POLICY_TEMPLATES")
 """What it would look up in the net."""

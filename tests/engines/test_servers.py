@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.engines import openai
-from flask_assistant_stream.engines.notices import ShutdownNotices, shutdowns
+from flask_assistant_stream.engines.notices import shutdowns
 from flask_assistant_stream.engines.openai import OpenAIEngine
 from flask_assistant_stream.engines.profiles import PROFILES, Profile
 from flask_assistant_stream.errors import ConfigError, EngineError

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,9 +52,9 @@ class AppFace:
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
 
-    def say(self, content: str, thread_id: str | None = None) -> Heard:
-        """Send a message and hear the answer to its end."""
-        rest = {} if thread_id is None else {"threadId": thread_id}
+    def say(self, content: str, thread_id: str | None = None, **options: Any) -> Heard:
+        """Send a message and hear the answer to its end; `options` are those of the request."""
+        rest = options if thread_id is None else {"threadId": thread_id, **options}
         return self._heard(self._server.chat(content, **rest).events)
 
     def answer(self, heard: Heard, output: str) -> Heard:
@@ -66,6 +68,9 @@ class AppFace:
     def history(self, thread_id: str) -> list[tuple[str, str]]:
         """Return role and text of the thread's messages, oldest first."""
         return texts(self._server.messages(thread_id))
+
+    def close(self) -> None:
+        """Close nothing: every request has a connection of its own."""
 
     def _heard(self, events: list[Any]) -> Heard:
         fold = check(events, ended=False)
@@ -118,3 +123,17 @@ class SdkFace:
             if event.event in RUN_ENDINGS:
                 ends.append(event.event)
         return Heard(run, messages, ends)
+
+
+Face = AppFace | SdkFace
+KINDS = ("app", "sdk")
+
+
+@contextmanager
+def face_of(kind: str, server: ServerProcess) -> Iterator[Face]:
+    """Speak to a server on its face of that kind, one of `KINDS`."""
+    face = AppFace(server) if kind == "app" else SdkFace(server)
+    try:
+        yield face
+    finally:
+        face.close()

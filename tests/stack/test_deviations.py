@@ -5,66 +5,81 @@ What each sends, and what is to be told of it, stands in `tests/deviations.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.deviations import BARE_ENDS, DEVIATIONS, Told
+from tests.deviations import BARE_ENDS, DEVIATIONS, SILENCES, Told
 from tests.fake_upstream import ANSWER, UpstreamProcess
 from tests.server_process import UNHOSTED, ServerProcess, gunicorn, serving
-from tests.stack.faces import AppFace, Heard, SdkFace
+from tests.stack.faces import KINDS, Face, Heard, face_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-HASTY = {"ASSISTANT_UPSTREAM_IDLE_SECONDS": "1", "ASSISTANT_UPSTREAM_RETRIES": "0"}
+ONCE = {"ASSISTANT_UPSTREAM_RETRIES": "0"}
 OUTPUT = "sunny"
+Serve = Callable[..., ServerProcess]
 
 
 @pytest.fixture(scope="module")
-def server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that waits for little and asks once."""
-    with serving(gunicorn(), tmp_path_factory.mktemp("deviations"), upstream=played.base_url, **HASTY) as running:
-        yield running
+def serve(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Give a function that starts a server which asks its upstream once; further settings are arguments."""
+    with ExitStack() as running:
+
+        def serve(command: tuple[str, ...], **settings: str) -> ServerProcess:
+            folder = tmp_path_factory.mktemp("deviations")
+            return running.enter_context(serving(command, folder, upstream=played.base_url, **ONCE, **settings))
+
+        yield serve
 
 
 @pytest.fixture(scope="module")
-def known(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(serve: Serve) -> ServerProcess:
+    return serve(gunicorn())
+
+
+@pytest.fixture(scope="module")
+def known(serve: Serve) -> ServerProcess:
     """A server whose upstream is said to be one that ends streams without a terminal event."""
-    settings = {"ASSISTANT_UPSTREAM_PROFILE": "openrouter", **HASTY}
-    with serving(UNHOSTED, tmp_path_factory.mktemp("known"), upstream=played.base_url, **settings) as running:
-        yield running
+    return serve(UNHOSTED, ASSISTANT_UPSTREAM_PROFILE="openrouter")
 
 
-@pytest.fixture(params=["app", "sdk"])
-def face(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[AppFace | SdkFace]:
-    """Either face of the server."""
-    if request.param == "app":
-        yield AppFace(server)
-        return
-    sdk = SdkFace(server)
-    yield sdk
-    sdk.close()
+@pytest.fixture(scope="module")
+def hasty(serve: Serve) -> ServerProcess:
+    """A server that gives a silent upstream up soon."""
+    return serve(gunicorn(), ASSISTANT_UPSTREAM_IDLE_SECONDS="1")
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", DEVIATIONS)
-def test_a_deviation(name: str, face: AppFace | SdkFace, played: UpstreamProcess) -> None:
-    played.play(f"deviation?name={name}")
-    heard = face.say("hello")
-    compare(heard, DEVIATIONS[name][1], face)
-    goes_on(heard, face)
+def test_a_deviation(name: str, kind: str, server: ServerProcess, played: UpstreamProcess) -> None:
+    is_told(name, DEVIATIONS[name][1], kind, server, played)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", BARE_ENDS)
-def test_a_bare_end_where_it_is_known(name: str, known: ServerProcess, played: UpstreamProcess) -> None:
-    """A run of a server that is known to end so completes: only its profile says it, not the stream."""
+def test_a_bare_end_where_it_is_known(name: str, kind: str, known: ServerProcess, played: UpstreamProcess) -> None:
+    is_told(name, BARE_ENDS[name][1], kind, known, played)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SILENCES)
+def test_a_silence(name: str, kind: str, hasty: ServerProcess, played: UpstreamProcess) -> None:
+    is_told(name, SILENCES[name][1], kind, hasty, played)
+
+
+def is_told(name: str, told: Told, kind: str, server: ServerProcess, played: UpstreamProcess) -> None:
+    """Have a stream played, compare what a client hears of it, and send another message to the thread."""
     played.play(f"deviation?name={name}")
-    face = AppFace(known)
-    heard = face.say("hello")
-    compare(heard, BARE_ENDS[name][1], face)
-    goes_on(heard, face)
+    with face_of(kind, server) as face:
+        heard = face.say("hello")
+        compare(heard, told, face)
+        then = face.say("And now?", heard.run["thread_id"])
+        assert (then.run["status"], then.texts) == ("completed", [ANSWER])
 
 
-def compare(heard: Heard, told: Told, face: AppFace | SdkFace) -> None:
+def compare(heard: Heard, told: Told, face: Face) -> None:
     """Compare what was heard with what is to be told, tools answered where they are asked for."""
     thread_id = heard.run["thread_id"]
     if told.calls:
@@ -90,12 +105,6 @@ def compare(heard: Heard, told: Told, face: AppFace | SdkFace) -> None:
         assert last["incomplete_details"] == (told.cut and {"reason": told.cut})
         assert [one["status"] for one in heard.messages[:-1]] == ["completed"] * (len(heard.messages) - 1)
     assert face.history(thread_id) == [("user", "hello"), *(("assistant", text) for text in told.texts)]
-
-
-def goes_on(heard: Heard, face: AppFace | SdkFace) -> None:
-    """Send another message to the thread, which must be answered like any other."""
-    then = face.say("And now?", heard.run["thread_id"])
-    assert (then.run["status"], then.texts) == ("completed", [ANSWER])
 
 
 def usage(heard: Heard) -> tuple[int, int, int] | None:

@@ -19,12 +19,11 @@ from tests.node_clients import NodeDecoder
 from tests.protocol.checker import check
 from tests.server_process import PREFIX, UNHOSTED, ServerProcess, serving
 from tests.stack.app import WEATHER
-from tests.stack.faces import AppFace, Heard, SdkFace
+from tests.stack.faces import KINDS, Face, Heard, face_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SYSTEM: Spoken = ("system", "Be brief.")
-Face = AppFace | SdkFace
 
 
 @pytest.fixture(scope="session")
@@ -54,21 +53,16 @@ def server(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield running
 
 
-@pytest.fixture(params=["app", "sdk"])
+@pytest.fixture(params=KINDS)
 def face(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Face]:
-    if request.param == "app":
-        yield AppFace(server)
-        return
-    sdk = SdkFace(server)
-    yield sdk
-    sdk.close()
+    with face_of(request.param, server) as made:
+        yield made
 
 
 @pytest.fixture
-def sdk(server: ServerProcess) -> Iterator[SdkFace]:
-    made = SdkFace(server)
-    yield made
-    made.close()
+def sdk(server: ServerProcess) -> Iterator[Face]:
+    with face_of("sdk", server) as made:
+        yield made
 
 
 def status(heard: Heard) -> tuple[str, list[str]]:
@@ -251,14 +245,14 @@ OPTIONS: list[tuple[dict[str, Any], Reply, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("given", "reply", "asked"), OPTIONS, ids=["numbers", "schema", "tools", "effort"])
 def test_options_of_a_run_arrive(
-    given: dict[str, Any], reply: Reply, asked: dict[str, Any], sdk: SdkFace, chat: FakeChat
+    given: dict[str, Any], reply: Reply, asked: dict[str, Any], sdk: Face, chat: FakeChat
 ) -> None:
     chat.play(reply)
     assert sdk.say("hello", **given).run["status"] in ("completed", "requires_action")
     assert {key: chat.asked[-1].get(key) for key in asked} == asked
 
 
-def test_tools_are_not_told_of_where_none_may_be_called(sdk: SdkFace, chat: FakeChat) -> None:
+def test_tools_are_not_told_of_where_none_may_be_called(sdk: Face, chat: FakeChat) -> None:
     assert status(sdk.say("hello", tool_choice="none")) == COMPLETED
     assert not chat.asked[-1].get("tools")
 
@@ -294,7 +288,7 @@ PASSED_ON: dict[str, Outcome] = {
 
 
 @pytest.mark.parametrize("script", PASSED_ON)
-def test_what_a_server_of_the_same_api_says_is_passed_on(script: str, sdk: SdkFace, native: FakeUpstream) -> None:
+def test_what_a_server_of_the_same_api_says_is_passed_on(script: str, sdk: Face, native: FakeUpstream) -> None:
     native.play(script)
     heard = sdk.say("hello", model="a-native-model")
     expected, texts, words = PASSED_ON[script]
@@ -303,7 +297,7 @@ def test_what_a_server_of_the_same_api_says_is_passed_on(script: str, sdk: SdkFa
     native.check()
 
 
-def test_calls_and_their_outputs_are_passed_on(sdk: SdkFace, native: FakeUpstream) -> None:
+def test_calls_and_their_outputs_are_passed_on(sdk: Face, native: FakeUpstream) -> None:
     native.play("two_calls")
     heard = sdk.say("hello", model="a-native-model")
     assert (status(heard), heard.texts) == (("requires_action", []), ["Let me look."])

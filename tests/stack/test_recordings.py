@@ -7,14 +7,13 @@ faces. The expected values were read off the recordings by eye.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.fake_upstream import RECORDINGS, UpstreamProcess
 from tests.server_process import ServerProcess
-from tests.stack.faces import AppFace, Heard, SdkFace
+from tests.stack.faces import AppFace, Face, Heard, face_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -91,13 +90,6 @@ def _shared() -> None:
         pytest.skip("shared material is missing")
 
 
-@pytest.fixture
-def sdk(server: ServerProcess) -> Iterator[SdkFace]:
-    face = SdkFace(server)
-    yield face
-    face.close()
-
-
 def test_all_recordings_are_in_the_table() -> None:
     assert {str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.sse")} == TABLE.keys()
 
@@ -114,11 +106,12 @@ def test_on_the_app_face(name: str, play: str, server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_on_the_sdk_face(name: str, sdk: SdkFace) -> None:
-    compare(sdk.say(f"@@script:recording?name={name}@@"), TABLE[name], sdk)
+def test_on_the_sdk_face(name: str, server: ServerProcess) -> None:
+    with face_of("sdk", server) as face:
+        compare(face.say(f"@@script:recording?name={name}@@"), TABLE[name], face)
 
 
-def compare(heard: Heard, recorded: Recorded, face: AppFace | SdkFace) -> Heard:
+def compare(heard: Heard, recorded: Recorded, face: Face) -> Heard:
     """Compare what was heard with what a recording says, its calls answered; return what was heard in the end."""
     said, spent = [recorded.text] if recorded.text else [], recorded.usage
     assert heard.calls == list(recorded.calls)
