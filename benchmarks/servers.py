@@ -68,7 +68,7 @@ def compared(upstream: str, data: Path, mongodb: str | None) -> list[Server]:
         mongodb: a URI with a database of this run's own, or None for no such row.
     """
     streams = {"ASSISTANT_MAX_STREAMS": str(CONNECTIONS)}
-    upstream_only = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none"}
+    upstream_only = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none", "ASSISTANT_UPSTREAM_PROFILE": "openai"}
 
     def on(store: str) -> dict[str, str]:
         return {**upstream_only, "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data), **streams}
@@ -88,7 +88,7 @@ def workers(upstream: str, data: Path, cores: str) -> list[Server]:
     """Return one worker and two, both free to use `cores`."""
     rows = []
     for number, name in ((1, ONE_WORKER), (2, TWO_WORKERS)):
-        store = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none"}
+        store = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none", "ASSISTANT_UPSTREAM_PROFILE": "openai"}
         store["ASSISTANT_STORE"] = f"sqlite:///{data / f'workers{number}.db'}"
         rows.append(Server(name, ["taskset", "-c", cores, *gunicorn(number)], environment=store))
     return rows

@@ -212,7 +212,7 @@ def test_another_server_needs_a_model(app: Flask) -> None:
         ({"openai_base_url": UPSTREAM, "upstream_profile": "openai"}, DEFAULT_MODEL),
         ({"openai_base_url": UPSTREAM, "model": "qwen"}, "qwen"),
         ({"openai_base_url": UPSTREAM, "assistants": [{"id": "asst_default", "model": "declared"}]}, "declared"),
-        ({"openai_base_url": "https://x.openai.azure.com/openai/v1", "model": "deployment"}, "deployment"),
+        ({"openai_base_url": "https://x.openai.azure.com/openai/v1", "openai_api_key": "k", "model": "gpt"}, "gpt"),
         ({}, DEFAULT_MODEL),
     ],
 )

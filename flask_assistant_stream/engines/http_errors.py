@@ -10,7 +10,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,7 +78,7 @@ def _said(status: int, headers: Mapping[str, str], text: str, code: object, size
 
 def error_code(status: int, code: object) -> str:
     """Choose the run's error code: from the HTTP status where it says enough, else from the body's own code."""
-    if status in (402, 429):  # 402: no credit left
+    if status == 429:
         return RATE_LIMIT
     if status in _PROMPT_STATUSES:
         return SERVER_ERROR if code in _NO_KEY else INVALID_PROMPT
@@ -164,6 +164,15 @@ def without(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= MIN_SECRET:
             text = text.replace(secret, "[key]")
     return text
+
+
+def cleaned(value: Any, secrets: Collection[str]) -> Any:
+    """Take the secrets out of all texts of a JSON value; names stay."""
+    if isinstance(value, dict):
+        return {name: cleaned(one, secrets) for name, one in value.items()}
+    if isinstance(value, list):
+        return [cleaned(one, secrets) for one in value]
+    return without(value, secrets) if isinstance(value, str) else value
 
 
 def _sentence(text: str) -> str:

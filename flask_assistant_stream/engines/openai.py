@@ -86,6 +86,7 @@ class OpenAIEngine(Engine):
         self._secrets = (self._key, *(v for n, v in (headers or {}).items() if holds_secret(n)))
         self._connections = Connections(self._address, connect_timeout)
         self._retries = retries
+        self._wants_key = profile_of(base_url).key
         self._profile = profile or profile_of(base_url)
         self._learnt = Learnt()
         self._notices = ShutdownNotices(
@@ -104,8 +105,8 @@ class OpenAIEngine(Engine):
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
-        """Say that the key is missing, where the address is OpenAI's own."""
-        if not self._key and self._address.host == "api.openai.com":
+        """Say that the key is missing, where the address is known to want one and no header brings it."""
+        if self._wants_key and not any(self._secrets):
             return "OPENAI_API_KEY is not set."
         return None
 
@@ -134,15 +135,15 @@ class OpenAIEngine(Engine):
 
     def _clean(self, item: Item) -> Item:
         """Take our secrets out of an item that tells of a failure."""
-        cleaned: Item = json.loads(http_errors.without(json.dumps(item), self._secrets))
-        return cleaned
+        return {**http_errors.cleaned(item, self._secrets), "type": item["type"]}
 
     def _listed(self, connections: Connections) -> Any:
         """Return what `GET /models` answers."""
         exchange = Exchange(connections.open())
         try:
             exchange.connection.sock.settimeout(MODELS_SECONDS)
-            exchange.send(request_head(connections.address, exchange.connection, self._headers), b"")
+            headers = {**self._headers, "Accept": "application/json"}
+            exchange.send(request_head(connections.address, exchange.connection, headers), b"")
             exchange.read_head()
             return json.loads(exchange.read_rest(MODELS_BYTES, MODELS_SECONDS))
         finally:

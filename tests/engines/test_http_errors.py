@@ -171,3 +171,9 @@ def test_a_connection_that_fails_says_why(error: OSError, said: str) -> None:
 
 def test_secrets_are_taken_out_but_not_what_hides_nothing() -> None:
     assert http_errors.without("a sk-1234 b", ["sk-1234", "", "a"]) == "a [key] b"
+
+
+def test_secrets_are_taken_out_of_values_but_not_of_names() -> None:
+    item = {"error": {"message": "a sk-1234 b", "code": 5}, "sk-1234": ["sk-1234", None]}
+    told = {"error": {"message": "a [key] b", "code": 5}, "sk-1234": ["[key]", None]}
+    assert http_errors.cleaned(item, ["sk-1234"]) == told

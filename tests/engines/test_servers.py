@@ -154,7 +154,7 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (error_reply(402, "Insufficient credits"), "rate_limit_exceeded", "Insufficient credits"),
+        (error_reply(402, "Insufficient credits"), "server_error", "Insufficient credits"),
         (error_reply(404, "The model `x` does not exist", "model_not_found"), "server_error", "ASSISTANT_MODEL"),
         (error_reply(400, "Invalid model name passed in model=x"), "invalid_prompt", "ASSISTANT_MODEL"),
         (error_reply(400, "No connected db.", "no_db_connection"), "server_error", "OPENAI_API_KEY"),
@@ -226,6 +226,21 @@ def test_an_unusual_base_url_is_warned_of(base_url: str, said: str | None) -> No
     assert not any("team" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "headers", "fine"),
+    [
+        ("https://openrouter.ai/api/v1", {}, False),
+        ("https://mine.openai.azure.com/openai/v1", {}, False),
+        ("https://mine.openai.azure.com/openai/v1", {"api-key": "k"}, True),
+        ("http://127.0.0.1:11434/v1", {}, True),
+        ("https://gateway.example/v1", {}, True),
+    ],
+)
+def test_a_missing_key_is_said_at_once_where_one_is_wanted(base_url: str, headers: dict[str, str], fine: bool) -> None:
+    flaw = OpenAIEngine(None, base_url, headers=headers, profile=PROFILES["openai"]).ping()
+    assert flaw == (None if fine else "OPENAI_API_KEY is not set.")
+
+
 def test_health_names_the_host_and_no_more() -> None:
     about = OpenAIEngine(KEY, "https://gateway.example:8443/team-secret/v1?key=secret").about()
     assert about["host"] == "gateway.example:8443"
@@ -295,7 +310,7 @@ def look():
 look()
 child = os.fork()
 look()
-assert asked == [os.getppid(), os.getpid()] if child == 0 else [os.getpid()], asked
+assert asked == ([os.getpid()] if child else [os.getppid(), os.getpid()]), asked
 if child:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
+from flask_assistant_stream.engines import http_connect
 from flask_assistant_stream.routes.base import EXTENSION
 from tests.fake_upstream import ANSWER, FakeUpstream
 
@@ -23,8 +24,9 @@ Serve = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def serve(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Serve]:
+def serve(tmp_path: Path, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Make a client of an app over the upstream, which plays a server of some profile."""
+    monkeypatch.setattr(http_connect, "MAX_IDLE", 0)  # nobody closes kept connections when an app is let go
     apps: list[Flask] = []
 
     def make(profile: str = "other", **options: Any) -> FlaskClient:
@@ -41,7 +43,6 @@ def serve(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Serve]:
     for app in apps:
         registration = app.extensions[EXTENSION]["assistant_stream"]
         registration.runner.stop()
-        registration.engine.close()
         registration.store.close()
 
 
