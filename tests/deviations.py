@@ -538,7 +538,7 @@ def openrouter_error_with_null_metadata() -> Reply:
     return json_reply({"error": {"code": "invalid_prompt", "message": "store must be false"}, "metadata": None}, 400)
 
 
-@deviation(failed("rate_limit_exceeded", "Insufficient credits"))
+@deviation(failed("server_error", "Insufficient credits"))
 def openrouter_payment_required() -> Reply:
     return json_reply({"error": {"code": 402, "message": "Insufficient credits"}}, 402)
 
