@@ -17,6 +17,8 @@ NODE_MODULES := tests/node/node_modules
 REACT_MODULES := examples/react-chat/node_modules
 VENDOR := flask_assistant_stream/ui/vendor
 VENDOR_MODULES := ui_vendor/node_modules
+LITELLM := .litellm
+TEST_NEEDS := $(VENV)/.dev $(NODE_MODULES)/.stamp $(REACT_MODULES)/.stamp $(VENDOR_MODULES)/.stamp $(LITELLM)/.stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-chaos check lint bench screenshots vendor clean node nginx chromium
@@ -27,7 +29,7 @@ help:
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.dev $(NODE_MODULES)/.stamp $(REACT_MODULES)/.stamp $(VENDOR_MODULES)/.stamp nginx chromium
+test: $(TEST_NEEDS) nginx chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
@@ -55,7 +57,7 @@ vendor: $(VENDOR_MODULES)/.stamp
 	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/LICENSE $(VENDOR)/highlight.LICENSE
 
 clean:
-	rm -rf $(VENV) $(NODE_MODULES) $(REACT_MODULES) $(VENDOR_MODULES) examples/react-chat/dist
+	rm -rf $(VENV) $(LITELLM) $(NODE_MODULES) $(REACT_MODULES) $(VENDOR_MODULES) examples/react-chat/dist
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find flask_assistant_stream tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,6 +79,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[bench]'
+	@touch $@
+
+# A gateway that the tests talk through. What it needs is not what we need, so it gets an environment of its own.
+$(LITELLM)/.stamp: tests/litellm.txt | $(BIN)/python
+	@test -x $(LITELLM)/bin/python || $(BIN)/python -m venv $(LITELLM)
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/litellm.txt
 	@touch $@
 
 $(NODE_MODULES)/.stamp: tests/node/package-lock.json | node

@@ -122,7 +122,7 @@ class Titles:
         finally:
             del self._open[stream]
             stream.close()
-        return answer.text if answer.ended else ""
+        return answer.text if answer.ended or (answer.whole and self._engine.bare_end) else ""
 
     def _first_text(self, owner: str, thread_id: str) -> str:
         """Return the text of the first message of the user that has any."""

@@ -467,6 +467,15 @@ def recording(body: Body, options: Options) -> Reply:
     return file_reply(Path(options["path"]) if "path" in options else RECORDINGS / f"{options['name']}.sse")
 
 
+@script
+def deviation(body: Body, options: Options) -> Reply:
+    """A stream as another server tells it: `name`, one of those in `tests.deviations`."""
+    from tests.deviations import DEVIATIONS, SILENCES
+
+    make, _ = {**DEVIATIONS, **SILENCES}[options["name"]]
+    return make()
+
+
 # servers that take less than they are sent, and do less than they are asked
 
 
@@ -524,6 +533,9 @@ class Recorded:
 
 class FakeUpstream:
     """A threaded server on a free loopback port; use it as a context."""
+
+    path = "/v1/responses"
+    """What it answers; all else is not found, but for files."""
 
     def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None, validate: bool = True) -> None:
         self.requests: list[Recorded] = []
@@ -711,7 +723,7 @@ class _Connection(BaseHTTPRequestHandler):
             fake.play(*body)
             return self._answer(json_reply({"queued": len(body)}, framing="length"))
         request = Recorded(self.path, {n.lower(): v for n, v in self.headers.items()}, body, self.number)
-        if self.path.partition("?")[0] != "/v1/responses":
+        if request.path.partition("?")[0] != fake.path:
             fake.requests.append(request)
             return self._answer(error_reply(404, f"No {self.path} here."))
         fake.note(request)
@@ -924,4 +936,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from tests import fake_upstream
+
+    fake_upstream.main()  # once, under the name by which other modules know its classes

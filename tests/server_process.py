@@ -41,6 +41,8 @@ _LISTENS = re.compile(r"(?:Listening at:|Running on|Serving) (http://127\.0\.0\.
 GEVENT = ("gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gevent", "--graceful-timeout", "5")
 GTHREAD = ("gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gthread", "--threads", "16")
 FACTORY = "tests.stack.app:create_app()"
+UNHOSTED = (*GEVENT, "tests.stack.app:create_app(hosted=False)")
+"""The same app without tools that the upstream runs by itself."""
 FLASK_RUN = ("flask", "--app", "tests.stack.app", "run", "--port", "0", "--no-reload")
 EXAMPLE = ("flask_assistant_stream", "--port", "0")
 

@@ -54,10 +54,16 @@ class Call(Output):
     @property
     def arguments(self) -> str:
         """The arguments, best evidence first (rule 7)."""
-        found = self.whole or self.told or "".join(self.streamed) or self.added
+        found = self.whole or self.told or self._pieces or self.added
         if self.terminal and not is_json_object(found):
             found = self.terminal if is_json_object(self.terminal) or not found else found
         return mend(found).strip() or "{}"
+
+    @property
+    def _pieces(self) -> str:
+        """What was streamed; `added` may hold the first piece of it."""
+        streamed = "".join(self.streamed)
+        return self.added + streamed if streamed and is_json_object(self.added + streamed) else streamed
 
     @property
     def valid(self) -> bool:

@@ -69,6 +69,7 @@ class ResponseReader:
         self.failing = False
         self.failure = Failure()
         self.unknown = 0
+        self._id = ""
         self._lane: tuple[Any, Any, Any] | None = None
         self._part: tuple[Message, Part] | None = None
         self._pieces: list[str] = []
@@ -135,7 +136,18 @@ class ResponseReader:
 
     # -- rows ---------------------------------------------------------------------------------------------
 
-    @_row("response.created", "response.queued", "response.in_progress", "keepalive", *_STAGES)
+    @_row("response.created")
+    def _on_created(self, item: Item) -> None:
+        """Take another response for a new beginning: a gateway has turned to another server in the middle."""
+        id = text_of(object_of(item.get("response")).get("id"))
+        if id and self._id and id != self._id:
+            for output in self.response.outputs:
+                output.done = True
+                self.turns.touch(output)
+            self.response.begin_anew()
+        self._id = id or self._id
+
+    @_row("response.queued", "response.in_progress", "keepalive", *_STAGES)
     def _on_life(self, item: Item) -> None:
         """Do nothing: that anything came has begun the run (rule 2)."""
 

@@ -30,6 +30,7 @@ class Response:
 
     def __init__(self, run: Object, *, citations: bool = True, reasoning: bool = False) -> None:
         self.outputs: list[Output] = []
+        self._left: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
             Message: lambda *place: Message(*place, citations=citations),
@@ -40,6 +41,15 @@ class Response:
     def of(self, kind: type[O]) -> list[O]:
         """Return the outputs of a kind."""
         return [output for output in self.outputs if isinstance(output, kind)]
+
+    def begin_anew(self) -> None:
+        """Leave all outputs behind: another response has come in their place.
+
+        Nobody is asked to answer calls of a response that was left; messages were told, so they are replayed.
+        """
+        self._left += self.of(Message)
+        self.outputs = []
+        self._by_id.clear()
 
     def added(self, kind: type[O], item: Item, index: Any) -> O:
         """Find or make the output that `output_item.added` opens: the same id goes on, all else is new."""
@@ -79,7 +89,7 @@ class Response:
         messages: list[Item] = []
         calls: list[Item] = []
         thoughts: list[Item] = []
-        for output in self.outputs:
+        for output in [*self._left, *self.outputs]:
             item = output.replay()
             if isinstance(output, Reasoning):
                 thoughts += [item] if item else []

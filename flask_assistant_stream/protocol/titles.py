@@ -68,6 +68,11 @@ class AnswerText:
                 self.failed = self.ended = True
 
     @property
+    def whole(self) -> bool:
+        """Whether the whole text was told, whatever comes or does not come after it."""
+        return bool(self._done)
+
+    @property
     def text(self) -> str:
         """What was said, "" where nothing was or the response failed."""
         return "" if self.failed else mend("".join(self._pieces) or self._done)
@@ -103,6 +108,7 @@ def _output_text(response: Any) -> str:
     """Return the text of a whole response object."""
     output = response.get("output") if isinstance(response, dict) else None
     items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+    items = [item for item in items if item.get("type", "message") == "message"]  # reasoning may look like one
     parts = [part for item in items if isinstance(item.get("content"), list) for part in item["content"]]
     texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "output_text")
     return "".join(map(_string, texts))

@@ -157,7 +157,8 @@ class Execution:
                 stream.close()  # after its last item this keeps the connection for the next response
                 return
             time.sleep(0)  # a socket that is always ready would never let the others run
-        self._close(Ending.EOF)
+        if not self.stopping:
+            self._append(around, partial(translator.close, Ending.EOF))  # a bare end may hand out calls
 
     def _call(self, around: Surroundings, calls: list[Object]) -> None:
         """Execute the calls that are the server's and give their outputs to the translator."""

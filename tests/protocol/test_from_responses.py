@@ -279,6 +279,8 @@ def test_text_comes_before_calls_whatever_came_first() -> None:
         [added(call()), arguments('{"a"'), arguments_done('{"a":1}')],
         [added(call()), arguments('{"a"'), done(call('{"a":1}'))],
         [added(call('{"a"')), arguments(":1}"), arguments_done('{"a":1}')],
+        [added(call('{"a"')), arguments(":1"), arguments("}")],
+        [added(call("{}")), arguments('{"a":1}')],
         [added(call(), index=None), arguments('{"a":1}', index=None)],
         [done(call('{"a":1}'))],
         [added(call()), terminal(output=[call('{"a":1}')])],
@@ -712,6 +714,30 @@ def test_a_message_added_again_goes_on() -> None:
     items = [added(message()), text("one "), *asked(index=1), added(message(), 1), text("two", index=1)]
     fold = told([*items, text_done("one two"), done(message("one two"), 1), terminal()])
     assert fold.texts == ["one two"]
+
+
+def begun_twice(first: list[Item], second: list[Item]) -> list[Item]:
+    return [created(id="resp_a"), *first, created(id="resp_b"), *second]
+
+
+def test_a_response_that_begins_anew_leaves_its_calls_and_keeps_its_text() -> None:
+    again = [text("Hello there", "m2"), *asked('{"city":"Oslo"}', "fc_2", "call_2", 1), terminal()]
+    made, events = play(begun_twice([text("Hel", "m1"), *asked(index=1)], again))
+    fold = check(events, ended=False)
+    assert (fold.texts, calls(fold)) == (["Hel", "Hello there"], [("call_2", "weather", {"city": "Oslo"})])
+    said = [item["content"] for item in made.items() if item["type"] == "message"]
+    assert said == ["Hel", "Hello there"]
+
+
+def test_a_terminal_copy_is_not_of_a_message_that_was_left() -> None:
+    items = begun_twice([text("Hel", "m1")], [text("Hello", "m2"), terminal(output=[message("Hello there", "m3")])])
+    assert told(items).texts == ["Hel", "Hello there"]
+
+
+@pytest.mark.parametrize("again", [{}, {"id": "resp_1"}, {"id": None}, {"id": ""}])
+def test_created_that_is_only_repeated_begins_nothing(again: Item) -> None:
+    repeated = {"type": "response.created", "response": again}
+    assert told([created(), text("Hel"), repeated, text("lo"), done(message("Hello")), terminal()]).texts == ["Hello"]
 
 
 # -- numbers and names ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event, pack, unpack
 from flask_assistant_stream.protocol.from_responses import Ending, Translator
+from tests.deviations import DEVIATIONS
 
 from .checker import check, without
 from .material import (
@@ -90,12 +91,14 @@ SYNTHETIC: list[list[Item]] = [
         *answer("other", "m2", 3),
         terminal("incomplete", output=[SEARCH, message("Pizza.", "m1")]),
     ],
+    [created(), *answer("one", "m1"), *asked(), created(id="resp_2"), *answer("one two", "m2"), *asked(), terminal()],
     [created(), *asked(id="a", call_id="c"), *asked("{}", "b", "c", 1), terminal(output=[message("new", "m9")])],
     tools_of_the_upstream(),
     calls_of_all_kinds(),
     [*answer("half")[:3], {"type": "error", "error": {"code": "x", "message": "y"}}, terminal("failed")],
 ]
-STREAMS = SYNTHETIC + [read_sse(path) for path in RECORDINGS]
+DEVIANT = [[step for step in make().steps if isinstance(step, dict)] for make, _ in DEVIATIONS.values()]
+STREAMS = SYNTHETIC + DEVIANT + [read_sse(path) for path in RECORDINGS]
 """The recordings are played too where they are there."""
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=250)

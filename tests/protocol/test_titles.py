@@ -56,6 +56,23 @@ def test_the_text_comes_from_whatever_brings_it(items: list[dict[str, Any]]) -> 
     assert (answer.text, answer.ended, answer.failed) == ("Getting a refund", True, False)
 
 
+def test_what_looks_like_a_message_is_not_the_title() -> None:
+    end = completed("Getting a refund")
+    thought = {"type": "reasoning", "content": [{"type": "output_text", "text": "Hmm"}]}
+    answer = AnswerText()
+    answer.feed([{**end, "response": {"output": [thought, *end["response"]["output"]]}}])
+    assert answer.text == "Getting a refund"
+
+
+@pytest.mark.parametrize(
+    ("last", "whole"), [([], False), ([{"type": "response.output_text.done", "text": "Get"}], True)]
+)
+def test_a_text_may_be_whole_before_anything_ends(last: list[dict[str, Any]], whole: bool) -> None:
+    answer = AnswerText()
+    answer.feed([delta("Get"), *last])
+    assert (answer.whole, answer.ended) == (whole, False)
+
+
 @pytest.mark.parametrize("item", [{"type": "response.failed", "response": {}}, {"type": "error", "message": "no"}])
 def test_a_failed_answer_has_no_text(item: dict[str, Any]) -> None:
     answer = AnswerText()

@@ -105,15 +105,19 @@ def by_header(request: Any) -> str:
     return str(user)
 
 
-def create_app() -> Flask:
-    """Make the app; the environment says which store and which upstream."""
+def create_app(*, hosted: bool = True) -> Flask:
+    """Make the app; the environment says which store and which upstream.
+
+    Args:
+        hosted: with tools that the upstream runs by itself, which few servers do.
+    """
     logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(name)s: %(message)s")
     app = Flask("host", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
     app.config.from_prefixed_env()
     app.register_blueprint(
         create_assistant_blueprint(
-            assistants=ASSISTANTS,
-            upstream_tools=UPSTREAM_TOOLS,
+            assistants=ASSISTANTS if hosted else ASSISTANTS[:1],
+            upstream_tools=UPSTREAM_TOOLS if hosted else (),
             authenticate=by_header,
             api_keys={API_KEY: "carla"},
         ),
