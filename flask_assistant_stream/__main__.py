@@ -45,6 +45,8 @@ def main() -> None:
     except (ConfigError, OSError) as error:
         sys.exit(f"Cannot start: {error}")
     origin = _origin(arguments.host, server.server_port)
+    for registration in app.extensions[EXTENSION].values():
+        registration.runner.wake()  # what the last process has left is looked after before the first request
     _greet(app, origin)
     if first_start and key_file.exists():
         key = key_file.read_text()

@@ -56,6 +56,9 @@ class Engine(ABC):
         """Say what keeps the engine from working, or None; never blocks on the network."""
         return None
 
+    def wake(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Begin what goes on beside all requests, once per process; cheap when that is done, never blocks."""
+
     def about(self) -> dict[str, Any]:
         """Return what operators may know of the upstream, as JSON values: no key, no path. Never blocks."""
         return {"engine": self.name}

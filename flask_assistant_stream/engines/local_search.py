@@ -57,6 +57,10 @@ class LocalSearchEngine(Engine):
         """Say what keeps the upstream's engine from working."""
         return self._engine.ping()
 
+    def wake(self) -> None:
+        """Begin what the upstream's engine does beside all requests."""
+        self._engine.wake()
+
     def about(self) -> dict[str, Any]:
         """Return what operators may know of the upstream."""
         return self._engine.about()

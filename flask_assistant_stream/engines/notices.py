@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 class ShutdownNotices:
     """Dates after which models are switched off, of `GET /models`.
 
-    Made before a fork, it asks after it: each process for itself, when it first has something to do.
+    Made before a fork, it asks after it: each process for itself, when it is woken.
 
     Args:
         models: those that are used here; without any nothing is asked.

@@ -101,7 +101,6 @@ class OpenAIEngine(Engine):
 
     def stream(self, request: dict[str, Any]) -> ItemStream:
         """Begin a response; the request goes out when the iteration starts."""
-        self._notices.look()
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
@@ -109,6 +108,10 @@ class OpenAIEngine(Engine):
         if self._wants_key and not any(self._secrets):
             return "OPENAI_API_KEY is not set."
         return None
+
+    def wake(self) -> None:
+        """Ask which models are to be switched off."""
+        self._notices.look()
 
     def about(self) -> dict[str, Any]:
         """Return host and profile, and which fields requests do without; learnt ones are this process's own."""
@@ -118,7 +121,6 @@ class OpenAIEngine(Engine):
 
     def warnings(self) -> list[str]:
         """Return what the base URL lets expect, and which models are announced to be switched off."""
-        self._notices.look()
         return [*self.flaws(), *self._notices.warnings]
 
     def flaws(self) -> list[str]:

@@ -250,6 +250,7 @@ class Runner:
         """Start the background threads, once per process; cheap when they run."""
         self.log.wake()
         self._sweeper.wake()
+        self.engine.wake()
 
     def stop(self) -> None:
         """End the background threads of this process; `wake` starts them anew. Runs go on until they end."""

@@ -258,8 +258,9 @@ def test_a_model_that_is_to_be_switched_off_is_warned_of_once(
     upstream.models = LISTED
     engine = make(models=["old", "m", "bare", "unknown"])
     with caplog.at_level(logging.WARNING):
-        engine.warnings()
+        engine.wake()
         engine._notices.wait()
+        engine.wake()
         collect(engine.stream(asking("text")))
         (warning,) = engine.warnings()
     assert "the model old off on 2026-12-11" in warning
@@ -276,9 +277,10 @@ def test_who_does_not_say_is_not_asked_again(
     upstream.models = answer
     engine = make(models=["old"])
     with caplog.at_level(logging.INFO):
-        assert engine.warnings() == []
+        engine.wake()
         engine._notices.wait()
         upstream.models = LISTED
+        engine.wake()
         assert engine.warnings() == []
     assert caplog.records == []
 
@@ -286,6 +288,7 @@ def test_who_does_not_say_is_not_asked_again(
 def test_neither_start_nor_health_waits_for_the_answer(upstream: FakeUpstream, make: Make) -> None:
     upstream.models = Reply(head_delay=float("inf"))
     engine = make(models=["old"])
+    engine.wake()
     assert engine.warnings() == []
     assert text_of(collect(engine.stream(asking("text")))) == ANSWER
 
@@ -293,6 +296,7 @@ def test_neither_start_nor_health_waits_for_the_answer(upstream: FakeUpstream, m
 def test_servers_without_our_models_are_not_asked(upstream: FakeUpstream, make: Make) -> None:
     upstream.models = LISTED
     engine = make("vllm", models=["old"])
+    engine.wake()
     assert engine.warnings() == []
     assert engine._notices._threads == {}
 
