@@ -150,6 +150,7 @@ export function refused(status, text) {
   } catch {
     // a proxy's page
   }
-  const message = status === 401 ? MESSAGES[401] : (error.message ?? MESSAGES[status]);
-  return new ApiError(message ?? `The server answered ${status}.`, status, error.code ?? null);
+  const said = error.message ?? MESSAGES[status] ?? `The server answered ${status}.`;
+  const message = status === 401 && error.message ? `${MESSAGES[401]} ${said}` : said;
+  return new ApiError(message, status, error.code ?? null);
 }

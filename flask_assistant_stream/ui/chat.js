@@ -27,7 +27,7 @@ class Chat {
     this.tools = tools;
     this.title = document.title;
     this.api = new Api({ base: root.dataset.base, csrfToken: token });
-    this.status = element("div.assistant-offscreen", { attributes: { role: "status" } });
+    this.status = element("div.assistant-offscreen", { attributes: { role: "status", "aria-live": "polite" } });
     this.announcer = new Announcer(this.status);
     this.theme = new Theme(root);
     this.files = new Files(this);
@@ -150,7 +150,7 @@ class Chat {
       this.threads.refresh();
       this.#show(threadOfAddress());
     };
-    this.composer.say(error.message, error.status === 401 ? null : again);
+    this.composer.say(error.message, again);
   }
 
   #openThread(log) {

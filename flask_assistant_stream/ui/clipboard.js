@@ -1,3 +1,4 @@
+import { Announcer } from "./announcer.js";
 import { element } from "./element.js";
 
 const SHOWN_MS = 1500;
@@ -27,6 +28,8 @@ export function copyButton(label, text) {
       () => "Not copied",
     );
     button.textContent = done;
+    const status = button.closest("[data-assistant-chat]")?.querySelector(":scope > [role=status]");
+    if (status) new Announcer(status).say(done);
     setTimeout(() => (button.textContent = label), SHOWN_MS);
   };
   return button;

@@ -34,7 +34,7 @@ export class Composer {
     this.box.oninput = () => this.#onInput();
     this.box.onkeydown = (event) => this.#onKey(event);
     this.box.onpaste = (event) => this.#onPaste(event);
-    this.alert = element("div.composer-alert", { attributes: { role: "alert" } });
+    this.alert = element("div.composer-alert");
     this.chips = element("ul.attachments", { hidden: true, ariaLabel: "Attached files" });
     this.button = element("button.send", { type: "submit" });
     this.input = element("input", { type: "file", multiple: true, hidden: true, tabIndex: -1 });
@@ -123,7 +123,8 @@ export class Composer {
   /** Shows an error above the box, with another try where one is given; null takes it away. */
   say(text, again) {
     const button = again && element("button.link", { type: "button", text: "Try again", onclick: again });
-    this.alert.replaceChildren(...(text ? [element("span", { text }), ...(button ? [button] : [])] : []));
+    // An alert is made anew each time: that is what has it read out.
+    this.alert.replaceChildren(...(text ? [element("div", { role: "alert" }, element("span", { text }), button)] : []));
   }
 
   #giveBack(text, attached, error) {
@@ -131,7 +132,7 @@ export class Composer {
     this.#write([text, this.box.value].filter(Boolean).join("\n\n"));
     this.#keepDraft();
     this.#drawChips();
-    if (error.name !== "AbortError") this.say(error.message, error.status === 401 ? null : () => this.submit());
+    if (error.name !== "AbortError") this.say(error.message, () => this.submit());
     this.box.focus();
   }
 
@@ -167,8 +168,8 @@ export class Composer {
   }
 
   #fit() {
-    this.box.style.height = "auto";
-    this.box.style.height = `${Math.min(this.box.scrollHeight, innerHeight * MAX_HEIGHT_SHARE)}px`;
+    this.box.style.height = "";
+    if (this.box.value) this.box.style.height = `${Math.min(this.box.scrollHeight, innerHeight * MAX_HEIGHT_SHARE)}px`;
   }
 
   #drawButton() {

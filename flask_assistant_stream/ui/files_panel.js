@@ -13,7 +13,7 @@ export class FilesPanel {
     this.#api = api;
     this.#files = files;
     this.list = element("ul.file-list");
-    this.note = element("p.file-note", { attributes: { role: "alert" } });
+    this.note = element("div.file-note");
     const input = element("input", { type: "file", multiple: true, hidden: true });
     input.onchange = () => {
       for (const file of input.files) files.upload(file);
@@ -97,11 +97,11 @@ export class FilesPanel {
   }
 
   async #try(action) {
-    this.note.textContent = "";
+    this.note.replaceChildren();
     try {
       await action();
     } catch (error) {
-      this.note.textContent = error.message;
+      this.note.replaceChildren(element("p", { role: "alert", text: error.message }));
     }
   }
 }

@@ -21,6 +21,8 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };
+// Others would tell their server who reads what, and ours would be asked for whatever a model has thought of.
+const IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i;
 const BUSY_SHARE = 4; // rendering takes at most a fourth of the time, however long the last block is
 
 /**
@@ -138,7 +140,7 @@ export class MarkdownView {
 
   #finish(fragment) {
     for (const link of fragment.querySelectorAll("a[href]")) openElsewhere(link);
-    for (const image of fragment.querySelectorAll("img")) if (!isOurs(image.src)) image.replaceWith(linkTo(image));
+    for (const image of fragment.querySelectorAll("img")) if (!IMAGE.test(image.src)) image.replaceWith(linkTo(image));
     for (const code of fragment.querySelectorAll("pre > code")) {
       const language = code.className.replace("language-", "");
       code.parentElement.replaceWith(codeBlock(unmask(code.textContent, this.#markers), language, true).node);
@@ -165,13 +167,9 @@ function openElsewhere(link) {
   link.rel = "noopener noreferrer nofollow";
 }
 
-/** Only images of this origin are loaded: others would tell their server who reads what. */
-function isOurs(address) {
-  return address.startsWith("data:") || new URL(address, document.baseURI).origin === location.origin;
-}
-
 function linkTo(image) {
-  const link = element("a", { href: image.src, text: image.alt || image.src });
+  const link = element("a", { text: image.alt || image.src });
+  if (/^https?:/.test(image.src)) link.href = image.src;
   openElsewhere(link);
   return link;
 }

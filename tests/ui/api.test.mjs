@@ -50,7 +50,7 @@ test("errors are those of the API, in its words", async (context) => {
 });
 
 test("nobody logged in, a proxy's page and a server that is away are said in plain words", async (context) => {
-  assert.equal(refused(401, '{"error": {"message": "Log in first."}}').message, "You are not logged in.");
+  assert.equal(refused(401, '{"error": {"message": "Log in first."}}').message, "You are not logged in. Log in first.");
   assert.equal(refused(413, "<html>nginx</html>").message, "That is too large for the server.");
   assert.equal(refused(418, "<html>").message, "The server answered 418.");
   assert.equal(refused(500, "null").message, "The server answered 500.");
