@@ -41,7 +41,11 @@ export class Citations {
 
   #citePage({ url, title }) {
     const address = webAddress(url);
-    if (address) this.#byMarker.set(pageMarker(this.#source(address, title || new URL(address).host, true)), this.#byUrl.get(address));
+    if (address)
+      this.#byMarker.set(
+        pageMarker(this.#source(address, title || new URL(address).host, true)),
+        this.#byUrl.get(address),
+      );
   }
 
   #source(url, name, page) {
@@ -126,7 +130,12 @@ export function sourceList(sources) {
     const where = source.page ? element("span.host", { text: new URL(source.url).host }) : null;
     return element("li", {}, element("span.number", { text: String(source.number), ariaHidden: "true" }), name, where);
   });
-  return element("div.sources", {}, element("p.caption", { text: "Sources", ariaHidden: "true" }), element("ol", { ariaLabel: "Sources" }, ...items));
+  return element(
+    "div.sources",
+    {},
+    element("p.caption", { text: "Sources", ariaHidden: "true" }),
+    element("ol", { ariaLabel: "Sources" }, ...items),
+  );
 }
 
 function target({ url, page }) {

@@ -237,7 +237,8 @@ export class Conversation {
     const told = run.status === "cancelled" && last?.status === "incomplete"; // the message says so
     const ending = told ? null : endingEntry(run);
     if (ending) this.#put(ending);
-    if (ending) this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
+    if (ending)
+      this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
     this.#thought(run.id);
     for (const call of this.#callsOf(run.id)) if (OPEN.includes(call.state)) this.#change(call, { state: run.status });
   }

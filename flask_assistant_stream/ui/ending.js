@@ -26,11 +26,20 @@ export class EndingView {
       return;
     }
     this.element.setAttribute("role", "alert");
-    const words = element("div.words", {}, element("strong", { text: title }), element("p", { text: message, dir: "auto" }));
+    const words = element(
+      "div.words",
+      {},
+      element("strong", { text: title }),
+      element("p", { text: message, dir: "auto" }),
+    );
     this.element.replaceChildren(words, ...(entry.again ? [this.#again(entry)] : []));
   }
 
   #again(entry) {
-    return element("button.secondary", { type: "button", text: "Try again", onclick: () => this.#context.onRetry(entry) });
+    return element("button.secondary", {
+      type: "button",
+      text: "Try again",
+      onclick: () => this.#context.onRetry(entry),
+    });
   }
 }

@@ -1,4 +1,4 @@
-/** What the log of a conversation is made of: plain objects, made from the API's objects. Nothing here knows the DOM. */
+/** What the log of a conversation is made of: plain objects, made from those of the API. Nothing here knows the DOM. */
 
 /**
  * @typedef {{kind: "message", key: string, id: ?string, runId: ?string, role: string, status: string, reason: ?string,
@@ -8,12 +8,13 @@
  *   | {type: "image", fileId: ?string, url: ?string}} Part
  * @typedef {{kind: "call", key: string, runId: string, type: string, name: string, arguments: string, output: ?string,
  *   input: string, outputs: object[], results: object[], state: string, approval: boolean, question: ?Question}} Call
- *   `state`: running, waiting, completed, failed, cancelled, expired; `approval`: it is nothing but the question whether a
- *   tool of the upstream may be called.
+ *   `state`: running, waiting, completed, failed, cancelled, expired; `approval`: it is nothing but the question whether
+ *   a tool of the upstream may be called.
  * @typedef {{kind: "thinking", key: string, runId: string, text: string, done: boolean}} Thinking
  * @typedef {{approval: boolean, answer: ?string, working: boolean, sending: boolean, error: ?string}} Question
  *   what a call waits for: approval or output; `working`: a function of the page is at it.
- * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean, past: boolean}} Ending
+ * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean,
+ *   past: boolean}} Ending
  *   `again`: it can be tried again; `past`: more was said since.
  * @typedef {Message | Call | Thinking | Ending} Entry
  */

@@ -1,4 +1,4 @@
-/** Images of messages and tools: the API gives files out as downloads, so their bytes are fetched and shown from memory. */
+/** Images of messages and tools: files are given out as downloads, so their bytes are fetched and shown from memory. */
 
 import { element } from "./element.js";
 
@@ -15,13 +15,18 @@ export class Images {
   /** Return the figure of a file, or of an address; it is filled when it comes near the window. */
   figure({ fileId, url }) {
     if (fileId) return this.#ofFile(fileId);
-    if (url?.startsWith("data:image/")) return element("figure", {}, element("img", { src: url, alt: "Attached image" }));
+    if (url?.startsWith("data:image/"))
+      return element("figure", {}, element("img", { src: url, alt: "Attached image" }));
     return element("figure.unavailable", { text: url ? `Image: ${url}` : "An image" });
   }
 
   #ofFile(fileId) {
     const image = element("img", { alt: "Image", decoding: "async" });
-    const link = element("a.image", { href: this.#api.url(`/files/${encodeURIComponent(fileId)}`), title: "Download" }, image);
+    const link = element(
+      "a.image",
+      { href: this.#api.url(`/files/${encodeURIComponent(fileId)}`), title: "Download" },
+      image,
+    );
     const figure = element("figure.loading", {}, link);
     whenNear(figure, () => this.#fill(figure, image, fileId));
     return figure;
@@ -55,7 +60,10 @@ export class Images {
   /** Let go of what was fetched. */
   close() {
     for (const fetched of this.#addresses.values()) {
-      fetched.then(({ address }) => URL.revokeObjectURL(address), () => {});
+      fetched.then(
+        ({ address }) => URL.revokeObjectURL(address),
+        () => {},
+      );
     }
     this.#addresses.clear();
   }

@@ -36,9 +36,15 @@ export class Log {
     this.#root = root;
     this.#conversation = conversation;
     this.#context = { ...context, images: new Images(context.api), fileNames: new FileNames(context.api) };
-    this.#older = element("button.older.quiet", { type: "button", text: "Load older messages", hidden: true, onclick: () => context.onOlder() });
+    this.#older = element("button.older.quiet", {
+      type: "button",
+      text: "Load older messages",
+      hidden: true,
+      onclick: () => context.onOlder(),
+    });
     const latest = element("button.latest", { type: "button", text: "Jump to latest", hidden: true });
-    for (const [name, value] of Object.entries({ role: "log", "aria-label": "Conversation", "aria-live": "off" })) root.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ role: "log", "aria-label": "Conversation", "aria-live": "off" }))
+      root.setAttribute(name, value);
     root.tabIndex = 0;
     root.classList.add("conversation");
     root.replaceChildren(this.#older, this.#entries, this.activity.element, latest);

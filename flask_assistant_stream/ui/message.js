@@ -28,7 +28,12 @@ export class MessageView {
   constructor(entry, context) {
     this.#context = context;
     const user = entry.role === "user";
-    this.element = element(`article.message.${user ? "user" : "assistant"}`, { ariaLabel: user ? "You" : "Assistant" }, this.#body, this.#foot);
+    this.element = element(
+      `article.message.${user ? "user" : "assistant"}`,
+      { ariaLabel: user ? "You" : "Assistant" },
+      this.#body,
+      this.#foot,
+    );
     this.update(entry);
   }
 
@@ -86,7 +91,11 @@ export class MessageView {
       markers: () => this.#citations.markers,
       link: (address) => this.#citations.sourceOf(address)?.url,
     });
-    return { type: "text", element: target, update: (text, done) => view.update(this.#citations.markdown(text), { done }) };
+    return {
+      type: "text",
+      element: target,
+      update: (text, done) => view.update(this.#citations.markdown(text), { done }),
+    };
   }
 
   #mark(marker) {
@@ -106,11 +115,16 @@ export class MessageView {
   #updateFoot(entry) {
     const note = entry.status === "incomplete" ? (NOTES[entry.reason] ?? "Cut short") : null;
     this.#copy ??= copyMessage(() => this.#text());
-    this.#foot.replaceChildren(...[note && element("p.note", { text: note }), this.#text() && this.#copy].filter(Boolean));
+    this.#foot.replaceChildren(
+      ...[note && element("p.note", { text: note }), this.#text() && this.#copy].filter(Boolean),
+    );
   }
 
   #text() {
-    return this.#entry.parts.map((part) => this.#citations.plain(part)).join("\n\n").trim();
+    return this.#entry.parts
+      .map((part) => this.#citations.plain(part))
+      .join("\n\n")
+      .trim();
   }
 }
 
@@ -126,7 +140,13 @@ function plain(text) {
 
 function attachments(files, { api, fileNames }) {
   const items = files.map(({ file_id: id }) => {
-    const link = element("a", { href: api.url(`/files/${encodeURIComponent(id)}`), target: "_blank", rel: "noopener", dir: "auto", text: id });
+    const link = element("a", {
+      href: api.url(`/files/${encodeURIComponent(id)}`),
+      target: "_blank",
+      rel: "noopener",
+      dir: "auto",
+      text: id,
+    });
     fileNames.name(id).then((name) => (link.textContent = name));
     return element("li", {}, link);
   });

@@ -214,7 +214,7 @@ export class OpenThread extends EventTarget {
     if (isNew) this.#tell("thread");
     this.#tell("activity");
     this.#tabs.tell(this.#threadId);
-    if (this.#stopAsked) this.#cancel(runId);
+    if (this.#stopAsked) this.#cancel(runId).catch((error) => this.#announcer.say(error.message));
   }
 
   /** Stop the run that is at work; what it has said stays. */

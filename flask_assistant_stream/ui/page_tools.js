@@ -1,4 +1,4 @@
-/** Functions of the page that runs may call. They are called by the tab that asked: two tabs must not do things twice. */
+/** Functions of the page that runs may call: by the tab that asked alone, as two tabs would do things twice. */
 
 const OWNED = "assistant-chat.runs";
 const KEPT = 20;
@@ -32,7 +32,7 @@ export async function outputOf(tool, call, threadId) {
     const output = await tool(JSON.parse(call.arguments || "{}"), { threadId, runId: call.runId, callId: call.key });
     return typeof output === "string" ? output : (JSON.stringify(output) ?? "null");
   } catch (error) {
-    console.error(error);
+    console.error(error); // the page's own affair, for who looks after it
     return `The tool ${call.name} failed: ${error?.message ?? error}`;
   }
 }

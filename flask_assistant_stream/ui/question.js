@@ -13,7 +13,9 @@ export class QuestionView {
   constructor(call, context) {
     this.#call = call;
     const answer = (output) => context.onAnswer(this.#call, output);
-    this.#controls = call.question.approval ? approval(answer) : outputField(call, answer, () => context.onCancel(this.#call));
+    this.#controls = call.question.approval
+      ? approval(answer)
+      : outputField(call, answer, () => context.onCancel(this.#call));
     this.element = element("div.question", {}, ...this.#controls.elements, this.#note, this.#error);
   }
 
@@ -37,8 +39,12 @@ function noteText({ approval, answer, working, sending, error }) {
 }
 
 function approval(answer) {
-  const button = (name, output, look) => element(`button.${look}`, { type: "button", text: name, onclick: () => answer(output) });
-  const buttons = new Map([[YES, button("Approve", YES, "primary")], [NO, button("Refuse", NO, "secondary")]]);
+  const button = (name, output, look) =>
+    element(`button.${look}`, { type: "button", text: name, onclick: () => answer(output) });
+  const buttons = new Map([
+    [YES, button("Approve", YES, "primary")],
+    [NO, button("Refuse", NO, "secondary")],
+  ]);
   return {
     elements: [element("div.buttons", {}, ...buttons.values())],
     show(given, locked) {
@@ -51,7 +57,12 @@ function approval(answer) {
 }
 
 function outputField({ name }, answer, cancel) {
-  const field = element("textarea", { ariaLabel: `Output of ${name}`, rows: 1, dir: "auto", placeholder: "What the assistant is to hear" });
+  const field = element("textarea", {
+    ariaLabel: `Output of ${name}`,
+    rows: 1,
+    dir: "auto",
+    placeholder: "What the assistant is to hear",
+  });
   const send = element("button.primary", { type: "button", text: "Send output", onclick: () => answer(field.value) });
   const giveUp = element("button.quiet", { type: "button", text: "Cancel", onclick: cancel });
   field.onkeydown = (event) => {

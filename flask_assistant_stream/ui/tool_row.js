@@ -83,15 +83,27 @@ function stateText({ state, question, approval, output }) {
 }
 
 function section(title, text) {
-  const cut = text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}\n… ${text.length - SHOWN_CHARS} more characters` : text;
-  return element("section", {}, element("h4", { text: title }), element("pre", { dir: "auto", tabIndex: 0, text: cut }));
+  const more = text.length - SHOWN_CHARS;
+  const cut = more > 0 ? `${text.slice(0, SHOWN_CHARS)}\n… ${more} more characters` : text;
+  return element(
+    "section",
+    {},
+    element("h4", { text: title }),
+    element("pre", { dir: "auto", tabIndex: 0, text: cut }),
+  );
 }
 
 function results(found, api) {
   if (!found.length) return element("p.note", { text: "What was found is not shown for this run." });
   const items = found.map((one) => {
     const href = api.url(`/files/${encodeURIComponent(one.file_id)}`);
-    const link = element("a", { href, target: "_blank", rel: "noopener", text: one.file_name ?? one.file_id, dir: "auto" });
+    const link = element("a", {
+      href,
+      target: "_blank",
+      rel: "noopener",
+      text: one.file_name ?? one.file_id,
+      dir: "auto",
+    });
     return element("li", {}, link, element("span.score", { text: `${Math.round((one.score ?? 0) * 100)} %` }));
   });
   return element("ol.results", { ariaLabel: "Found in" }, ...items);

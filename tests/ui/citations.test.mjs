@@ -19,10 +19,13 @@ test("one file has one number, wherever it is cited", () => {
     file("【1:2†food.txt】", "file-1"),
   ]);
   const citations = new Citations([part, text("d【2:0†food.txt】", [file("【2:0†food.txt】", "file-1")])], fileUrl);
-  assert.deepEqual(citations.sources.map(({ number, name, url }) => [number, name, url]), [
-    [1, "food.txt", "/files/file-1"],
-    [2, "other.pdf", "/files/file-2"],
-  ]);
+  assert.deepEqual(
+    citations.sources.map(({ number, name, url }) => [number, name, url]),
+    [
+      [1, "food.txt", "/files/file-1"],
+      [2, "other.pdf", "/files/file-2"],
+    ],
+  );
   assert.equal(citations.sourceOf("【2:0†food.txt】").number, 1);
   assert.equal(citations.plain(part), "a [1] b [2] c [1]");
 });
@@ -63,6 +66,10 @@ test("only pages of the web are linked", () => {
 });
 
 test("annotations that say too little are passed over", () => {
-  const notes = [{ type: "file_citation", text: "", file_citation: { file_id: "f" } }, { type: "file_citation", text: "【x】" }, { type: "new" }];
+  const notes = [
+    { type: "file_citation", text: "", file_citation: { file_id: "f" } },
+    { type: "file_citation", text: "【x】" },
+    { type: "new" },
+  ];
   assert.deepEqual(new Citations([text("x", notes)], fileUrl).markers, []);
 });

@@ -48,14 +48,22 @@ async function read(pieces) {
 }
 
 test("lines are read whole, wherever the bytes are cut; heartbeats are passed over", async () => {
-  const bytes = new TextEncoder().encode(`\n${line(1)}\n\n${JSON.stringify({ event: "e", data: "Łódź 🌞", seq: 2 })}\n`);
+  const bytes = new TextEncoder().encode(
+    `\n${line(1)}\n\n${JSON.stringify({ event: "e", data: "Łódź 🌞", seq: 2 })}\n`,
+  );
   const found = await read(Array.from(bytes, (byte) => new Uint8Array([byte])));
-  assert.deepEqual(found.map(({ seq }) => seq), [1, 2]);
+  assert.deepEqual(
+    found.map(({ seq }) => seq),
+    [1, 2],
+  );
   assert.equal(found[1].data, "Łódź 🌞");
 });
 
 test("a line that was cut off is not read", async () => {
-  assert.deepEqual((await read([line(1), line(2).slice(0, 20)])).map(({ seq }) => seq), [1]);
+  assert.deepEqual(
+    (await read([line(1), line(2).slice(0, 20)])).map(({ seq }) => seq),
+    [1],
+  );
 });
 
 test("a stream that ends as it should is not resumed", async () => {
@@ -115,9 +123,17 @@ test("a refusal is told as it is", async () => {
 
 test("whoever leaves ends the reading", async () => {
   const leaving = new AbortController();
-  const endless = new Response(new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(line(1))) }));
+  const endless = new Response(
+    new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(line(1))) }),
+  );
   const read = async () => {
-    for await (const _ of follow({ response: endless, resume: async () => assert.fail(), signal: leaving.signal, wait })) leaving.abort();
+    for await (const _ of follow({
+      response: endless,
+      resume: async () => assert.fail(),
+      signal: leaving.signal,
+      wait,
+    }))
+      leaving.abort();
   };
   await assert.rejects(read, { name: "AbortError" });
 });

@@ -1,0 +1,107 @@
+/** Answers to what runs ask the page for: together, once, and by functions of the page where there are any. */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Actions } from "../../flask_assistant_stream/ui/actions.js";
+import { Conversation } from "../../flask_assistant_stream/ui/conversation.js";
+import { own } from "../../flask_assistant_stream/ui/page_tools.js";
+
+const RUN = "run_1";
+const asked = (id, name, given = "{}") => ({ id, type: "function", function: { name, arguments: given } });
+
+/** A run that waits for these calls, and what was submitted for it. */
+function waiting(calls, { tools = {}, submit = async () => {} } = {}) {
+  const kept = new Map();
+  globalThis.sessionStorage = {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => kept.set(key, value),
+  };
+  const conversation = new Conversation();
+  const required_action = { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
+  conversation.setRun({ id: RUN, status: "requires_action", required_action });
+  const submitted = [];
+  const actions = new Actions(conversation, tools, new AbortController().signal, async (run, outputs) => {
+    submitted.push([run, outputs.map(({ tool_call_id: id, output }) => [id, output])]);
+    await submit();
+  });
+  return { conversation, actions, submitted };
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+test("answers are sent together, when all are there", async () => {
+  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase"), asked("b", "get_weather")]);
+  const [first, second] = conversation.questions(RUN);
+  await actions.answer(first, "true");
+  assert.deepEqual(submitted, []);
+  await actions.answer(first, "false"); // one may think again
+  await actions.answer(second, "rain");
+  assert.deepEqual(submitted, [
+    [
+      RUN,
+      [
+        ["a", "false"],
+        ["b", "rain"],
+      ],
+    ],
+  ]);
+});
+
+test("an answer that is under way is not sent again", async () => {
+  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase")]);
+  const [call] = conversation.questions(RUN);
+  await Promise.all([actions.answer(call, "true"), actions.answer(call, "true")]);
+  assert.equal(submitted.length, 1);
+});
+
+test("a refused answer can be given again", async () => {
+  let fails = true;
+  const submit = async () => {
+    if (fails) throw new Error("Not now.");
+  };
+  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase")], { submit });
+  const [call] = conversation.questions(RUN);
+  await actions.answer(call, "true");
+  assert.deepEqual([call.question.error, call.question.sending], ["Not now.", false]);
+  fails = false;
+  await actions.answer(call, "true");
+  assert.equal(submitted.length, 2);
+});
+
+test("functions of the page answer by themselves", async () => {
+  const tools = {
+    show: async ({ place }, { threadId, runId, callId }) => ({ place, threadId, runId, callId }),
+    fail: () => {
+      throw new Error("No map.");
+    },
+  };
+  const calls = [asked("a", "show", '{"place": "Oslo"}'), asked("b", "fail")];
+  const { actions, submitted } = waiting(calls, { tools });
+  own(RUN);
+  actions.callTools("thread_1", RUN);
+  await settled();
+  const [[, [[, shown], [, failed]]]] = submitted;
+  assert.deepEqual(JSON.parse(shown), { place: "Oslo", threadId: "thread_1", runId: RUN, callId: "a" });
+  assert.equal(failed, "The tool fail failed: No map.");
+});
+
+test("a tab that has not begun the run calls nothing; an approval is never given by a function", async () => {
+  const called = [];
+  const tools = { show: () => called.push("show"), erase: () => called.push("erase") };
+  const { actions } = waiting([asked("a", "show"), asked("b", "approval.erase")], { tools });
+  actions.callTools("thread_1", RUN);
+  await settled();
+  assert.deepEqual(called, []);
+  own(RUN);
+  actions.callTools("thread_1", RUN);
+  await settled();
+  assert.deepEqual(called, ["show"]);
+});
+
+test("what a page inherits is none of its functions", async () => {
+  const { conversation, actions } = waiting([asked("a", "toString"), asked("b", "constructor")]);
+  own(RUN);
+  actions.callTools("thread_1", RUN);
+  await settled();
+  assert.ok(conversation.questions(RUN).every(({ question }) => question.answer === null));
+});
