@@ -51,6 +51,12 @@ class Chat {
     this.#listen();
     this.threads.refresh();
     this.#show(threadOfAddress());
+    if (this.#isWholePage) this.composer.box.focus();
+  }
+
+  /** Whether it is the page at the prefix, not a part of a page of the host. */
+  get #isWholePage() {
+    return this.root.parentElement.matches(".assistant-page");
   }
 
   #layOut() {
@@ -156,11 +162,10 @@ class Chat {
   #openThread(log) {
     const open = new OpenThread({ api: this.api, announcer: this.announcer, log, tools: this.tools });
     const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
-    const current = (listener) => (detail) => open === this.#open && listener(detail);
-    on(
-      "busy",
-      current(() => this.composer.setBusy(open.busy)),
-    );
+    on("busy", () => {
+      if (open === this.#open) this.composer.setBusy(open.busy);
+      if (!open.busy && open.threadId && !this.threads.titleOf(open.threadId)) this.threads.lookForTitle(open.threadId);
+    });
     on("activity", () => open.threadId && this.threads.used(open.threadId));
     on("title", ({ id, title }) => this.threads.setTitle(id, title));
     on("thread", ({ id }) => {
@@ -205,7 +210,7 @@ class Chat {
     const id = threadOfAddress();
     const title = id && this.threads.titleOf(id);
     this.heading.textContent = title || (id ? "" : "New chat");
-    if (!this.root.parentElement.matches(".assistant-page")) return; // the host's page has a title of its own
+    if (!this.#isWholePage) return; // the host's page has a title of its own
     document.title = title ? `${title} · ${this.title}` : this.title;
   }
 

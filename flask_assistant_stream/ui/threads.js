@@ -6,6 +6,7 @@ import { icon } from "./icons.js";
 const PAGE = 50;
 const UNTITLED = "New chat";
 const NEAR_END_PX = 200;
+const LATE_TITLE_MS = [500, 2000, 6000];
 
 export class Threads {
   #api;
@@ -74,6 +75,16 @@ export class Threads {
     if (!this.#threads.has(id)) this.used(id);
     this.#threads.get(id).title = title;
     this.#draw();
+  }
+
+  /** Looks for a title that was made after the answer had ended: no stream tells of it. */
+  async lookForTitle(id) {
+    for (const wait of LATE_TITLE_MS) {
+      await new Promise((done) => setTimeout(done, wait));
+      if (this.titleOf(id) || !this.#threads.has(id)) return;
+      const { title } = await this.#api.json("GET", `/threads/${id}`).catch(() => ({}));
+      if (title && this.#threads.has(id)) this.setTitle(id, title);
+    }
   }
 
   async #read(after) {
@@ -201,6 +212,7 @@ export class Threads {
     }
     this.#threads.delete(thread.id);
     this.#draw();
+    this.element.querySelector(".new-chat").focus(); // the button that was pressed has gone
     this.#announcer.say("Chat deleted");
     this.#on.deleted(thread.id);
   }
