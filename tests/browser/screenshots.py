@@ -17,6 +17,7 @@ from tests.browser.model import Model, citation
 from tests.browser.test_files import upload
 
 SIZE = {"width": 1200, "height": 760}
+TALL = {"width": 1200, "height": 940}
 EARLIER = ("Sharpening a hand plane", "A ladder for the weekend", "Which sander for old floors?", "Opening in August")
 RULES = """# House rules
 
@@ -78,7 +79,7 @@ def advice(studio: Studio, name: str, **options: object) -> None:
 
 def tool_call(studio: Studio) -> None:
     """Picture a tool that was called and one that asks first."""
-    visitor, chat = studio.arrive("A drill for Saturday")
+    visitor, chat = studio.arrive("A drill for Saturday", viewport=TALL)
     studio.model.calls("find_tool", json.dumps({"name": "hammer drill"}))
     booking = json.dumps({"name": "hammer drill", "day": "Saturday"})
     studio.model.does(
