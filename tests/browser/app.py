@@ -37,7 +37,8 @@ ASSISTANT: dict[str, Any] = {"id": "asst_default", "model": "a-model", "tools": 
 HOST_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>The host</title><link rel="icon" href="data:,">
 <meta name="csrf-token" content="token-of-the-host"></head>
-<body><h1>The host</h1>{% set assistant_stream_tools = "/tools.js" %}{% include "flask_assistant_stream/chat.html" %}</body></html>"""
+<body><h1>The host</h1>{% set assistant_stream_tools = "/tools.js" %}
+{% include "flask_assistant_stream/chat.html" %}</body></html>"""
 HOST_TOOLS = "export const tools = { get_weather: async ({ location }) => `18 degrees in ${location}` };"
 HOST_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'"
 
