@@ -22,11 +22,19 @@ export class QuestionView {
   update(call) {
     this.#call = call;
     const { question } = call;
-    this.#controls.show(question.answer, question.sending || question.working);
+    const locked = question.sending || question.working;
+    if (locked) this.#passFocus();
+    this.#controls.show(question.answer, locked);
     const note = noteText(question);
     this.#note.hidden = !note;
     this.#note.textContent = note;
     if (this.#error.textContent !== (question.error ?? "")) this.#error.textContent = question.error ?? "";
+  }
+
+  /** What is disabled loses the focus: the row itself takes it. */
+  #passFocus() {
+    if (!this.element.contains(document.activeElement)) return;
+    this.element.closest("details")?.firstElementChild.focus({ preventScroll: true });
   }
 }
 

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import Any
 
-from flask import Flask, Request, render_template_string
+from flask import Flask, Request, Response, render_template_string
 
 from flask_assistant_stream import ToolError, Unauthorized, create_assistant_blueprint
 from flask_assistant_stream.tools.registry import tool_of
@@ -35,8 +35,12 @@ TOOLS: list[Any] = [add, closed, tool_of(erase, requires_approval=True), WEATHER
 HOSTED = [{"type": "file_search"}, {"type": "code_interpreter"}]
 ASSISTANT: dict[str, Any] = {"id": "asst_default", "model": "a-model", "tools": [*TOOLS, *HOSTED]}
 HOST_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>The host</title><link rel="icon" href="data:,"></head>
-<body><h1>The host</h1>{% include "flask_assistant_stream/chat.html" %}</body></html>"""
+<html lang="en"><head><meta charset="utf-8"><title>The host</title><link rel="icon" href="data:,">
+<meta name="csrf-token" content="token-of-the-host"></head>
+<body><h1>The host</h1>{% set assistant_stream_tools = "/tools.js" %}
+{% include "flask_assistant_stream/chat.html" %}</body></html>"""
+HOST_TOOLS = "export const tools = { get_weather: async ({ location }) => `18 degrees in ${location}` };"
+HOST_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'"
 
 
 def by_cookie(request: Request) -> str:
@@ -56,7 +60,11 @@ def create_app() -> Flask:
     app.register_blueprint(blueprint, url_prefix=PREFIX)
 
     @app.get("/host")
-    def host() -> str:
-        return render_template_string(HOST_PAGE)
+    def host() -> Response:
+        return Response(render_template_string(HOST_PAGE), headers={"Content-Security-Policy": HOST_POLICY})
+
+    @app.get("/tools.js")
+    def tools() -> Response:
+        return Response(HOST_TOOLS, mimetype="text/javascript")
 
     return app

@@ -58,7 +58,7 @@ DANGEROUS = """() => {
   const address = /^(href|src|action|data)$/i;
   const acting = /^(on.*|srcdoc|formaction|ping|background|xlink:href|srcset)$/i;
   const code = /^[\\s\\u0000-\\u0020]*(javascript|vbscript|data:text|file):/i;
-  const picture = /^(data:image\\/|blob:|[^:/]|\\/(?!\\/))/;
+  const picture = /^(data:image\\/(?!svg)|blob:)/;
   for (const node of document.querySelectorAll("html *")) {
     for (const { name, value } of node.attributes) {
       const bad = acting.test(name) || (address.test(name) && code.test(value)) ||

@@ -18,6 +18,7 @@ from tests.browser.test_files import upload
 from tests.chromium import ARGUMENTS, chromium_program
 
 SIZE = {"width": 1200, "height": 760}
+TALL = {"width": 1200, "height": 940}
 EARLIER = ("Sharpening a hand plane", "A ladder for the weekend", "Which sander for old floors?", "Opening in August")
 RULES = """# House rules
 
@@ -55,12 +56,12 @@ class Studio:
         self.model = model
         self._where = where
 
-    def arrive(self, **options: object) -> tuple[Visitor, ChatPage]:
-        """Let somebody come who has been here before."""
+    def arrive(self, title: str, **options: object) -> tuple[Visitor, ChatPage]:
+        """Let somebody come who has been here before, and open a thread with a title."""
         visitor = self._visitor()
-        for title in EARLIER:
-            visitor.request("POST", "/threads", {"title": title})
-        return visitor, visitor.arrive(**{"viewport": SIZE, "reduced_motion": "reduce", **options})
+        ids = [visitor.request("POST", "/threads", {"title": one})["threadId"] for one in (*EARLIER, title)]
+        chat = visitor.arrive(**{"viewport": SIZE, "reduced_motion": "reduce", **options})
+        return visitor, chat.open_thread(ids[-1])
 
     def take(self, name: str, visitor: Visitor, chat: ChatPage) -> None:
         """Take the picture and see the visitor off."""
@@ -71,18 +72,15 @@ class Studio:
 
 def advice(studio: Studio, name: str, **options: object) -> None:
     """Picture an answer with a table and code."""
-    visitor, chat = studio.arrive(**options)
-    studio.model.title = "Drilling into brick"
+    visitor, chat = studio.arrive("Drilling into brick", **options)
     studio.model.says(ADVICE)
     chat.ask(QUESTION, "Wear glasses")
-    expect(chat.page.get_by_text("Drilling into brick")).not_to_have_count(0)
     studio.take(name, visitor, chat)
 
 
 def tool_call(studio: Studio) -> None:
     """Picture a tool that was called and one that asks first."""
-    visitor, chat = studio.arrive()
-    studio.model.title = "A drill for Saturday"
+    visitor, chat = studio.arrive("A drill for Saturday", viewport=TALL)
     studio.model.calls("find_tool", json.dumps({"name": "hammer drill"}))
     booking = json.dumps({"name": "hammer drill", "day": "Saturday"})
     studio.model.does(
@@ -99,9 +97,8 @@ def tool_call(studio: Studio) -> None:
 
 def cited(studio: Studio) -> None:
     """Picture an answer from a file that was uploaded."""
-    visitor, chat = studio.arrive()
+    visitor, chat = studio.arrive("How long a tool may stay")
     id = upload(visitor, "house-rules.md", RULES)
-    studio.model.title = "How long a tool may stay"
     said = (
         "You may keep a tool for seven days, and seven more if nobody waits for it. "
         "After that it costs 2 € a day, so tell us early if you need longer."
@@ -115,8 +112,7 @@ def cited(studio: Studio) -> None:
 
 def error(studio: Studio) -> None:
     """Picture a run that has failed."""
-    visitor, chat = studio.arrive()
-    studio.model.title = "Steaming off wallpaper"
+    visitor, chat = studio.arrive("Steaming off wallpaper")
     studio.model.breaks(
         "A steamer softens the paste behind the paper. Begin at the top of the wall and",
         message="The model is overloaded at the moment. Please try again.",

@@ -16,7 +16,6 @@ from tests.browser.hostile import DANGEROUS, LONG, MARKUP, RUN, STRANGE, WHOLE
 from tests.browser.model import Model, citation
 from tests.browser.test_files import upload
 from tests.browser.watch import look_of
-from tests.server_process import PREFIX
 
 
 def check(chat: ChatPage) -> None:
@@ -34,9 +33,8 @@ def check(chat: ChatPage) -> None:
             assert {"noopener", "noreferrer"} <= set((link.get_attribute("rel") or "").split())
 
 
-def test_text_of_a_model(visitor: Visitor, chat: ChatPage, model: Model) -> None:
+def test_text_of_a_model(chat: ChatPage, model: Model) -> None:
     model.title = f"<img src=x onerror={RUN}>{STRANGE[:20]}"
-    visitor.watch.expect(f"404 .*{PREFIX}/x")  # a picture of our own server, which is not there
     model.says(f"\0{WHOLE}")
     chat.ask("Attack.", "The end of it.")
     check(chat)
@@ -47,13 +45,16 @@ def test_text_of_a_model(visitor: Visitor, chat: ChatPage, model: Model) -> None
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_text_that_arrives_in_pieces(size: int, visitor: Visitor, chat: ChatPage, model: Model) -> None:
+def test_text_that_arrives_in_pieces(size: int, chat: ChatPage, model: Model) -> None:
     """What is cut anywhere may look like something else for a moment: that must be harmless, too."""
-    visitor.watch.expect(f"404 .*{PREFIX}/")
     pieces = [WHOLE[i : i + size * 8] for i in range(0, len(WHOLE), size * 8)]
     model.does(lambda items: items.text(pieces))
     chat.ask("Attack slowly.", "The end of it.")
     check(chat)
+    drawn = chat.answers.last.locator(".markdown").inner_html()
+    chat.reload()
+    expect(chat.answers.last).to_contain_text("The end of it.")
+    assert chat.answers.last.locator(".markdown").inner_html() == drawn
 
 
 def test_text_of_a_person(chat: ChatPage, model: Model) -> None:
@@ -123,8 +124,7 @@ def test_names_of_functions(chat: ChatPage, model: Model) -> None:
     check(chat)
 
 
-def test_outputs(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    visitor.watch.expect(f"404 .*{PREFIX}/x")
+def test_outputs(chat: ChatPage, model: Model) -> None:
     model.calls("get_weather", json.dumps({"location": "Oslo"}))
     chat.send("Weather?")
     chat.tool("get_weather").get_by_role("textbox").fill(WHOLE)

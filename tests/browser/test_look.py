@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -113,11 +114,15 @@ def test_in_a_page_of_the_host(visitor: Visitor, chat: ChatPage, model: Model) -
     chat.open("/host")
     expect(chat.page.get_by_role("heading", name="The host")).to_be_visible()
     model.says("At home.")
-    chat.ask("Where are you?", "At home.")
+    with chat.page.expect_request("**/chat/stream") as sent:
+        chat.ask("Where are you?", "At home.")
+    assert sent.value.header_value("X-CSRFToken") == "token-of-the-host"
     assert chat.thread_id
     assert "/host?" in chat.page.url
     chat.reload()
     chat.expect_answer("At home.")
+    model.calls("get_weather", json.dumps({"location": "Oslo"}))
+    chat.ask("How is the weather?", "The tools said: 18 degrees in Oslo")
 
 
 def test_code_is_copied(visitor: Visitor, model: Model) -> None:

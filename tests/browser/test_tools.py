@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 from playwright.sync_api import expect
@@ -10,7 +11,7 @@ from flask_assistant_stream.engines.response_items import words
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Visitor
 from tests.browser.model import Model
-from tests.fake_upstream import CODE
+from tests.fake_upstream import CODE, PIXEL
 
 TABLE = b"a,b\n1,2\n"
 
@@ -110,7 +111,7 @@ def test_activity_is_told_while_it_lasts(chat: ChatPage, model: Model) -> None:
 
 
 def test_code_and_its_picture(chat: ChatPage, model: Model) -> None:
-    for id, content in (("cfile_table", TABLE), ("cfile_plot", b"a plot")):
+    for id, content in (("cfile_table", TABLE), ("cfile_plot", base64.b64decode(PIXEL))):
         model.files.containers["cntr_1", id] = content
     model.play("code_interpreter")
     chat.ask("Draw me a plot.", "Here is the table")
@@ -122,8 +123,9 @@ def test_code_and_its_picture(chat: ChatPage, model: Model) -> None:
         chat.unfold(row)
         expect(row).to_contain_text(CODE)
         expect(row).to_contain_text("done")
-        pictures = chat.log.get_by_role("img")
-        expect(pictures.first).to_be_visible()
+        picture = chat.log.get_by_role("img").last
+        expect(picture).to_be_visible()
+        expect(picture).to_have_js_property("naturalWidth", 1)
     with chat.page.expect_download() as download:
         chat.log.get_by_role("link", name="table.csv").last.click()
     assert download.value.path().read_bytes() == TABLE
