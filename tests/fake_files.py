@@ -175,8 +175,10 @@ class FakeFiles:
         if method == "POST":
             if "indexing_reads" in told:
                 self.indexing_reads = told["indexing_reads"]
-            for failure in told.get("fail", ()):
-                self.fail(**failure)
+            if "fail" in told:  # in place of those before
+                self._failures.clear()
+                for failure in told["fail"]:
+                    self.fail(**failure)
             for container_id, file_id, text in told.get("containers", ()):
                 self.put(container_id, file_id, text.encode())
             self.outcomes.update(told.get("outcomes", {}))

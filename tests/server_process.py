@@ -207,19 +207,22 @@ class ServerProcess:
         assert answer.status == 200, answer.body
         return answer
 
+    def open(self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> OpenStream:
+        """Open a stream, with a POST where there is a body; whoever opens it leaves it."""
+        connection, method = self._connect(), "GET" if body is None else "POST"
+        connection.request(method, self.prefix + path, _content(body), dict(headers or {}))
+        return OpenStream(connection, connection.getresponse())
+
     @contextmanager
     def opened(
         self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
     ) -> Iterator[OpenStream]:
-        """Open a stream, with a POST where there is a body; leaving the context closes the connection."""
-        connection = self._connect()
+        """Open a stream and leave it with the context."""
+        stream = self.open(path, body, headers=headers)
         try:
-            connection.request(
-                "GET" if body is None else "POST", self.prefix + path, _content(body), dict(headers or {})
-            )
-            yield OpenStream(connection, connection.getresponse())
+            yield stream
         finally:
-            connection.close()
+            stream.leave()
 
     def answered(self, run: Mapping[str, Any], output: str, *, path: str = "") -> Answer:
         """Answer all calls that a run waits for, and read what follows to the end."""
