@@ -30,6 +30,7 @@ export class ToolRow {
 
   update(entry) {
     this.#name.textContent = NAMES[entry.type] ?? entry.name;
+    this.#name.classList.toggle("of-words", entry.type in NAMES);
     this.#state.textContent = stateText(entry);
     this.element.dataset.state = entry.state;
     this.#showGiven(entry);
