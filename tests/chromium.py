@@ -1,4 +1,4 @@
-"""One Chromium for all tests that need a browser. Playwright can be started once only, so nobody else starts it."""
+"""One Chromium at a time for the tests that need a browser; nobody else starts Playwright."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def chromium_program() -> str:
     return program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The Chromium that is installed, started once."""
+    """The Chromium that is installed. Gone after each module: while it is there an event loop runs in this thread."""
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=chromium_program(), args=ARGUMENTS)

@@ -209,7 +209,7 @@ def test_a_reload_goes_on_with_the_answer(slow_chat: Chat) -> None:
 def test_failures_are_said_and_the_input_stays_open(
     backend: str, builds: Builds, chromium: Browser, tmp_path: Path
 ) -> None:
-    nobody = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "sk-x", "ASSISTANT_TITLES": "off"}
+    nobody = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "ASSISTANT_MODEL": "a-model", "ASSISTANT_TITLES": "off"}
     settings = {"ASSISTANT_UPSTREAM_RETRIES": "0", **nobody}
     with site(tmp_path, builds(backend), **settings) as pages, opened(chromium, pages.origin) as chat:
         chat.send("Is anybody there?")
