@@ -7,10 +7,11 @@ import math
 import traceback
 
 from flask import Blueprint, Response, current_app, got_request_exception, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
 from ..protocol.events import dump
+from ..protocol.failures import RATE_LIMIT
 from ..protocol.objects import Object
 from . import request_log
 
@@ -118,7 +119,8 @@ def _flasks(error: HTTPException) -> Response:
         return current_app.make_response(error.response)  # a redirect to the host's login page, for one
     status = error.code or 500
     kind = RequestError if status < 500 else AssistantStreamError
-    response = json_response(kind(error.description or error.name).body(), status)
+    code = RATE_LIMIT if status == TooManyRequests.code else None
+    response = json_response(kind(error.description or error.name, code=code).body(), status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

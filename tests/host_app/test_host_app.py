@@ -159,6 +159,7 @@ def test_who_sends_too_much_gets_429_with_retry_after_and_stores_nothing(app: Fl
     refused = anna.post("/chat/stream", {"content": "three"})
     assert refused.status_code == 429
     assert "Wait a minute" in error_of(refused)["message"]
+    assert error_of(refused)["code"] == "rate_limit_exceeded"
     assert 0 < int(refused.headers["Retry-After"]) <= 3600
     assert len(anna.threads()) == 2
     assert bert.ask("I have sent nothing yet.")
