@@ -11,7 +11,7 @@ import pytest
 from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, Profile, profile_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "upstreams.md").read_text(encoding="utf-8")
-HOWS = "csdi–"
+HOWS = "lcsdi–"
 by_name = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 
 
