@@ -75,7 +75,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
     models = {settings.model, *(one["model"] for one in declared.values())}
-    storage, engine = _storage_and_engine(app, settings, store, given_engine, models)
+    storage = _storage(settings, store, profile)
+    engine = given_engine or _engine(app, settings, storage, profile, models)
     parts = _Parts(store, engine, storage, settings)
     server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
     runner = parts.runner(server_tools, _runner_options(settings, upstream_tools))
@@ -211,36 +212,33 @@ def _with(store: Store, kind: type[Any]) -> Any:
     return store
 
 
-def _storage_and_engine(
-    app: Flask, settings: Settings, store: Store, given_engine: Engine | None, models: Iterable[str]
-) -> tuple[Storage, Engine]:
-    """Make the engine, and where files are indexed: at the upstream where that searches, else in our own store."""
-    asks_upstream = given_engine is None and _engine_name(app, settings) == "openai"
-    if asks_upstream and _searches(_profile(settings)):
-        return _upstream_storage(settings), _openai(settings, models)
-    storage = LocalStorage(_with(_with(store, Blobs), Passages))
-    if given_engine is not None:
-        return storage, given_engine
-    if asks_upstream:
+def _storage(settings: Settings, store: Store, profile: Profile | None) -> Storage:
+    """Make what indexes files: the upstream where that searches, else our own store."""
+    if profile is not None and _searches(profile):
+        return _upstream_storage(settings)
+    return LocalStorage(_with(_with(store, Blobs), Passages))
+
+
+def _engine(app: Flask, settings: Settings, storage: Storage, profile: Profile | None, models: Iterable[str]) -> Engine:
+    """Make the engine: the server of a profile, or the offline one; files in our own store are searched for either."""
+    if profile is not None:
+        upstream = _openai(settings, profile, models)
+        if not isinstance(storage, LocalStorage):
+            return upstream
         from .engines.local_search import LocalSearchEngine
 
-        return storage, LocalSearchEngine(_openai(settings, models), storage.find)
+        return LocalSearchEngine(upstream, storage.find)
+    if settings.engine is None and not (app.debug or app.testing):
+        logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
+    assert isinstance(storage, LocalStorage)
     from .engines.offline import OfflineEngine
 
-    return storage, OfflineEngine(settings.offline_delay_seconds, storage.find)
+    return OfflineEngine(settings.offline_delay_seconds, storage.find)
 
 
 def _searches(profile: Profile) -> bool:
     """Say whether a server has files and searches them."""
     return profile.files and "file_search" in profile.tools
-
-
-def _engine_name(app: Flask, settings: Settings) -> str:
-    if _asks_upstream(settings):
-        return "openai"
-    if settings.engine is None and not (app.debug or app.testing):
-        logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
-    return "offline"
 
 
 def _asks_upstream(settings: Settings) -> bool:
@@ -287,7 +285,7 @@ def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: 
             raise ConfigError(f"upstream_tools: {no_such_tool(profile, tool['type'])}")
 
 
-def _openai(settings: Settings, models: Iterable[str]) -> Engine:
+def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engine:
     from .engines.openai import BASE_URL, OpenAIEngine
 
     engine = OpenAIEngine(
@@ -297,7 +295,7 @@ def _openai(settings: Settings, models: Iterable[str]) -> Engine:
         organization=settings.openai_org_id,
         project=settings.openai_project_id,
         retries=settings.upstream_retries,
-        profile=_profile(settings),
+        profile=profile,
         models=models,
     )
     if flaw := engine.ping():

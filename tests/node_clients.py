@@ -75,23 +75,53 @@ class Decoded:
         return "".join(part["text"]["value"] for part in parts if part["type"] == "text")
 
 
-class NodeDecoder:
-    """One Node process that holds all three clients; a request a line, an answer a line."""
+class NodeProcess:
+    """A script of `tests/node` that takes a request a line and gives an answer a line, both JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str) -> None:
         node = shutil.which("node")
         if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
             pytest.fail(f"Node or its packages are missing: {HINT}")
-        command = [node, "decode.mjs"]
+        command = [node, script]
         self._process = subprocess.Popen(
             command, cwd=NODE_DIRECTORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
         self._lock = threading.Lock()
 
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request and return its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line:
+            pytest.fail(f"The Node process ended with {self._process.wait(10)}")
+        answer: dict[str, Any] = json.loads(line)
+        if "broken" in answer:
+            pytest.fail(f"The Node side failed: {answer['broken']}")
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+class NodeDecoder(NodeProcess):
+    """One Node process that holds all three clients."""
+
+    def __init__(self) -> None:
+        super().__init__("decode.mjs")
+
     def __call__(self, version: str, payload: bytes, *, chunk: int = 7, seconds: float = 20) -> Decoded:
         """Decode a stream's bytes, cut into pieces of `chunk` bytes."""
         encoded = base64.b64encode(payload).decode("ascii")
-        return self._ask({"version": version, "payload": encoded, "chunk": chunk, "seconds": seconds})
+        return self._decoded({"version": version, "payload": encoded, "chunk": chunk, "seconds": seconds})
 
     def fetch(
         self,
@@ -106,30 +136,12 @@ class NodeDecoder:
         """Decode a server's answer to a POST of `body` as JSON, or to a GET where there is none."""
         content = None if body is None else json.dumps(body)
         given = {"url": url, "body": content, "headers": dict(headers or {}), "chunk": chunk, "seconds": seconds}
-        return self._ask({"version": version, **given})
+        return self._decoded({"version": version, **given})
 
-    def _ask(self, request: dict[str, Any]) -> Decoded:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with self._lock:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        if not line:
-            pytest.fail(f"The Node process ended with {self._process.wait(10)}")
-        answer = json.loads(line)
-        if "broken" in answer:
-            pytest.fail(f"The Node side failed: {answer['broken']}")
+    def _decoded(self, request: dict[str, Any]) -> Decoded:
+        answer = self.ask(request)
         answer["content_type"] = answer.pop("contentType")
         return Decoded(**answer)
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
 import pytest
 
-from tests.node_clients import HINT, NODE_DIRECTORY
+from tests.node_clients import NodeProcess
 
 THROUGH_NEXT = {"X-Forwarded-Host": "localhost:3000", "Origin": "http://localhost:3000"}
 """What a server gets of a page behind Next's rewrites: of the forwarded headers this one, and the page's Origin."""
 
 
-class Browser:
+class Browser(NodeProcess):
     """One Node process with any number of tabs."""
 
     def __init__(self) -> None:
-        node = shutil.which("node")
-        if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
-            pytest.fail(f"Node or its packages are missing: {HINT}")
-        self._process = subprocess.Popen(
-            [node, "quickstart_page.mjs"],
-            cwd=NODE_DIRECTORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        super().__init__("quickstart_page.mjs")
         self._numbers = count()
-        self._lock = threading.Lock()
 
     def open(
         self,
@@ -54,29 +39,6 @@ class Browser:
         tab = Tab(self, next(self._numbers))
         tab.do("open", origin=origin, functions=functions, holds=holds, headers=dict(headers))
         return tab
-
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Have a tab do something, and return its state then."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with self._lock:
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        if not line:
-            pytest.fail(f"The Node process ended with {self._process.wait(10)}")
-        state: dict[str, Any] = json.loads(line)
-        if "broken" in state:
-            pytest.fail(f"The page: {state['broken']}")
-        return state
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
 
 
 class Tab:
