@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from pymongo import MongoClient
-from werkzeug.serving import make_server
 
 import flask_assistant_stream
 from flask_assistant_stream import KEYS, Key, Settings, create_assistant_blueprint, errors, shared_owner
@@ -26,6 +24,7 @@ from flask_assistant_stream.routes import RESOURCES
 from flask_assistant_stream.routes.openapi import describe
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+from tests.cutting import cutting
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -302,30 +301,8 @@ def api(as_documented: Path) -> Iterator[str]:
     app = Flask("host", instance_path=str(as_documented))
     engine = ScriptedEngine(text("Grüße aus Köln und noch ein paar Wörter mehr."), text("Noch einmal."))
     app.register_blueprint(create_assistant_blueprint(engine=engine, authenticate=shared_owner("anna")))
-    app.wsgi_app = Cutting(app.wsgi_app, times=2)  # type: ignore[method-assign]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api/assistants"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Cutting:
-    """A WSGI app that breaks the first `times` bodies off in the middle of a line."""
-
-    def __init__(self, app: Any, times: int) -> None:
-        self.app = app
-        self.left = times
-
-    def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
-        body = b"".join(self.app(environ, start_response))
-        if self.left and body.count(b"\n") > 4:
-            self.left -= 1
-            yield body[: body.index(b"thread.message.delta", len(body) // 3)]
-        else:
-            yield body
+    with cutting(app) as address:
+        yield address
 
 
 def run_in_node(script: str, folder: Path) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Literal
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
-from werkzeug.serving import make_server
 
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+from tests.cutting import cutting
 from tests.node_clients import NODE_DIRECTORY
 from tests.react_chat.pages import PROJECT, Builds, Chat, Site, opened, place, serving_folder, site
-from tests.test_docs import Cutting
 
 AXE = NODE_DIRECTORY / "node_modules" / "axe-core" / "axe.min.js"
 WEATHER = '/get_weather {"location": "Paris"}'
@@ -242,14 +240,8 @@ def cutting_server(origin: str, instance: Path, said: str) -> Iterator[str]:
         engine=ScriptedEngine(text(said)), authenticate=shared_owner("anna"), cors_origins=[origin]
     )
     app.register_blueprint(blueprint)
-    app.wsgi_app = Cutting(app.wsgi_app, times=2)  # type: ignore[method-assign]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api/assistants"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with cutting(app) as address:
+        yield address
 
 
 def test_the_lock_file_names_no_registry() -> None:
