@@ -215,7 +215,7 @@ def _with(store: Store, kind: type[Any]) -> Any:
 def _storage(settings: Settings, store: Store, profile: Profile | None) -> Storage:
     """Make what indexes files: the upstream where that searches, else our own store."""
     if profile is not None and _searches(profile):
-        return _upstream_storage(settings)
+        return _upstream_storage(settings, profile)
     return LocalStorage(_with(_with(store, Blobs), Passages))
 
 
@@ -307,7 +307,7 @@ def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engi
     return engine
 
 
-def _upstream_storage(settings: Settings) -> Storage:
+def _upstream_storage(settings: Settings, profile: Profile) -> Storage:
     from .engines.openai import BASE_URL
     from .files.upstream import UpstreamStorage
 
@@ -317,6 +317,7 @@ def _upstream_storage(settings: Settings) -> Storage:
         headers=settings.upstream_headers,
         organization=settings.openai_org_id,
         project=settings.openai_project_id,
+        key_header=profile.key_header,
     )
 
 

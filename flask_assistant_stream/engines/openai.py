@@ -17,6 +17,7 @@ from typing import Any
 
 import jiter
 
+from ..credentials import holds_secret, with_key
 from ..errors import EngineError
 from ..protocol.events import dump
 from ..protocol.sse import SSEDecoder
@@ -29,7 +30,7 @@ from .http_stream import READ_BYTES, Exchange, request_head
 from .limits import limited
 from .notices import ShutdownNotices
 from .profiles import OPTIONAL_FIELDS, Profile, profile_of
-from .request_headers import holds_secret, request_headers
+from .request_headers import request_headers
 
 BASE_URL = "https://api.openai.com/v1"
 ENDINGS = frozenset(("response.completed", "response.incomplete"))
@@ -50,7 +51,7 @@ class OpenAIEngine(Engine):
     """Streams from one upstream.
 
     Args:
-        api_key: sent as a bearer token; None or empty for a server that wants none.
+        api_key: sent in the header that the profile names; None or empty for a server that wants none.
         base_url: up to and without `/responses`.
         headers: sent with every request; they win over the engine's own.
         organization, project: OpenAI's headers of that name.
@@ -82,12 +83,13 @@ class OpenAIEngine(Engine):
         base_url = base_url or BASE_URL
         self._key = (api_key or "").strip()
         self._address = endpoint(base_url, "/responses")
-        self._headers = request_headers(self._key, organization, project, headers or {})
+        self._profile = profile or profile_of(base_url)
+        given = with_key(headers or {}, self._key, self._profile.key_header)
+        self._headers = request_headers(organization, project, given)
         self._secrets = (self._key, *(v for n, v in (headers or {}).items() if holds_secret(n)))
         self._connections = Connections(self._address, connect_timeout)
         self._retries = retries
         self._wants_key = profile_of(base_url).key
-        self._profile = profile or profile_of(base_url)
         self._learnt = Learnt()
         self._notices = ShutdownNotices(
             models if self._profile.model else (),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from ..credentials import API_KEY, BEARER
 from ..errors import ConfigError
 
 OPTIONAL_FIELDS = frozenset(
@@ -42,6 +43,7 @@ class Profile:
         ignores: those of `PROMISES` that it is known, or not known not, to ignore.
         bare_end: whether its streams may end without a terminal event, so that all items closed means completed.
         key: whether it refuses requests without a key.
+        key_header: in which it takes the key, one of those in `credentials`.
         model: whether our default model makes sense there.
     """
 
@@ -58,6 +60,7 @@ class Profile:
     ignores: frozenset[str] = PROMISES
     bare_end: bool = False
     key: bool = False
+    key_header: str = BEARER
     model: bool = False
 
 
@@ -92,6 +95,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 arrays=True,
                 ignores=frozenset(),
                 key=True,
+                key_header=API_KEY,
             ),
             Profile(
                 name="litellm",

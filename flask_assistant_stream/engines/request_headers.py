@@ -1,4 +1,4 @@
-"""The headers of every request to one upstream, and which of them must never be told."""
+"""The headers of every request to one upstream."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-def request_headers(
-    key: str, organization: str | None, project: str | None, extra: Mapping[str, str]
-) -> dict[str, str]:
-    """Put the headers of every request together.
+def request_headers(organization: str | None, project: str | None, extra: Mapping[str, str]) -> dict[str, str]:
+    """Put the headers of every request together; `extra` are those with the key and of the configuration, which win.
 
     Raises:
         ConfigError: one of them cannot be sent.
@@ -26,7 +24,6 @@ def request_headers(
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
         "User-Agent": f"flask-assistant-stream/{_version()}",
-        "Authorization": f"Bearer {key}" if key else "",
         "OpenAI-Organization": organization or "",
         "OpenAI-Project": project or "",
     }
@@ -37,11 +34,6 @@ def request_headers(
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigError(f"The upstream header {name!r} cannot be sent: use Latin-1 without line breaks.")
     return {name: value for name, value in headers.items() if value}
-
-
-def holds_secret(name: str) -> bool:
-    """Say whether a header of that name may hold a credential."""
-    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))
 
 
 @functools.cache

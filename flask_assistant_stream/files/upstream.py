@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from ..credentials import BEARER, holds_secret, with_key
 from ..errors import AssistantStreamError, NotFound, UpstreamError
 from ..protocol.objects import Object
 from . import upstream_objects as read
@@ -38,10 +39,11 @@ class UpstreamStorage(Storage):
     """Keeps files and vector stores at an upstream.
 
     Args:
-        api_key: sent as a bearer token; None or empty for a server that wants none.
+        api_key: None or empty for a server that wants none.
         base_url: up to and without `/files`.
         headers: sent with every request; they win over the client's own.
         organization, project: OpenAI's headers of that name.
+        key_header: in which the server takes its key, one of those in `credentials`.
         connect_timeout, timeout, upload_timeout: seconds: for a connection, for each read and write, for the answer
             to an upload.
         now: seconds since the epoch.
@@ -63,6 +65,7 @@ class UpstreamStorage(Storage):
         headers: Mapping[str, str] | None = None,
         organization: str | None = None,
         project: str | None = None,
+        key_header: str = BEARER,
         connect_timeout: float = 10.0,
         timeout: float = 60.0,
         upload_timeout: float = 300.0,
@@ -73,8 +76,8 @@ class UpstreamStorage(Storage):
         self._key = (api_key or "").strip()
         self._base_url, _, query = (base_url or BASE_URL).strip().partition("?")
         self._query = dict(parse_qsl(query, keep_blank_values=True))
-        self._headers = dict(headers or {})
-        self._secrets = (self._key, *(value for name, value in self._headers.items() if _holds_secret(name)))
+        self._headers = with_key(headers or {}, self._key, key_header)
+        self._secrets = (self._key, *(value for name, value in (headers or {}).items() if holds_secret(name)))
         self._organization = organization
         self._project = project
         self._timeouts = (connect_timeout, timeout, upload_timeout)
@@ -200,7 +203,7 @@ class UpstreamStorage(Storage):
     def _container_chunks(self, container_id: str, file_id: str) -> Iterator[bytes]:
         retrieve = self._client().containers.files.content.with_streaming_response.retrieve
         try:
-            with retrieve(file_id, container_id=container_id, **self._without_key()) as response:
+            with retrieve(file_id, container_id=container_id, **self._without_bearer()) as response:
                 yield b""
                 yield from response.iter_bytes(CHUNK_BYTES)
         except AssistantStreamError:
@@ -269,7 +272,7 @@ class UpstreamStorage(Storage):
         import openai
 
         try:
-            text: str = call(*values, **fields, **self._without_key()).text
+            text: str = call(*values, **fields, **self._without_bearer()).text
         except openai.OpenAIError as error:
             raise self._told(error) from error
         try:
@@ -277,11 +280,11 @@ class UpstreamStorage(Storage):
         except (ValueError, RecursionError):
             raise UpstreamError(NONSENSE) from None
 
-    def _without_key(self) -> dict[str, Any]:
-        """Return what keeps a request from carrying a key, where there is none: the client must be told each time."""
+    def _without_bearer(self) -> dict[str, Any]:
+        """Return what keeps a request from carrying a bearer token that is none: the client must be told each time."""
         import openai
 
-        if self._key or any(name.lower() == "authorization" for name in self._headers):
+        if BEARER in self._headers:
             return {}
         return {"extra_headers": {"Authorization": openai.Omit()}}
 
@@ -294,8 +297,3 @@ class UpstreamStorage(Storage):
         if isinstance(error, openai.APITimeoutError):
             return UpstreamError(SLOW, status=504)
         return UpstreamError(UNREACHABLE)
-
-
-def _holds_secret(name: str) -> bool:
-    """Say whether a header of that name may hold a credential."""
-    return any(word in name.lower() for word in ("auth", "key", "token", "secret", "cookie"))

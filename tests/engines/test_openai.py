@@ -18,6 +18,7 @@ import pytest
 from flask_assistant_stream.engines import openai
 from flask_assistant_stream.engines.base import Engine, Item
 from flask_assistant_stream.engines.openai import KEEPALIVE, OpenAIEngine
+from flask_assistant_stream.engines.profiles import PROFILES
 from flask_assistant_stream.errors import ConfigError, EngineError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
@@ -100,6 +101,14 @@ def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> Non
     assert request.headers["content-type"] == "application/json"
     assert request.headers["host"] == f"127.0.0.1:{upstream.port}"
     assert request.body == asking("Grüße \ud83d 🌞")
+
+
+def test_azure_gets_its_key_in_its_own_header(upstream: FakeUpstream) -> None:
+    engine = OpenAIEngine(KEY, upstream.base_url, profile=PROFILES["azure"])
+    collect(engine.stream(asking("hello")))
+    engine.close()
+    assert upstream.requests[0].headers["api-key"] == KEY
+    assert "authorization" not in upstream.requests[0].headers
 
 
 def test_a_server_without_keys_gets_no_authorization(upstream: FakeUpstream) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_assistant_stream.credentials import API_KEY
 from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, Profile, profile_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "upstreams.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def test_what_it_takes_and_does(profile: Profile) -> None:
 def test_how_it_is_set_up(profile: Profile) -> None:
     name, base_url, key, places = table("profile")[profile.title]
     assert name == f"`{profile.name}`"
-    assert key == ("yes" if profile.key else "as set up")
+    assert key == ("yes" if profile.key else "as set up") + (", `api-key`" if profile.key_header == API_KEY else "")
     hosts, ports = [f"`{host}`" for host in profile.hosts], [f"port {port}" for port in profile.ports]
     assert places == ", ".join([*hosts, *ports])
     if base_url.startswith("`"):

@@ -169,6 +169,16 @@ def test_key_and_headers_are_sent_with_every_request(upstream: FakeUpstream) -> 
     storage.close()
 
 
+def test_a_key_may_have_a_header_of_its_own(upstream: FakeUpstream) -> None:
+    storage = UpstreamStorage(KEY, upstream.base_url, key_header="api-key")
+    storage.create_vector_store(ANN, {})
+    upstream.files.put("cntr_1", "cfile_1", b"x")
+    assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x"
+    assert [request.headers["api-key"] for request in upstream.files.requests] == [KEY, KEY]
+    assert not any("authorization" in request.headers for request in upstream.files.requests)
+    storage.close()
+
+
 def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
     storage = UpstreamStorage("", upstream.base_url, headers={"Authorization": "Basic abc", "User-Agent": "mine"})
     storage.create_vector_store(ANN, {})
