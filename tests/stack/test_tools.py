@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,6 @@ import pytest
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
 from tests.fake_upstream import UpstreamProcess
-from tests.mongodb_server import with_database
 from tests.node_clients import Decoded, NodeDecoder, python_decode_sse
 from tests.protocol.checker import check as check_stream
 from tests.server_process import ServerProcess, gunicorn, run_of, serving
@@ -22,17 +20,15 @@ from tests.stack.app import SECRET_OF_A_TOOL
 MAX_ROUNDS = 4
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+    module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """The app of these tests with two gevent workers, on each store in turn."""
-    store = ""
-    if request.param == "mongodb":
-        store = with_database(request.getfixturevalue("mongodb_uri"), f"tools_{secrets.token_hex(6)}")
-    where = tmp_path_factory.mktemp(request.param)
+    where = tmp_path_factory.mktemp("tools")
     settings = {"ASSISTANT_MAX_ROUNDS": str(MAX_ROUNDS), "ASSISTANT_MAX_CONTENT_CHARS": "100000"}
-    with serving(gunicorn("--workers", "2"), where, store=store, upstream=played.base_url, **settings) as running:
+    command = gunicorn("--workers", "2")
+    with serving(command, where, store=module_store, upstream=played.base_url, **settings) as running:
         yield running
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
-from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
 from tests.fake_upstream import UpstreamProcess
-from tests.mongodb_server import with_database
 from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.routes.conftest import MakeSite, Site, make_site
 from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
@@ -100,21 +97,14 @@ def ended(site: Site, run: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(f"the run did not end: {found}")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
+    module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """Give a server on each store in turn."""
-    if request.param == "sqlite":
-        with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
-            yield running
-        return
-    uri, database = request.getfixturevalue("mongodb_uri"), f"assistant_stream_test_{secrets.token_hex(8)}"
-    store = with_database(uri, database)
-    with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), store=store, upstream=played.base_url) as running:
+    where = tmp_path_factory.mktemp("sdk")
+    with serving(gunicorn(), where, store=module_store, upstream=played.base_url) as running:
         yield running
-    with MongoClient[dict[str, Any]](uri) as client:
-        client.drop_database(database)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
@@ -26,6 +25,7 @@ from flask_assistant_stream.stores.mongodb.connection import (
 )
 from flask_assistant_stream.stores.mongodb.documents import to_document
 from flask_assistant_stream.testing.store_material import ANN, a_thread
+from tests.mongodb_server import reading
 from tests.stores.mongodb.test_starting import break_after
 from tests.stores.scripts import run_script
 
@@ -41,8 +41,8 @@ def store(mongodb_url: str) -> Iterator[MongoDBStore]:
 
 @pytest.fixture
 def db(mongodb_url: str) -> Iterator[Db]:
-    with MongoClient[dict[str, Any]](mongodb_url, tz_aware=True) as client:
-        yield client.get_default_database()
+    with reading(mongodb_url) as db:
+        yield db
 
 
 def kept(db: Db) -> tuple[int, int]:

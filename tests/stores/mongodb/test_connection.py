@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from flask_assistant_stream.errors import ConfigError, StoreError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.stores.mongodb.connection import META, MIGRATIONS, RUNS, Connection, Db, migrate
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread
-from tests.mongodb_server import opened
+from tests.mongodb_server import opened, reading
 from tests.stores.scripts import run_script
 
 PASSWORD = "hunter2"
@@ -34,8 +33,8 @@ def store(open_store: Callable[[], Store]) -> Store:
 
 @pytest.fixture
 def db(mongodb_url: str) -> Iterator[Db]:
-    with MongoClient[dict[str, Any]](mongodb_url) as client:
-        yield client.get_default_database()
+    with reading(mongodb_url) as db:
+        yield db
 
 
 @pytest.fixture

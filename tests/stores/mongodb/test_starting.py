@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
@@ -15,7 +14,7 @@ from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, RunRecord, Store
 from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
-from tests.mongodb_server import opened
+from tests.mongodb_server import opened, reading
 
 
 @pytest.fixture
@@ -30,8 +29,8 @@ def store(open_store: Callable[[], Store]) -> Store:
 
 @pytest.fixture
 def db(mongodb_url: str) -> Iterator[Db]:
-    with MongoClient[dict[str, Any]](mongodb_url, tz_aware=True) as client:
-        yield client.get_default_database()
+    with reading(mongodb_url) as db:
+        yield db
 
 
 def break_after(monkeypatch: pytest.MonkeyPatch, collection: str, method: str, *, landed: bool) -> None:
