@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Response, Route, expect
 
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
@@ -174,6 +174,22 @@ def test_a_message_replaces_the_answer_that_is_under_way(slow_chat: Chat) -> Non
     expect(slow_chat.answers).to_have_count(2)
     expect(slow_chat.answers.last).to_contain_text("This")
     expect(slow_chat.alert).to_have_count(0)
+
+
+def test_messages_before_the_first_answer_begins_share_its_thread(slow_chat: Chat) -> None:
+    """The request that makes the thread is held until the second message is sent, too."""
+    held: list[Route] = []
+    slow_chat.page.route(re.compile(r"/(chat/stream|threads)$"), lambda route: held.append(route), times=1)
+    slow_chat.send("The first one.")
+    slow_chat.send("The second one.")
+    expect(slow_chat.questions).to_have_count(2)
+    answers: list[Response] = []
+    slow_chat.page.on("response", lambda one: answers.append(one))
+    held[0].continue_()
+    expect(slow_chat.answers).to_have_count(2)
+    threads = [one.header_value("X-Thread-Id") for one in answers if one.header_value("X-Run-Id")]
+    assert len(threads) == 2
+    assert threads[0] == threads[1]
 
 
 def test_a_new_chat_leaves_the_answer_that_is_under_way(slow_chat: Chat) -> None:

@@ -20,6 +20,8 @@ export function useChat() {
   const [open, setOpen] = useState(0); // readings under way: a new message may replace a run that is being read
   const threadId = useRef<string | null>(null);
   const latest = useRef<Reading | null>(null);
+  // The last request, until its headers name the thread: a message sent before that belongs to the same thread.
+  const headersCame = useRef<Promise<unknown>>(Promise.resolve());
 
   const put = useCallback((entry: Entry) => change({ put: entry }), []);
   const notice = useCallback((text: string) => put({ kind: "notice", id: ownId(), text }), [put]);
@@ -53,12 +55,16 @@ export function useChat() {
     async (content: string): Promise<boolean> => {
       const id = ownId();
       put({ kind: "message", id, from: "user", text: content, images: [] });
-      const taken = await show(async (signal) => {
-        threadId.current = await openThread(threadId.current);
-        const response = await sendMessage(threadId.current, content, signal);
-        threadId.current = response.headers.get("X-Thread-Id") ?? threadId.current;
-        saved.keep(threadId.current, response.headers.get("X-Run-Id"));
-        return response;
+      const taken = await show((signal) => {
+        const asked = headersCame.current.then(async () => {
+          threadId.current = await openThread(threadId.current);
+          const response = await sendMessage(threadId.current, content, signal);
+          threadId.current = response.headers.get("X-Thread-Id") ?? threadId.current;
+          saved.keep(threadId.current, response.headers.get("X-Run-Id"));
+          return response;
+        });
+        headersCame.current = asked.catch(() => undefined);
+        return asked;
       });
       if (!taken) change({ remove: id });
       return taken;
