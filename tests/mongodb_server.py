@@ -38,14 +38,23 @@ ANSWER_MS = 30_000
 OpenStore = Callable[[], Store]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the URI of a server that runs for the whole session."""
+    """Give the URI of a server that a module's tests share."""
+    with a_server(tmp_path_factory.mktemp("mongodb")) as uri:
+        yield uri
+
+
+@contextmanager
+def a_server(where: Path) -> Iterator[str]:
+    """Give the URI of the server that there is, or of one with its data below `where`.
+
+    That one should not live long: it looks through all writes of the last half-hour at every write.
+    """
     given = os.environ.get("MONGODB_URI")
     if given:
         yield given
         return
-    where = tmp_path_factory.mktemp("mongodb")
     process, port = start_server(where)
     try:
         yield f"mongodb://127.0.0.1:{port}"
@@ -74,6 +83,7 @@ def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[su
     # The cache stays as large as the server makes it: a small one fills up with what open transactions hold, and then
     # every thread of the server waits for another to make room.
     command = [program, "--port", "0", "--storage-path", str(where / "data"), *arguments]
+    where.mkdir(exist_ok=True)
     said = where / "server.log"
     with said.open("wb") as log:
         process = subprocess.Popen(command, cwd=where, stdout=log, stderr=subprocess.STDOUT)

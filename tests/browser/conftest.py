@@ -15,7 +15,7 @@ from tests.browser.app import COOKIE
 from tests.browser.chat_page import ChatPage
 from tests.browser.model import TITLE_MODEL, Model
 from tests.browser.watch import Watch
-from tests.mongodb_server import a_database
+from tests.mongodb_server import a_database, a_server
 from tests.server_process import GEVENT, ServerProcess, serving
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -57,13 +57,12 @@ def sqlite_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def mongodb_server(
-    played_model: Model, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
+def mongodb_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Two workers on MongoDB."""
     where = tmp_path_factory.mktemp("mongodb")
     with (
-        a_database(mongodb_uri) as store,
+        a_server(where / "data") as uri,
+        a_database(uri) as store,
         chat_server(where, played_model, "--workers", "2", store=store) as running,
     ):
         yield running
