@@ -1,4 +1,4 @@
-"""The chat page: `GET /`, and `GET /ui/<name>` for its scripts and styles. Public, as no data is in either.
+"""The chat page: `GET /`, and `GET /ui/<version>/<name>` for its scripts and styles. Public, as no data is in either.
 
 Only a registration with the setting `ui` has these routes. They are left out of `openapi.json`: that describes the API,
 for programs, and is the same whatever is set; the page is for people.
@@ -6,9 +6,12 @@ for programs, and is the same whatever is set; the page is for people.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from flask import Response, render_template, request
+from flask import Response, current_app, render_template, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.security import safe_join
 
@@ -19,6 +22,10 @@ from .dispatch import add_operation
 UI = Path(__file__).parent.parent / "ui"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 """What is given out of that folder. Said here, as the host system's own table may say otherwise."""
+VERSION_CHARS = 12
+UNCHANGING = "public, max-age=31536000, immutable"
+"""Of a file at the address of its version. At another one a browser asks each time: pages and files may come from
+processes of different versions while a server is updated."""
 
 POLICY = "; ".join(
     (
@@ -40,6 +47,31 @@ HEADERS = {
     "Cache-Control": "private, no-cache",  # there may be a token of the visitor's session in it
 }
 
+
+@dataclass(frozen=True)
+class PageFiles:
+    """What the page loads.
+
+    Attributes:
+        version: of all of them together; part of their addresses.
+        scripts: names of the modules, which are asked for at once instead of one after the other imports it.
+    """
+
+    version: str
+    scripts: tuple[str, ...]
+
+
+@functools.cache
+def page_files() -> PageFiles:
+    """Return what is in the folder, as this process found it."""
+    paths = sorted(path for path in UI.rglob("*") if path.suffix in TYPES)
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    names = (path.relative_to(UI).as_posix() for path in paths if path.suffix == ".js")
+    return PageFiles(digest.hexdigest()[:VERSION_CHARS], tuple(names))
+
+
 resource = Resource("page")
 
 
@@ -50,14 +82,15 @@ def page(call: Call) -> Response:
     return Response(html, headers=HEADERS)
 
 
-@resource.route("GET", "/ui/<path:name>", public=True)
-def ui(_call: Call, name: str) -> Response:
-    """Return a script or a style sheet of the page; a browser asks each time whether it has changed."""
+@resource.route("GET", "/ui/<version>/<path:name>", public=True)
+def ui(_call: Call, version: str, name: str) -> Response:
+    """Return a script or a style sheet of the page; a browser keeps it, as another version has another address."""
     path, media_type = safe_join(str(UI), name), TYPES.get(PurePosixPath(name).suffix)
     if path is None or media_type is None or not Path(path).is_file():
         raise NotFound(f"The chat page has no file {name!r}.")
     response = Response(Path(path).read_bytes(), mimetype=media_type)
-    response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+    keeps = version == page_files().version and not current_app.debug  # who works on the files debugs
+    response.headers.update({"Cache-Control": UNCHANGING if keeps else "no-cache", "X-Content-Type-Options": "nosniff"})
     response.add_etag()  # of the content: files of a wheel may all bear one time
     response.make_conditional(request)
     return response
@@ -68,5 +101,6 @@ def add_page(state: BlueprintSetupState) -> None:
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
     registrations: dict[str, Registration] = state.app.extensions[EXTENSION]
     if registrations[name].ui:
+        state.app.add_template_global(page_files, "assistant_stream_files")
         for operation in resource.operations:
             add_operation(state, operation)

@@ -1,14 +1,14 @@
 /** The chat page: finds its place in the document, puts the parts together, keeps the address and the thread in step. */
-import { Announcer } from "./announcer.js";
 import { Api } from "./api.js";
 import { Composer } from "./composer.js";
-import { dropZone } from "./drop_zone.js";
-import { element } from "./element.js";
-import { Files } from "./files.js";
-import { FilesPanel } from "./files_panel.js";
-import { icon } from "./icons.js";
-import { OpenThread } from "./open_thread.js";
+import { Announcer } from "./elements/announcer.js";
+import { element } from "./elements/element.js";
+import { icon } from "./elements/icons.js";
+import { dropZone } from "./files/drop_zone.js";
+import { Files } from "./files/files.js";
+import { FilesPanel } from "./files/files_panel.js";
 import { Theme } from "./theme.js";
+import { OpenThread } from "./thread/open_thread.js";
 import { Threads } from "./threads.js";
 
 const PARAMETER = "thread";

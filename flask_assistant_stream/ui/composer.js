@@ -1,7 +1,7 @@
 /** Where a message is written: text, attached files, send and stop. Nothing that was typed is lost. */
-import { element } from "./element.js";
-import { statusText } from "./files.js";
-import { icon } from "./icons.js";
+import { element } from "./elements/element.js";
+import { icon } from "./elements/icons.js";
+import { statusText } from "./files/files.js";
 
 const MAX_HEIGHT_SHARE = 0.4; // of the window
 const MAX_ATTACHMENTS = 10;
@@ -17,7 +17,7 @@ export class Composer {
 
   /**
    * @param {object} parts
-   * @param {import("./files.js").Files} parts.files
+   * @param {import("./files/files.js").Files} parts.files
    * @param {{send: (content: string, attachments: object[]) => Promise<void>, stop: () => void}} parts.on
    *   `send` rejects where the message was not taken: it stands in the box again
    */

@@ -1,7 +1,7 @@
 /** The sidebar: the owner's threads, the last used first; a new one, another one, a new name, away with one. */
-import { ask } from "./dialogs.js";
-import { element } from "./element.js";
-import { icon } from "./icons.js";
+import { ask } from "./elements/dialogs.js";
+import { element } from "./elements/element.js";
+import { icon } from "./elements/icons.js";
 
 const PAGE = 50;
 const UNTITLED = "New chat";
@@ -23,7 +23,7 @@ export class Threads {
   /**
    * @param {object} parts
    * @param {import("./api.js").Api} parts.api
-   * @param {import("./announcer.js").Announcer} parts.announcer
+   * @param {import("./elements/announcer.js").Announcer} parts.announcer
    * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void, changed: () => void,
    *   failed: (error: Error) => void}} parts.on
    *   `open`: one was chosen, null for a new one; `address`: where one is; `deleted`: one has gone;

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from jinja2 import StrictUndefined
 
 from flask_assistant_stream import create_assistant_blueprint
-from flask_assistant_stream.routes.page import UI
+from flask_assistant_stream.routes import page
+from flask_assistant_stream.routes.page import UI, page_files
 from flask_assistant_stream.testing.scripted import ScriptedEngine
 
 from .conftest import FRONT_END, PREFIX, MakeSite, Site
@@ -23,6 +24,8 @@ ROOT = re.compile(r"<div class=\"assistant-chat\" data-assistant-chat ([^>]*)>")
 SCRIPTS_AND_STYLES = sorted(
     str(path.relative_to(UI).as_posix()) for path in UI.rglob("*") if path.suffix in (".js", ".css")
 )
+VERSION = page_files().version
+CHAT = f"/ui/{VERSION}/chat.js"
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_without_the_setting_there_is_no_page(make_site: MakeSite, options: dict
     response = site.get("/")
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
-    assert site.get("/ui/chat.js").status_code == 404
+    assert site.get(CHAT).status_code == 404
     assert site.post("/").status_code == 200
 
 
@@ -95,7 +98,7 @@ def test_methods_that_it_has_not_are_refused_as_elsewhere(site: Site) -> None:
     response = site.request("PUT", "/")
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
-    assert site.request("DELETE", "/ui/chat.js").status_code == 405
+    assert site.request("DELETE", CHAT).status_code == 405
     assert site.request("HEAD", "/").status_code == 200
 
 
@@ -108,24 +111,45 @@ def test_the_description_for_programs_is_the_same_with_and_without_it(site: Site
 
 @pytest.mark.parametrize("name", SCRIPTS_AND_STYLES)
 def test_scripts_and_styles(site: Site, name: str) -> None:
-    response = site.get(f"/ui/{name}", user="nobody")
+    response = site.get(f"/ui/{VERSION}/{name}", user="nobody")
     kind = "text/javascript" if name.endswith(".js") else "text/css"
     assert (response.status_code, response.mimetype) == (200, kind)
     assert response.data == (UI / name).read_bytes()
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_browser_asks_whether_they_have_changed(site: Site) -> None:
-    first = site.get("/ui/chat.js")
+def test_a_browser_keeps_them_until_there_is_another_version(site: Site) -> None:
+    assert site.get(CHAT).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_a_browser_asks_again_for_those_of_another_version(site: Site) -> None:
+    first = site.get("/ui/0123456789ab/chat.js")
     assert first.headers["Cache-Control"] == "no-cache"
-    again = site.get("/ui/chat.js", headers={"If-None-Match": first.headers["ETag"]})
+    again = site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
-    assert site.get("/ui/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
+    assert site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_they_are_said_to_change_whatever_the_host_says_of_its_files(make_site: MakeSite) -> None:
-    site = make_site(ui="on", config={"SEND_FILE_MAX_AGE_DEFAULT": 86400})
-    assert site.get("/ui/chat.js").headers["Cache-Control"] == "no-cache"
+def test_who_debugs_gets_what_is_there_now(make_site: MakeSite) -> None:
+    site = make_site(ui="on", config={"DEBUG": True})
+    assert site.get(CHAT).headers["Cache-Control"] == "no-cache"
+
+
+def test_the_version_is_that_of_all_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "UI", tmp_path)
+    (tmp_path / "chat.js").write_text("1")
+    one = page_files.__wrapped__()
+    assert one == page_files.__wrapped__()
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "log.js").write_text("2")
+    other = page_files.__wrapped__()
+    assert other.scripts == ("chat.js", "log/log.js")
+    assert other.version != one.version
+
+
+def test_all_scripts_are_asked_for_at_once(site: Site) -> None:
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', site.get("/").text)
+    assert preloaded == [f"{PREFIX}/ui/{VERSION}/{name}" for name in SCRIPTS_AND_STYLES if name.endswith(".js")]
 
 
 @pytest.mark.parametrize(
@@ -145,15 +169,15 @@ def test_they_are_said_to_change_whatever_the_host_says_of_its_files(make_site: 
     ],
 )
 def test_nothing_else_is_given_out(site: Site, name: str) -> None:
-    response = site.get(f"/ui/{name}")
+    response = site.get(f"/ui/{VERSION}/{name}")
     assert response.status_code == 404
     assert response.get_json()["error"]["type"] == "invalid_request_error"
 
 
 def test_an_import_names_a_file_that_there_is() -> None:
-    for path in UI.glob("*.js"):
-        for target in re.findall(r"from \"(\./[^\"]+)\"", path.read_text(encoding="utf-8")):
-            assert (UI / target).is_file(), f"{path.name} imports {target}"
+    for path in UI.rglob("*.js"):
+        for target in re.findall(r"^import .* from \"([^\"]+)\"", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert (path.parent / target).is_file(), f"{path.name} imports {target}"
 
 
 # -- anywhere in an app -------------------------------------------------------------------------------------------

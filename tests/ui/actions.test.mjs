@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Actions } from "../../flask_assistant_stream/ui/actions.js";
-import { Conversation } from "../../flask_assistant_stream/ui/conversation.js";
-import { own } from "../../flask_assistant_stream/ui/page_tools.js";
+import { Actions } from "../../flask_assistant_stream/ui/thread/actions.js";
+import { Conversation } from "../../flask_assistant_stream/ui/thread/conversation.js";
+import { own } from "../../flask_assistant_stream/ui/thread/page_tools.js";
 
 const RUN = "run_1";
 const asked = (id, name, given = "{}") => ({ id, type: "function", function: { name, arguments: given } });

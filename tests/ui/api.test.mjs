@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api, ApiError, refused } from "../../flask_assistant_stream/ui/api.js";
-import { statusText } from "../../flask_assistant_stream/ui/files.js";
+import { statusText } from "../../flask_assistant_stream/ui/files/files.js";
 
 const ndjson = { "Content-Type": "application/x-ndjson" };
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Citations, webAddress } from "../../flask_assistant_stream/ui/citations.js";
+import { Citations, webAddress } from "../../flask_assistant_stream/ui/log/citations.js";
 
 const fileUrl = (id) => `/files/${id}`;
 const file = (marker, id) => ({ type: "file_citation", text: marker, file_citation: { file_id: id } });

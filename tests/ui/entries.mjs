@@ -1,6 +1,6 @@
 /** Plays what the API has said into a conversation and prints its entries: `[[method, ...arguments]]` on stdin. */
-import { activityText } from "../../flask_assistant_stream/ui/activity.js";
-import { Conversation } from "../../flask_assistant_stream/ui/conversation.js";
+import { activityText } from "../../flask_assistant_stream/ui/log/activity.js";
+import { Conversation } from "../../flask_assistant_stream/ui/thread/conversation.js";
 
 let input = "";
 for await (const piece of process.stdin) input += piece;

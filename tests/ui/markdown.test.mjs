@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import * as markdown from "../../flask_assistant_stream/ui/markdown_blocks.js";
+import * as markdown from "../../flask_assistant_stream/ui/log/markdown_blocks.js";
 
 const { blocksOf, commonPrefix, maskMarkers, splitAtMarkers, unmask } = markdown;
 const html = (text, address = (same) => same) =>

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { StreamGone, StreamLost, begin, events, follow, newKey } from "../../flask_assistant_stream/ui/stream.js";
+import { StreamGone, StreamLost, begin, events, follow, newKey } from "../../flask_assistant_stream/ui/thread/stream.js";
 
 const END = "thread.run.completed";
 const line = (seq, event = "thread.message.delta") => `${JSON.stringify({ event, data: { id: "x" }, seq })}\n`;

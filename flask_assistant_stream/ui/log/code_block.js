@@ -1,8 +1,8 @@
 /** A block of code: its language, a button that copies it, and colours once it is closed. */
-import { copyButton } from "./clipboard.js";
-import { element } from "./element.js";
-import DOMPurify from "./vendor/dompurify.js";
-import highlighter from "./vendor/highlight.js";
+import { copyButton } from "../elements/clipboard.js";
+import { element } from "../elements/element.js";
+import DOMPurify from "../vendor/dompurify.js";
+import highlighter from "../vendor/highlight.js";
 
 const MAX_HIGHLIGHTED_CHARS = 50_000;
 const purifier = DOMPurify(window);

@@ -14,7 +14,7 @@ export class History {
   #loading = 0;
 
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("../api.js").Api} api
    * @param {string} threadId
    * @param {import("./conversation.js").Conversation} conversation what is loaded goes here.
    * @param {AbortSignal} signal once it is aborted nothing is added any more.

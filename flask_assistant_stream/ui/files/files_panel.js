@@ -1,14 +1,14 @@
 /** The files of the owner in a dialog: add, download, delete. */
-import { ask } from "./dialogs.js";
-import { element } from "./element.js";
+import { ask } from "../elements/dialogs.js";
+import { element } from "../elements/element.js";
+import { icon } from "../elements/icons.js";
 import { statusText } from "./files.js";
-import { icon } from "./icons.js";
 
 export class FilesPanel {
   #api;
   #files;
 
-  /** @param {{api: import("./api.js").Api, files: import("./files.js").Files}} parts */
+  /** @param {{api: import("../api.js").Api, files: import("./files.js").Files}} parts */
   constructor({ api, files }) {
     this.#api = api;
     this.#files = files;

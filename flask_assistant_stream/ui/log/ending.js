@@ -1,6 +1,6 @@
 /** How a run ended that did not complete. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 const TITLES = {
   failed: "The answer failed",

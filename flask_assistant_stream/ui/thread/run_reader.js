@@ -9,7 +9,7 @@ export class RunReader {
   #reading = new Set();
 
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("../api.js").Api} api
    * @param {AbortSignal} signal ends all reading.
    * @param {object} on
    * @param {(runId: string, event: object) => void} on.event

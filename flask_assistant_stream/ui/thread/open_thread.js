@@ -1,10 +1,10 @@
 /** One thread, open in the page: its history, the run that is at work on it, what is sent and answered. */
 
+import { Log } from "../log/log.js";
 import { Actions } from "./actions.js";
 import { Conversation } from "./conversation.js";
 import { hasEnded } from "./entries.js";
 import { History } from "./history.js";
-import { Log } from "./log.js";
 import { OtherTabs } from "./other_tabs.js";
 import { own } from "./page_tools.js";
 import { RunReader } from "./run_reader.js";
@@ -40,8 +40,8 @@ export class OpenThread extends EventTarget {
 
   /**
    * @param {object} parts
-   * @param {import("./api.js").Api} parts.api
-   * @param {import("./announcer.js").Announcer} parts.announcer
+   * @param {import("../api.js").Api} parts.api
+   * @param {import("../elements/announcer.js").Announcer} parts.announcer
    * @param {HTMLElement} parts.log becomes the log, and scrolls.
    * @param {Object<string, Function>} [parts.tools] functions of the page that runs may call, see page_tools.js.
    */
@@ -174,7 +174,7 @@ export class OpenThread extends EventTarget {
    *
    * @param {string} content
    * @param {object[]} [attachments]
-   * @throws {import("./api.js").ApiError} it was not; nothing of it is left in the log.
+   * @throws {import("../api.js").ApiError} it was not; nothing of it is left in the log.
    */
   async send(content, attachments = []) {
     const draft = this.#conversation.addDraft(content, attachments);

@@ -1,8 +1,8 @@
 /** One message of the log. */
 
+import { copyButton } from "../elements/clipboard.js";
+import { element } from "../elements/element.js";
 import { Citations, mark, sourceList } from "./citations.js";
-import { copyButton } from "./clipboard.js";
-import { element } from "./element.js";
 import { MarkdownView } from "./markdown.js";
 
 const NOTES = {

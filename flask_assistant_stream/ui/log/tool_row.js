@@ -1,6 +1,6 @@
 /** A tool that was called: a row that opens to what it was given and what it gave back. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 import { QuestionView } from "./question.js";
 
 const NAMES = { file_search: "File search", code_interpreter: "Code interpreter" };

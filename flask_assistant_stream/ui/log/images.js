@@ -1,6 +1,6 @@
 /** Images of messages and tools: files are given out as downloads, so their bytes are fetched and shown from memory. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 const NAME = /filename\*=UTF-8''([^;]+)/;
 

@@ -1,5 +1,5 @@
-import { element } from "./element.js";
-import { icon } from "./icons.js";
+import { element } from "../elements/element.js";
+import { icon } from "../elements/icons.js";
 
 /**
  * Takes files that are dropped anywhere in the window.

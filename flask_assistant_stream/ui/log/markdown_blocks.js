@@ -1,5 +1,5 @@
 /** Markdown without a DOM: a text cut into blocks, a block made HTML, markers kept out of Markdown's way. */
-import { Lexer, Marked } from "./vendor/marked.js";
+import { Lexer, Marked } from "../vendor/marked.js";
 
 const SIMPLE_TAG = /&lt;(\/?(?:b|br|code|del|em|i|ins|kbd|mark|s|small|strong|sub|sup|u)\s*\/?)&gt;/gi;
 const OPEN = "\uE002"; // private use: no marker of Markdown, and in no text that means anything

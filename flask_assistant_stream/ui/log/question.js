@@ -1,6 +1,6 @@
 /** What a call asks the reader: whether it may be made, or for its output. Several are answered together. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 const [YES, NO] = ["true", "false"];
 

@@ -4,10 +4,10 @@
  * Text goes through marked and DOMPurify with a short list of what is allowed. While it streams, only its last block is
  * rendered again; at its end all of it is read once more and what came out differently is replaced.
  */
+import { element } from "../elements/element.js";
+import DOMPurify from "../vendor/dompurify.js";
 import { codeBlock } from "./code_block.js";
-import { element } from "./element.js";
 import { blocksOf, commonPrefix, maskMarkers, parseBlock, splitAtMarkers, unmask } from "./markdown_blocks.js";
-import DOMPurify from "./vendor/dompurify.js";
 
 const purifier = DOMPurify(window); // an instance of our own: no hooks of the host's page
 const ALLOWED = {

@@ -1,7 +1,7 @@
 /** The message log: entries as elements, only those touched that have changed, at most once a frame. */
 
+import { element } from "../elements/element.js";
 import { ActivityView } from "./activity.js";
-import { element } from "./element.js";
 import { EndingView } from "./ending.js";
 import { FileNames } from "./file_names.js";
 import { Images } from "./images.js";
@@ -27,7 +27,7 @@ export class Log {
 
   /**
    * @param {HTMLElement} root becomes the log, and scrolls.
-   * @param {import("./conversation.js").Conversation} conversation
+   * @param {import("../thread/conversation.js").Conversation} conversation
    * @param {{api: object, onRetry: (ending: object) => void,
    *   onAnswer: (call: object, output: string) => void, onCancel: (call: object) => void, onOlder: () => Promise<void>,
    *   onRunInView: (runId: string) => void}} context

@@ -1,6 +1,6 @@
 /** What is going on, in a line at the end of the log. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 const QUIET = 4000; // text that pauses for so long is being thought about
 const LONG = 10_000; // from here on the line says for how long nothing has come
@@ -9,7 +9,7 @@ const TICK = 1000;
 /**
  * Say what a conversation is busy with, or null.
  *
- * @param {import("./conversation.js").Conversation} conversation
+ * @param {import("../thread/conversation.js").Conversation} conversation
  * @param {{connected: boolean, silent: number}} now `silent`: milliseconds since something came.
  */
 export function activityText(conversation, { connected, silent }) {

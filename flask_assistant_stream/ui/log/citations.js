@@ -1,6 +1,6 @@
 /** Citations of a message: numbers for what is cited, links to it, and the list of sources. The first half is pure. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 /**
  * @typedef {{number: ?number, name: string, url: string, page: boolean}} Source
@@ -21,7 +21,7 @@ export class Citations {
   #byMarker = new Map();
 
   /**
-   * @param {import("./entries.js").Part[]} parts
+   * @param {import("../thread/entries.js").Part[]} parts
    * @param {(fileId: string) => string} fileUrl
    */
   constructor(parts, fileUrl) {

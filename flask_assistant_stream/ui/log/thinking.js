@@ -1,6 +1,6 @@
 /** A summary of what the model thinks: open while it comes, closed when it is over. */
 
-import { element } from "./element.js";
+import { element } from "../elements/element.js";
 
 export class ThinkingView {
   #text = element("div.thoughts", { dir: "auto" });
