@@ -102,6 +102,18 @@ test("a server that is away for a while is asked again", async () => {
   assert.deepEqual([seqs, error], [[1, 2], null]);
 });
 
+test("an answer under way is not lost to a rate limit", async () => {
+  const { seqs, error } = await followed(response([line(1)]), refusal(429), response([line(2, END)]));
+  assert.deepEqual([seqs, error], [[1, 2], null]);
+});
+
+test("a message that comes too soon after others is told at once", async () => {
+  const send = async () => {
+    throw refusal(429);
+  };
+  await assert.rejects(begin(send, { wait: () => assert.fail("waited") }), { status: 429 });
+});
+
 test("a server that stays away is given up", async () => {
   const { seqs, asked, error } = await followed(response([line(1)]));
   assert.ok(error instanceof StreamLost);

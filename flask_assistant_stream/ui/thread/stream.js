@@ -11,6 +11,7 @@ const ENDS = new Set(
 const PAUSES = [300, 1000, 2000, 4000, 8000, 15000, 15000, 15000];
 const SILENCE = 90_000; // without even a heartbeat: the connection is dead, whatever TCP believes
 const WORTH_REPEATING = new Set([0, 502, 503, 504]);
+const WORTH_WAITING = new Set([...WORTH_REPEATING, 429]); // an answer under way is waited for; a message waits for nobody
 
 /** The events of a run are not stored any more, or the run is not: its messages are in the history. */
 export class StreamGone extends Error {}
@@ -101,7 +102,7 @@ export async function* follow({ response, after = 0, resume, signal, onConnectio
 function check(error, signal) {
   if (signal?.aborted) throw error;
   if (error.status === 404 || error.status === 410) throw new StreamGone(error.message);
-  if (error.status >= 400 && !WORTH_REPEATING.has(error.status)) throw error;
+  if (error.status >= 400 && !WORTH_WAITING.has(error.status)) throw error;
 }
 
 /** Yield what whole lines say; an empty one is a heartbeat. A line that was cut off is never read. */
