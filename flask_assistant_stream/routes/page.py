@@ -15,7 +15,7 @@ from flask import Response, current_app, render_template, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.security import safe_join
 
-from ..errors import NotFound
+from ..errors import ConfigError, NotFound
 from .base import EXTENSION, Call, Registration, Resource
 from .dispatch import add_operation
 
@@ -64,12 +64,31 @@ class PageFiles:
 @functools.cache
 def page_files() -> PageFiles:
     """Return what is in the folder, as this process found it."""
-    paths = sorted(path for path in UI.rglob("*") if path.suffix in TYPES)
+    names = sorted(path.relative_to(UI).as_posix() for path in UI.rglob("*") if path.suffix in TYPES)
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    names = (path.relative_to(UI).as_posix() for path in paths if path.suffix == ".js")
-    return PageFiles(digest.hexdigest()[:VERSION_CHARS], tuple(names))
+    for name in names:
+        digest.update(name.encode() + b"\0" + (UI / name).read_bytes())
+    return PageFiles(digest.hexdigest()[:VERSION_CHARS], tuple(name for name in names if name.endswith(".js")))
+
+
+def files_of(blueprint: str) -> PageFiles:
+    """Return what the page of a registration loads, for the template that hosts include.
+
+    Args:
+        blueprint: the registration's name, as the host has written it.
+
+    Raises:
+        ConfigError: it has no page.
+    """
+    registrations: dict[str, Registration] = current_app.extensions[EXTENSION]
+    if blueprint not in registrations:
+        raise ConfigError(
+            f"The chat page: no blueprint of the assistant is registered as {blueprint!r}. Set assistant_stream before "
+            f"the include to one of: {', '.join(registrations)}."
+        )
+    if not registrations[blueprint].ui:
+        raise ConfigError(f"The chat page of {blueprint!r} is switched off. Set ASSISTANT_UI=on, or ui='on' in code.")
+    return page_files()
 
 
 resource = Resource("page")
@@ -100,7 +119,7 @@ def add_page(state: BlueprintSetupState) -> None:
     """Add the routes to a registration whose settings want them; for `Blueprint.record`."""
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
     registrations: dict[str, Registration] = state.app.extensions[EXTENSION]
+    state.app.add_template_global(files_of, "assistant_stream_files")
     if registrations[name].ui:
-        state.app.add_template_global(page_files, "assistant_stream_files")
         for operation in resource.operations:
             add_operation(state, operation)

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from jinja2 import StrictUndefined
 
 from flask_assistant_stream import create_assistant_blueprint
+from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.routes import page
 from flask_assistant_stream.routes.page import UI, page_files
 from flask_assistant_stream.testing.scripted import ScriptedEngine
@@ -236,6 +237,18 @@ def test_other_origins_get_the_page_as_they_get_the_routes(site: Site) -> None:
 # -- in a page of the host ------------------------------------------------------------------------------------------
 
 LAYOUT = '<html><body><header>Mine</header>{% include "flask_assistant_stream/chat.html" %}</body></html>'
+
+
+@pytest.mark.parametrize(
+    ("ui", "name", "said"),
+    [("off", "assistant_stream", "Set ASSISTANT_UI=on"), ("on", "helper", "one of: assistant_stream.")],
+)
+def test_a_host_that_includes_a_page_that_there_is_not_is_told(
+    make_site: MakeSite, ui: str, name: str, said: str
+) -> None:
+    app = make_site(ui=ui).client.application
+    with app.test_request_context("/"), pytest.raises(ConfigError, match=said):
+        render_template_string(LAYOUT, assistant_stream=name)
 
 
 def test_a_host_includes_it_in_a_layout_of_its_own(site: Site) -> None:
