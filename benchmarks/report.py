@@ -108,8 +108,9 @@ class Results:
         return [server for name, server in self._runs if name == workload]
 
     def median(self, workload: str, server: str, figure: Figure) -> float | None:
-        runs = self.runs(workload, server)
-        return statistics.median(figure(run) for run in runs) if runs else None
+        """Return the middle figure of the runs in which answers were complete, None where there is none."""
+        runs = [run for run in self.runs(workload, server) if run["good"]]
+        return statistics.median(map(figure, runs)) if runs else None
 
 
 def machine() -> str:
@@ -168,7 +169,8 @@ def _workload(results: Results, workload: str) -> str:
     peer = results.median(workload, FASTAPI, _cpu_per_event)
     for server in results.servers(workload):
         runs = results.runs(workload, server)
-        cells = [form.format(results.median(workload, server, figure)) for _, form, figure in COLUMNS]
+        figures = [(form, results.median(workload, server, figure)) for _, form, figure in COLUMNS]
+        cells = ["–" if value is None else form.format(value) for form, value in figures]
         own = results.median(workload, server, _cpu_per_event)
         ratio = f"{own / peer:.2f}" if own and peer else ""
         complete = f"{sum(run['good'] for run in runs)}/{sum(run['opened'] for run in runs)}"

@@ -67,17 +67,16 @@ def compared(upstream: str, data: Path, mongodb: str | None) -> list[Server]:
         data: a folder for the SQLite files.
         mongodb: a URI with a database of this run's own, or None for no such row.
     """
-    streams = {"ASSISTANT_MAX_STREAMS": str(CONNECTIONS)}
-    upstream_only = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none", "ASSISTANT_UPSTREAM_PROFILE": "openai"}
 
     def on(store: str) -> dict[str, str]:
-        return {**upstream_only, "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data), **streams}
+        streams = {"ASSISTANT_MAX_STREAMS": str(CONNECTIONS)}
+        return {**_asking(upstream), "ASSISTANT_STORE": store, "ASSISTANT_INSTANCE": str(data), **streams}
 
     example = [sys.executable, "-m", "flask_assistant_stream", "--port", "{port}"]
     rows = [
         Server(GUNICORN, gunicorn(), environment=on(f"sqlite:///{data / 'gunicorn.db'}")),
         Server(PYWSGI, example, "/api/assistants/chat/stream", on(f"sqlite:///{data / 'pywsgi.db'}")),
-        Server(FASTAPI, uvicorn(), environment=upstream_only),
+        Server(FASTAPI, uvicorn(), environment=_asking(upstream)),
     ]
     if mongodb:
         rows.append(Server(MONGODB, gunicorn(), environment=on(mongodb)))
@@ -88,7 +87,19 @@ def workers(upstream: str, data: Path, cores: str) -> list[Server]:
     """Return one worker and two, both free to use `cores`."""
     rows = []
     for number, name in ((1, ONE_WORKER), (2, TWO_WORKERS)):
-        store = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "none", "ASSISTANT_UPSTREAM_PROFILE": "openai"}
-        store["ASSISTANT_STORE"] = f"sqlite:///{data / f'workers{number}.db'}"
-        rows.append(Server(name, ["taskset", "-c", cores, *gunicorn(number)], environment=store))
+        environment = {**_asking(upstream), "ASSISTANT_STORE": f"sqlite:///{data / f'workers{number}.db'}"}
+        rows.append(Server(name, ["taskset", "-c", cores, *gunicorn(number)], environment=environment))
     return rows
+
+
+def _asking(upstream: str) -> dict[str, str]:
+    """Return the environment of a server that asks the fake upstream.
+
+    No titles: the design that is compared writes none, and the load generator would count the fake ones as answers.
+    """
+    return {
+        "OPENAI_BASE_URL": upstream,
+        "OPENAI_API_KEY": "none",
+        "ASSISTANT_UPSTREAM_PROFILE": "openai",
+        "ASSISTANT_TITLES": "off",
+    }
