@@ -13,8 +13,8 @@ from collections.abc import Callable
 from .engines.base import Engine, ItemStream
 from .errors import AssistantStreamError, EngineError, RequestError
 from .protocol.objects import Object
-from .protocol.titles import AnswerText, first_words, tidy_title, title_request
 from .stores.base import Kind, Record, Store
+from .translation.titles import AnswerText, first_words, tidy_title, title_request
 
 logger = logging.getLogger(__name__)
 

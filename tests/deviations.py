@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from tests.fake_upstream import Pause, Reply, Stall, Step, json_reply
-from tests.protocol.material import (
+from tests.translation.material import (
     Item,
     added,
     answer,

@@ -22,11 +22,12 @@ TABLE = {
     "errors": "",
     "credentials": "",
     "protocol": "errors protocol",
+    "translation": "errors protocol translation",
     "encoders": "protocol encoders",
     "stores": "protocol errors stores threads",
     "stores.stemming": "snowballstemmer",
     "stores.mongodb": "protocol errors stores threads pymongo bson",
-    "engines": "protocol errors credentials engines",
+    "engines": "protocol translation errors credentials engines",
     "engines.profiles": "errors credentials",
     "engines.fitting": "protocol.failures errors engines.base engines.profiles",
     "engines.http_connect": "errors engines certifi",
@@ -45,14 +46,14 @@ TABLE = {
     "log": f"{DOMAIN} log",
     "log.projection": DOMAIN,
     "log.watch": f"{DOMAIN} stores.capabilities log.follow",
-    "titles": f"{DOMAIN} engines.base",
-    "runs": f"{DOMAIN} log runs",
-    "runs.logger": DOMAIN,
+    "titles": f"{DOMAIN} translation engines.base",
+    "runs": f"{DOMAIN} translation log runs",
+    "runs.logger": f"{DOMAIN} translation",
     "runs.requests": "protocol",
     "runs.turns": "log.follow",
-    "runs.upstream_request": f"{DOMAIN} files.resources",
-    "runs.execution": f"{DOMAIN} log runs tools engines.base files.files",
-    "runs.runner": f"{DOMAIN} log runs tools titles engines.base files.files files.resources",
+    "runs.upstream_request": f"{DOMAIN} translation files.resources",
+    "runs.execution": f"{DOMAIN} translation log runs tools engines.base files.files",
+    "runs.runner": f"{DOMAIN} translation log runs tools titles engines.base files.files files.resources",
     "assistants": DOMAIN,
     "auth": "errors flask",
     "routes": f"{DOMAIN} routes assistants encoders engines.base files log runs titles auth {WEB}",
@@ -160,7 +161,7 @@ def test_every_row_is_of_a_module() -> None:
     assert not set(TABLE) - set(MODULES)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("protocol")])
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(("protocol", "translation"))])
 def test_protocol_is_pure(module: str) -> None:
     forbidden = IMPURE if module == "protocol.ids" else {*IMPURE, "secrets"}
     assert not {target.partition(".")[0] for _, target in imported(module)} & forbidden

@@ -49,7 +49,7 @@ class Engine(ABC):
         """Begin a response; nothing is sent before the iteration starts.
 
         Args:
-            request: a `POST /responses` body with `stream: true` (`protocol.to_responses`).
+            request: a `POST /responses` body with `stream: true` (`translation.request`).
         """
 
     def ping(self) -> str | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..protocol.outputs import Message, Part
-from ..protocol.response import Response
 from ..protocol.text import mend
-from ..protocol.values import list_of, object_of, objects_of
+from ..translation.coerce import list_of, object_of, objects_of
+from ..translation.outputs import Message, Part
+from ..translation.response import Response
 from .base import Item
 from .cited_text import CitedText, Note
 

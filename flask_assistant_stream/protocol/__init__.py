@@ -1,1 +1,1 @@
-"""The Assistants protocol and its translation from the Responses API: pure, standard library only."""
+"""The Assistants protocol: objects, events, ids and the writer of a run's events. Pure, standard library only."""

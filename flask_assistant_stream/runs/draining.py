@@ -13,8 +13,8 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..errors import AssistantStreamError, Unavailable
 from ..log.run_log import RunLog
-from ..protocol.from_responses import Ending
 from ..stores.base import RunRecord
+from ..translation.translator import Ending
 from .execution import Execution
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from ..errors import EngineError, StoreError
 from ..files.files import Files
 from ..log.run_log import RunLost, Writer
 from ..protocol.events import Event
-from ..protocol.from_responses import Ending, Translator
 from ..protocol.objects import Object
 from ..stores.base import RunRecord
 from ..tools.calls import ToolCalls
 from ..tools.server import ServerTools
+from ..translation.translator import Ending, Translator
 from .logger import RunLogger
 from .upstream_request import Requests
 

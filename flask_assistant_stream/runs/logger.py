@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from ..protocol.events import Event
-from ..protocol.from_responses import Translator
 from ..stores.base import RunRecord
+from ..translation.translator import Translator
 
 
 def owner_digest(owner: str) -> str:

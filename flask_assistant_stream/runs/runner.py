@@ -18,12 +18,12 @@ from ..files.files import Files
 from ..files.resources import Resources
 from ..log.run_log import RunLog, RunLost
 from ..protocol import ids, objects
-from ..protocol.from_responses import Ending, Translator
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import TURN, Kind, RunRecord, Store
 from ..titles import Titles, message_text
 from ..tools.server import ServerTools
+from ..translation.translator import Ending, Translator
 from .draining import Drain, admitted
 from .execution import Execution, Surroundings
 from .idempotency import Repeats, RequestKey

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from ..errors import Duplicate, NotFound, RequestError, StoreError, ThreadBusy
 from ..protocol import ids
 from ..protocol.events import Event
-from ..protocol.from_responses import Translator
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
+from ..translation.translator import Translator
 from .idempotency import Repeated, Repeats, RequestKey
 from .requests import Busy, NewMessage
 from .turns import TooMany, Turn, Turns

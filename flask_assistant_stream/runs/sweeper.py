@@ -12,8 +12,8 @@ from functools import partial
 
 from ..errors import StoreError
 from ..log.run_log import STOP_SECONDS
-from ..protocol.from_responses import Ending
 from ..stores.base import RunRecord, Store
+from ..translation.translator import Ending
 from .execution import Execution
 from .takeover import Takeover
 

@@ -14,10 +14,10 @@ from ..log.projection import project_events
 from ..log.run_log import WINDOW
 from ..protocol import ids
 from ..protocol.events import RUN_ENDINGS, Event
-from ..protocol.from_responses import Ending, Translator
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import Outcome, Row, RunRecord, Store
+from ..translation.translator import Ending, Translator
 
 FENCE_TRIES = 5
 READ_ROWS = 500

@@ -1,6 +1,6 @@
 """What a run sends upstream: the thread as it is stored, the run, and what the run has come to so far.
 
-Reads the store, writes nothing; `protocol/to_responses.py` does the translation.
+Reads the store, writes nothing; `translation/request.py` does the translation.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..files.resources import Resources
-from ..protocol.from_responses import Translator
 from ..protocol.objects import Object
-from ..protocol.to_responses import to_responses
 from ..stores.base import Kind, RunRecord, Store
+from ..translation.request import to_responses
+from ..translation.translator import Translator
 
 HISTORY_CHARS = 2_000_000
 """How much of a long thread is sent upstream, newest first: beyond every context window there is."""

@@ -19,8 +19,8 @@ from flask_assistant_stream.engines.response_items import ResponseItems, by_delt
 from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine
-from tests.protocol.checker import check
-from tests.protocol.material import RECORDINGS, play, read_sse, shared_missing
+from tests.translation.checker import check
+from tests.translation.material import RECORDINGS, play, read_sse, shared_missing
 
 SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {}, "strict": False}

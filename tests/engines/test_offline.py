@@ -16,8 +16,8 @@ from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.quotes import MAX_QUOTES, QUOTE_CHARS, excerpt, fitting, quoting
 from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
-from tests.protocol.checker import Fold, check
-from tests.protocol.material import play
+from tests.translation.checker import Fold, check
+from tests.translation.material import play
 
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}
 

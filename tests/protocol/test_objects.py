@@ -9,8 +9,7 @@ import pytest
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.deltas import Growing, add_up
 from flask_assistant_stream.protocol.made_files import image_ending, is_image
-
-from .material import shared_missing, validate
+from tests.translation.material import shared_missing, validate
 
 Object = dict[str, Any]
 

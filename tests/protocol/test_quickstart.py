@@ -11,7 +11,7 @@ from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event, dump
 from flask_assistant_stream.protocol.quickstart import ADDED, ending, retell, said
 from flask_assistant_stream.testing.decode import text_of
-from tests.protocol.checker import check
+from tests.translation.checker import check
 
 ENDINGS: dict[str, dict[str, Any]] = {
     "failed": {"last_error": {"code": "server_error", "message": "The model broke."}, "failed_at": 1_700_000_009},

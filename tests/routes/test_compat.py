@@ -20,8 +20,8 @@ from flask_assistant_stream.protocol.quickstart import ADDED
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
 from flask_assistant_stream.testing.scripted import call, failure, incomplete, text, unfinished
-from tests.protocol.checker import check
 from tests.routes.conftest import FRONT_END, MakeSite, Site, build, run_of
+from tests.translation.checker import check
 
 FAILED = failure(message="The model broke.", after="Half an")
 SAID = "The answer failed: The model broke."

@@ -13,14 +13,14 @@ import pytest
 
 import flask_assistant_stream
 from flask_assistant_stream import Unavailable, drain
-from flask_assistant_stream.protocol.endings import UNFINISHED, Ending
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.routes.base import EXTENSION
 from flask_assistant_stream.shutdown import INTERRUPT_SECONDS, Shutdown, drains
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
-from tests.protocol.checker import check
+from flask_assistant_stream.translation.endings import UNFINISHED, Ending
 from tests.routes.conftest import Site, build
+from tests.translation.checker import check
 
 PATIENCE = 30.0
 INTERRUPTED = {"code": "server_error", "message": UNFINISHED[Ending.INTERRUPTED]}

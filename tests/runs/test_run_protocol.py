@@ -18,13 +18,13 @@ from flask_assistant_stream.log.projection import project_events
 from flask_assistant_stream.log.run_log import WINDOW, RunLog
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
-from flask_assistant_stream.protocol.from_responses import Translator
 from flask_assistant_stream.runs.requests import NewMessage, RunnerOptions
 from flask_assistant_stream.runs.runner import Runner
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.stores.base import Kind, Outcome, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, text, unfinished
+from flask_assistant_stream.translation.translator import Translator
 
 ASSISTANT = objects.assistant("asst_1", 1, "model", instructions="Be brief.")
 HELLO = [NewMessage([objects.text_part("Hello")])]

@@ -11,10 +11,10 @@ from typing import Any
 import openai
 
 from flask_assistant_stream.protocol.events import RUN_ENDINGS
-from tests.protocol.checker import check
-from tests.protocol.material import validate_event
 from tests.server_process import PREFIX, ServerProcess, texts
 from tests.stack.app import API_KEY
+from tests.translation.checker import check
+from tests.translation.material import validate_event
 
 ASSISTANT = "asst_default"
 

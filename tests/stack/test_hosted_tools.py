@@ -13,8 +13,8 @@ from flask_assistant_stream.protocol.events import VENDOR_EVENTS
 from flask_assistant_stream.testing.decode import decode_sse, objects_of, text_of
 from tests.fake_upstream import CODE, PIXEL, UpstreamProcess
 from tests.node_clients import NodeDecoder, python_decode_sse
-from tests.protocol.checker import check
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
+from tests.translation.checker import check
 
 CHAT = "/chat/stream"
 TABLE = "a,b\n1,2\n"

@@ -16,10 +16,10 @@ from tests.fake_upstream import ANSWER as NATIVE_ANSWER
 from tests.fake_upstream import CutOff, FakeUpstream, Gate, Reply
 from tests.litellm_proxy import litellm_proxy
 from tests.node_clients import NodeDecoder
-from tests.protocol.checker import check
 from tests.server_process import PREFIX, UNHOSTED, ServerProcess, serving
 from tests.stack.app import WEATHER
 from tests.stack.faces import KINDS, Face, Heard, face_of
+from tests.translation.checker import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -8,8 +8,8 @@ import pytest
 
 from flask_assistant_stream.testing.decode import text_of
 from tests.fake_upstream import ANSWER, UpstreamProcess
-from tests.protocol.checker import check
 from tests.server_process import gunicorn, run_of, serving, texts
+from tests.translation.checker import check
 
 
 def test_the_history_is_there(store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from tests.fake_upstream import UpstreamProcess
 from tests.mongodb_server import a_database
-from tests.protocol.checker import check
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
+from tests.translation.checker import check
 
 IDS = re.compile(r"\b(asst|thread|msg|run|step|call|req)_[0-9A-Za-z]{20,}")
 

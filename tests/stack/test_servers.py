@@ -12,8 +12,8 @@ import pytest
 
 from flask_assistant_stream.testing.decode import text_of
 from tests.fake_upstream import ANSWER, UpstreamProcess
-from tests.protocol.checker import check
 from tests.server_process import EXAMPLE, FACTORY, FLASK_RUN, GTHREAD, ServerProcess, gunicorn, serving, texts
+from tests.translation.checker import check
 
 PATCHED_EARLY = "from gevent import monkey\nmonkey.patch_all()\n"
 """What gunicorn's documentation puts into the configuration file for gevent with preload."""

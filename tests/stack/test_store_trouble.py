@@ -18,9 +18,9 @@ from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.store_material import at_once
 from tests.fake_upstream import UpstreamProcess
-from tests.protocol.checker import check
 from tests.server_process import Answer, OpenStream, ServerProcess, gunicorn, serving, texts
 from tests.store_troubles import TROUBLES, Full, Locked, Trouble
+from tests.translation.checker import check
 
 LEASE = 2.0
 PATIENCE = 60.0

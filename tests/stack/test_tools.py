@@ -13,9 +13,9 @@ from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
 from tests.fake_upstream import UpstreamProcess
 from tests.node_clients import Decoded, NodeDecoder, python_decode_sse
-from tests.protocol.checker import check as check_stream
 from tests.server_process import ServerProcess, gunicorn, run_of, serving
 from tests.stack.app import SECRET_OF_A_TOOL
+from tests.translation.checker import check as check_stream
 
 MAX_ROUNDS = 4
 

@@ -8,8 +8,8 @@ import pytest
 
 from flask_assistant_stream.testing.decode import text_of
 from tests.fake_upstream import ANSWER, UpstreamProcess
-from tests.protocol.checker import check
 from tests.server_process import KEY, ServerProcess, gunicorn, serving, texts
+from tests.translation.checker import check
 
 IDLE = "1.5"
 SAID = "The sun is"

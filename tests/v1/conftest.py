@@ -11,11 +11,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.fake_upstream import UpstreamProcess
-from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.routes.conftest import MakeSite, Site, make_site
 from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY
 from tests.stack.conftest import played
+from tests.translation.material import COMPONENTS, shared_missing, validate
 
 __all__ = ["MakeSite", "Site", "make_site", "played"]
 

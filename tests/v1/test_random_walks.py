@@ -36,8 +36,8 @@ from flask_assistant_stream.testing.scripted import (
     text,
     unfinished,
 )
-from tests.protocol.material import COMPONENTS, shared_missing, validate
 from tests.routes.conftest import Site, build
+from tests.translation.material import COMPONENTS, shared_missing, validate
 
 from .conftest import WEATHER, MakeSite, ended, new_thread
 

@@ -9,7 +9,7 @@ import pytest
 
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.from_responses import Ending, Translator
+from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
 from .material import (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .ids import CALL, NewId
-from .objects import Object
+from ..protocol.ids import CALL, NewId
+from ..protocol.objects import Object
+from ..protocol.text import mend
+from .coerce import is_json_object, text_of
 from .outputs import Item, Output
-from .text import mend
-from .values import is_json_object, text_of
 
 CALL_ID_CHARS = 64
 """The longest call id that a request may carry (OpenAPI `FunctionCallOutputItemParam`)."""

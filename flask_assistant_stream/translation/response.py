@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from ..protocol.objects import Object
+from ..protocol.text import mend
 from .calls import Approval, Call
 from .hosted import CALLS, CodeInterpreter, Search
-from .objects import Object
 from .outputs import Item, Message, Output, Reasoning
-from .text import mend
 
 O = TypeVar("O", bound=Output)  # noqa: E741
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .objects import Object
+from ..protocol.objects import Object
 
 
 def usage_of(found: Any) -> Object | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .objects import Object
+from ..protocol.objects import Object
 
 
 class Ending(Enum):

@@ -13,7 +13,7 @@ import pytest
 
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.from_responses import Ending, Translator
+from flask_assistant_stream.translation.translator import Ending, Translator
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 RECORDINGS = sorted(SHARED.glob("recordings/**/*.sse"))

@@ -9,8 +9,8 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from ..protocol.objects import Object
 from .calls import Call
-from .objects import Object
 from .outputs import Message, Reasoning
 from .response import Response
 

@@ -11,20 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import RequestError
+from ..protocol.events import STEP_ENDINGS, VENDOR_EVENTS, Event
+from ..protocol.failures import SERVER_ERROR, Failure
+from ..protocol.ids import NewId
+from ..protocol.made_files import MadeFile
+from ..protocol.objects import Object
+from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
+from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import Call
 from .endings import INCOMPLETE, UNFINISHED, Ending
-from .events import STEP_ENDINGS, VENDOR_EVENTS, Event
-from .failures import SERVER_ERROR, Failure
-from .ids import NewId
-from .made_files import MadeFile
-from .objects import Object
 from .outputs import Item
-from .pending import PendingCalls, can_be_handed_out
+from .pending_calls import PendingCalls, can_be_handed_out
 from .promises import broken_promise, first_call_only
 from .reader import Outcome, ResponseReader
-from .run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from .usage import add_usage, spent_budget
-from .writer import WHOLE, Closing, RunWriter
 
 __all__ = ["Ending", "Translator"]
 

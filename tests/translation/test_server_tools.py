@@ -9,8 +9,8 @@ import pytest
 
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.from_responses import Ending, Translator
-from flask_assistant_stream.protocol.pending import NOT_APPROVED
+from flask_assistant_stream.translation.pending_calls import NOT_APPROVED
+from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
 from .material import added, answer, asked, call, clock, done, ids, play, run, terminal, text, usage, validate_event

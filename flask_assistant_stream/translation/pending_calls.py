@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import RequestError
+from ..protocol.objects import Object
+from ..protocol.text import mend
 from .calls import Approval, Call
-from .objects import Object
 from .outputs import Item
-from .text import mend
 
 APPROVAL_PREFIX = "approval."
 """Stands before the name of a call of which the user is asked whether it may be made."""

@@ -7,14 +7,14 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from .deltas import Growing
-from .ids import CALL, FILE
-from .made_files import IMAGE_ENDINGS, MadeFile, image_ending
-from .objects import Object
+from ..protocol.deltas import Growing
+from ..protocol.ids import CALL, FILE
+from ..protocol.made_files import IMAGE_ENDINGS, MadeFile, image_ending
+from ..protocol.objects import Object
+from ..protocol.text import mend
+from ..protocol.writer import RunWriter
+from .coerce import is_json_object, list_of, object_of, objects_of, text_of
 from .outputs import Item, Output
-from .text import mend
-from .values import is_json_object, list_of, object_of, objects_of, text_of
-from .writer import RunWriter
 
 
 class HostedTool(Output):

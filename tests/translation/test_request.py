@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.run_states import MessageStatus
-from flask_assistant_stream.protocol.to_responses import to_responses, wants_encrypted_reasoning
+from flask_assistant_stream.translation.request import to_responses, wants_encrypted_reasoning
 
 from .material import Item, asked, play, run, shared_missing, terminal, validate
 

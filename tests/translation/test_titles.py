@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_assistant_stream.protocol.titles import (
+from flask_assistant_stream.translation.titles import (
     MAX_ASKED_CHARS,
     MAX_TITLE_CHARS,
     AnswerText,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import Call
 from .outputs import Message, Output, Part
-from .writer import WHOLE, Closing, RunWriter
 
 
 class Turns:

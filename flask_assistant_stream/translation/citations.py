@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .made_files import MadeFile, is_image
-from .objects import Object
-from .text import MARKER_BEGIN, MARKER_END
-from .values import text_of
-from .writer import RunWriter
+from ..protocol.made_files import MadeFile, is_image
+from ..protocol.objects import Object
+from ..protocol.text import MARKER_BEGIN, MARKER_END
+from ..protocol.writer import RunWriter
+from .coerce import text_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .events import dump
-from .objects import Object
+from ..protocol.events import dump
+from ..protocol.objects import Object
 
 BYTES_PER_TOKEN = 4
 """Of UTF-8: about right for English, on the safe side for nearly everything else."""

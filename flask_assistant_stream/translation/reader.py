@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from ..protocol.failures import Failure
+from ..protocol.objects import Object
+from ..protocol.writer import Closing, RunWriter
 from .calls import Call
-from .failures import Failure
+from .coerce import object_of, text_of
 from .hosted import CodeInterpreter, McpCall
-from .objects import Object
 from .outputs import Item, Message, Output, Part, Reasoning
 from .response import KINDS, Response
 from .turns import Turns
 from .usage import usage_of
-from .values import object_of, text_of
-from .writer import Closing, RunWriter
 
 TEXT_DELTA = "response.output_text.delta"
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .objects import Object
-from .text import mend
+from ..protocol.objects import Object
+from ..protocol.text import mend
 
 MAX_TITLE_CHARS = 80
 MAX_ASKED_CHARS = 4000

@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ..protocol.deltas import Growing
+from ..protocol.events import REASONING_DELTA
+from ..protocol.text import mend
+from ..protocol.writer import RunWriter
 from .citations import Cited, Marker, Path, Picture, cited, identity, position, write
-from .deltas import Growing
-from .events import REASONING_DELTA
-from .text import mend
-from .values import list_of, objects_of, text_of
-from .writer import RunWriter
+from .coerce import list_of, objects_of, text_of
 
 Item = dict[str, Any]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event, pack, unpack
-from flask_assistant_stream.protocol.from_responses import Ending, Translator
+from flask_assistant_stream.translation.translator import Ending, Translator
 from tests.deviations import DEVIATIONS
 
 from .checker import check, without

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.protocol.from_responses import Ending
+from flask_assistant_stream.translation.translator import Ending
 
 from .checker import check
 from .material import RECORDINGS, play, read_sse, recording, run, shared_missing, translator, validate_event

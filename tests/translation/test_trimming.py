@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.trimming import IMAGE_TOKENS, trim
+from flask_assistant_stream.translation.trimming import IMAGE_TOKENS, trim
 
 from .material import run
 

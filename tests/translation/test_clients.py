@@ -11,7 +11,7 @@ from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
-from flask_assistant_stream.protocol.from_responses import Ending
+from flask_assistant_stream.translation.translator import Ending
 from tests.node_clients import NodeDecoder, python_decode_sse
 
 from .checker import check, without

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .objects import Object
+from ..protocol.objects import Object
+from ..protocol.text import mend, without_markers
 from .outputs import Item
-from .text import mend, without_markers
 from .trimming import trim
 
 MAX_CODE_FILES = 50

@@ -9,8 +9,8 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.from_responses import Ending, Translator
 from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
 from .material import added, answer, clock, done, ids, play, run, terminal, text, translator, validate_event

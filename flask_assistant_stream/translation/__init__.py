@@ -1,0 +1,1 @@
+"""The translation from the Responses API to the Assistants protocol: pure, standard library only."""
