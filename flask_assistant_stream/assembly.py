@@ -20,7 +20,7 @@ from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
 from .engines.base import Engine
-from .engines.profiles import Profile, no_such_tool, profile_of
+from .engines.openai.profiles import Profile, no_such_tool, profile_of
 from .errors import ConfigError
 from .files.base import Storage
 from .files.files import Files
@@ -249,7 +249,7 @@ def _asks_upstream(settings: Settings) -> bool:
 
 
 def _profile(settings: Settings) -> Profile:
-    from .engines.openai import BASE_URL
+    from .engines.openai.engine import BASE_URL
 
     return profile_of(settings.openai_base_url or BASE_URL, settings.upstream_profile)
 
@@ -286,7 +286,7 @@ def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: 
 
 
 def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engine:
-    from .engines.openai import BASE_URL, OpenAIEngine
+    from .engines.openai.engine import BASE_URL, OpenAIEngine
 
     engine = OpenAIEngine(
         settings.openai_api_key,
@@ -308,7 +308,7 @@ def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engi
 
 
 def _upstream_storage(settings: Settings, profile: Profile) -> Storage:
-    from .engines.openai import BASE_URL
+    from .engines.openai.engine import BASE_URL
     from .files.upstream import UpstreamStorage
 
     return UpstreamStorage(

@@ -16,7 +16,7 @@ from flask_assistant_stream import AssistantStream, ConfigError, create_assistan
 from flask_assistant_stream.config import DEFAULT_MODEL
 from flask_assistant_stream.engines.local_search import LocalSearchEngine
 from flask_assistant_stream.engines.offline import OfflineEngine
-from flask_assistant_stream.engines.openai import OpenAIEngine
+from flask_assistant_stream.engines.openai.engine import OpenAIEngine
 from flask_assistant_stream.routes.base import EXTENSION, Registration
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text

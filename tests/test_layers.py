@@ -28,11 +28,11 @@ TABLE = {
     "stores.stemming": "snowballstemmer",
     "stores.mongodb": "protocol errors stores threads pymongo bson",
     "engines": "protocol translation errors credentials engines",
-    "engines.profiles": "errors credentials",
-    "engines.fitting": "protocol.failures errors engines.base engines.profiles",
-    "engines.http_connect": "errors engines certifi",
-    "engines.http_stream": "errors engines httptools",
-    "engines.openai": "protocol errors credentials engines openai jiter",
+    "engines.openai.profiles": "errors credentials",
+    "engines.openai.fitting": "protocol.failures errors engines.base engines.openai.profiles",
+    "engines.openai.http_connect": "errors engines certifi",
+    "engines.openai.http_stream": "errors engines httptools",
+    "engines.openai.engine": "protocol errors credentials engines openai jiter",
     "files": f"{DOMAIN} stores.capabilities threads files",
     "files.upstream": f"{DOMAIN} credentials files openai",
     "files.extract": "errors files pypdf docx lxml",
@@ -70,9 +70,17 @@ TABLE = {
 }
 """Module or package → what it may import besides the standard library; `*` is every module of this package."""
 
-THREAD_STARTERS = {"gunicorn_hooks", "log.run_log", "runs.runner", "runs.sweeper", "tools.calls", "engines.notices"}
+THREAD_STARTERS = {
+    "gunicorn_hooks",
+    "log.run_log",
+    "runs.runner",
+    "runs.sweeper",
+    "tools.calls",
+    "engines.openai.notices",
+}
 """`tools.calls` gives each tool a thread that it can leave behind: a call that takes too long cannot be ended.
-`engines.notices` asks the upstream once what nobody waits for: on a ticker it would hold up leases and heartbeats."""
+`engines.openai.notices` asks the upstream once what nobody waits for: on a ticker it would hold up leases and
+heartbeats."""
 THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
 GEVENT = {"threads", "__main__"}
 DYNAMIC = {"", "stores", "engines", "encoders"}

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines import openai
-from flask_assistant_stream.engines.notices import shutdowns
-from flask_assistant_stream.engines.openai import OpenAIEngine
-from flask_assistant_stream.engines.profiles import PROFILES, Profile
+from flask_assistant_stream.engines.openai import engine as openai_engine
+from flask_assistant_stream.engines.openai.engine import OpenAIEngine
+from flask_assistant_stream.engines.openai.notices import shutdowns
+from flask_assistant_stream.engines.openai.profiles import PROFILES, Profile
 from flask_assistant_stream.errors import ConfigError, EngineError
 from flask_assistant_stream.testing.engine_suite import collect, text_of
 from tests.fake_upstream import ANSWER, FakeUpstream, Reply, error_reply, json_reply
@@ -29,7 +29,7 @@ WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object
 @pytest.fixture
 def make(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make engines for the fake upstream that wait for nothing."""
-    monkeypatch.setattr(openai, "_pause", lambda attempt: 0.0)
+    monkeypatch.setattr(openai_engine, "_pause", lambda attempt: 0.0)
     made: list[OpenAIEngine] = []
 
     def engine(profile: Profile | str = "openai", **options: Any) -> OpenAIEngine:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.config import DEFAULT_MODEL
-from flask_assistant_stream.engines.openai import OpenAIEngine
-from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS
+from flask_assistant_stream.engines.openai.engine import OpenAIEngine
+from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS
 from flask_assistant_stream.errors import StoreError
 
 from .conftest import MakeSite

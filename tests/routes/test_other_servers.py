@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
-from flask_assistant_stream.engines import http_connect
+from flask_assistant_stream.engines.openai import http_connect
 from flask_assistant_stream.routes.base import EXTENSION
 from tests.fake_upstream import ANSWER, FakeUpstream
 

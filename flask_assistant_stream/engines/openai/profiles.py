@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from ..credentials import API_KEY, BEARER
-from ..errors import ConfigError
+from ...credentials import API_KEY, BEARER
+from ...errors import ConfigError
 
 OPTIONAL_FIELDS = frozenset(
     ("include", "phase", "reasoning.summary", "safety_identifier", "stream_options", "truncation")

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from flask_assistant_stream.credentials import API_KEY
-from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, Profile, profile_of
+from flask_assistant_stream.engines.openai.profiles import (
+    OPTIONAL_FIELDS,
+    PROFILES,
+    PROMISES,
+    UNKNOWN,
+    Profile,
+    profile_of,
+)
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "upstreams.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "upstreams.md").read_text(encoding="utf-8")
 HOWS = "lcsdi–"
 by_name = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 

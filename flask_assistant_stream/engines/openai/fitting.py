@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..errors import EngineError
-from ..protocol.failures import INVALID_PROMPT
-from .base import Item
+from ...errors import EngineError
+from ...protocol.failures import INVALID_PROMPT
+from ..base import Item
 from .profiles import OPTIONAL_FIELDS, Profile, no_such_tool
 
 OWN_TOOLS = frozenset(("function", "custom"))

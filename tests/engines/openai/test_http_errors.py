@@ -8,9 +8,9 @@ import ssl
 
 import pytest
 
-from flask_assistant_stream.engines import http_errors
-from flask_assistant_stream.engines.http_connect import Address
-from flask_assistant_stream.engines.http_errors import read_refusal
+from flask_assistant_stream.engines.openai import http_errors
+from flask_assistant_stream.engines.openai.http_connect import Address
+from flask_assistant_stream.engines.openai.http_errors import read_refusal
 from flask_assistant_stream.protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
 
 HERE = Address.parse("https://up.example/v1", "/responses")

@@ -17,12 +17,12 @@ from typing import Any
 
 import jiter
 
-from ..credentials import holds_secret, with_key
-from ..errors import EngineError
-from ..protocol.events import dump
-from ..protocol.sse import SSEDecoder
+from ...credentials import holds_secret, with_key
+from ...errors import EngineError
+from ...protocol.events import dump
+from ...protocol.sse import SSEDecoder
+from ..base import Engine, Item, ItemStream
 from . import http_errors
-from .base import Engine, Item, ItemStream
 from .base_urls import endpoint, unusual_base
 from .fitting import REFUSALS, Learnt, blamed, fit
 from .http_connect import Address, Connections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, profile_of
+from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, profile_of
 from flask_assistant_stream.errors import ConfigError
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines.fitting import MAX_MODELS, Learnt, blamed, fit
-from flask_assistant_stream.engines.profiles import OPTIONAL_FIELDS, PROFILES, UNKNOWN
+from flask_assistant_stream.engines.openai.fitting import MAX_MODELS, Learnt, blamed, fit
+from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS, PROFILES, UNKNOWN
 from flask_assistant_stream.errors import EngineError
 
 OPENAI = PROFILES["openai"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_assistant_stream.engines.http_connect import Address
+from flask_assistant_stream.engines.openai.http_connect import Address
 
 
 @pytest.mark.parametrize(

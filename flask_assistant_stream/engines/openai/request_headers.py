@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from importlib import metadata
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

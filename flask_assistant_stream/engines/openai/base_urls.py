@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 from .http_connect import Address
 from .profiles import Profile
 

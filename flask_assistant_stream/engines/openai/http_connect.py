@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import certifi
 
-from ..errors import ConfigError, EngineError
+from ...errors import ConfigError, EngineError
 
 MAX_IDLE = 128
 IDLE_SECONDS = 45.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .base import Item
+from ..base import Item
 
 BYTES_PER_TOKEN = 8
 """Twice of what is usual: who keeps to the limit is never cut off by an estimate."""

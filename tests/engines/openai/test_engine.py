@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines import openai
 from flask_assistant_stream.engines.base import Engine, Item
-from flask_assistant_stream.engines.openai import KEEPALIVE, OpenAIEngine
-from flask_assistant_stream.engines.profiles import PROFILES
+from flask_assistant_stream.engines.openai import engine as openai_engine
+from flask_assistant_stream.engines.openai.engine import KEEPALIVE, OpenAIEngine
+from flask_assistant_stream.engines.openai.profiles import PROFILES
 from flask_assistant_stream.errors import ConfigError, EngineError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
@@ -45,7 +45,7 @@ def engine(upstream: FakeUpstream) -> Iterator[OpenAIEngine]:
 @pytest.fixture
 def retrying(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIEngine]:
     """An engine that tries three times without a pause, unless the upstream asks for one."""
-    monkeypatch.setattr(openai, "_pause", lambda attempt: 0.0)
+    monkeypatch.setattr(openai_engine, "_pause", lambda attempt: 0.0)
     made = OpenAIEngine(KEY, upstream.base_url)
     yield made
     made.close()
@@ -350,7 +350,7 @@ def test_failures_come_as_items_however_late_the_reason_is(
 def test_after_a_failure_the_wait_is_short(
     upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai, "FAILURE_SECONDS", 0.2)
+    monkeypatch.setattr(openai_engine, "FAILURE_SECONDS", 0.2)
     upstream.play(Reply([{"type": "error", "code": "x", "message": "y"}, Stall()]))
     begun = time.monotonic()
     assert [item["type"] for item in collect(engine.stream(asking("hello")))] == ["error"]
@@ -462,7 +462,7 @@ def test_close_interrupts_the_pause(upstream: FakeUpstream, retrying: OpenAIEngi
 
 def test_pauses_grow_and_vary() -> None:
     for attempt, most in enumerate((0.5, 1.0, 2.0, 4.0, 8.0, 8.0)):
-        pauses = [openai._pause(attempt) for _ in range(50)]
+        pauses = [openai_engine._pause(attempt) for _ in range(50)]
         assert all(most * 0.75 <= pause <= most for pause in pauses)
         assert len(set(pauses)) > 1
 

@@ -15,9 +15,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import EngineError
-from ..protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify
-from ..protocol.sse import SSEDecoder
+from ...errors import EngineError
+from ...protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify
+from ...protocol.sse import SSEDecoder
 from .http_connect import Address
 
 MAX_TEXT = 1000
