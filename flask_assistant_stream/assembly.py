@@ -225,7 +225,7 @@ def _engine(app: Flask, settings: Settings, storage: Storage, profile: Profile |
         upstream = _openai(settings, profile, models)
         if not isinstance(storage, LocalStorage):
             return upstream
-        from .engines.local_search import LocalSearchEngine
+        from .engines.search.engine import LocalSearchEngine
 
         return LocalSearchEngine(upstream, storage.find)
     if settings.engine is None and not (app.debug or app.testing):

@@ -14,9 +14,9 @@ from flask import Blueprint, Flask
 import flask_assistant_stream
 from flask_assistant_stream import AssistantStream, ConfigError, create_assistant_blueprint, shared_owner
 from flask_assistant_stream.config import DEFAULT_MODEL
-from flask_assistant_stream.engines.local_search import LocalSearchEngine
 from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.openai.engine import OpenAIEngine
+from flask_assistant_stream.engines.search.engine import LocalSearchEngine
 from flask_assistant_stream.routes.base import EXTENSION, Registration
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from ..engines.base import Engine, Item, ItemStream
 from ..engines.response_items import ResponseItems, by_delta, usage, words
+from ..engines.sse import SSEDecoder
 from ..errors import EngineError
-from ..protocol.sse import SSEDecoder
 
 Step: TypeAlias = "Item | list[Item] | threading.Event | EngineError | Callable[[], object]"
 """One step of a script: an item, the items of one read, a gate to wait for, an error to raise, a call to make."""

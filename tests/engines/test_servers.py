@@ -304,7 +304,7 @@ def test_servers_without_our_models_are_not_asked(upstream: FakeUpstream, make: 
 def test_each_process_asks_for_itself() -> None:
     code = """
 import os, sys
-from flask_assistant_stream.engines.notices import ShutdownNotices
+from flask_assistant_stream.engines.openai.notices import ShutdownNotices
 asked = []
 notices = ShutdownNotices(["m"], lambda: asked.append(os.getpid()))
 def look():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.protocol.sse import SSEDecoder
+from flask_assistant_stream.engines.sse import SSEDecoder
 from flask_assistant_stream.stores.base import Kind, RunRecord
 from flask_assistant_stream.testing.scripted import call, calls, failure, incomplete, text, unfinished
 

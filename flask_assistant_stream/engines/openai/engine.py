@@ -20,8 +20,8 @@ import jiter
 from ...credentials import holds_secret, with_key
 from ...errors import EngineError
 from ...protocol.events import dump
-from ...protocol.sse import SSEDecoder
 from ..base import Engine, Item, ItemStream
+from ..sse import SSEDecoder
 from . import http_errors
 from .base_urls import endpoint, unusual_base
 from .fitting import REFUSALS, Learnt, blamed, fit

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ...errors import EngineError
 from ...protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify
-from ...protocol.sse import SSEDecoder
+from ..sse import SSEDecoder
 from .http_connect import Address
 
 MAX_TEXT = 1000

@@ -537,13 +537,13 @@ def test_old_idle_connections_are_not_used(
     upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect(engine.stream(asking("hello")))
-    monkeypatch.setattr("flask_assistant_stream.engines.http_connect.IDLE_SECONDS", -1.0)
+    monkeypatch.setattr("flask_assistant_stream.engines.openai.http_connect.IDLE_SECONDS", -1.0)
     collect(engine.stream(asking("hello")))
     assert [request.connection for request in upstream.requests] == [1, 2]
 
 
 def test_only_so_many_are_kept(upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_assistant_stream.engines.http_connect.MAX_IDLE", 1)
+    monkeypatch.setattr("flask_assistant_stream.engines.openai.http_connect.MAX_IDLE", 1)
     pair = [engine.stream(asking("hello")) for _ in range(2)]
     for _ in itertools.zip_longest(*pair):
         pass

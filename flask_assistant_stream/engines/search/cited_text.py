@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..protocol.text import mend
+from ...protocol.text import mend
 
 Note = dict[str, Any]
 """A `file_citation` of the Responses API: `file_id`, `filename`, and the `index` that it stands before."""

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_assistant_stream.engines.base import Engine, Item
-from flask_assistant_stream.engines.local_search import LocalSearchEngine
 from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.response_items import ResponseItems, by_delta, url_citation, usage
+from flask_assistant_stream.engines.search.engine import LocalSearchEngine
 from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..protocol.text import mend
-from ..translation.coerce import list_of, object_of, objects_of
-from ..translation.outputs import Message, Part
-from ..translation.response import Response
-from .base import Item
+from ...protocol.text import mend
+from ...translation.coerce import list_of, object_of, objects_of
+from ...translation.outputs import Message, Part
+from ...translation.response import Response
+from ..base import Item
 from .cited_text import CitedText, Note
 
 _PLACE = ("item_id", "output_index", "content_index")

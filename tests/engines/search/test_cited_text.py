@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_assistant_stream.engines.cited_text import CitedText
+from flask_assistant_stream.engines.search.cited_text import CitedText
 
 SOURCES = [{"file_id": f"file-{n}", "filename": f"{n}.md"} for n in "abc"]
 

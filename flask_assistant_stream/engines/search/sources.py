@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..file_search import file_search_of, input_of
 from .cited_text import MARK, mark
-from .file_search import file_search_of, input_of
 
 MAX_SOURCE_CHARS = 12_000
 """How much of the files a request carries, the best passages first: about 3,000 tokens."""

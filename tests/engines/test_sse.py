@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_assistant_stream.engines import sse
+from flask_assistant_stream.engines.sse import SSEDecoder
 from flask_assistant_stream.errors import EngineError
-from flask_assistant_stream.protocol import sse
-from flask_assistant_stream.protocol.sse import SSEDecoder
 
 
 def decode(*pieces: bytes) -> list[bytes]:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import EngineError
-from ..protocol.ids import NewId, new_id
-from .base import Engine, Item, ItemStream
+from ...errors import EngineError
+from ...protocol.ids import NewId, new_id
+from ..base import Engine, Item, ItemStream
+from ..file_search import Search, file_search_of, results_of, shown_results
+from ..response_items import ResponseItems
 from .cited_items import CitedItems
-from .file_search import Search, file_search_of, results_of, shown_results
-from .response_items import ResponseItems
 from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.engines.sources import (
+from flask_assistant_stream.engines.search.sources import (
     MAX_QUERY_CHARS,
     MAX_SOURCE_CHARS,
     begins,
