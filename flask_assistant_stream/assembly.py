@@ -22,11 +22,9 @@ from .config import Settings, resolve
 from .engines.base import Engine
 from .engines.openai.profiles import Profile, no_such_tool, profile_of
 from .errors import ConfigError
-from .files.base import Storage
 from .files.files import Files
 from .files.inline import InlineFiles
-from .files.local import LocalStorage
-from .files.resources import Resources
+from .files.tool_resources import Resources
 from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
 from .routes.base import Registration
@@ -34,6 +32,8 @@ from .routes.clients import Clients
 from .runs.readers import Readers
 from .runs.requests import Busy, RunnerOptions
 from .runs.runner import Runner
+from .storages.base import Storage
+from .storages.local.storage import LocalStorage
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages
 from .titles import Titles
@@ -309,7 +309,7 @@ def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engi
 
 def _upstream_storage(settings: Settings, profile: Profile) -> Storage:
     from .engines.openai.engine import BASE_URL
-    from .files.upstream import UpstreamStorage
+    from .storages.openai.storage import UpstreamStorage
 
     return UpstreamStorage(
         settings.openai_api_key,

@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.quickstart_page",
     "tests.fake_upstream",
     "tests.mongodb_server",
+    "tests.files.fixtures",
     "tests.server_process",
     "tests.chromium",
 ]

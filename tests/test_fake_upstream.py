@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import UpstreamError
-from flask_assistant_stream.files.base import Upload
-from flask_assistant_stream.files.upstream import UpstreamStorage
+from flask_assistant_stream.storages.base import Upload
+from flask_assistant_stream.storages.openai.storage import UpstreamStorage
 from tests.fake_upstream import ANSWER, DESCRIPTION, SCRIPTS, FakeUpstream, UpstreamProcess, violations
 
 GOOD: dict[str, Any] = {"model": "m", "input": [{"type": "message", "role": "user", "content": "hello"}]}

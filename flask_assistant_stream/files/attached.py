@@ -9,12 +9,12 @@ from typing import Any
 from ..errors import Duplicate, NotFound, RequestError, UpstreamError
 from ..protocol import objects
 from ..protocol.objects import Object
+from ..storages import vector_store_files
+from ..storages.base import Storage
+from ..storages.vector_store_files import IN_PROGRESS, membership, membership_id, shown
 from ..stores.base import Kind, Order, Record, Store
-from . import memberships
-from .base import Storage
+from ..stores.listing import page_of
 from .files import Files
-from .listing import page_of
-from .memberships import IN_PROGRESS, membership, membership_id, shown
 from .statuses import Statuses
 from .undo import Undo
 
@@ -113,10 +113,10 @@ class AttachedFiles:
             NotFound: the vector store is not the owner's, or the file is not in it.
         """
         vector_store = self._record(owner, vector_store_id)
-        member = memberships.get(self._store, owner, vector_store_id, file_id)
+        member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
         if member.body["status"] == IN_PROGRESS:
             self._statuses.refreshed(vector_store, waiting=True)
-            member = memberships.get(self._store, owner, vector_store_id, file_id)
+            member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
         return shown(member)
 
     def update_attached(
@@ -140,7 +140,7 @@ class AttachedFiles:
         """
         self._member(owner, vector_store_id, file_id)
         self.storage.detach(owner, vector_store_id, file_id)
-        memberships.remove(self._store, owner, [(vector_store_id, file_id)])
+        vector_store_files.remove(self._store, owner, [(vector_store_id, file_id)])
         self._changed(owner, vector_store_id)
 
     def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
@@ -171,7 +171,7 @@ class AttachedFiles:
         with Undo() as undo:
             attach, given = self.storage.attach_batch, list(files.values())
             batch = self._begin(undo, owner, vector_store_id, joining, lambda: attach(owner, vector_store_id, given))
-            drop = memberships.drop
+            drop = vector_store_files.drop
             undo.add(f"batch {batch['id']}", lambda: drop(self._store, Kind.FILE_BATCH, owner, batch["id"]))
             self._store.insert(Record(Kind.FILE_BATCH, owner, batch, vector_store_id))
             for file_id, options in files.items():
@@ -227,11 +227,11 @@ class AttachedFiles:
 
     def _member(self, owner: str, vector_store_id: str, file_id: str) -> Record:
         self._record(owner, vector_store_id)
-        return memberships.get(self._store, owner, vector_store_id, file_id)
+        return vector_store_files.get(self._store, owner, vector_store_id, file_id)
 
     def _joining(self, owner: str, vector_store_id: str, file_ids: Iterable[str]) -> list[str]:
         """Return which of the files are not in the vector store yet."""
-        return [id for id in file_ids if not memberships.contains(self._store, owner, vector_store_id, id)]
+        return [id for id in file_ids if not vector_store_files.contains(self._store, owner, vector_store_id, id)]
 
     def _join(self, record: Record) -> Record:
         """Store the record of a file in a vector store, over one that stands there already."""
@@ -249,7 +249,7 @@ class AttachedFiles:
         Where the storage refuses there is nothing to take back; where it fails it may have begun.
         """
         pairs = [(vector_store_id, file_id) for file_id in joining]
-        undo.add(f"records in {vector_store_id}", lambda: memberships.remove(self._store, owner, pairs))
+        undo.add(f"records in {vector_store_id}", lambda: vector_store_files.remove(self._store, owner, pairs))
         undo.add(f"files in {vector_store_id}", lambda: self._detach_all(owner, vector_store_id, joining))
         try:
             return call()

@@ -17,12 +17,13 @@ from ..errors import AssistantStreamError, Duplicate, Gone, NotFound, RequestErr
 from ..protocol import ids, objects
 from ..protocol.made_files import MadeFile
 from ..protocol.objects import Object
+from ..storages import vector_store_files
+from ..storages.base import BLOB, DELETING, Storage, Upload
+from ..storages.extract import ending
 from ..stores.base import Kind, Order, Record, Store
 from ..stores.capabilities import CHUNK_BYTES, Blobs, Passages
-from . import made, memberships, names
-from .base import BLOB, DELETING, Storage, Upload
-from .extract import ending
-from .listing import page_of
+from ..stores.listing import page_of
+from . import generated_files, names
 from .statuses import unsettle
 from .undo import Undo
 
@@ -94,7 +95,7 @@ class Files:
             upload.content.seek(0)
             body = self.storage.create_file(owner, upload)
             undo.add(f"file {body['id']} in the storage", lambda: self.storage.delete_file(owner, body["id"]))
-            undo.add(f"record {body['id']}", lambda: memberships.drop(self._store, Kind.FILE, owner, body["id"]))
+            undo.add(f"record {body['id']}", lambda: vector_store_files.drop(self._store, Kind.FILE, owner, body["id"]))
             body = {**body, "filename": upload.filename, "bytes": upload.size, "purpose": upload.purpose}
             return self._store.insert(Record(Kind.FILE, owner, body, extra={BLOB: blob})).body
 
@@ -214,16 +215,16 @@ class Files:
     def _remove(self, record: Record) -> None:
         owner, file_id = record.owner, record.id
         self._store.update(Kind.FILE, owner, file_id, extra={DELETING: True})
-        for member in memberships.of_file(self._store, owner, file_id):
+        for member in vector_store_files.of_file(self._store, owner, file_id):
             self.storage.detach(owner, member.parent, file_id)
-            memberships.remove(self._store, owner, [(member.parent, file_id)])
+            vector_store_files.remove(self._store, owner, [(member.parent, file_id)])
             unsettle(self._store, owner, member.parent)
         self.storage.delete_file(owner, file_id)
         if isinstance(self._store, Passages):  # of the time when another storage was configured
             self._store.delete_passages(owner, file_id)
         if record.extra.get(BLOB):
             self._blobs.delete_blob(owner, record.extra[BLOB])
-        memberships.drop(self._store, Kind.FILE, owner, file_id)
+        vector_store_files.drop(self._store, Kind.FILE, owner, file_id)
 
     def _record(self, owner: str, file_id: str, param: str | None = None) -> Record:
         try:
@@ -257,7 +258,7 @@ class Files:
     def _copy(self, owner: str, blob: str, made_file: MadeFile) -> int | None:
         """Copy the bytes of a made file and return how many, or None where they cannot be had."""
         try:
-            chunks = made.chunks_of(made_file, self.storage, self.max_bytes)
+            chunks = generated_files.chunks_of(made_file, self.storage, self.max_bytes)
             return self._blobs.write_blob(owner, blob, chunks)
         except StoreError:
             raise

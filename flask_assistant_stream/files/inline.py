@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, cast
 
 from ..errors import EngineError, RequestError
 from ..protocol.objects import Object
+from ..storages import extract
 from ..threads import run_blocking
-from . import extract
 from .files import Content, Files
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from ..errors import NotFound, RequestError, UpstreamError
 from ..protocol.objects import Object
+from ..storages.base import DELETING, Storage
+from ..storages.vector_store_files import IN_PROGRESS, members
 from ..stores.base import Kind, Record, Store
-from .base import DELETING, Storage
-from .memberships import IN_PROGRESS, members
-from .pace import Pace
+from .throttle import Pace
 
 logger = logging.getLogger(__name__)
 

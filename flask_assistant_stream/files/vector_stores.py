@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import NotFound, RequestError
 from ..protocol.objects import Object
+from ..storages import vector_store_files
+from ..storages.base import DELETING, Storage
+from ..storages.vector_store_files import members
 from ..stores.base import Kind, Order, Record, Store
-from . import memberships
 from .attached import AttachedFiles, unknown_vector_store
-from .base import DELETING, Storage
 from .files import Files
-from .memberships import members
 from .statuses import Statuses, is_settled, new_change
 from .undo import Undo
 
@@ -71,7 +71,7 @@ class VectorStores(AttachedFiles):
             body = self.storage.create_vector_store(owner, _given(fields, CREATED))
             id = body["id"]
             undo.add(f"vector store {id} in the storage", lambda: self.storage.delete_vector_store(owner, id))
-            undo.add(f"records of {id}", lambda: memberships.drop(self._store, Kind.VECTOR_STORE, owner, id))
+            undo.add(f"records of {id}", lambda: vector_store_files.drop(self._store, Kind.VECTOR_STORE, owner, id))
             extra = {STORAGE: self.storage.name, **({} if made_for is None else {MADE_FOR: made_for})}
             body = self._store.insert(Record(Kind.VECTOR_STORE, owner, body, extra=extra)).body
             options = {"chunking_strategy": fields.get("chunking_strategy")}
@@ -137,7 +137,7 @@ class VectorStores(AttachedFiles):
         self._record(owner, vector_store_id)
         self._store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra={DELETING: True})
         self.storage.delete_vector_store(owner, vector_store_id)
-        memberships.drop(self._store, Kind.VECTOR_STORE, owner, vector_store_id)
+        vector_store_files.drop(self._store, Kind.VECTOR_STORE, owner, vector_store_id)
 
     def search(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> list[Object]:
         """Return what a search in a vector store of the owner's finds; not in a shared one.

@@ -16,14 +16,14 @@ from ..assistants import Assistants
 from ..auth import Gate
 from ..encoders.base import Encoder
 from ..engines.base import Engine
-from ..files.base import Upload
 from ..files.files import Files
-from ..files.resources import Resources
+from ..files.tool_resources import Resources
 from ..files.vector_stores import VectorStores
 from ..log.run_log import RunLog
 from ..runs.idempotency import RequestKey
 from ..runs.readers import Readers
 from ..runs.runner import Runner
+from ..storages.base import Upload
 from ..stores.base import Store
 from ..titles import Titles
 from .clients import Client, Clients

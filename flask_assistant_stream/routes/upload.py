@@ -15,8 +15,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from ..errors import RequestError, TooLarge
-from ..files.base import Upload
 from ..files.files import content_type
+from ..storages.base import Upload
 from .body import load
 
 FIELD = "file"

@@ -15,7 +15,7 @@ from typing import Any
 from ..engines.base import Engine
 from ..errors import RequestError, StoreError
 from ..files.files import Files
-from ..files.resources import Resources
+from ..files.tool_resources import Resources
 from ..log.run_log import RunLog, RunLost
 from ..protocol import ids, objects
 from ..protocol.objects import Object

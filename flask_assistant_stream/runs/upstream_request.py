@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from ..files.resources import Resources
+from ..files.tool_resources import Resources
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
 from ..translation.request import to_responses

@@ -14,9 +14,9 @@ PRELUDE = """
     monkey.patch_all()
     import io, sys, threading, time
     from flask_assistant_stream.errors import UpstreamError
-    from flask_assistant_stream.files.base import Upload
+    from flask_assistant_stream.storages.base import Upload
     from flask_assistant_stream.files.files import Files
-    from flask_assistant_stream.files.resources import Resources
+    from flask_assistant_stream.files.tool_resources import Resources
     from flask_assistant_stream.files.vector_stores import VectorStores
     from flask_assistant_stream.stores import make_store
 
@@ -51,7 +51,7 @@ PRELUDE = """
 """
 
 STALLED = """
-    from flask_assistant_stream.files.upstream import UpstreamStorage
+    from flask_assistant_stream.storages.openai.storage import UpstreamStorage
     storage = UpstreamStorage("key", url, timeout=1.0, upload_timeout=1.0)
     storage.create_vector_store("ann", {})  # the client is imported
     own = resources(storage)
@@ -71,7 +71,7 @@ STALLED = """
 """
 
 LOCAL = """
-    from flask_assistant_stream.files import local
+    from flask_assistant_stream.storages.local import storage as local
     taken = local.extract.text_of
 
     def slow(filename, content):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import AssistantStreamError, StoreError
-from flask_assistant_stream.files.listing import all_records
 from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.listing import all_records
 from tests.files.worlds import ANN, BOB, World
 
 STEPS = 200

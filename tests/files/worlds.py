@@ -6,14 +6,14 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from flask_assistant_stream.files.base import Storage, Upload
 from flask_assistant_stream.files.files import Files, content_type
-from flask_assistant_stream.files.listing import all_records
-from flask_assistant_stream.files.local import LocalStorage
-from flask_assistant_stream.files.resources import Resources
-from flask_assistant_stream.files.upstream import UpstreamStorage
+from flask_assistant_stream.files.tool_resources import Resources
 from flask_assistant_stream.files.vector_stores import VectorStores
+from flask_assistant_stream.storages.base import Storage, Upload
+from flask_assistant_stream.storages.local.storage import LocalStorage
+from flask_assistant_stream.storages.openai.storage import UpstreamStorage
 from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.listing import all_records
 from flask_assistant_stream.stores.mongodb.connection import BLOBS, PASSAGES
 from flask_assistant_stream.stores.sqlite import SQLiteStore
 from tests.fake_files import FakeFiles

@@ -10,11 +10,11 @@ import pytest
 from flask import Flask, request
 
 from flask_assistant_stream.errors import RequestError, TooLarge
-from flask_assistant_stream.files.base import Upload
 from flask_assistant_stream.routes import upload
 from flask_assistant_stream.routes.schemas import FileForm
 from flask_assistant_stream.routes.upload import MAX_PARTS, SLACK_BYTES, read_upload
 from flask_assistant_stream.routes.v1.file_schemas import NewFile
+from flask_assistant_stream.storages.base import Upload
 
 LIMIT = 1000
 BOUNDARY = "the-boundary"

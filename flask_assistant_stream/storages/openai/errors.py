@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import AssistantStreamError, NotFound, RequestError, UpstreamError
-from ..protocol.failures import Failure
+from ...errors import AssistantStreamError, NotFound, RequestError, UpstreamError
+from ...protocol.failures import Failure
 
 REFUSALS = frozenset((400, 409, 413, 415, 422))
 """Statuses that say that what was asked cannot be done."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..errors import NotFound
 from ..protocol.objects import Object
 from ..stores.base import Kind, Record, Store
-from .listing import all_records
+from ..stores.listing import all_records
 
 IN_PROGRESS = "in_progress"
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 
 from flask_assistant_stream.errors import RequestError, StoreError
-from flask_assistant_stream.files import extract
-from flask_assistant_stream.files.extract import SEARCHABLE, ending, text_of
+from flask_assistant_stream.storages import extract
+from flask_assistant_stream.storages.extract import SEARCHABLE, ending, text_of
 from tests.files.material import a_docx, a_html, a_pdf, a_zip, another_docx
 
 DOCUMENT = "word/document.xml"
@@ -300,7 +300,7 @@ def test_an_encrypted_pdf_is_refused_where_nothing_can_decrypt_it(tmp_path: Path
     (tmp_path / "a.pdf").write_bytes(with_password("", "AES-256"))
     script = (
         "import sys; sys.modules.update(cryptography=None, Crypto=None)\n"
-        "from flask_assistant_stream.files.extract import RequestError, text_of\n"
+        "from flask_assistant_stream.storages.extract import RequestError, text_of\n"
         "try: text_of('a.pdf', open(sys.argv[1], 'rb'))\n"
         "except RequestError as error: print(error)"
     )

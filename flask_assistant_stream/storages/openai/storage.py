@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from ..credentials import BEARER, holds_secret, with_key
-from ..errors import AssistantStreamError, NotFound, UpstreamError
-from ..protocol.objects import Object
-from . import upstream_objects as read
-from .base import Storage, Upload
-from .upstream_errors import NONSENSE, SLOW, UNREACHABLE, refused
+from ...credentials import BEARER, holds_secret, with_key
+from ...errors import AssistantStreamError, NotFound, UpstreamError
+from ...protocol.objects import Object
+from ..base import Storage, Upload
+from . import objects as read
+from .errors import NONSENSE, SLOW, UNREACHABLE, refused
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -15,17 +15,18 @@ from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
-from ..errors import NotFound, RequestError, StoreError
-from ..protocol import ids, objects
-from ..protocol.objects import Object
-from ..stores.base import Kind, Record, Store
-from ..stores.capabilities import Blobs, FoundPassage, Passages
-from ..threads import run_blocking
-from . import extract, memberships, passages
-from .base import BLOB, DELETING, Storage, Upload
+from ...errors import NotFound, RequestError, StoreError
+from ...protocol import ids, objects
+from ...protocol.objects import Object
+from ...stores.base import Kind, Record, Store
+from ...stores.capabilities import Blobs, FoundPassage, Passages
+from ...stores.listing import all_records
+from ...threads import run_blocking
+from .. import extract, vector_store_files
+from ..base import BLOB, DELETING, Storage, Upload
+from ..vector_store_files import members
+from . import passages
 from .filters import matches
-from .listing import all_records
-from .memberships import members
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +176,8 @@ class LocalStorage(Storage):
 
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
         """Return what stands in the record, and what has come of taking the text out."""
-        member = memberships.get(self._store, owner, vector_store_id, file_id)
-        return {**memberships.shown(member), **self._status_of(member)}
+        member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
+        return {**vector_store_files.shown(member), **self._status_of(member)}
 
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
         """Return a file in a vector store with its attributes; who asked stores it."""

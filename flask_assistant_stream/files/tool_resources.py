@@ -8,9 +8,9 @@ from typing import Any
 
 from ..errors import AssistantStreamError, Duplicate, NotFound, RequestError, StoreError
 from ..protocol.objects import Object
+from ..storages import vector_store_files
+from ..storages.base import Upload
 from ..stores.base import Kind, Record, Store
-from . import memberships
-from .base import Upload
 from .files import Files
 from .inline import InlineFiles
 from .undo import Undo
@@ -228,7 +228,7 @@ class Resources:
         with Undo() as undo:
             undo.add(f"vector store {made}", lambda: self._vector_stores.delete(owner, made))
             if named is not None and self._named(owner) == named:
-                memberships.drop(self._store, Kind.OWNER, owner, OWNER_ID)
+                vector_store_files.drop(self._store, Kind.OWNER, owner, OWNER_ID)
             try:
                 self._store.insert(Record(Kind.OWNER, owner, {"id": OWNER_ID, "vector_store_id": made}))
                 taken: str | None = made
@@ -243,7 +243,7 @@ class Resources:
 
     def _carry(self, owner: str, old: str, new: str) -> None:
         """Put the files of a vector store that is no use any more into another, as far as the upstream has them."""
-        files = [member.extra["file_id"] for member in memberships.members(self._store, owner, old)]
+        files = [member.extra["file_id"] for member in vector_store_files.members(self._store, owner, old)]
         try:
             if files:
                 self._vector_stores.create_batch(owner, new, {"file_ids": files})
@@ -303,7 +303,7 @@ class Resources:
 
     def _attach_all(self, owner: str, vector_store_id: str, file_ids: list[str]) -> None:
         """Put files into a vector store that are not there yet: all of them or none."""
-        there = {member.extra["file_id"] for member in memberships.members(self._store, owner, vector_store_id)}
+        there = {member.extra["file_id"] for member in vector_store_files.members(self._store, owner, vector_store_id)}
         with Undo() as undo:
             for file_id in file_ids:
                 if file_id in there:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import UpstreamError
-from ..protocol import objects
-from ..protocol.failures import Failure
-from ..protocol.objects import Object
-from ..protocol.text import mend
-from .base import Upload
-from .upstream_errors import NONSENSE
+from ...errors import UpstreamError
+from ...protocol import objects
+from ...protocol.failures import Failure
+from ...protocol.objects import Object
+from ...protocol.text import mend
+from ..base import Upload
+from .errors import NONSENSE
 
 STORE_STATUSES = ("expired", "in_progress", "completed")
 FILE_STATUSES = ("in_progress", "completed", "cancelled", "failed")

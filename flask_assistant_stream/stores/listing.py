@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..errors import NotFound
-from ..stores.base import Kind, Order, Page, Record, Store
+from .base import Kind, Order, Page, Record, Store
 
 CHUNK = 500
 """Records read at a time where all are looked at."""

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import AssistantStreamError, NotFound, RequestError, UpstreamError
-from flask_assistant_stream.files import upstream_objects
-from flask_assistant_stream.files.base import Upload
-from flask_assistant_stream.files.upstream import UpstreamStorage
-from flask_assistant_stream.files.upstream_errors import refused, retry_after
+from flask_assistant_stream.storages.base import Upload
+from flask_assistant_stream.storages.openai import objects
+from flask_assistant_stream.storages.openai.errors import refused, retry_after
+from flask_assistant_stream.storages.openai.storage import UpstreamStorage
 from tests import fake_files
 from tests.fake_upstream import FakeUpstream, UpstreamProcess
 from tests.files.worlds import ANN, KEY, an_upload
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MEGABYTE = 1 << 20
 
 
@@ -246,7 +246,7 @@ def test_a_fork_has_a_client_of_its_own(storage: UpstreamStorage, monkeypatch: p
 def test_the_client_is_imported_while_the_app_starts_and_not_before() -> None:
     """In the middle of other people's streams its import would hold up a worker for a second."""
     code = (
-        "import sys; from flask_assistant_stream.files.upstream import UpstreamStorage;"
+        "import sys; from flask_assistant_stream.storages.openai.storage import UpstreamStorage;"
         "before = 'openai' in sys.modules; UpstreamStorage('k'); sys.exit(before or 'openai' not in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
@@ -254,8 +254,8 @@ def test_the_client_is_imported_while_the_app_starts_and_not_before() -> None:
 
 MEASURE = """
 import resource, sys, threading
-from flask_assistant_stream.files.base import Upload
-from flask_assistant_stream.files.upstream import UpstreamStorage
+from flask_assistant_stream.storages.base import Upload
+from flask_assistant_stream.storages.openai.storage import UpstreamStorage
 from tests.files.worlds import an_upload
 url, path, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 storage = UpstreamStorage("k", url)
@@ -314,7 +314,7 @@ def test_threads_share_the_client(storage: UpstreamStorage, upstream: FakeUpstre
 
 def test_objects_have_every_key_whatever_is_left_out() -> None:
     upload = an_upload()
-    assert upstream_objects.read_file({"id": "file-1"}, upload, 5) == {
+    assert objects.read_file({"id": "file-1"}, upload, 5) == {
         "id": "file-1",
         "object": "file",
         "bytes": 16,
@@ -325,24 +325,24 @@ def test_objects_have_every_key_whatever_is_left_out() -> None:
         "status": "processed",
         "status_details": None,
     }
-    store = upstream_objects.read_vector_store({"id": "vs_1", "name": None, "status": "odd", "extra": 1}, 5)
+    store = objects.read_vector_store({"id": "vs_1", "name": None, "status": "odd", "extra": 1}, 5)
     assert (store["name"], store["status"], store["file_counts"]["total"]) == ("", "completed", 0)
     assert "extra" not in store
-    file = upstream_objects.read_attached({"id": "file-1", "created_at": 7.9, "last_error": {"code": "x"}}, "vs_1", 5)
+    file = objects.read_attached({"id": "file-1", "created_at": 7.9, "last_error": {"code": "x"}}, "vs_1", 5)
     assert (file["created_at"], file["status"], file["vector_store_id"]) == (7, "in_progress", "vs_1")
     assert file["last_error"]["code"] == "server_error"
-    batch = upstream_objects.read_batch({"id": "vsfb_1", "file_counts": {"completed": "2", "failed": 1}}, "vs_1", 5)
+    batch = objects.read_batch({"id": "vsfb_1", "file_counts": {"completed": "2", "failed": 1}}, "vs_1", 5)
     assert (batch["object"], batch["file_counts"]["total"]) == ("vector_store.files_batch", 1)
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": 5}, {"id": ""}, {"id": "ü"}])
 def test_what_has_no_id_is_no_object(value: Any) -> None:
     for read in (
-        lambda: upstream_objects.read_file(value, an_upload(), 0),
-        lambda: upstream_objects.read_vector_store(value, 0),
-        lambda: upstream_objects.read_attached(value, "vs_1", 0),
-        lambda: upstream_objects.read_batch(value, "vs_1", 0),
-        lambda: upstream_objects.read_result(value),
+        lambda: objects.read_file(value, an_upload(), 0),
+        lambda: objects.read_vector_store(value, 0),
+        lambda: objects.read_attached(value, "vs_1", 0),
+        lambda: objects.read_batch(value, "vs_1", 0),
+        lambda: objects.read_result(value),
     ):
         with pytest.raises(UpstreamError):
             read()
@@ -356,7 +356,7 @@ def test_objects_can_be_stored_whatever_they_hold() -> None:
         "created_at": 1e300,
         "usage_bytes": True,
     }
-    body = upstream_objects.read_vector_store(odd, 5)
+    body = objects.read_vector_store(odd, 5)
     assert json.dumps(body).encode()
     assert (body["name"], body["metadata"], body["created_at"], body["usage_bytes"]) == (
         "a\ufffd",

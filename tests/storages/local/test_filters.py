@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import RequestError
-from flask_assistant_stream.files.filters import MAX_DEPTH, matches
+from flask_assistant_stream.storages.local.filters import MAX_DEPTH, matches
 
 HAVE = {"year": 2026, "lang": "de", "public": True, "ratio": 0.5}
 

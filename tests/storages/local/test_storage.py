@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError
-from flask_assistant_stream.files.local import LocalStorage
 from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind
 from tests.files.material import a_pdf
@@ -63,7 +63,8 @@ def test_an_own_file_that_cannot_be_read_is_listed_as_failed(world: World) -> No
 
 def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr("flask_assistant_stream.files.local.extract.text_of", lambda *_: calls.append(1) or "blue text")
+    where = "flask_assistant_stream.storages.local.storage.extract.text_of"
+    monkeypatch.setattr(where, lambda *_: calls.append(1) or "blue text")
     file_id = world.upload()
     one, two = world.vector_store(file_id), world.vector_store(file_id)
     assert found(world, one, "blue") == found(world, two, "blue") == ["facts.txt"]
@@ -83,7 +84,7 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
             world.files.delete(ANN, file_id)
         return "blue text"
 
-    monkeypatch.setattr("flask_assistant_stream.files.local.extract.text_of", delete_meanwhile)
+    monkeypatch.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", delete_meanwhile)
     for _ in range(2):
         with pytest.raises(NotFound, match=f"No file found with id '{file_id}'"):
             world.vector_stores.attach(ANN, id, {"file_id": file_id})
@@ -99,7 +100,7 @@ def test_a_reader_that_breaks_is_tried_again(world: World, monkeypatch: pytest.M
 
     file_id, id = world.upload(), world.vector_store()
     with monkeypatch.context() as patched:
-        patched.setattr("flask_assistant_stream.files.local.extract.text_of", fail)
+        patched.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", fail)
         body = world.vector_stores.attach(ANN, id, {"file_id": file_id})
     assert (body["status"], body["last_error"]["code"]) == ("failed", "server_error")
     assert world.vector_stores.attach(ANN, id, {"file_id": file_id})["status"] == "completed"

@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 
 from ..errors import NotFound, RequestError, TooLarge
 from ..protocol.made_files import MadeFile
+from ..storages.base import Storage
 from ..stores.capabilities import CHUNK_BYTES
-from .base import Storage
 
 
 def chunks_of(made_file: MadeFile, storage: Storage, max_bytes: int) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""Storages: where files are indexed and vector stores are searched."""

@@ -1,0 +1,5 @@
+"""The storage in the app's own store: no key, no network."""
+
+from .storage import LocalStorage
+
+__all__ = ["LocalStorage"]
