@@ -12,7 +12,7 @@ import pytest
 PACKAGE = "flask_assistant_stream"
 SOURCE = Path(__file__).parent.parent / PACKAGE
 
-DOMAIN = "errors protocol stores.base"
+DOMAIN = "errors protocol stores.base run_logger"
 """What the parts of the run protocol share."""
 
 WEB = "flask werkzeug marshmallow apispec"
@@ -37,21 +37,21 @@ TABLE = {
     "storages.openai": f"{DOMAIN} credentials storages openai",
     "storages.extract": "errors pypdf docx lxml",
     "files": f"{DOMAIN} stores.capabilities stores.listing threads storages files",
+    "run_logger": "protocol stores.base translation",
     "tools": "",
     "tools.arguments": "errors protocol pydantic docstring_parser",
     "tools.registry": "errors protocol tools.arguments pydantic_core",
-    "tools.calls": "errors protocol tools.registry runs.logger",
+    "tools.calls": "errors protocol tools.registry run_logger",
     "tools.options": "errors protocol tools.registry",
-    "tools.server": f"{DOMAIN} tools runs.logger",
+    "tools.server": f"{DOMAIN} tools",
     "config": "errors",
     "log": f"{DOMAIN} log",
     "log.projection": DOMAIN,
     "log.watch": f"{DOMAIN} stores.capabilities log.follow",
     "titles": f"{DOMAIN} translation engines.base",
     "runs": f"{DOMAIN} translation log runs",
-    "runs.logger": f"{DOMAIN} translation",
     "runs.requests": "protocol",
-    "runs.turns": "log.follow",
+    "runs.queues": "log.follow",
     "runs.upstream_request": f"{DOMAIN} translation files.tool_resources",
     "runs.execution": f"{DOMAIN} translation log runs tools engines.base files.files",
     "runs.runner": f"{DOMAIN} translation log runs tools titles engines.base files.files files.tool_resources",

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..errors import AssistantStreamError, Duplicate, Gone, NotFound, RequestError, StoreError, TooLarge
 from ..protocol import ids, objects
-from ..protocol.made_files import MadeFile
+from ..protocol.generated_files import MadeFile
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.base import BLOB, DELETING, Storage, Upload

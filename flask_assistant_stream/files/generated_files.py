@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from ..errors import NotFound, RequestError, TooLarge
-from ..protocol.made_files import MadeFile
+from ..protocol.generated_files import MadeFile
 from ..storages.base import Storage
 from ..stores.capabilities import CHUNK_BYTES
 

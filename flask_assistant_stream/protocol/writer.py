@@ -12,13 +12,13 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from . import ids, objects
+from .content_part import FIRST_TEXT_END, MESSAGE_DELTA, TEXT_END, ContentPart, text_head
 from .deltas import add_up
 from .events import REASONING_DELTA, Event, dump
 from .failures import step_error
+from .generated_files import MadeFile
 from .ids import NewId
-from .made_files import MadeFile
 from .objects import Object
-from .parts import FIRST_TEXT_END, MESSAGE_DELTA, TEXT_END, ContentPart, text_head
 from .run_states import MessageStatus, RunStatus, StepStatus, check_move
 from .text import mend_piece
 

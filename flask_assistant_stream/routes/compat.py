@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from flask import Response
 
 from ..encoders.base import Encoder
+from ..encoders.quickstart import ADDED, retell, said
 from ..errors import RequestError
 from ..protocol import ids, objects
 from ..protocol.events import Event
 from ..protocol.objects import Object
-from ..protocol.quickstart import ADDED, retell, said
 from ..runs.requests import Attached
 from .base import STREAM_HEADERS
 

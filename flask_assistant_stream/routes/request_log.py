@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from flask import Request, Response, g, request
 
-from ..runs.logger import owner_digest
+from ..run_logger import owner_digest
 
 logger = logging.getLogger("flask_assistant_stream.requests")
 

@@ -18,11 +18,11 @@ from ..files.files import Files
 from ..log.run_log import RunLost, Writer
 from ..protocol.events import Event
 from ..protocol.objects import Object
+from ..run_logger import RunLogger
 from ..stores.base import RunRecord
 from ..tools.calls import ToolCalls
 from ..tools.server import ServerTools
 from ..translation.translator import Ending, Translator
-from .logger import RunLogger
 from .upstream_request import Requests
 
 STORE_AWAY = "The store does not answer."

@@ -19,8 +19,8 @@ from ..protocol import ids
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import Kind, RunRecord, Store
+from .queues import Turns
 from .requests import Attached
-from .turns import Turns
 
 HEADER = "Idempotency-Key"
 MAX_CHARS = 255

@@ -20,6 +20,7 @@ from ..log.run_log import RunLog, RunLost
 from ..protocol import ids, objects
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
+from ..run_logger import RunLogger
 from ..stores.base import TURN, Kind, RunRecord, Store
 from ..titles import Titles, message_text
 from ..tools.server import ServerTools
@@ -27,7 +28,6 @@ from ..translation.translator import Ending, Translator
 from .draining import Drain, admitted
 from .execution import Execution, Surroundings
 from .idempotency import Repeats, RequestKey
-from .logger import RunLogger
 from .requests import Attached, Busy, NewMessage, RunnerOptions
 from .starting import Draft, Starts
 from .sweeper import Sweeper

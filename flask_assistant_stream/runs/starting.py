@@ -20,8 +20,8 @@ from ..protocol.run_states import RunStatus
 from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
 from ..translation.translator import Translator
 from .idempotency import Repeated, Repeats, RequestKey
+from .queues import TooMany, Turn, Turns
 from .requests import Busy, NewMessage
-from .turns import TooMany, Turn, Turns
 
 START_TRIES = 3
 SAME_TRIES = 20

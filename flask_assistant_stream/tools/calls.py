@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from ..errors import ToolError
 from ..protocol.objects import Object
-from ..runs.logger import RunLogger
+from ..run_logger import RunLogger
 from .registry import Tool, ToolContext, Tools
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from ..protocol.objects import Object
-from ..runs.logger import RunLogger
+from ..run_logger import RunLogger
 from ..stores.base import RunRecord
 from .calls import ToolCalls
 from .registry import ToolContext, Tools

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.made_files import MadeFile, is_image
+from ..protocol.generated_files import MadeFile, is_image
 from ..protocol.objects import Object
 from ..protocol.text import MARKER_BEGIN, MARKER_END
 from ..protocol.writer import RunWriter

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..protocol.deltas import Growing
+from ..protocol.generated_files import IMAGE_ENDINGS, MadeFile, image_ending
 from ..protocol.ids import CALL, FILE
-from ..protocol.made_files import IMAGE_ENDINGS, MadeFile, image_ending
 from ..protocol.objects import Object
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import RequestError
 from ..protocol.events import STEP_ENDINGS, VENDOR_EVENTS, Event
 from ..protocol.failures import SERVER_ERROR, Failure
+from ..protocol.generated_files import MadeFile
 from ..protocol.ids import NewId
-from ..protocol.made_files import MadeFile
 from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter

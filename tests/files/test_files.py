@@ -11,7 +11,7 @@ import pytest
 from openai.types import FileObject
 
 from flask_assistant_stream.errors import Gone, NotFound, RequestError, StoreError, TooLarge, UpstreamError
-from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import MadeFile
 from flask_assistant_stream.stores.base import Kind
 from tests.fake_upstream import described
 from tests.files.worlds import ANN, BOB, MAX_BYTES, START, World, an_upload

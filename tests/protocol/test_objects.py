@@ -8,7 +8,7 @@ import pytest
 
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.deltas import Growing, add_up
-from flask_assistant_stream.protocol.made_files import image_ending, is_image
+from flask_assistant_stream.protocol.generated_files import image_ending, is_image
 from tests.translation.material import shared_missing, validate
 
 Object = dict[str, Any]

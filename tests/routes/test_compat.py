@@ -14,9 +14,9 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
+from flask_assistant_stream.encoders.quickstart import ADDED
 from flask_assistant_stream.errors import Gone, StoreError, UpstreamError
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.quickstart import ADDED
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
 from flask_assistant_stream.testing.scripted import call, failure, incomplete, text, unfinished

@@ -14,10 +14,10 @@ import pytest
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.runs.idempotency import Repeated, RequestKey
+from flask_assistant_stream.runs.queues import TooMany, Turns
 from flask_assistant_stream.runs.requests import Attached, Busy, NewMessage, RunnerOptions
 from flask_assistant_stream.runs.runner import Runner
 from flask_assistant_stream.runs.starting import BUSY, QUEUE_LENGTH
-from flask_assistant_stream.runs.turns import TooMany, Turns
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
@@ -356,7 +356,7 @@ def test_who_gives_up_makes_room_for_the_next() -> None:
 
 
 UNDER_GEVENT = """
-from flask_assistant_stream.runs.turns import Turns
+from flask_assistant_stream.runs.queues import Turns
 turns = Turns()  # made before the patching, as --preload does
 from gevent import monkey
 monkey.patch_all()

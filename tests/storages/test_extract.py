@@ -399,7 +399,7 @@ def test_a_failing_store_is_no_broken_file(name: str) -> None:
 
 def test_no_reader_is_imported_before_it_is_needed() -> None:
     script = (
-        "import sys; from flask_assistant_stream.files import extract, passages;"
+        "import sys; from flask_assistant_stream.storages import extract;"
         "print({'pypdf', 'docx', 'lxml'} & sys.modules.keys())"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

@@ -19,7 +19,7 @@ import pytest
 
 from flask_assistant_stream.errors import ToolError
 from flask_assistant_stream.protocol.objects import Object
-from flask_assistant_stream.runs.logger import RunLogger
+from flask_assistant_stream.run_logger import RunLogger
 from flask_assistant_stream.stores.base import Kind, RunRecord
 from flask_assistant_stream.tools.calls import ToolCalls
 from flask_assistant_stream.tools.registry import ToolContext, Tools
@@ -409,7 +409,7 @@ GEVENT = """
     monkey.patch_all()
     import contextvars, logging, threading, time
     from contextlib import nullcontext
-    from flask_assistant_stream.runs.logger import RunLogger
+    from flask_assistant_stream.run_logger import RunLogger
     from flask_assistant_stream.stores.base import Kind, RunRecord
     from flask_assistant_stream.tools.calls import ToolCalls
     from flask_assistant_stream.tools.registry import ToolContext, Tools

@@ -8,7 +8,7 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import container_file_citation, url_citation
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import MadeFile
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check

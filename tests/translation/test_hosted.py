@@ -9,7 +9,7 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import MadeFile
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check

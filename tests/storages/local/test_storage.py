@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError
-from flask_assistant_stream.protocol.made_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import MadeFile
 from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind

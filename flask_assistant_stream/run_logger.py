@@ -7,9 +7,9 @@ import logging
 import time
 from collections.abc import Sequence
 
-from ..protocol.events import Event
-from ..stores.base import RunRecord
-from ..translation.translator import Translator
+from .protocol.events import Event
+from .stores.base import RunRecord
+from .translation.translator import Translator
 
 
 def owner_digest(owner: str) -> str:

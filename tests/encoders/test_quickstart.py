@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from flask_assistant_stream.encoders.quickstart import ADDED, ending, retell, said
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event, dump
-from flask_assistant_stream.protocol.quickstart import ADDED, ending, retell, said
 from flask_assistant_stream.testing.decode import text_of
 from tests.translation.checker import check
 

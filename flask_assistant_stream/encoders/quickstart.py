@@ -5,11 +5,11 @@ Pure: what is told follows from what the log says, so every reader of a run is t
 
 from __future__ import annotations
 
-from . import ids
-from .events import RUN_ENDINGS, Event
-from .objects import Object
-from .run_states import RunStatus
-from .writer import WHOLE, RunWriter
+from ..protocol import ids
+from ..protocol.events import RUN_ENDINGS, Event
+from ..protocol.objects import Object
+from ..protocol.run_states import RunStatus
+from ..protocol.writer import WHOLE, RunWriter
 
 UNREADABLE = RUN_ENDINGS - {"thread.run.completed"}
 """Endings after which that page shows nothing and stays closed (front-ends.md Expected 1)."""
