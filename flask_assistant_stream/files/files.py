@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..errors import AssistantStreamError, Duplicate, Gone, NotFound, RequestError, StoreError, TooLarge
 from ..protocol import ids, objects
-from ..protocol.generated_files import MadeFile
+from ..protocol.generated_files import GeneratedFile
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.base import BLOB, DELETING, Storage, Upload
@@ -153,7 +153,7 @@ class Files:
         """
         self._remove(self._record(owner, file_id))
 
-    def keep(self, owner: str, made_file: MadeFile) -> None:
+    def keep(self, owner: str, made_file: GeneratedFile) -> None:
         """Copy what a tool of the upstream has made, and record it; a second time it changes nothing.
 
         Where its bytes cannot be had it is recorded without them, and logged.
@@ -255,7 +255,7 @@ class Files:
         except NotFound:
             return None
 
-    def _copy(self, owner: str, blob: str, made_file: MadeFile) -> int | None:
+    def _copy(self, owner: str, blob: str, made_file: GeneratedFile) -> int | None:
         """Copy the bytes of a made file and return how many, or None where they cannot be had."""
         try:
             chunks = generated_files.chunks_of(made_file, self.storage, self.max_bytes)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from ..errors import NotFound, RequestError, TooLarge
-from ..protocol.generated_files import MadeFile
+from ..protocol.generated_files import GeneratedFile
 from ..storages.base import Storage
 from ..stores.capabilities import CHUNK_BYTES
 
 
-def chunks_of(made_file: MadeFile, storage: Storage, max_bytes: int) -> Iterator[bytes]:
+def chunks_of(made_file: GeneratedFile, storage: Storage, max_bytes: int) -> Iterator[bytes]:
     """Return the bytes of a made file, at most `max_bytes`.
 
     Raises:

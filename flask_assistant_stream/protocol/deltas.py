@@ -7,7 +7,7 @@ from typing import Any
 from .text import mend, mend_piece
 
 
-class Growing:
+class GrowingText:
     """A text that arrives in pieces, and at its end perhaps whole; says what is new in whole characters.
 
     Attributes:

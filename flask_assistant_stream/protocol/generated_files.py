@@ -9,7 +9,7 @@ IMAGE_ENDINGS = frozenset({"png", "jpg", "jpeg", "gif", "webp"})
 
 
 @dataclass(frozen=True, slots=True)
-class MadeFile:
+class GeneratedFile:
     """A file that an event mentions; its bytes are in a container, in `data` or at `url`.
 
     Attributes:

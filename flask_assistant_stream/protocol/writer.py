@@ -16,7 +16,7 @@ from .content_part import FIRST_TEXT_END, MESSAGE_DELTA, TEXT_END, ContentPart, 
 from .deltas import add_up
 from .events import REASONING_DELTA, Event, dump
 from .failures import step_error
-from .generated_files import MadeFile
+from .generated_files import GeneratedFile
 from .ids import NewId
 from .objects import Object
 from .run_states import MessageStatus, RunStatus, StepStatus, check_move
@@ -78,7 +78,7 @@ class RunWriter:
         self._now = now
         self._parts: list[ContentPart] = []
         self._events: list[Event] = []
-        self._files: list[MadeFile] = []
+        self._files: list[GeneratedFile] = []
         self._known_files: set[str] = set()
 
     def take(self) -> list[Event]:
@@ -86,19 +86,19 @@ class RunWriter:
         events, self._events = self._events, []
         return events
 
-    def take_files(self) -> list[MadeFile]:
+    def take_files(self) -> list[GeneratedFile]:
         """Return the files that were added since the last call."""
         files, self._files = self._files, []
         return files
 
-    def add_file(self, file: MadeFile) -> None:
+    def add_file(self, file: GeneratedFile) -> None:
         """Note a file that an event mentions, once."""
         if file.file_id not in self._known_files:
             self._known_files.add(file.file_id)
             self._files.append(file)
 
     @property
-    def files_made(self) -> int:
+    def file_count(self) -> int:
         """How many files were added so far."""
         return len(self._known_files)
 

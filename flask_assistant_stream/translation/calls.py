@@ -12,7 +12,7 @@ CALL_ID_CHARS = 64
 """The longest call id that a request may carry (OpenAPI `FunctionCallOutputItemParam`)."""
 
 
-class Call(Output):
+class FunctionCall(Output):
     """A function call; never shown while it arrives, handed out when the response ends (upstreams.md rule 4)."""
 
     kind = "function_call"
@@ -70,7 +70,7 @@ class Call(Output):
         """Whether it can be handed out: it has a name and its arguments are a JSON object (rule 14)."""
         return bool(self.name) and is_json_object(self.arguments)
 
-    def name_it(self, taken: set[str], new_id: NewId) -> None:
+    def settle_id(self, taken: set[str], new_id: NewId) -> None:
         """Settle its call id, a new one where the upstream's is missing, too long or taken."""
         if not self.call_id or len(self.call_id) > CALL_ID_CHARS or self.call_id in taken:
             self.call_id = new_id(CALL)
@@ -87,7 +87,7 @@ class Call(Output):
         return {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": arguments}
 
 
-class Approval(Call):
+class ApprovalRequest(FunctionCall):
     """A call that the upstream makes itself once it is approved; to a client it is a function to answer."""
 
     kind = "mcp_approval_request"

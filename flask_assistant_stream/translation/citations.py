@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.generated_files import MadeFile, is_image
+from ..protocol.generated_files import GeneratedFile, is_image
 from ..protocol.objects import Object
 from ..protocol.text import MARKER_BEGIN, MARKER_END
 from ..protocol.writer import RunWriter
@@ -28,7 +28,7 @@ class Path:
     """
 
     note: Object
-    file: MadeFile | None
+    file: GeneratedFile | None
     start: int
     end: int
 
@@ -52,7 +52,7 @@ class Picture:
     """An image that was made: content of the message, not a citation."""
 
     file_id: str
-    file: MadeFile | None
+    file: GeneratedFile | None
 
 
 Cited = Marker | Path | Link | Picture
@@ -78,7 +78,7 @@ def cited(found: Object, output: int, number: int) -> Cited | None:
     if kind not in ("file_path", "container_file_citation"):
         return None
     container = text_of(found.get("container_id"))
-    file = MadeFile(file_id, name, container_id=container, upstream_id=file_id) if container else None
+    file = GeneratedFile(file_id, name, container_id=container, upstream_id=file_id) if container else None
     if is_image(name):
         return Picture(file_id, file)
     note = {"type": "file_path", "text": text, "file_path": {"file_id": file_id}}

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from ..protocol.deltas import Growing
-from ..protocol.generated_files import IMAGE_ENDINGS, MadeFile, image_ending
+from ..protocol.deltas import GrowingText
+from ..protocol.generated_files import IMAGE_ENDINGS, GeneratedFile, image_ending
 from ..protocol.ids import CALL, FILE
 from ..protocol.objects import Object
 from ..protocol.text import mend
@@ -69,7 +69,7 @@ class HostedTool(Output):
         """Write the results."""
 
 
-class Search(HostedTool):
+class FileSearchCall(HostedTool):
     """A file search. Its results are in the completed step alone, as the Assistants API had it."""
 
     kind = "file_search_call"
@@ -104,7 +104,7 @@ class CodeInterpreter(HostedTool):
 
     def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
         super().__init__(id, index, ordinal)
-        self._code = Growing()
+        self._code = GrowingText()
         self._new = ""
         self._outputs: list[Object] = []
 
@@ -364,7 +364,7 @@ def _output(writer: RunWriter, output: Object) -> Object | None:
 def _make(writer: RunWriter, name: str, ending: str, **where: str) -> str:
     """Report a file that has no id and no name of its own, and return the id it gets."""
     file_id = writer.new_id(FILE)
-    writer.add_file(MadeFile(file_id, f"{name}-{writer.files_made + 1}.{ending}", **where))
+    writer.add_file(GeneratedFile(file_id, f"{name}-{writer.file_count + 1}.{ending}", **where))
     return file_id
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..protocol.deltas import Growing
+from ..protocol.deltas import GrowingText
 from ..protocol.events import REASONING_DELTA
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter
@@ -94,7 +94,7 @@ class Part:
         return mend("".join(self.pieces))
 
 
-class Message(Output):
+class AssistantMessage(Output):
     """An assistant message. Content that comes after its step was closed opens another one."""
 
     kind = "message"
@@ -216,9 +216,9 @@ class Reasoning(Output):
         super().__init__(id, index, ordinal)
         self._told = told
         self._item: Item | None = None
-        self._parts: dict[int, Growing] = {}
+        self._parts: dict[int, GrowingText] = {}
         self._number: int | None = None
-        self._last: Growing | None = None
+        self._last: GrowingText | None = None
 
     def supplement(self, item: Item) -> None:
         """Take nothing: the terminal copy of some servers looks like a message."""
@@ -240,7 +240,7 @@ class Reasoning(Output):
         if not self._told:
             return
         number = number if isinstance(number, int) else max(self._parts, default=0)
-        part = self._parts.setdefault(number, Growing())
+        part = self._parts.setdefault(number, GrowingText())
         new = part.complete(text) if whole else part.add(text)
         if not new:
             return

@@ -12,7 +12,7 @@ from enum import Enum
 from ..errors import RequestError
 from ..protocol.objects import Object
 from ..protocol.text import mend
-from .calls import Approval, Call
+from .calls import ApprovalRequest, FunctionCall
 from .outputs import Item
 
 APPROVAL_PREFIX = "approval."
@@ -25,8 +25,8 @@ NEVER_ACCEPTED = "null"
 """Stands for broken arguments of a call that nobody can be asked to approve: no tool takes what is no object."""
 
 
-class Whose(str, Enum):
-    """Whose answer a call waits for."""
+class AnsweredBy(str, Enum):
+    """AnsweredBy answer a call waits for."""
 
     CLIENT = "client"
     """The client executes it."""
@@ -39,33 +39,33 @@ class Whose(str, Enum):
 
 
 @dataclass(slots=True)
-class _Pending:
+class _PendingCall:
     """One call: as clients see it, whose it is, and its output once there is one."""
 
     call: Object
-    whose: Whose
+    whose: AnsweredBy
     output: str | None = None
 
     def required(self) -> Object:
         """Return it as `required_action` asks for it."""
-        if self.whose is not Whose.USER:
+        if self.whose is not AnsweredBy.USER:
             return self.call
         return _with(self.call, name=APPROVAL_PREFIX + self.call["function"]["name"])
 
     def answer(self, output: str) -> None:
         """Take the client's output; an approving one hands the call over to this server."""
         approved = output.strip().lower() == "true"
-        if self.whose is Whose.UPSTREAM:
+        if self.whose is AnsweredBy.UPSTREAM:
             self.output = "true" if approved else "false"
-        elif self.whose is Whose.USER and approved:
-            self.whose = Whose.SERVER
+        elif self.whose is AnsweredBy.USER and approved:
+            self.whose = AnsweredBy.SERVER
         else:
-            self.output = NOT_APPROVED if self.whose is Whose.USER else mend(output)
+            self.output = NOT_APPROVED if self.whose is AnsweredBy.USER else mend(output)
 
     def item(self) -> Item:
         """Return the input item that tells the upstream the output."""
         id = self.call["id"]
-        if self.whose is Whose.UPSTREAM:
+        if self.whose is AnsweredBy.UPSTREAM:
             return {"type": "mcp_approval_response", "approval_request_id": id, "approve": self.output == "true"}
         return {"type": "function_call_output", "call_id": id, "output": self.output or ""}
 
@@ -73,11 +73,11 @@ class _Pending:
 class PendingCalls:
     """The calls of one response that have no output yet, and those beside them that have."""
 
-    def __init__(self, calls: Iterable[_Pending]) -> None:
+    def __init__(self, calls: Iterable[_PendingCall]) -> None:
         self._calls = list(calls)
 
     @classmethod
-    def of(cls, calls: Sequence[Call], server_tools: Mapping[str, bool]) -> PendingCalls:
+    def of(cls, calls: Sequence[FunctionCall], server_tools: Mapping[str, bool]) -> PendingCalls:
         """Share out the calls of a response.
 
         Args:
@@ -89,7 +89,7 @@ class PendingCalls:
     @classmethod
     def load(cls, state: Sequence[Object]) -> PendingCalls:
         """Take up what `dump` returned."""
-        return cls(_Pending(one["call"], Whose(one["whose"]), one["output"]) for one in state)
+        return cls(_PendingCall(one["call"], AnsweredBy(one["whose"]), one["output"]) for one in state)
 
     def dump(self) -> list[Object]:
         """Return the calls as JSON values."""
@@ -98,12 +98,12 @@ class PendingCalls:
     @property
     def to_run(self) -> list[Object]:
         """The calls that this server is to execute now."""
-        return [one.call for one in self._open() if one.whose is Whose.SERVER]
+        return [one.call for one in self._open() if one.whose is AnsweredBy.SERVER]
 
     @property
     def to_ask(self) -> list[Object]:
         """The calls that the client is to answer, as `required_action` lists them."""
-        return [one.required() for one in self._open() if one.whose is not Whose.SERVER]
+        return [one.required() for one in self._open() if one.whose is not AnsweredBy.SERVER]
 
     @property
     def shown(self) -> list[Object]:
@@ -120,7 +120,7 @@ class PendingCalls:
         Raises:
             ValueError: these are not the calls to run: a fault of this library.
         """
-        running = [one for one in self._open() if one.whose is Whose.SERVER]
+        running = [one for one in self._open() if one.whose is AnsweredBy.SERVER]
         if not running or {one.call["id"] for one in running} != set(outputs):
             raise ValueError(f"Results for {sorted(outputs)}, but to run were {[one.call['id'] for one in running]}.")
         for one in running:
@@ -132,7 +132,7 @@ class PendingCalls:
         Raises:
             RequestError: these are not the calls that were asked for (wire.md 1.3); nothing has changed then.
         """
-        asked = [one for one in self._open() if one.whose is not Whose.SERVER]
+        asked = [one for one in self._open() if one.whose is not AnsweredBy.SERVER]
         ids = [one.call["id"] for one in asked]
         if set(ids) != set(outputs):
             message = f"Expected tool outputs for call_ids {ids}, got {list(outputs)}"
@@ -140,25 +140,25 @@ class PendingCalls:
         for one in asked:
             one.answer(outputs[one.call["id"]])
 
-    def _open(self) -> list[_Pending]:
+    def _open(self) -> list[_PendingCall]:
         return [one for one in self._calls if one.output is None]
 
 
-def can_be_handed_out(call: Call, server_tools: Mapping[str, bool]) -> bool:
+def can_be_handed_out(call: FunctionCall, server_tools: Mapping[str, bool]) -> bool:
     """Say whether a call can be answered: one for others must be valid, a tool of this server refuses by itself."""
-    return call.valid or (call.name in server_tools and not isinstance(call, Approval))
+    return call.valid or (call.name in server_tools and not isinstance(call, ApprovalRequest))
 
 
-def _pending(call: Call, server_tools: Mapping[str, bool]) -> _Pending:
-    if isinstance(call, Approval):
-        return _Pending(call.tool_call(), Whose.UPSTREAM)
+def _pending(call: FunctionCall, server_tools: Mapping[str, bool]) -> _PendingCall:
+    if isinstance(call, ApprovalRequest):
+        return _PendingCall(call.tool_call(), AnsweredBy.UPSTREAM)
     if call.name not in server_tools:
-        return _Pending(call.tool_call(), Whose.CLIENT)
+        return _PendingCall(call.tool_call(), AnsweredBy.CLIENT)
     if not server_tools[call.name]:
-        return _Pending(call.tool_call(), Whose.SERVER)
+        return _PendingCall(call.tool_call(), AnsweredBy.SERVER)
     if call.valid:
-        return _Pending(call.tool_call(), Whose.USER)
-    return _Pending(_with(call.tool_call(), arguments=NEVER_ACCEPTED), Whose.SERVER)
+        return _PendingCall(call.tool_call(), AnsweredBy.USER)
+    return _PendingCall(_with(call.tool_call(), arguments=NEVER_ACCEPTED), AnsweredBy.SERVER)
 
 
 def _with(call: Object, **changes: str | None) -> Object:

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ..protocol.objects import Object
-from .calls import Call
-from .outputs import Message, Reasoning
+from .calls import FunctionCall
+from .outputs import AssistantMessage, Reasoning
 from .response import Response
 
 NOT_CALLED = "The upstream did not call {}, although tool_choice says that it must."
@@ -20,7 +20,7 @@ NOT_JSON = "The model's answer is not the JSON that response_format asks for."
 
 def first_call_only(response: Response) -> None:
     """Forget all calls of a response but the first: nobody has been told of them, and the model may ask again."""
-    others = response.of(Call)[1:]
+    others = response.of(FunctionCall)[1:]
     response.outputs = [output for output in response.outputs if output not in others]
 
 
@@ -33,11 +33,11 @@ def broken_promise(run: Object, response: Response, ignored: Collection[str], *,
         ignored: fields of a request that the upstream may pass over; only these are looked at.
         first: whether it is the run's first, the only one for which a choice of tools holds.
     """
-    if any(part.kind == "refusal" for message in response.of(Message) for part in message.parts):
+    if any(part.kind == "refusal" for message in response.of(AssistantMessage) for part in message.parts):
         return None
     if first and "tool_choice" in ignored and (missing := _not_called(run, response)):
         return NOT_CALLED.format(missing)
-    if "text" in ignored and not response.of(Call) and not _in_format(run["response_format"], response):
+    if "text" in ignored and not response.of(FunctionCall) and not _in_format(run["response_format"], response):
         return NOT_JSON
     return None
 
@@ -47,10 +47,10 @@ def _not_called(run: Object, response: Response) -> str | None:
     choice = run["tool_choice"]
     if isinstance(choice, dict) and choice["type"] == "function":
         name: str = choice["function"]["name"]
-        return None if any(call.name == name for call in response.of(Call)) else f"the function {name}"
+        return None if any(call.name == name for call in response.of(FunctionCall)) else f"the function {name}"
     if choice != "required" or not any(tool["type"] == "function" for tool in run["tools"]):
         return None
-    return None if any(not isinstance(one, (Message, Reasoning)) for one in response.outputs) else "a tool"
+    return None if any(not isinstance(one, (AssistantMessage, Reasoning)) for one in response.outputs) else "a tool"
 
 
 def _in_format(wanted: Any, response: Response) -> bool:
@@ -58,7 +58,7 @@ def _in_format(wanted: Any, response: Response) -> bool:
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind not in ("json_object", "json_schema"):
         return True
-    said = [message.text for message in response.of(Message) if message.text]
+    said = [message.text for message in response.of(AssistantMessage) if message.text]
     try:
         value = json.loads(said[-1] if said else "")
     except (ValueError, RecursionError):

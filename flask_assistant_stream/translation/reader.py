@@ -11,25 +11,25 @@ from typing import Any, NamedTuple, TypeVar
 from ..protocol.failures import Failure
 from ..protocol.objects import Object
 from ..protocol.writer import Closing, RunWriter
-from .calls import Call
+from .calls import FunctionCall
 from .coerce import object_of, text_of
 from .hosted import CodeInterpreter, McpCall
-from .outputs import Item, Message, Output, Part, Reasoning
+from .outputs import AssistantMessage, Item, Output, Part, Reasoning
 from .response import KINDS, Response
-from .turns import Turns
+from .turns import WriteOrder
 from .usage import usage_of
 
 TEXT_DELTA = "response.output_text.delta"
 
 
-class Outcome(NamedTuple):
+class ResponseEnd(NamedTuple):
     """How a response ended: `completed`, `incomplete`, `failed` or `cancelled`, and the upstream's reason."""
 
     status: str
     reason: str = ""
 
 
-Row = Callable[["ResponseReader", Item], "Outcome | None"]
+Row = Callable[["ResponseReader", Item], "ResponseEnd | None"]
 _R = TypeVar("_R", bound=Row)
 _ROWS: dict[str, Row] = {}
 _STAGES = [
@@ -64,17 +64,17 @@ class ResponseReader:
     def __init__(self, writer: RunWriter, *, citations: bool, reasoning: bool) -> None:
         self.response = Response(writer.run, citations=citations, reasoning=reasoning)
         self._writer = writer
-        self.turns = Turns(writer)
+        self.order = WriteOrder(writer)
         self.usage: Object | None = None
         self.failing = False
         self.failure = Failure()
         self.unknown = 0
         self._id = ""
         self._lane: tuple[Any, Any, Any] | None = None
-        self._part: tuple[Message, Part] | None = None
+        self._part: tuple[AssistantMessage, Part] | None = None
         self._pieces: list[str] = []
 
-    def read(self, items: Sequence[Item]) -> Outcome | None:
+    def read(self, items: Sequence[Item]) -> ResponseEnd | None:
         """Take the items of one upstream read, up to a terminal one, and return how the response ended by it.
 
         Text deltas of a part that stand together become one piece. Only failures are held, not returned.
@@ -103,9 +103,9 @@ class ResponseReader:
         return None
 
     def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:
-        """Write all that has arrived; see `Turns.settle`."""
+        """Write all that has arrived; see `WriteOrder.settle`."""
         self._leave_lane()
-        return self.turns.settle(closing, cut)
+        return self.order.settle(closing, cut)
 
     @property
     def all_done(self) -> bool:
@@ -117,7 +117,7 @@ class ResponseReader:
     def _change_lane(self, lane: tuple[Any, Any, Any]) -> None:
         """Find the part that deltas of this address go to. Ids may change with every item: the part counts."""
         id, index, content_index = lane
-        message = self.response.meant(Message, id, index)
+        message = self.response.resolve(AssistantMessage, id, index)
         part = message.part("text", content_index if isinstance(content_index, int) else None)
         if self._part is not None and self._part[1] is not part:
             self._flush()
@@ -132,7 +132,7 @@ class ResponseReader:
             piece = "".join(self._pieces)
             self._pieces.clear()
             message, part = self._part
-            self.turns.add_text(message, part, piece)
+            self.order.add_text(message, part, piece)
 
     # -- rows ---------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class ResponseReader:
         if id and self._id and id != self._id:
             for output in self.response.outputs:
                 output.done = True
-                self.turns.touch(output)
+                self.order.touch(output)
             self.response.begin_anew()
         self._id = id or self._id
 
@@ -157,18 +157,18 @@ class ResponseReader:
         if kind is not None:
             output = self.response.added(kind, copy, item.get("output_index"))
             output.begin(copy)
-            self.turns.touch(output)
+            self.order.touch(output)
 
     @_row("response.output_item.done")
     def _on_done(self, item: Item) -> None:
         copy, kind = self._copy(item)
         if kind is not None:
-            output = self.response.meant(kind, copy.get("id"), item.get("output_index"), copy.get("call_id"))
+            output = self.response.resolve(kind, copy.get("id"), item.get("output_index"), copy.get("call_id"))
             output.take(copy)
             output.done = True
             if isinstance(output, Reasoning):
                 output.tell_summary(self._writer, copy)
-            self.turns.touch(output)
+            self.order.touch(output)
 
     @_row("response.output_text.done")
     def _on_text_done(self, item: Item) -> None:
@@ -188,42 +188,42 @@ class ResponseReader:
     def _on_annotation(self, item: Item) -> None:
         message = self._message(item)
         message.cite(message.part("text", _index(item)), item.get("annotation"))
-        self.turns.touch(message)
+        self.order.touch(message)
 
     @_row("response.refusal.delta")
     def _on_refusal(self, item: Item) -> None:
         message, piece = self._message(item), item.get("delta")
         if isinstance(piece, str):
             message.add(message.part("refusal", _index(item)), piece)
-        self.turns.touch(message)
+        self.order.touch(message)
 
     @_row("response.function_call_arguments.delta")
     def _on_arguments(self, item: Item) -> None:
-        call = self.response.meant(Call, item.get("item_id"), item.get("output_index"))
+        call = self.response.resolve(FunctionCall, item.get("item_id"), item.get("output_index"))
         piece = item.get("delta")
         if isinstance(piece, str):
             call.streamed.append(piece)
-        self.turns.touch(call)
+        self.order.touch(call)
 
     @_row("response.function_call_arguments.done")
     def _on_arguments_done(self, item: Item) -> None:
-        call = self.response.meant(Call, item.get("item_id"), item.get("output_index"), item.get("call_id"))
+        call = self.response.resolve(FunctionCall, item.get("item_id"), item.get("output_index"), item.get("call_id"))
         call.take_arguments(item)
-        self.turns.touch(call)
+        self.order.touch(call)
 
     @_row("response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done")
     def _on_code(self, item: Item) -> None:
-        code = self.response.meant(CodeInterpreter, item.get("item_id"), item.get("output_index"))
+        code = self.response.resolve(CodeInterpreter, item.get("item_id"), item.get("output_index"))
         code.add(item.get("delta"))
         code.complete(item.get("code"))
-        self.turns.touch(code)
+        self.order.touch(code)
 
     @_row("response.mcp_call_arguments.delta", "response.mcp_call_arguments.done")
     def _on_mcp_arguments(self, item: Item) -> None:
-        call = self.response.meant(McpCall, item.get("item_id"), item.get("output_index"))
+        call = self.response.resolve(McpCall, item.get("item_id"), item.get("output_index"))
         call.streamed.append(text_of(item.get("delta")))
         call.whole = text_of(item.get("arguments")) or call.whole
-        self.turns.touch(call)
+        self.order.touch(call)
 
     @_row("response.reasoning_summary_text.delta")
     def _on_thought(self, item: Item) -> None:
@@ -238,7 +238,7 @@ class ResponseReader:
         self._hold(item)
 
     @_row("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-    def _on_terminal(self, item: Item) -> Outcome | None:
+    def _on_terminal(self, item: Item) -> ResponseEnd | None:
         response = object_of(item.get("response"))
         self.usage = usage_of(response.get("usage")) or self.usage
         outcome = _outcome(item["type"], response)
@@ -246,11 +246,11 @@ class ResponseReader:
             self._hold(response.get("error"))
             return None
         if self.failing:
-            return Outcome("failed")
+            return ResponseEnd("failed")
         self.response.supplement(response.get("output"))
         for output in self.response.outputs:
             output.done = output.done or outcome.status == "completed"
-            self.turns.touch(output)
+            self.order.touch(output)
         return outcome
 
     # -- what rows have in common -------------------------------------------------------------------------
@@ -261,30 +261,30 @@ class ResponseReader:
         self.unknown += kind is None and copy.get("type") not in _SKIPPED
         return copy, kind
 
-    def _message(self, item: Item) -> Message:
-        return self.response.meant(Message, item.get("item_id"), item.get("output_index"))
+    def _message(self, item: Item) -> AssistantMessage:
+        return self.response.resolve(AssistantMessage, item.get("item_id"), item.get("output_index"))
 
     def _reasoning(self, item: Item) -> Reasoning:
-        return self.response.meant(Reasoning, item.get("item_id"), item.get("output_index"))
+        return self.response.resolve(Reasoning, item.get("item_id"), item.get("output_index"))
 
     def _take_part(self, item: Item, part: Item) -> None:
         message = self._message(item)
         message.take_part(_index(item), part)
-        self.turns.touch(message)
+        self.order.touch(message)
 
     def _hold(self, error: Any) -> None:
         self.failure = self.failure.richer(Failure.of(error))
         self.failing = True
 
 
-def _outcome(type: str, response: Object) -> Outcome:
+def _outcome(type: str, response: Object) -> ResponseEnd:
     """Return how a response ended: its status says it, then its details, then the item's type (rule 9)."""
     named = type.rpartition(".")[2]
     reason = str(object_of(response.get("incomplete_details")).get("reason") or "")
     status = response.get("status")
     if named == "failed" or status not in ("completed", "incomplete", "failed", "cancelled"):
         status = named if named == "failed" or not reason else "incomplete"
-    return Outcome(str(status), reason)
+    return ResponseEnd(str(status), reason)
 
 
 def _index(item: Item) -> int | None:

@@ -10,13 +10,21 @@ from typing import Any, TypeVar, cast
 
 from ..protocol.objects import Object
 from ..protocol.text import mend
-from .calls import Approval, Call
-from .hosted import CALLS, CodeInterpreter, Search
-from .outputs import Item, Message, Output, Reasoning
+from .calls import ApprovalRequest, FunctionCall
+from .hosted import CALLS, CodeInterpreter, FileSearchCall
+from .outputs import AssistantMessage, Item, Output, Reasoning
 
 O = TypeVar("O", bound=Output)  # noqa: E741
 
-_KINDS: tuple[type[Output], ...] = (Message, Call, Approval, Search, CodeInterpreter, *CALLS, Reasoning)
+_KINDS: tuple[type[Output], ...] = (
+    AssistantMessage,
+    FunctionCall,
+    ApprovalRequest,
+    FileSearchCall,
+    CodeInterpreter,
+    *CALLS,
+    Reasoning,
+)
 KINDS = {kind.kind: kind for kind in _KINDS}
 """The output items that are understood, by their upstream `type`."""
 
@@ -33,9 +41,9 @@ class Response:
         self._left: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
-            Message: lambda *place: Message(*place, citations=citations),
+            AssistantMessage: lambda *place: AssistantMessage(*place, citations=citations),
             Reasoning: lambda *place: Reasoning(*place, told=reasoning),
-            Search: lambda *place: Search(*place, threshold=_score_threshold(run)),
+            FileSearchCall: lambda *place: FileSearchCall(*place, threshold=_score_threshold(run)),
         }
 
     def of(self, kind: type[O]) -> list[O]:
@@ -47,7 +55,7 @@ class Response:
 
         Nobody is asked to answer calls of a response that was left; messages were told, so they are replayed.
         """
-        self._left += self.of(Message)
+        self._left += self.of(AssistantMessage)
         self.outputs = []
         self._by_id.clear()
 
@@ -59,12 +67,12 @@ class Response:
             known = self._open(kind, lambda one: one.index is not None and one.index == index)
         return known or self._new(kind, id, index)
 
-    def meant(self, kind: type[O], id: Any, index: Any, call_id: Any = None) -> O:
+    def resolve(self, kind: type[O], id: Any, index: Any, call_id: Any = None) -> O:
         """Find or make the output that an item speaks of: by id, else the open one at the index, else the newest."""
         id = _id(id)
 
         def fits(one: Output) -> bool:
-            return not (isinstance(one, Call) and call_id and one.call_id and one.call_id != call_id)
+            return not (isinstance(one, FunctionCall) and call_id and one.call_id and one.call_id != call_id)
 
         return (
             self._known(kind, id)
@@ -95,7 +103,7 @@ class Response:
                 thoughts += [item] if item else []
                 continue
             if item is not None:
-                (calls if isinstance(output, Call) else messages).extend([*thoughts, item])
+                (calls if isinstance(output, FunctionCall) else messages).extend([*thoughts, item])
             thoughts = []
         return messages + calls
 
@@ -139,7 +147,7 @@ class Response:
 def _likeness(item: Item, free: list[Output]) -> Output | None:
     """Find the streamed output that a terminal copy under another id is of; what is like none is new."""
     for output in free:
-        if not isinstance(output, Call):
+        if not isinstance(output, FunctionCall):
             return output
         if output.call_id and output.call_id == item.get("call_id"):
             return output

@@ -13,17 +13,17 @@ from typing import Any
 from ..errors import RequestError
 from ..protocol.events import STEP_ENDINGS, VENDOR_EVENTS, Event
 from ..protocol.failures import SERVER_ERROR, Failure
-from ..protocol.generated_files import MadeFile
+from ..protocol.generated_files import GeneratedFile
 from ..protocol.ids import NewId
 from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter
-from .calls import Call
+from .calls import FunctionCall
 from .endings import INCOMPLETE, UNFINISHED, Ending
 from .outputs import Item
 from .pending_calls import PendingCalls, can_be_handed_out
 from .promises import broken_promise, first_call_only
-from .reader import Outcome, ResponseReader
+from .reader import ResponseEnd, ResponseReader
 from .usage import add_usage, spent_budget
 
 __all__ = ["Ending", "Translator"]
@@ -149,7 +149,7 @@ class Translator:
         """The calls, `{id, type, function}`, that this server is to execute now; `tool_results` takes the outputs."""
         return self._calls.to_run if self._calls is not None and not self.waiting else []
 
-    def take_files(self) -> list[MadeFile]:
+    def take_files(self) -> list[GeneratedFile]:
         """Return the files made by tools of the upstream that events since the last call mention."""
         return self._writer.take_files()
 
@@ -263,7 +263,7 @@ class Translator:
 
     # -- how a response ended -----------------------------------------------------------------------------
 
-    def _conclude(self, outcome: Outcome) -> None:
+    def _conclude(self, outcome: ResponseEnd) -> None:
         if outcome.status == "completed":
             self._complete()
         elif outcome.status == "incomplete":
@@ -295,13 +295,13 @@ class Translator:
     def _settle_whole(self) -> Closing:
         return self._reader.settle(WHOLE, lambda _: False)
 
-    def _name_calls(self) -> list[Call]:
+    def _name_calls(self) -> list[FunctionCall]:
         if self.run["parallel_tool_calls"] is False:
             first_call_only(self._reader.response)
-        calls = self._reader.response.of(Call)
+        calls = self._reader.response.of(FunctionCall)
         taken = {str(item.get("call_id") or item.get("id")) for item in self._items}
         for call in calls:
-            call.name_it(taken, self._writer.new_id)
+            call.settle_id(taken, self._writer.new_id)
         return calls
 
     def _hand_out(self, calls: PendingCalls) -> None:
@@ -336,7 +336,7 @@ class Translator:
         """End a response that is incomplete: what came last is cut, calls are dropped (upstreams.md rule 14)."""
         of_message, of_run = INCOMPLETE.get(reason, (None, {}))
         closing = Closing(MessageStatus.INCOMPLETE, StepStatus.COMPLETED, of_message)
-        closing = self._reader.settle(closing, lambda output: output is self._reader.turns.last)
+        closing = self._reader.settle(closing, lambda output: output is self._reader.order.last)
         self._end(RunStatus.INCOMPLETE, closing, incomplete_details=of_run)
 
     # -- how a run ends -----------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ class Translator:
 
     def _abort(self, status: RunStatus, step: StepStatus, reason: str, error: Object | None = None) -> None:
         """End the run before its answer was whole; what came last is cut, and so is what the upstream left open."""
-        last = self._reader.turns.last
+        last = self._reader.order.last
         closing = Closing(MessageStatus.INCOMPLETE, step, reason, error)
         if self._calls is None:  # else all of the response is written, and what is open is the step of its calls
             closing = self._reader.settle(closing, lambda output: output is last or not output.done)

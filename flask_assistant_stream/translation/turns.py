@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable
 
 from ..protocol.writer import WHOLE, Closing, RunWriter
-from .calls import Call
-from .outputs import Message, Output, Part
+from .calls import FunctionCall
+from .outputs import AssistantMessage, Output, Part
 
 
-class Turns:
+class WriteOrder:
     """Lets the outputs of a response write one at a time, in the order of their first content.
 
     Attributes:
@@ -26,13 +26,13 @@ class Turns:
 
     def touch(self, output: Output) -> None:
         """Write what an output has, or let it wait for its turn."""
-        if output.waiting or (isinstance(output, Call) and not output.done):
+        if output.waiting or (isinstance(output, FunctionCall) and not output.done):
             self.last = output
         if output.waiting and output is not self.current and output not in self._queue:
             self._queue.append(output)
         self._advance()
 
-    def add_text(self, message: Message, part: Part, piece: str) -> None:
+    def add_text(self, message: AssistantMessage, part: Part, piece: str) -> None:
         """Write streamed text, at once where it is the message's turn."""
         if message is self.current and part.slot is not None:
             part.pieces.append(piece)

@@ -11,7 +11,7 @@ import pytest
 from openai.types import FileObject
 
 from flask_assistant_stream.errors import Gone, NotFound, RequestError, StoreError, TooLarge, UpstreamError
-from flask_assistant_stream.protocol.generated_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.stores.base import Kind
 from tests.fake_upstream import described
 from tests.files.worlds import ANN, BOB, MAX_BYTES, START, World, an_upload
@@ -203,7 +203,7 @@ def test_our_own_store_lets_no_file_expire(local_world: World) -> None:
 def test_a_file_of_a_container_outlives_it(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.put("cntr_1", "cfile_1", b"\x89PNG" * 1000)
-    world.files.keep(ANN, MadeFile("cfile_1", "../plots/plot.png", container_id="cntr_1", upstream_id="cfile_1"))
+    world.files.keep(ANN, GeneratedFile("cfile_1", "../plots/plot.png", container_id="cntr_1", upstream_id="cfile_1"))
     world.upstream.containers.clear()
     body = world.files.get(ANN, "cfile_1")
     assert (body["filename"], body["purpose"], body["bytes"]) == ("plot.png", "assistants_output", 4000)
@@ -217,7 +217,7 @@ def test_keeping_twice_asks_once(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.put("cntr_1", "cfile_1", b"data")
     for _ in range(2):
-        world.files.keep(ANN, MadeFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
+        world.files.keep(ANN, GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
     assert world.upstream.calls == 1
     assert len(world.blobs()) == 1
 
@@ -232,9 +232,9 @@ def test_keeping_twice_asks_once(upstream_world: World) -> None:
     ],
 )
 def test_a_file_whose_bytes_came_along(world: World, data: str) -> None:
-    world.files.keep(ANN, MadeFile("file-1", "picture.png", data=data))
+    world.files.keep(ANN, GeneratedFile("file-1", "picture.png", data=data))
     assert content(world, "file-1") == b"picture"
-    world.files.keep(ANN, MadeFile("file-2", "picture.png", url=f"data:;base64,{base64.b64encode(b'x').decode()}"))
+    world.files.keep(ANN, GeneratedFile("file-2", "picture.png", url=f"data:;base64,{base64.b64encode(b'x').decode()}"))
     assert content(world, "file-2") == b"x"
 
 
@@ -255,7 +255,7 @@ def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
     world: World, made: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        world.files.keep(ANN, MadeFile("file-1", "..", **made))
+        world.files.keep(ANN, GeneratedFile("file-1", "..", **made))
     assert "made file file-1" in caplog.text
     assert (world.files.get(ANN, "file-1")["filename"], world.files.get(ANN, "file-1")["bytes"]) == ("file-1", 0)
     with pytest.raises(Gone):
@@ -267,7 +267,7 @@ def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
 
 def test_a_container_file_is_bounded(upstream_world: World, caplog: pytest.LogCaptureFixture) -> None:
     upstream_world.upstream.put("cntr_1", "cfile_1", b"x" * (MAX_BYTES + 1))
-    upstream_world.files.keep(ANN, MadeFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
+    upstream_world.files.keep(ANN, GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
     assert upstream_world.files.get(ANN, "cfile_1")["bytes"] == 0
     assert not upstream_world.blobs()
 
@@ -277,7 +277,7 @@ def test_a_container_that_fails_is_asked_again_by_the_next_worker(upstream_world
     world = upstream_world
     world.upstream.put("cntr_1", "cfile_1", b"data")
     world.upstream.fail("GET /containers/{container}/files/{file}/content", **how)
-    made = MadeFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1")
+    made = GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1")
     world.files.keep(ANN, made)
     with pytest.raises(Gone):
         world.files.content(ANN, "cfile_1")

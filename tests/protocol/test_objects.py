@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.protocol import ids, objects
-from flask_assistant_stream.protocol.deltas import Growing, add_up
+from flask_assistant_stream.protocol.deltas import GrowingText, add_up
 from flask_assistant_stream.protocol.generated_files import image_ending, is_image
 from tests.translation.material import shared_missing, validate
 
@@ -74,7 +74,7 @@ def test_the_ending_of_an_image(url: str, expected: str) -> None:
 
 
 def test_a_growing_text() -> None:
-    text = Growing()
+    text = GrowingText()
     assert [text.add("a"), text.add("\ud83d"), text.add("\ude00"), text.add(None), text.add("\ud83d")] == [
         "a",
         "",

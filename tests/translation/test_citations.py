@@ -8,7 +8,7 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import container_file_citation, url_citation
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.generated_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
@@ -65,7 +65,7 @@ def test_a_file_of_a_container_is_a_path_with_a_marker() -> None:
             "end_index": 4 + len(marker),
         }
     ]
-    file = MadeFile("cfile_1", "table.csv", container_id="cntr_1", upstream_id="cfile_1")
+    file = GeneratedFile("cfile_1", "table.csv", container_id="cntr_1", upstream_id="cfile_1")
     assert made.take_files() == [file]
     assert made.take_files() == []
 
@@ -100,7 +100,7 @@ def test_an_image_is_a_part_of_the_message() -> None:
     assert fold.messages[0]["content"] == [objects.text_part("See this"), image]
     (told,) = [e.object()["delta"]["content"][0] for e in events if b'"delta"' in e.data and b"image_file" in e.data]
     assert told == {"index": 1, **image}
-    assert made.take_files() == [MadeFile("cfile_2", "plot.PNG", container_id="cntr_1", upstream_id="cfile_2")]
+    assert made.take_files() == [GeneratedFile("cfile_2", "plot.PNG", container_id="cntr_1", upstream_id="cfile_2")]
 
 
 def test_an_image_before_any_text_follows_an_empty_one() -> None:

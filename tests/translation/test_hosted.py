@@ -9,7 +9,7 @@ import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.protocol.generated_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
@@ -83,7 +83,7 @@ def test_code_interpreter() -> None:
         "input": "1 + 1",
         "outputs": [LOGS, {"type": "image", "image": {"file_id": "file_1"}}],
     }
-    assert made.take_files() == [MadeFile("file_1", "code_interpreter-1.png", data=PNG)]
+    assert made.take_files() == [GeneratedFile("file_1", "code_interpreter-1.png", data=PNG)]
     assert made.take_files() == []
     assert made.unknown == 0
 
@@ -127,7 +127,7 @@ def test_outputs_that_say_nothing(output: Any) -> None:
 )
 def test_where_an_image_is(url: str, name: str, where: str) -> None:
     made, _ = play([done({**CODE, "outputs": [{"type": "image", "url": url}]}), terminal()])
-    assert made.take_files() == [MadeFile("file_1", name, **{where: url})]
+    assert made.take_files() == [GeneratedFile("file_1", name, **{where: url})]
 
 
 def test_text_waits_until_the_code_has_run() -> None:
@@ -231,7 +231,7 @@ def test_a_generated_image_is_a_file() -> None:
     made, events = play([*writer().image_generation("iVBORw0KGgo="), terminal()])
     fold = check(events)
     assert shown(fold)["function"] == function("image_generation", "{}", '{"file_id":"file_1"}')
-    assert made.take_files() == [MadeFile("file_1", "image_generation-1.png", data="iVBORw0KGgo=")]
+    assert made.take_files() == [GeneratedFile("file_1", "image_generation-1.png", data="iVBORw0KGgo=")]
     assert not any(b"iVBORw0KGgo" in event.data for event in events)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...protocol.text import mend
 from ...translation.coerce import list_of, object_of, objects_of
-from ...translation.outputs import Message, Part
+from ...translation.outputs import AssistantMessage, Part
 from ...translation.response import Response
 from ..base import Item
 from .cited_text import CitedText, Note
@@ -60,8 +60,8 @@ class CitedItems:
 
     def _on_added(self, item: Item) -> Iterator[Item]:
         copy = object_of(item.get("item"))
-        if copy.get("type") == Message.kind:
-            self._response.added(Message, copy, item.get("output_index")).begin(copy)
+        if copy.get("type") == AssistantMessage.kind:
+            self._response.added(AssistantMessage, copy, item.get("output_index")).begin(copy)
         yield item
 
     def _on_delta(self, item: Item) -> Iterator[Item]:
@@ -85,10 +85,10 @@ class CitedItems:
 
     def _on_done(self, item: Item) -> Iterator[Item]:
         copy = object_of(item.get("item"))
-        if copy.get("type") != Message.kind:
+        if copy.get("type") != AssistantMessage.kind:
             yield item
             return
-        message = self._response.meant(Message, copy.get("id"), item.get("output_index"))
+        message = self._response.resolve(AssistantMessage, copy.get("id"), item.get("output_index"))
         contents = [dict(content) if isinstance(content, dict) else content for content in list_of(copy.get("content"))]
         for index, whole in enumerate(contents):
             if object_of(whole).get("type") == "output_text" and whole.get("text"):
@@ -113,10 +113,10 @@ class CitedItems:
 
     def _part(self, item: Item) -> Part:
         """Find the text that an item is about, and remember how the item calls it."""
-        message = self._response.meant(Message, item.get("item_id"), item.get("output_index"))
+        message = self._response.resolve(AssistantMessage, item.get("item_id"), item.get("output_index"))
         return self._at(message, item.get("content_index"), {key: item[key] for key in _PLACE if key in item})
 
-    def _at(self, message: Message, index: Any, place: Item) -> Part:
+    def _at(self, message: AssistantMessage, index: Any, place: Item) -> Part:
         part = message.part("text", index if isinstance(index, int) else None)
         self._places[part] = place
         return part
@@ -149,7 +149,7 @@ class CitedItems:
 
     def _supplement(self, copy: Any) -> Any:
         """Rewrite an output of the terminal item; where it says something else than the deltas, it cites nothing."""
-        if object_of(copy).get("type") != Message.kind:
+        if object_of(copy).get("type") != AssistantMessage.kind:
             return copy
         contents = []
         for content in list_of(copy.get("content")):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError
-from flask_assistant_stream.protocol.generated_files import MadeFile
+from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind
@@ -169,7 +169,7 @@ def test_find_looks_into_every_store_it_is_given(world: World) -> None:
 
 
 def test_a_file_without_bytes_cannot_be_searched(world: World) -> None:
-    world.files.keep(ANN, MadeFile("file-1", "made.txt", url="https://example.org/made.txt"))
+    world.files.keep(ANN, GeneratedFile("file-1", "made.txt", url="https://example.org/made.txt"))
     body = world.vector_stores.attach(ANN, world.vector_store(), {"file_id": "file-1"})
     assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
 
