@@ -16,8 +16,8 @@ from .coerce import object_of, text_of
 from .hosted import CodeInterpreter, McpCall
 from .outputs import AssistantMessage, Item, Output, Part, Reasoning
 from .response import KINDS, Response
-from .turns import WriteOrder
 from .usage import usage_of
+from .write_order import WriteOrder
 
 TEXT_DELTA = "response.output_text.delta"
 
