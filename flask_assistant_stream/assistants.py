@@ -28,7 +28,7 @@ FIELDS: Mapping[str, tuple[type, ...]] = {
     "response_format": (str, dict, type(None)),
     "reasoning_effort": (str, type(None)),
 }
-"""Keys of an assistant that is declared in code (wire.md 1.1), and their types."""
+"""Keys of an assistant that is declared in code (`spec/assistants.md#endpoints`), and their types."""
 
 MADE_FROM = "made_from"
 """The `extra` key that holds, as JSON, the configuration an assistant was made from."""

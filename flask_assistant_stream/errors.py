@@ -43,7 +43,7 @@ class AssistantStreamError(Exception):
         self.code = code or type(self).code
 
     def body(self) -> dict[str, dict[str, str | None]]:
-        """Return the JSON error body that both faces answer with (wire.md 1.3)."""
+        """Return the JSON error body that both faces answer with (`spec/assistants.md#errors`)."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
@@ -129,7 +129,7 @@ class EngineError(AssistantStreamError):
     """The upstream failed.
 
     `code` is one of a run's `last_error` codes: `server_error`, `rate_limit_exceeded`, `invalid_prompt`
-    (wire.md 3.3). The message reaches the client: no key, no address with credentials in it.
+    (`spec/responses.md#error-codes`). The message reaches the client: no key, no address with credentials in it.
     """
 
     code = "server_error"

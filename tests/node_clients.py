@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 NODE_VERSIONS = ("4.46.0", "6.49.0", "7.57.0")
-"""What the quickstart pins, the last of the tolerant ones, and the strict rewrite (wire.md 0)."""
+"""What the quickstart pins, the last of the tolerant ones, and the strict rewrite (`spec/clients.md#versions`)."""
 
 NODE_DIRECTORY = Path(__file__).parent / "node"
 HINT = "run `make test` once, or `npm ci --prefix tests/node` with Node 18 or newer"
@@ -234,7 +234,7 @@ def _dump(snapshots: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def python_decode_sse(payload: bytes, *, chunk: int = 7) -> Decoded:
-    """Decode SSE bytes, written to the socket in pieces of `chunk` bytes, with openai-python (wire.md 2.2)."""
+    """Decode SSE bytes with openai-python, sent in pieces of `chunk` bytes (`spec/clients.md#sse-decoders`)."""
     with _serving(payload, chunk) as base_url:
         return python_decode(base_url, thread_id="thread_1", assistant_id="asst_1")
 

@@ -1,4 +1,4 @@
-"""The decoding clients agree with the measured tables (wire.md 2.2, 2.4) on streams that our encoders write."""
+"""The decoding clients agree with `spec/clients.md#ndjson-decoders` on streams of our encoders."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ REFUSAL = [
 TWO_OPEN_STEPS = [*begin(), *open_call(["{}"]), *a_text(), run("completed")]
 
 
-def test_a01_text_arrives_whole_in_seven_byte_pieces(node_decode: NodeDecoder, node_version: str) -> None:
+def test_text_arrives_whole_in_seven_byte_pieces(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(TEXT))
     assert decoded.error is None
     assert decoded.run_status == "completed"
@@ -123,20 +123,20 @@ def test_a01_text_arrives_whole_in_seven_byte_pieces(node_decode: NodeDecoder, n
 
 
 def test_4_46_breaks_characters_that_are_not_ascii(node_decode: NodeDecoder) -> None:
-    """The reason why events are ASCII: this client decodes each network piece on its own (wire.md 2.3)."""
+    """This client decodes each network piece on its own, so events are ASCII (`spec/assistants.md#ascii-json`)."""
     raw = ndjson(TEXT).decode("ascii").encode().decode("unicode_escape")
     utf8 = raw.encode("utf-16", "surrogatepass").decode("utf-16").replace('\n"', '\\n"').encode()
     assert "\ufffd" in node_decode("4.46.0", utf8).text
     assert node_decode("6.49.0", utf8).text == "".join(WORDS)
 
 
-def test_b03_empty_lines_are_no_events(node_decode: NodeDecoder, node_version: str) -> None:
+def test_empty_lines_are_no_events(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(TEXT, between=NDJSONEncoder.heartbeat * 2))
     assert decoded.error is None
     assert decoded.names == [name for name, _ in TEXT]
 
 
-def test_c04_a_failed_run_resolves(node_decode: NodeDecoder, node_version: str) -> None:
+def test_a_failed_run_resolves(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(FAILED))
     assert decoded.error is None
     assert decoded.run is not None
@@ -144,14 +144,14 @@ def test_c04_a_failed_run_resolves(node_decode: NodeDecoder, node_version: str) 
     assert decoded.run["last_error"]["message"] == "The upstream broke off."
 
 
-def test_d14_a_refusal_accumulates(node_decode: NodeDecoder, node_version: str) -> None:
+def test_a_refusal_accumulates(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(REFUSAL))
     assert decoded.error is None
     assert decoded.messages[0]["content"][0]["refusal"] == "I cannot."
     assert decoded.deltas == []
 
 
-def test_f01_a_call_accumulates_and_waits(node_decode: NodeDecoder, node_version: str) -> None:
+def test_a_call_accumulates_and_waits(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(FUNCTION))
     assert decoded.error is None
     assert decoded.run_status == "requires_action"
@@ -168,7 +168,7 @@ def test_arguments_accumulate(node_decode: NodeDecoder, version: str) -> None:
     assert call["function"]["arguments"] == '{"city":"Köln"}'
 
 
-def test_f06_only_the_strict_client_refuses_two_open_steps(node_decode: NodeDecoder, node_version: str) -> None:
+def test_only_the_strict_client_refuses_two_open_steps(node_decode: NodeDecoder, node_version: str) -> None:
     decoded = node_decode(node_version, ndjson(TWO_OPEN_STEPS))
     if node_version == "7.57.0":
         assert decoded.error is not None
@@ -207,7 +207,7 @@ def test_python_tolerates_our_heartbeat_beside_ids() -> None:
 
 
 def test_python_breaks_at_a_heartbeat_that_is_a_block() -> None:
-    """The reason why the heartbeat has a single newline (wire.md 2.2)."""
+    """The reason why the heartbeat has a single newline (`spec/assistants.md#heartbeats`)."""
     decoded = python_decode_sse(sse(TEXT, between=b": ping\n\n"))
     assert decoded.error is not None
     assert decoded.error.startswith("JSONDecodeError")

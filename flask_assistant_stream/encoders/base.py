@@ -16,7 +16,7 @@ class Encoder(ABC):
         name: what `?format=` calls it.
         media_type: what `Accept` calls it.
         content_type: the response header.
-        heartbeat: bytes that every decoder of this format skips (wire.md 2.2, 2.3).
+        heartbeat: bytes that every decoder of this format skips (`spec/assistants.md#heartbeats`).
     """
 
     name: ClassVar[str]

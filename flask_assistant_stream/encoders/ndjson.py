@@ -1,4 +1,4 @@
-"""NDJSON, the bytes that `AssistantStream.fromReadableStream` of openai-node decodes (wire.md 2.3)."""
+"""NDJSON, the bytes that `AssistantStream.fromReadableStream` of openai-node decodes (`spec/assistants.md#ndjson`)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..protocol.run_states import RunStatus
 from ..protocol.writer import WHOLE, RunWriter
 
 UNREADABLE = RUN_ENDINGS - {"thread.run.completed"}
-"""Endings after which that page shows nothing and stays closed (front-ends.md Expected 1)."""
+"""Endings after which that page shows nothing and stays closed (`spec/clients.md#only-completed-reopens-the-input`)."""
 
 ADDED = 7
 """How many more events are told than the one ending that stands in the log."""

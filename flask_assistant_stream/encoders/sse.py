@@ -1,4 +1,4 @@
-"""Server-sent events as the Assistants API sent them (wire.md 2.1), with `id:` for resuming."""
+"""Server-sent events as the Assistants API sent them (`spec/assistants.md#sse`), with `id:` for resuming."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SSEEncoder(Encoder):
     """`id`, `event`, `data` a block.
 
     The heartbeat is a comment with a *single* newline: as a block of its own it would make openai-python
-    dispatch an empty event once an `id:` was seen (wire.md 2.2).
+    dispatch an empty event once an `id:` was seen (`spec/assistants.md#heartbeats`).
     """
 
     name = "sse"

@@ -13,7 +13,7 @@ class SSEDecoder:
     """Cut a byte stream into the `data` of its events, however it was cut on its way.
 
     Field names other than `data` are skipped: the JSON names its own type, and several servers send no `event:`
-    line (upstreams.md 6, rule 1). Lines may end in LF, CRLF or CR, mixed at will.
+    line (`spec/servers.md#dispatch-on-type`). Lines may end in LF, CRLF or CR, mixed at will.
 
     Attributes:
         silent: how many blocks without data have passed: comments, sent as a sign of life.

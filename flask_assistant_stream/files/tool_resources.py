@@ -23,7 +23,7 @@ THREAD = "thread"
 THREAD_EXPIRES = {"anchor": "last_active_at", "days": 7}
 """As the Assistants API let a vector store expire that it made for a thread."""
 CODE_FILES = 20
-"""How many files a thread may give to its code interpreter (wire.md 1.1)."""
+"""How many files a thread may give to its code interpreter (`spec/assistants.md#limits`)."""
 
 
 class Resources:

@@ -151,7 +151,7 @@ class Follower:
             watch.discard(self)
 
     def _once_projected(self, events: list[Event]) -> Iterator[list[Event]]:
-        """Give events out when the store's objects say what they say: rows come first (run protocol 6).
+        """Yield events once the store's objects match them (`spec/run-protocol.md#projections`).
 
         A reader that is told of an answer's end on one worker finds the answer in the history of every other.
         """

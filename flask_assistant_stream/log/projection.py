@@ -1,7 +1,7 @@
 """From the events of a run to what they say of its objects: pure, and the same whoever computes it.
 
 The worker that wrote the events and a worker that takes the run over both apply it; applying it twice changes
-nothing (run protocol 6, 9, 11).
+nothing (`spec/run-protocol.md#projections`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .watch import LogWatch
 logger = logging.getLogger(__name__)
 
 WINDOW = 64
-"""Events of a run that may be shown before the store has them (run protocol 5); a fence is as wide."""
+"""Events of a run shown before they are stored (`spec/run-protocol.md#the-window`); a fence has the same width."""
 FLUSH_SECONDS = 0.04
 """How long deltas wait for company before a flush; what must be stored first does not wait."""
 TICK_SECONDS = 0.5
@@ -124,7 +124,7 @@ class Writer:
     # -- the flusher's side ------------------------------------------------------------------------------
 
     def cut(self) -> tuple[Row, Projection | None] | None:
-        """Return the one write in flight, made of everything pending if there was none (run protocol 2, 3)."""
+        """Return the write in flight, or make one of everything pending (`spec/run-protocol.md#unknown-outcomes`)."""
         if self.in_flight is None and self.written > self.stored:
             with self._lock:
                 events = self._tail[self.stored - self.written :]

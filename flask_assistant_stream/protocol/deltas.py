@@ -27,7 +27,7 @@ class GrowingText:
         return new
 
     def complete(self, whole: Any) -> str:
-        """Add what the whole text has more; where it disagrees the pieces stay (upstreams.md rule 6)."""
+        """Add the tail of the whole text; the pieces win a conflict (`spec/servers.md#text-from-done-events`)."""
         found = mend(whole) if isinstance(whole, str) else ""
         if not found.startswith(self.text):
             return ""
@@ -37,7 +37,7 @@ class GrowingText:
 
 
 def add_up(value: Any, delta: Any) -> Any:
-    """Add a delta of a run step as clients do (wire.md 2.5 rule 5), without the `index` of array entries."""
+    """Merge a delta of a run step (`spec/assistants.md#delta-merging`), without the `index` of array entries."""
     if isinstance(delta, dict):
         made = dict(value or {})
         for key, piece in delta.items():

@@ -36,7 +36,7 @@ class Event(NamedTuple):
     Attributes:
         seq: position in the run's log, consecutive from 1; 0 where it is told beside the log and has none.
         name: `thread.run.created` …
-        data: the object as ASCII JSON without a line break (wire.md 2.3: immune to decoders that cut characters).
+        data: the object as ASCII JSON without a line break (`spec/assistants.md#ascii-json`).
     """
 
     seq: int

@@ -1,4 +1,4 @@
-"""What an upstream says when it fails, told as a run's `last_error` (wire.md 3.3). Knows neither HTTP nor runs."""
+"""From an upstream's failure to a run's `last_error` (`spec/responses.md#error-codes`). Knows neither HTTP nor runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Any) -> Failure:
-        """Read an error object, an error string, or nothing at all (upstreams.md rules 12 and 16)."""
+        """Read an error object, an error string or nothing (`spec/servers.md#error-bodies`)."""
         if isinstance(error, str):
             return cls(message=error)
         if not isinstance(error, dict):
@@ -73,5 +73,5 @@ def classify(code: str) -> str:
 
 
 def step_error(error: Object) -> Object:
-    """Return a run's `last_error` as a step may carry it: steps know two codes only (wire.md 1.4)."""
+    """Return a run's `last_error` with a code that a step may carry (`spec/assistants.md#last-errors`)."""
     return error if error["code"] == RATE_LIMIT else {**error, "code": SERVER_ERROR}

@@ -1,4 +1,4 @@
-"""Assistants objects as plain dicts with every documented key, nulls explicit (wire.md 1.4)."""
+"""Assistants objects as plain dicts with every documented key, nulls explicit (`spec/assistants.md#objects`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .run_states import MessageStatus, RunStatus, StepStatus
 Object = dict[str, Any]
 
 RUN_SECONDS = 600
-"""A real run expired this long after its creation (wire.md 1.3)."""
+"""A real run expired this long after its creation (`spec/assistants.md#run-states`)."""
 
 LINKS = "x_url_citations"
 """Key of a text part's `text`: cited web pages, `{type: "url_citation", url, title, start_index, end_index}` each.
 
-Strict clients refuse them among the `annotations` (wire.md 1.4).
+Strict clients refuse them among the `annotations` (`spec/assistants.md#strict-clients`).
 """
 
 RUN_VOLATILE = (
@@ -115,7 +115,7 @@ def run(id: str, created_at: int, thread_id: str, assistant: Object, **overrides
     """Build a queued run of `assistant`.
 
     `overrides` are fields of the run request, taken where they are not None. `instructions` is `""` and never
-    null: strict clients refuse null (wire.md 1.4).
+    null: strict clients refuse null (`spec/assistants.md#strict-clients`).
     """
     given = {key: value for key, value in overrides.items() if value is not None}
     body: Object = {
@@ -170,7 +170,7 @@ def run_step(id: str, created_at: int, run: Object, details: Object) -> Object:
 
 
 def page(data: list[Object], *, has_more: bool) -> Object:
-    """Build a list object (wire.md 1.2)."""
+    """Build a list object (`spec/assistants.md#lists`)."""
     return {
         "object": "list",
         "data": data,

@@ -1,4 +1,4 @@
-"""The Assistants side of a run: writes numbered events so that wire.md 2.5 holds, whatever is asked of it.
+"""The Assistants side of a run: writes numbered events in a valid order (`spec/assistants.md#event-order`).
 
 One step and one message are open at most, statuses move by the tables only, deltas add up to what is completed.
 Knows nothing of the Responses API.
@@ -155,7 +155,7 @@ class RunWriter:
         self.emit(STEP_DELTA, {"id": self.step["id"], "object": STEP_DELTA, "delta": {"step_details": details}})
 
     def open_calls(self, calls: list[Object]) -> None:
-        """Open a step with function calls, one after the other: names first, then arguments (wire.md 2.1, 2.5)."""
+        """Open a step with function calls, each name before its arguments (`spec/assistants.md#event-order`)."""
         self.open_step({"type": "tool_calls", "tool_calls": []})
         for index, call in enumerate(calls):
             function = call["function"]
@@ -189,7 +189,7 @@ class RunWriter:
     # -- messages -----------------------------------------------------------------------------------------
 
     def open_message(self, phase: str | None = None) -> None:
-        """Open a message in a step of its own; `phase` is kept as a key of it (wire.md 3.2)."""
+        """Open a message in a step of its own; `phase` is kept as a key of it (`spec/responses.md#message-phase`)."""
         id = self.new_id(ids.MESSAGE)
         self.open_step({"type": "message_creation", "message_creation": {"message_id": id}})
         run = self.run
@@ -234,7 +234,7 @@ class RunWriter:
         part.tail = TEXT_END
 
     def add_citation(self, index: int, note: Object) -> None:
-        """Add an annotation and its marker at the end of a text part; offsets are code points (wire.md 3.4)."""
+        """Add an annotation and its marker to the end of a text part (`spec/responses.md#citations`)."""
         part = self._parts[index]
         self._end_half(index)
         marker, kind = note["text"], note["type"]
@@ -271,7 +271,7 @@ class RunWriter:
         part.links.append(placed)
 
     def add_image(self, file_id: str) -> None:
-        """Add an image as a part of its own; a text part comes first, or pages lose it (front-ends.md Expected 4)."""
+        """Add an image part, after a text part (`spec/clients.md#text-before-images`)."""
         for index, part in enumerate(self._parts):
             if part.tail is FIRST_TEXT_END and part.kind == "text":
                 self._text_delta(index, {"value": ""})

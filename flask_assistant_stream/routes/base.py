@@ -29,7 +29,7 @@ from ..titles import Titles
 from .clients import Client, Clients
 
 STREAM_HEADERS = {
-    # no-transform: proxies that compress hold a stream back (front-ends.md); X-Accel-Buffering: so does nginx.
+    # Without these, proxies that compress and nginx hold a stream back (`spec/clients.md#proxies`).
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
     "X-Content-Type-Options": "nosniff",

@@ -26,7 +26,7 @@ def body_limit(max_content_chars: int) -> int:
 def read_object(request: Request, limit: int) -> dict[str, Any]:
     """Return the JSON object of a request; no body at all is an empty one.
 
-    Front-ends send JSON as text/plain or without a Content-Type (front-ends.md), so the header is not asked.
+    The Content-Type is ignored: front-ends send JSON without one (`spec/clients.md#what-the-quickstart-sends`).
 
     Args:
         limit: in bytes; the app's own `MAX_CONTENT_LENGTH` holds where it is lower.

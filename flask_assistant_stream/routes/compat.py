@@ -1,4 +1,4 @@
-"""What the quickstart's page is told in place of what it cannot read (front-ends.md Expected), where that is wanted.
+"""Render what the quickstart's page cannot read (`spec/clients.md#what-the-quickstart-expects`), if configured.
 
 Only what this reader is told differs: log, messages and runs are stored as ever, and `/v1` tells them as they are.
 """

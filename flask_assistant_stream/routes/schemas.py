@@ -68,7 +68,7 @@ class Content(fields.Field[list[objects.Object]]):
 
 
 class Metadata(fields.Dict):
-    """Up to 16 strings, keys up to 64 characters, values up to 512 (wire.md 1.1); null empties it."""
+    """Up to 16 strings, keys up to 64 characters, values up to 512 (`spec/assistants.md#limits`); null empties it."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
         if not isinstance(value, dict):
@@ -192,7 +192,7 @@ class FileRef(Body):
 
 
 class ListQuery(Body):
-    """A page of a list (wire.md 1.2)."""
+    """A page of a list (`spec/assistants.md#lists`)."""
 
     limit = Digits(load_default=20, validate=validate.Range(1, 100))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 START_TURNS = 2
 """Turns of a thread that a start takes: the first one of a thread is placed within them."""
 CANCEL_SECONDS = 1.0
-"""A run that was asked to end and is still active after this long is taken from its worker (run protocol 13)."""
+"""Seconds after a cancel until a run is taken from its worker (`spec/run-protocol.md#cancellation`)."""
 
 
 class Runner:
@@ -339,7 +339,7 @@ class Runner:
             self._takeover.finish(run)
 
     def _end(self, run: RunRecord) -> None:
-        """End a run and wait for it: its worker has a second, then it is taken over (run protocol 13)."""
+        """End a run and wait until it has ended (`spec/run-protocol.md#cancellation`)."""
         self._ask_to_end(run)
         deadline, pause = time.monotonic() + CANCEL_SECONDS, 0.005
         while (run := self._run(run.owner, run.parent, run.id)).active:

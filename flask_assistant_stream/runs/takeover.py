@@ -1,4 +1,4 @@
-"""Take a run over from a worker that is gone, or from nobody, and bring it to its end (run protocol 8 to 12).
+"""Take over a run that no worker executes and end it (`spec/run-protocol.md#takeovers`).
 
 Every step is one write that a rival's step refuses, so any number of workers may try at once.
 """

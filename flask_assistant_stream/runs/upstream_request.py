@@ -98,7 +98,7 @@ class Requests:
             after = page.records[-1].id
 
     def _thread_resources(self, run: RunRecord) -> Object:
-        """Return the `tool_resources` of the run's thread, where a tool of the run may use them (wire.md 3.1)."""
+        """Return the thread's `tool_resources` if a tool of the run uses them (`spec/responses.md#the-request`)."""
         if not {"file_search", "code_interpreter"} & {tool["type"] for tool in run.body["tools"]}:
             return {}
         return self._store.get(Kind.THREAD, run.owner, run.parent).body.get("tool_resources") or {}

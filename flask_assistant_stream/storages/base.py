@@ -43,7 +43,7 @@ class Upload:
 class Storage(ABC):
     """Where files are indexed and searched.
 
-    Every call blocks its thread but never the gevent loop. Objects are those of wire.md 1.1 and 1.4. What is not
+    Every call blocks its thread, never the gevent loop. Objects are those of `spec/assistants.md#objects`. What is not
     there any more may be deleted again; all else about an unknown id is `NotFound`.
 
     Raises (every method):

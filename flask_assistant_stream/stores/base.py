@@ -136,7 +136,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What the events of stored rows say of a run's objects (run protocol 6); applying it twice changes nothing.
+    """The changes of a run's objects by stored rows (`spec/run-protocol.md#projections`); idempotent.
 
     Attributes:
         run: the run it belongs to, as this worker holds it (`epoch`, owner, `position`).
@@ -289,7 +289,7 @@ class Store(ABC):
 
     @abstractmethod
     def start(self, start: Start) -> RunRecord:
-        """Begin a run (run protocol 14) and return it with its position: all of it is stored, or nothing.
+        """Begin a run (`spec/run-protocol.md#starts`) and return it with its position: all of it is stored, or nothing.
 
         Raises:
             ThreadBusy: the thread has an active run.
@@ -306,7 +306,7 @@ class Store(ABC):
         if_due: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RunRecord | None:
-        """Take a run over (run protocol 8): compare status and epoch with `run`, then epoch + 1 and a new lease.
+        """Take a run over if its status and epoch are those of `run` (`spec/run-protocol.md#claims`).
 
         A run that required an action is `queued` from then on, so that of two answers one is taken; whoever finds
         it abandoned like that releases it again.
@@ -349,7 +349,7 @@ class Store(ABC):
 
     @abstractmethod
     def append(self, rows: Sequence[Row]) -> Outcomes:
-        """Store rows of many runs, each once (run protocol 2 to 4); an outcome for each, in order.
+        """Store rows of many runs, each once (`spec/run-protocol.md#log-rows`); an outcome for each, in order.
 
         A row whose place is taken is `STORED` if its own token stands there, else `REFUSED`; the others are
         stored all the same.
@@ -357,7 +357,7 @@ class Store(ABC):
 
     @abstractmethod
     def project(self, projections: Sequence[Projection]) -> None:
-        """Apply what stored rows say: messages and steps first, the run last (run protocol 6 and 7).
+        """Apply what stored rows say: messages and steps first, the run last (`spec/run-protocol.md#projections`).
 
         Objects: inserted, or replaced where the stored version is older (metadata is kept as stored).
         Runs: written only where the epoch is the projection's and the run is still active; a terminal status

@@ -50,7 +50,7 @@ class EncoderSuite:
         assert decode(body + encoder.end()) == EVENTS
 
     def test_frames_are_ascii(self, encoder: Encoder) -> None:
-        """No decoder can cut a character in half (wire.md 2.3)."""
+        """No decoder can cut a character in half (`spec/assistants.md#ascii-json`)."""
         (encoder.encode(EVENTS) + encoder.heartbeat + encoder.end()).decode("ascii")
 
     def test_nothing_for_no_events(self, encoder: Encoder) -> None:

@@ -47,7 +47,7 @@ class Tool:
 
     @property
     def definition(self) -> Object:
-        """The tool as the Assistants API describes functions (wire.md 1.1)."""
+        """The tool as the Assistants API describes functions (`spec/assistants.md#limits`)."""
         described = {"name": self.name, "description": self.description, "parameters": self.parameters, "strict": False}
         return {"type": "function", "function": described}
 

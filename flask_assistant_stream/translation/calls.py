@@ -13,7 +13,7 @@ CALL_ID_CHARS = 64
 
 
 class FunctionCall(Output):
-    """A function call; never shown while it arrives, handed out when the response ends (upstreams.md rule 4)."""
+    """A function call, emitted when the response ends (`spec/servers.md#overlapping-items`)."""
 
     kind = "function_call"
 
@@ -53,7 +53,7 @@ class FunctionCall(Output):
 
     @property
     def arguments(self) -> str:
-        """The arguments, best evidence first (rule 7)."""
+        """The arguments, best evidence first (`spec/servers.md#call-arguments`)."""
         found = self.whole or self.told or self._pieces or self.added
         if self.terminal and not is_json_object(found):
             found = self.terminal if is_json_object(self.terminal) or not found else found
@@ -67,7 +67,7 @@ class FunctionCall(Output):
 
     @property
     def valid(self) -> bool:
-        """Whether it can be handed out: it has a name and its arguments are a JSON object (rule 14)."""
+        """Whether it has a name and a JSON object as arguments (`spec/servers.md#unusable-calls`)."""
         return bool(self.name) and is_json_object(self.arguments)
 
     def settle_id(self, taken: set[str], new_id: NewId) -> None:
@@ -77,12 +77,12 @@ class FunctionCall(Output):
         taken.add(self.call_id)
 
     def tool_call(self) -> Object:
-        """Return it as `required_action` carries it (wire.md 1.4)."""
+        """Return it as `required_action` carries it (`spec/assistants.md#objects`)."""
         function = {"name": self.name, "arguments": self.arguments}
         return {"id": self.call_id, "type": "function", "function": function}
 
     def replay(self) -> Item | None:
-        """Return it without an item id: with `store: false` the upstream never kept one (rule 20: always JSON)."""
+        """Return it without an item id, with JSON arguments (`spec/servers.md#valid-history`)."""
         arguments = self.arguments if is_json_object(self.arguments) else "{}"
         return {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": arguments}
 

@@ -1,4 +1,4 @@
-"""What an upstream's annotations become: markers, links, pictures (wire.md 3.4)."""
+"""What an upstream's annotations become: markers, links, pictures (`spec/responses.md#citations`)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class Ending(Enum):
     FAILED = "failed"
     EXPIRED = "expired"
     EOF = "eof"
-    """The upstream ended, perhaps without its terminal item (upstreams.md rules 12 and 13)."""
+    """The upstream ended, perhaps without its terminal item (`spec/servers.md#end-without-a-terminal-event`)."""
     INTERRUPTED = "interrupted"
     """The worker that had the run is gone."""
 
@@ -29,6 +29,6 @@ UNFINISHED = {
 _BUDGET_SPENT = {"reason": "max_completion_tokens"}
 INCOMPLETE: dict[str, tuple[str, Object]] = {
     "max_output_tokens": ("max_tokens", _BUDGET_SPENT),
-    "content_filter": ("content_filter", {}),  # a run's enum has no such reason (wire.md 3.3)
+    "content_filter": ("content_filter", {}),  # see `spec/responses.md#incomplete-responses`
 }
 """`incomplete_details` of a message (the reason) and of the run, by the upstream's reason."""

@@ -1,4 +1,4 @@
-"""Tools that the upstream itself runs, each shown as a run step with one entry (wire.md 3.3)."""
+"""Tools that the upstream itself runs, each shown as a run step with one entry (`spec/responses.md#hosted-tools`)."""
 
 from __future__ import annotations
 

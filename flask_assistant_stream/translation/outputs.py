@@ -1,6 +1,6 @@
 """One upstream output item each, accumulated from pieces that may overlap, repeat or be missing.
 
-Reading rules 5 to 7 of upstreams.md 6. An output knows how to show itself on a `RunWriter`, and as what it is
+See `spec/servers.md#reading`. An output knows how to show itself on a `RunWriter`, and as what it is
 replayed upstream; it does not know the other outputs.
 """
 
@@ -27,7 +27,7 @@ class Output(ABC):
 
     Attributes:
         kind: the upstream `type` of the item.
-        lingers: stays open after its end, until another output wants to open (rule 8).
+        lingers: stays open after its end, until another output wants to open (`spec/servers.md#late-message-end`).
         id, index: the upstream's, either may be missing.
         ordinal: its place among the outputs of its response.
         done: the upstream has ended it.
@@ -51,7 +51,7 @@ class Output(ABC):
         """Take what the copy in `output_item.done` says."""
 
     def supplement(self, item: Item) -> None:
-        """Take from the copy in the terminal item what nothing else said (rule 10)."""
+        """Take from the copy in the terminal item what nothing else said (`spec/servers.md#terminal-output`)."""
         self.take(item)
 
     @property
@@ -139,7 +139,7 @@ class AssistantMessage(Output):
             self._waiting.append((part, piece))
 
     def cite(self, part: Part, note: Any) -> None:
-        """Add an annotation after what has arrived, once; early and late ones alike (wire.md 3.4)."""
+        """Add an annotation after what has arrived, once; early and late ones alike (`spec/responses.md#citations`)."""
         if not isinstance(note, dict) or part.kind != "text" or identity(note) in part.cited:
             return
         made = cited(note, self.ordinal if self.index is None else self.index, self._cited)
@@ -149,7 +149,7 @@ class AssistantMessage(Output):
             self._waiting.append((part, made))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
-        """Add what a `done` text has more than the deltas; where they disagree the deltas stay (rule 6)."""
+        """Add the tail of a `done` text; the deltas win a conflict (`spec/servers.md#text-from-done-events`)."""
         text = part.text
         full = mend(full) if isinstance(full, str) else ""
         tail_from = len(text) if full.startswith(text) else len(full)
@@ -161,7 +161,7 @@ class AssistantMessage(Output):
         self.add(part, full[tail_from:])
 
     def begin(self, item: Item) -> None:
-        """Take the phase; a message that is added again goes on where it stands (rule 5)."""
+        """Take the phase; a message that is added again goes on where it stands (`spec/servers.md#lazy-messages`)."""
         self.done = False
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
@@ -175,7 +175,7 @@ class AssistantMessage(Output):
                 self.take_part(index, content)
 
     def take_part(self, index: int | None, content: Item) -> None:
-        """Take a whole content part; a part of another type (`reasoning_text`) is none of a message (rule 3)."""
+        """Take a whole content part; ignore other types (`spec/servers.md#matching-events-to-items`)."""
         if content.get("type") == "output_text" and (content.get("text") or content.get("annotations")):
             self.complete(self.part("text", index), content.get("text"), content.get("annotations"))
         elif content.get("type") == "refusal" and content.get("refusal"):
@@ -208,7 +208,7 @@ class AssistantMessage(Output):
 
 
 class Reasoning(Output):
-    """What the model thought: kept for replay where it is encrypted (wire.md 3.2), its summary told where asked for."""
+    """A reasoning item: replayed if encrypted (`spec/responses.md#reasoning-items`), its summary emitted on request."""
 
     kind = "reasoning"
 

@@ -130,7 +130,7 @@ class PendingCalls:
         """Take the client's outputs.
 
         Raises:
-            RequestError: these are not the calls that were asked for (wire.md 1.3); nothing has changed then.
+            RequestError: these are not the requested calls (`spec/assistants.md#errors`); nothing has changed then.
         """
         asked = [one for one in self._open() if one.whose is not AnsweredBy.SERVER]
         ids = [one.call["id"] for one in asked]

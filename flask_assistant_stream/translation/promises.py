@@ -1,6 +1,6 @@
 """What a run asks for and an upstream may pass over: kept here where that is possible, else told as a failure.
 
-Rule 22 of upstreams.md. How long an answer is, is watched over by the engine: it alone can stop it.
+See `spec/servers.md#ignored-limits`. How long an answer is, is watched over by the engine: it alone can stop it.
 """
 
 from __future__ import annotations

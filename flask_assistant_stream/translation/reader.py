@@ -1,4 +1,4 @@
-"""Reads the items of one upstream response: the rows of wire.md 3.3, one method each, by the rules of upstreams.md 6.
+"""Read the items of one response by `spec/servers.md#reading`: a method per row of `spec/responses.md#event-mapping`.
 
 Writes messages and hosted tool steps as they come; how the run goes on when the response ends is not its affair.
 """
@@ -39,7 +39,7 @@ _STAGES = [
 ]
 """Items that tell how far a tool is: nothing follows from them."""
 _SKIPPED = ("mcp_list_tools", "compaction", "additional_tools", "program", "program_output")
-"""Output items that clients are not told of (wire.md 3.3)."""
+"""Output items that clients are not told of (`spec/responses.md#event-mapping`)."""
 
 
 def _row(*types: str) -> Callable[[_R], _R]:
@@ -57,7 +57,7 @@ class ResponseReader:
         response: its outputs.
         turns: which of them is writing.
         usage: its usage, or None so far.
-        failing: a failure was seen; reading goes on, the richest account of it is kept in `failure` (rule 12).
+        failing: a failure was seen; reading goes on for a richer `failure` (`spec/servers.md#failures`).
         unknown: how many items no row is for.
     """
 
@@ -109,7 +109,7 @@ class ResponseReader:
 
     @property
     def all_done(self) -> bool:
-        """Whether the upstream has ended every output of which it sent anything (rule 13)."""
+        """Whether the upstream has ended every output (`spec/servers.md#end-without-a-terminal-event`)."""
         return bool(self.response.outputs) and all(output.done for output in self.response.outputs)
 
     # -- text deltas: the hot path ------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class ResponseReader:
 
     @_row("response.queued", "response.in_progress", "keepalive", *_STAGES)
     def _on_life(self, item: Item) -> None:
-        """Do nothing: that anything came has begun the run (rule 2)."""
+        """Do nothing: that anything came has begun the run (`spec/servers.md#start-of-a-response`)."""
 
     @_row("response.output_item.added")
     def _on_added(self, item: Item) -> None:
@@ -181,7 +181,7 @@ class ResponseReader:
     @_row("response.content_part.done")
     def _on_part_done(self, item: Item) -> None:
         part = object_of(item.get("part"))
-        if part.get("type") in ("output_text", "refusal"):  # reasoning text never opens a message (rule 3)
+        if part.get("type") in ("output_text", "refusal"):  # not reasoning text
             self._take_part(item, part)
 
     @_row("response.output_text.annotation.added")
@@ -278,7 +278,7 @@ class ResponseReader:
 
 
 def _outcome(type: str, response: Object) -> ResponseEnd:
-    """Return how a response ended: its status says it, then its details, then the item's type (rule 9)."""
+    """Return how a response ended, by status, details, then type (`spec/servers.md#outcome`)."""
     named = type.rpartition(".")[2]
     reason = str(object_of(response.get("incomplete_details")).get("reason") or "")
     status = response.get("status")

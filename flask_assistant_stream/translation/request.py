@@ -1,7 +1,7 @@
-"""A run and its thread's messages in, the Responses request that continues them out (wire.md 3.1, 3.2).
+"""A run and its thread's messages in, the Responses request that continues them out (`spec/responses.md#the-request`).
 
 The history is ours: every request carries all of it and asks the upstream to store nothing, so any server that
-speaks `POST /responses` will do. Optional fields are sent only where they say something (upstreams.md rule 18).
+speaks `POST /responses` will do. Optional fields are left out where they are the default.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def wants_encrypted_reasoning(model: str) -> bool:
 
     OpenAI and Azure answer 400 ("Encrypted content is not supported with this model") to the question for models
     that do not reason (gpt-4o, gpt-4.1, gpt-5-chat …), and some servers answer 400 to any `include`. Newer
-    endpoints return it unasked where nothing is stored (wire.md 3.2). So only the families that are known to
-    reason are asked: the o series, and gpt-5 and later but for their chat variants; unknown names are not.
+    endpoints return it unasked (`spec/responses.md#reasoning-items`). So only the families that are known to reason
+    are asked: the o series, and gpt-5 and later but for their chat variants; unknown names are not.
     """
     return _REASONING.match(model.lower()) is not None
 
@@ -95,7 +95,7 @@ def _input(run: Object, history: Sequence[Object], items: Sequence[Item]) -> lis
     last = _last_messages(run)
     messages = [_message(one) for one in (history if last is None else history[-last:])]
     found = [message for message in messages if message is not None] + list(items)
-    if not found or "role" not in found[0]:  # some servers take what follows for content parts (rule 20)
+    if not found or "role" not in found[0]:  # see `spec/servers.md#valid-history`
         found.insert(0, {"type": "message", "role": "user", "content": ""})
     return found
 
@@ -120,7 +120,7 @@ def _message(message: Object) -> Item | None:
 
 
 def _spoken(part: Object) -> str:
-    """Return what the model wrote; a refusal is text like any other (rule 17)."""
+    """Return what the model wrote; a refusal is text like any other (`spec/servers.md#message-items`)."""
     if part["type"] == "text":
         return mend(without_markers(part["text"]["value"], part["text"]["annotations"]))
     return mend(part["refusal"]) if part["type"] == "refusal" else ""
@@ -141,7 +141,7 @@ def _part(part: Object) -> Item | None:
 
 
 def _loose_files(message: Object) -> list[Object]:
-    """Return the attachments that no tool reads: the model gets them as they are (wire.md 3.2)."""
+    """Return the attachments that no tool reads: the model gets them as they are (`spec/responses.md#attachments`)."""
     return [file for file in message.get("attachments") or () if file.get("file_id") and not file.get("tools")]
 
 

@@ -1,4 +1,4 @@
-"""The outputs of one upstream response, and which of them an item speaks of (upstreams.md 6, rules 3 and 10).
+"""The outputs of a response, and which of them an item means (`spec/servers.md#matching-events-to-items`).
 
 Neither ids nor indexes are reliable upstream. Knows nothing of what becomes of the outputs.
 """
@@ -89,7 +89,7 @@ class Response:
                 self._supplement(kind, [item for item in copies if item.get("type") == type_])
 
     def replay(self) -> list[Item]:
-        """Return the outputs as input items, messages first, reasoning before what it belongs to (wire.md 3.2).
+        """Return the outputs as input items, messages first (`spec/responses.md#input-items`).
 
         Reasoning without a successor that can be replayed is left out: the upstream refuses it alone. So are
         file searches: with `store: false` the upstream does not know their ids.

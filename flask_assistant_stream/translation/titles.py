@@ -40,7 +40,7 @@ def title_request(text: str, model: str, effort: str | None = None) -> Object:
 
 
 class AnswerText:
-    """The text of a response, from whichever items bring it (upstreams.md rule 6).
+    """The text of a response, from whichever items bring it (`spec/servers.md#text-from-done-events`).
 
     Attributes:
         failed: the response was no answer.

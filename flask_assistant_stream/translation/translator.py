@@ -1,8 +1,9 @@
 """Raw Responses events in, Assistants events out: the state machine of one run.
 
-Pure: no clock, no randomness, no input or output, no thread. `reader.py` holds the rows of wire.md 3.3, `writer.py`
-what wire.md 2.5 asks of a stream, `pending.py` the calls between two responses; here is what becomes of the run
-when a response ends, its calls are answered or somebody ends it.
+Pure: no clock, no randomness, no input or output, no thread. `reader.py` reads items
+(`spec/responses.md#event-mapping`), `protocol/writer.py` writes events (`spec/assistants.md#event-order`),
+`pending_calls.py` has the calls between two responses. This file decides how the run goes on when a response ends, its
+calls are answered or it is closed from outside.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Translator:
 
     @property
     def failing(self) -> bool:
-        """Whether a failure is held until the upstream ends or `close` is called (upstreams.md rule 12)."""
+        """Whether a failure is held until the upstream ends or `close` is called (`spec/servers.md#failures`)."""
         return self._reader.failing
 
     @property
@@ -218,7 +219,7 @@ class Translator:
         What comes next is the next response, or first `calls_to_run` where calls were approved.
 
         Raises:
-            RequestError: the run does not wait, or these are not the pending calls (wire.md 1.3).
+            RequestError: the run does not wait, or these are not the pending calls (`spec/assistants.md#errors`).
         """
         if not self.waiting:
             raise RequestError(f'Runs in status "{self.run["status"]}" do not accept tool outputs.')
@@ -333,7 +334,7 @@ class Translator:
         self._reader = self._new_reader()
 
     def _cut(self, reason: str) -> None:
-        """End a response that is incomplete: what came last is cut, calls are dropped (upstreams.md rule 14)."""
+        """End an incomplete response: its last output is cut, calls are dropped (`spec/servers.md#unusable-calls`)."""
         of_message, of_run = INCOMPLETE.get(reason, (None, {}))
         closing = Closing(MessageStatus.INCOMPLETE, StepStatus.COMPLETED, of_message)
         closing = self._reader.settle(closing, lambda output: output is self._reader.order.last)

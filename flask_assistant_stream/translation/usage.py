@@ -1,4 +1,4 @@
-"""Token counts: from a response's `usage` to a run's, tolerant of what is missing (upstreams.md rule 15)."""
+"""Token counts: from a response's `usage` to a run's, tolerant of what is missing (`spec/servers.md#partial-usage`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may write: outputs overlap upstream, while a stream has one open message or step (upstreams.md rule 4)."""
+"""The order of writing: outputs overlap upstream, a stream has one open step (`spec/servers.md#overlapping-items`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The quickstart's page before an app: what it sends and expects, line by line, on gunicorn's gevent workers.
+"""The quickstart's page in the proxied set-up, on gunicorn's gevent workers: what it sends and expects.
 
-The names follow `../shared/spec/front-ends.md`: `test_sent_1…`, `test_expected_4…`, `test_proxies_2…`. This is set-up
-B: the page's own API routes are gone and `/api` leads to `examples/quickstart_host.py`; A is in `tests/v1`. What the
-page makes of the answers is played by its client, openai 4.46.0.
+The names follow `docs/spec/clients.md`: `test_sent_…`, `test_expected_…`, `test_proxies_…`. The page's own API routes
+are gone and `/api` leads to `examples/quickstart_host.py`; `tests/v1` has the SDK set-up. What the page makes of the
+responses is played by its client, openai 4.46.0.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def run_on(server: ServerProcess, thread_id: str) -> dict[str, Any]:
 # -- sent -----------------------------------------------------------------------------------------------------
 
 
-def test_sent_1_a_thread_is_made_without_body_and_content_type(host: ServerProcess) -> None:
+def test_sent_a_thread_is_made_without_body_and_content_type(host: ServerProcess) -> None:
     assert host.request("POST", "/threads").json["threadId"].startswith("thread_")
     assert host.post("/threads", {}).json["threadId"].startswith("thread_"), "as its own routes do"
 
 
-def test_sent_1_messages_and_deletions_are_text_plain(host: ServerProcess) -> None:
+def test_sent_messages_and_deletions_are_text_plain(host: ServerProcess) -> None:
     path = f"/threads/{new_thread(host)}/messages"
     assert host.post(path, b'{"content":"hello"}', headers=TEXT_PLAIN).run["status"] == "completed"
     file_id = uploaded(host, "notes.txt", b"The sky is green.").json["fileId"]
@@ -92,7 +92,7 @@ def test_sent_1_messages_and_deletions_are_text_plain(host: ServerProcess) -> No
 
 
 @pytest.mark.parametrize("output", [{}, {"output": ""}, {"output": None}], ids=["missing", "empty", "null"])
-def test_sent_1_outputs_may_be_missing_or_empty(host: ServerProcess, output: dict[str, Any]) -> None:
+def test_sent_outputs_may_be_missing_or_empty(host: ServerProcess, output: dict[str, Any]) -> None:
     run = host.chat(CALL).run
     (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     body = {"runId": run["id"], "toolCallOutputs": [{**output, "tool_call_id": asked["id"]}]}
@@ -102,7 +102,7 @@ def test_sent_1_outputs_may_be_missing_or_empty(host: ServerProcess, output: dic
 
 
 @pytest.mark.parametrize("functions", [False, True], ids=["no functions", "not this function"])
-def test_sent_1_a_page_that_does_not_know_the_function(browser: Browser, host: ServerProcess, functions: bool) -> None:
+def test_sent_a_page_that_does_not_know_the_function(browser: Browser, host: ServerProcess, functions: bool) -> None:
     tab = browser.open(host.origin, functions=functions).say("@@script:call?name=unknown_to_the_page@@")
     assert (tab.enabled, tab.answers) == (True, ["The tools said:"])
 
@@ -112,7 +112,7 @@ def uploaded(server: ServerProcess, filename: str, content: bytes) -> Answer:
     return server.post("/files", sent["body"], headers=sent["headers"])
 
 
-def test_sent_2_files_come_in_one_field(browser: Browser, host: ServerProcess) -> None:
+def test_sent_files_come_in_one_field(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin).do("upload", filename="returns.md", content="27 days").do("poll")
     (file,) = [one for one in tab.state["files"] if one["filename"] == "returns.md"]
     assert file.keys() == {"file_id", "filename", "status"}
@@ -121,7 +121,7 @@ def test_sent_2_files_come_in_one_field(browser: Browser, host: ServerProcess) -
     assert {status for *_, status in tab.statuses} == {200}
 
 
-def test_sent_2_polling_costs_nothing(browser: Browser, host: ServerProcess, played: UpstreamProcess) -> None:
+def test_sent_polling_costs_nothing(browser: Browser, host: ServerProcess, played: UpstreamProcess) -> None:
     """From the first second on, every tab: once nothing is being indexed, the upstream hears nothing of it."""
     tabs = [browser.open(host.origin) for _ in range(3)]
     tabs[0].do("poll").do("upload", filename="kept.txt", content="The sky is green.")
@@ -137,7 +137,7 @@ def test_sent_2_polling_costs_nothing(browser: Browser, host: ServerProcess, pla
     assert {status for tab in tabs for *_, status in tab.statuses} == {200}, "no limit on how often"
 
 
-def test_sent_3_any_type_no_token_no_cookie(host: ServerProcess) -> None:
+def test_sent_any_type_no_token_no_cookie(host: ServerProcess) -> None:
     """Directly from another origin."""
     headers = {"Accept": "*/*", "Origin": "http://localhost:3000"}
     made = host.post("/threads", headers=headers)
@@ -149,7 +149,7 @@ def test_sent_3_any_type_no_token_no_cookie(host: ServerProcess) -> None:
     assert "Set-Cookie" not in sent.headers
 
 
-def test_sent_4_the_forwarded_host_is_the_origin(host: ServerProcess) -> None:
+def test_sent_the_forwarded_host_is_the_origin(host: ServerProcess) -> None:
     """The target's name as the Host, no X-Forwarded-For and -Proto: what Next's rewrites send."""
     page = {"X-Forwarded-Host": "chat.example", "Origin": "https://chat.example"}
     assert host.post("/threads", headers=page).status == 200
@@ -157,7 +157,7 @@ def test_sent_4_the_forwarded_host_is_the_origin(host: ServerProcess) -> None:
     assert host.post("/threads", headers={"Origin": "https://chat.example"}).status == 403
 
 
-def test_sent_4_without_proxy_fix_the_allow_list_decides(server: ServerProcess) -> None:
+def test_sent_without_proxy_fix_the_allow_list_decides(server: ServerProcess) -> None:
     assert server.post("/threads", headers=THROUGH_NEXT).status == 200, "allowed unless set otherwise"
     page = {"X-Forwarded-Host": "chat.example", "Origin": "https://chat.example"}
     assert server.post("/threads", headers=page).status == 403, "nobody has said that the header is to be trusted"
@@ -173,13 +173,13 @@ def test_the_set_up_page_gets_the_assistant(host: ServerProcess) -> None:
 HALF = "The sun is *shining*"
 
 
-def test_expected_1_success(browser: Browser, host: ServerProcess) -> None:
+def test_expected_success(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin).say("@@script:text?say=Hello.@@").say("@@script:text?say=And+again.@@")
     assert tab.enabled
     assert tab.answers == ["Hello.", "And again."]
 
 
-def test_expected_1_a_function_is_answered(browser: Browser, host: ServerProcess) -> None:
+def test_expected_a_function_is_answered(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin, functions=True).say(CALL)
     assert tab.enabled
     assert tab.answers == ['The tools said: {"location":"San Francisco, CA","temperature":21,"conditions":"sunny"}']
@@ -199,7 +199,7 @@ def test_expected_1_a_function_is_answered(browser: Browser, host: ServerProcess
         ("html", ["The answer failed: "]),
     ],
 )
-def test_expected_1_a_failure_is_told_and_the_page_goes_on(
+def test_expected_a_failure_is_told_and_the_page_goes_on(
     browser: Browser, host: ServerProcess, script: str, shown: list[str]
 ) -> None:
     tab = browser.open(host.origin).say(f"@@script:{script}@@")
@@ -212,7 +212,7 @@ def test_expected_1_a_failure_is_told_and_the_page_goes_on(
 
 
 @pytest.mark.parametrize("script", ["fail?after=4", "incomplete", "reset?after=4"])
-def test_expected_1_every_client_reads_what_is_told(
+def test_expected_every_client_reads_what_is_told(
     node_version: str, node_decode: NodeDecoder, host: ServerProcess, script: str
 ) -> None:
     """And what a reader gets who comes back to it at any number."""
@@ -237,7 +237,7 @@ def test_a_page_that_names_its_type_is_told_endings_as_they_are(host: ServerProc
     assert (refused.status, refused.json["error"]["type"]) == (404, "invalid_request_error")
 
 
-def test_expected_1_without_compat_mode_the_page_is_dead(browser: Browser, server: ServerProcess) -> None:
+def test_expected_without_compat_mode_the_page_is_dead(browser: Browser, server: ServerProcess) -> None:
     """The reason for the mode: nothing is shown, and nothing can be sent any more."""
     tab = browser.open(server.origin).say("@@script:fail?after=0@@")
     assert (tab.enabled, tab.answers) == (False, [])
@@ -246,14 +246,14 @@ def test_expected_1_without_compat_mode_the_page_is_dead(browser: Browser, serve
     assert (lost.say("hello").enabled, lost.answers) == (False, [])
 
 
-def test_expected_1_cancelled_by_another_tab(browser: Browser, host: ServerProcess) -> None:
+def test_expected_cancelled_by_another_tab(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin).do("send", text=STALLED).do("shown", text="shining")
     host.post(f"/threads/{tab.thread_id}/runs/{run_on(host, tab.thread_id)['id']}/cancel")
     tab.do("settle")
     assert (tab.enabled, tab.answers[-1]) == (True, "The answer was stopped.")
 
 
-def test_expected_1_expired(browser: Browser, tight: ServerProcess) -> None:
+def test_expected_expired(browser: Browser, tight: ServerProcess) -> None:
     """The page's function takes too long; its answer is told why."""
     tab = browser.open(tight.origin, functions=True, holds=True).do("send", text=CALL).do("asked")
     assert not tab.enabled
@@ -266,7 +266,7 @@ def test_expected_1_expired(browser: Browser, tight: ServerProcess) -> None:
     assert text_of(again.events).endswith("did not come in time.")
 
 
-def test_expected_1_an_action_twice(browser: Browser, host: ServerProcess) -> None:
+def test_expected_an_action_twice(browser: Browser, host: ServerProcess) -> None:
     """Another tab was quicker: the run does not wait any more."""
     tab = browser.open(host.origin, functions=True, holds=True).do("send", text=CALL).do("asked")
     run = run_on(host, tab.thread_id)
@@ -276,7 +276,7 @@ def test_expected_1_an_action_twice(browser: Browser, host: ServerProcess) -> No
     assert tab.answers[-1].startswith("This could not be answered: ")
 
 
-def test_expected_1_a_busy_thread(browser: Browser, tight: ServerProcess) -> None:
+def test_expected_a_busy_thread(browser: Browser, tight: ServerProcess) -> None:
     tab = browser.open(tight.origin)
     with tight.opened(f"/threads/{tab.thread_id}/messages", {"content": STALLED}) as other:
         other.read_until("thread.message.delta")
@@ -289,7 +289,7 @@ def test_expected_1_a_busy_thread(browser: Browser, tight: ServerProcess) -> Non
     assert {status for *_, status in tab.statuses} == {200}
 
 
-def test_expected_1_too_many_streams(browser: Browser, tight: ServerProcess) -> None:
+def test_expected_too_many_streams(browser: Browser, tight: ServerProcess) -> None:
     tab = browser.open(tight.origin)
     with ExitStack() as stack:
         streams = [stack.enter_context(tight.opened("/chat/stream", {"content": STALLED})) for _ in range(2)]
@@ -304,7 +304,7 @@ def test_expected_1_too_many_streams(browser: Browser, tight: ServerProcess) -> 
     assert tab.say("@@script:text?say=Better.@@").answers[-1] == "Better."
 
 
-def test_expected_1_the_thread_is_gone(browser: Browser, host: ServerProcess) -> None:
+def test_expected_the_thread_is_gone(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin)
     host.request("DELETE", f"/threads/{tab.thread_id}")
     tab.say("hello")
@@ -326,7 +326,7 @@ def killed(tmp_path: Path) -> Iterator[Trouble]:
     made.close()
 
 
-def test_expected_1_the_store_is_away(
+def test_expected_the_store_is_away(
     browser: Browser, played: UpstreamProcess, tmp_path: Path, locked: Trouble
 ) -> None:
     with serving(HOST, tmp_path / "host", store=locked.url, upstream=played.base_url) as server:
@@ -341,7 +341,7 @@ def test_expected_1_the_store_is_away(
         assert tab.say("@@script:text?say=Better.@@").answers[-1] == "Better."
 
 
-def test_expected_1_and_3_the_store_dies_in_mid_answer(
+def test_expected_the_store_dies_in_mid_answer(
     browser: Browser, played: UpstreamProcess, tmp_path: Path, killed: Trouble
 ) -> None:
     settings = {"ASSISTANT_LEASE_SECONDS": "2"}
@@ -362,7 +362,7 @@ def test_expected_1_and_3_the_store_dies_in_mid_answer(
         soon(answered)
 
 
-def test_expected_3_without_compat_mode_an_error_crashes_the_page(browser: Browser, server: ServerProcess) -> None:
+def test_expected_without_compat_mode_an_error_crashes_the_page(browser: Browser, server: ServerProcess) -> None:
     tab = browser.open(server.origin)
     assert tab.do("poll").state["filesCrashed"] is False
     refused = browser.open(server.origin)
@@ -379,7 +379,7 @@ def recorded(folder: Path, write: Callable[[ResponseItems], Any]) -> str:
     return f"@@script:recording?path={path}@@"
 
 
-def test_expected_4_text_that_comes_as_a_whole_is_told_in_deltas(
+def test_expected_text_that_comes_as_a_whole_is_told_in_deltas(
     browser: Browser, host: ServerProcess, tmp_path: Path
 ) -> None:
     def without_deltas(items: ResponseItems) -> list[dict[str, Any]]:
@@ -390,7 +390,7 @@ def test_expected_4_text_that_comes_as_a_whole_is_told_in_deltas(
 
 
 @pytest.mark.parametrize("pieces", [["Here", " it is."], []], ids=["before its text", "without text"])
-def test_expected_4_an_image_is_in_the_assistants_bubble(
+def test_expected_an_image_is_in_the_assistants_bubble(
     browser: Browser, host: ServerProcess, tmp_path: Path, pieces: list[str]
 ) -> None:
     def image_first(items: ResponseItems) -> Iterator[dict[str, Any]]:
@@ -412,7 +412,7 @@ def test_expected_4_an_image_is_in_the_assistants_bubble(
     assert (tab.state["loaded"][0]["status"], tab.state["loaded"][0]["type"]) == (200, "image/png")
 
 
-def test_expected_5_citations_are_shown_and_paths_replaced(browser: Browser, host: ServerProcess) -> None:
+def test_expected_citations_are_shown_and_paths_replaced(browser: Browser, host: ServerProcess) -> None:
     tab = browser.open(host.origin).say("@@script:file_search@@").say("@@script:code_interpreter@@").do("look")
     assert tab.answers[0] == f"{CITED[:-1]}【1:0†food.txt】."
     assert [role for role, _ in tab.bubbles] == ["user", "assistant", "user", "code", "assistant"]
@@ -423,14 +423,14 @@ def test_expected_5_citations_are_shown_and_paths_replaced(browser: Browser, hos
 
 
 @pytest.mark.parametrize("arguments", ["", "{broken", "[1]", '{"location":"Oslo"} and more'])
-def test_expected_6_arguments_are_json_or_no_call(browser: Browser, host: ServerProcess, arguments: str) -> None:
+def test_expected_arguments_are_json_or_no_call(browser: Browser, host: ServerProcess, arguments: str) -> None:
     tab = browser.open(host.origin, functions=True).say(f"@@script:call?name=get_weather&arguments={arguments}@@")
     assert tab.enabled
     assert tab.state["console"] == []
     assert len(tab.answers) == 1, "answered, or told why not"
 
 
-def test_expected_7_downloads_have_names_of_any_script(host: ServerProcess) -> None:
+def test_expected_downloads_have_names_of_any_script(host: ServerProcess) -> None:
     file_id = uploaded(host, "Größe 日本 🫖.txt", b"The sky is green.").json["fileId"]
     for origin_path in (f"{PREFIX}/files/{file_id}", f"/api/files/{file_id}"):
         answer = host.get(origin_path, outside=True)
@@ -442,7 +442,7 @@ def test_expected_7_downloads_have_names_of_any_script(host: ServerProcess) -> N
     assert (missing.status, missing.json["error"]["type"]) == (404, "invalid_request_error")
 
 
-def test_expected_8_what_it_passes_over(node_decode: NodeDecoder, host: ServerProcess) -> None:
+def test_expected_what_it_passes_over(node_decode: NodeDecoder, host: ServerProcess) -> None:
     stream = host.chat("@@script:text?say=Hello.@@").body
     lines = stream.splitlines(keepends=True)
     assert lines[0].startswith(b'{"event":"thread.created"')
@@ -456,7 +456,7 @@ def test_expected_8_what_it_passes_over(node_decode: NodeDecoder, host: ServerPr
 # -- proxies --------------------------------------------------------------------------------------------------
 
 
-def test_proxies_1_streams_are_not_held_back(host: ServerProcess) -> None:
+def test_proxies_streams_are_not_held_back(host: ServerProcess) -> None:
     run = host.chat(CALL).run
     thread = f"/threads/{run['thread_id']}"
     body = {"content": "hello"}
@@ -481,7 +481,7 @@ def test_proxies_1_streams_are_not_held_back(host: ServerProcess) -> None:
             assert answer.headers["X-Accel-Buffering"] == "no"
 
 
-def test_proxies_2_heartbeats_come_well_within_30_seconds(browser: Browser, tight: ServerProcess) -> None:
+def test_proxies_heartbeats_come_well_within_30_seconds(browser: Browser, tight: ServerProcess) -> None:
     assert Settings().heartbeat_seconds <= 10
     tab = browser.open(tight.origin)
     with tight.opened(f"/threads/{tab.thread_id}/messages", {"content": STALLED}) as stream:
@@ -492,7 +492,7 @@ def test_proxies_2_heartbeats_come_well_within_30_seconds(browser: Browser, tigh
         stream.read_bytes()
 
 
-def test_proxies_3_nginx_as_documented_lets_uploads_through(host: ServerProcess, tmp_path: Path) -> None:
+def test_proxies_nginx_as_documented_lets_uploads_through(host: ServerProcess, tmp_path: Path) -> None:
     with nginx(host, tmp_path / "nginx", "1.1") as front:
         assert uploaded(front, "large.txt", b"The sky is green. " * 120_000).status == 200
     page = (Path(__file__).parents[2] / "docs" / "front-ends.md").read_text()

@@ -1,4 +1,4 @@
-"""An independent fold of an event sequence, as strict as the strictest client (wire.md 2.5).
+"""An independent fold of an event sequence, as strict as the strictest client (`spec/assistants.md#event-order`).
 
 Shares no code with the translator: it reads names and JSON only. Other tests import `check` too.
 """

@@ -1,4 +1,4 @@
-"""Requests to the Responses API: valid by its own description, and what wire.md 3.1 and 3.2 ask for."""
+"""Requests to the Responses API: valid by its own description, and what `spec/responses.md#the-request` asks for."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_an_empty_update_changes_nothing(scene: Scene, path: str) -> None:
 
 
 def test_empty_bodies_that_are_json_by_their_header(stage: Scene) -> None:
-    """As the Python client cancels and deletes (wire.md 1)."""
+    """As the Python client cancels and deletes (`spec/assistants.md#requests`)."""
     site, headers = stage.site, {**JSON, "Content-Length": "0"}
     made = site.request("POST", "/v1/threads", headers=headers)
     assert made.status_code == 200

@@ -330,7 +330,7 @@ class _ResponseStream(ItemStream):
             yield items
 
     def _after_failure(self, exchange: Exchange, decoder: SSEDecoder) -> Iterator[list[Item]]:
-        """Yield what follows a failure within a second: the richest telling may come last (upstreams.md, rule 12)."""
+        """Yield what follows a failure within a second, which may be richer (`spec/servers.md#failures`)."""
         deadline = time.monotonic() + FAILURE_SECONDS
         try:
             while data := exchange.read_until(deadline):

@@ -1,6 +1,6 @@
 """A Responses request made to fit the server that gets it, and refitted where that server names what it does not take.
 
-Pure: rules 17 to 22 of upstreams.md. What is left out is never anything that the answer depends on: a promise
+Pure: `spec/servers.md#sending`. What is left out is never anything that the answer depends on: a promise
 (`profiles.PROMISES`) is watched over instead; all else that is refused is for the one who asked for it to hear.
 """
 

@@ -1,6 +1,6 @@
 """What an upstream's refusal or a broken connection means: error code, a text for people, whether to try again.
 
-Pure: no sockets, no clock. The shapes are those of upstreams.md 6, rule 16; the codes those of wire.md 3.3.
+Pure: no sockets, no clock. Shapes: `spec/servers.md#error-bodies`. Codes: `spec/responses.md#error-codes`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An output limit that a server may ignore, kept from outside: rule 22 of upstreams.md. Pure."""
+"""An output limit that a server may ignore, kept from outside: `spec/servers.md#ignored-limits`. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The items of a response with marks in its text, made into items with citations, as if the upstream had searched.
 
-Items speak of messages as unreliably here as anywhere (upstreams.md 6): the same `protocol.response.Response` that
+Items name messages unreliably (`spec/servers.md#matching-events-to-items`): the same `Response` that
 the translator asks tells which text an item is about. What a mark cites becomes an annotation at its place.
 """
 
@@ -137,7 +137,7 @@ class CitedItems:
                 number += 1
 
     def _completed(self, part: Part, whole: Item) -> Iterator[Item]:
-        """Tell what a whole text has more than its deltas; rewrite it to say the same as they do (rules 5, 6)."""
+        """Emit the tail of a whole text and rewrite it to match its deltas (`spec/servers.md#lazy-messages`)."""
         text = self._text(part)
         full, heard = mend(whole["text"]) if isinstance(whole.get("text"), str) else "", text.heard
         new = text.feed(full[len(heard) :]) if full.startswith(heard) else []

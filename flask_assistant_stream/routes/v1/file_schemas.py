@@ -1,4 +1,4 @@
-"""The shapes of files, vector stores and what is in them: bodies, queries and answers, with the limits of wire.md 1.1.
+"""The shapes of files and vector stores: bodies, queries and responses, with `spec/assistants.md#limits`.
 
 Unknown keys are ignored, as everywhere.
 """

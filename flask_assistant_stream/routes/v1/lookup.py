@@ -1,4 +1,4 @@
-"""Records by id, with the words of the Assistants API where there is none (wire.md 1.3)."""
+"""Records by id, with the words of the Assistants API where there is none (`spec/assistants.md#errors`)."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
 
 
 def _answer(call: Call, attached: Attached) -> Response | Object:
-    """Answer with the run's events or with the run, as the body asks: never as `Accept` does (wire.md 1)."""
+    """Return the run's events or the run: the body decides, not `Accept` (`spec/assistants.md#requests`)."""
     if call.body.get("stream"):
         return stream(replace(call, encoder=SSEEncoder()), attached, without=VENDOR_EVENTS)
     return run_body(call.site.store.get(Kind.RUN, call.owner, attached.run_id))

@@ -1,4 +1,4 @@
-"""The shapes of the Assistants API v2: bodies, queries and answers, with the limits of wire.md 1.1.
+"""The shapes of the Assistants API v2: bodies, queries and answers, with `spec/assistants.md#limits`.
 
 Unknown keys are ignored, as on the app face.
 """

@@ -1,4 +1,4 @@
-"""Read an upstream's objects about files: every documented key, of the type that strict clients want (wire.md 1.4).
+"""Read an upstream's objects about files, with the types of `spec/assistants.md#strict-clients`.
 
 What has no id is no object; all else that is missing or strange gets a harmless value.
 """

@@ -40,7 +40,7 @@ OPTIONS: dict[str, Any] = {
 }
 """Where the URI does not say otherwise: a server that hangs is an error soon, never a worker that hangs."""
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
-"""What was acknowledged survives any one server (run protocol 15); the URI cannot weaken it."""
+"""Acknowledged writes survive the loss of a server (`spec/run-protocol.md#what-a-store-guarantees`)."""
 
 COLLECTIONS = {
     Kind.ASSISTANT: "assistant_assistants",

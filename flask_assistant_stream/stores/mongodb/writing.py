@@ -106,7 +106,7 @@ def _version(record: Record, seq: int) -> UpdateOne:
 
 
 def _run_change(projection: Projection) -> UpdateOne:
-    """Return what writes a run where the epoch is still its writer's and the run has not ended (run protocol 7)."""
+    """Return the update of an active run with the writer's epoch (`spec/run-protocol.md#epochs`)."""
     run = projection.run
     writable = {"$and": [{"$eq": ["$epoch", run.epoch]}, "$active"]}
     changes: Document = {

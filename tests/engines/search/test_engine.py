@@ -238,7 +238,7 @@ def test_a_done_text_that_disagrees_cites_nothing_twice() -> None:
 
 
 def test_a_text_goes_on_under_the_same_id() -> None:
-    """transformers: the message is added again, and its done text is old and new (upstreams.md 2)."""
+    """transformers: the message is added again, and its done text is old and new (`spec/servers.md#transformers`)."""
     script = saying("Old [doc1]. ")
     added, delta = script[2], script[4]
     ends = [{**item} for item in script[5:-1]]

@@ -1,0 +1,1 @@
+"""The lint rules of this project that no other tool has."""
