@@ -326,9 +326,7 @@ def killed(tmp_path: Path) -> Iterator[Trouble]:
     made.close()
 
 
-def test_expected_the_store_is_away(
-    browser: Browser, played: UpstreamProcess, tmp_path: Path, locked: Trouble
-) -> None:
+def test_expected_the_store_is_away(browser: Browser, played: UpstreamProcess, tmp_path: Path, locked: Trouble) -> None:
     with serving(HOST, tmp_path / "host", store=locked.url, upstream=played.base_url) as server:
         tab = browser.open(server.origin)
         locked.begin(server)
