@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import threading
 import time
@@ -80,15 +79,16 @@ class Watch:
         self._shutdown.run()
 
 
-_watches: dict[int, Watch] = {}
-"""By process: a worker has its own only."""
+_watch: Watch | None = None
+"""Of this worker: `post_worker_init` runs after the fork only, so the parent never has one to pass on."""
 
 
 def post_worker_init(worker: Worker) -> None:
     """Watch a worker from its begin on, and have it sweep before its first request: it may follow one that died."""
     from .shutdown import registrations
 
-    _watches[os.getpid()] = Watch(worker)
+    global _watch
+    _watch = Watch(worker)
     for registration in registrations():
         registration.runner.wake()
 
@@ -105,12 +105,10 @@ def worker_abort(_worker: Worker) -> None:
 
 def worker_exit(_server: object, _worker: Worker) -> None:
     """Wait until the runs of this worker have ended, as long as there is time."""
-    watch = _watches.pop(os.getpid(), None)
-    if watch is not None:
-        watch.finish()
+    if _watch is not None:
+        _watch.finish()
 
 
 def _hurry() -> None:
-    watch = _watches.get(os.getpid())
-    if watch is not None:
-        watch.hurry()
+    if _watch is not None:
+        _watch.hurry()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from .per_process import PerProcess
+
 T = TypeVar("T")
 
 POOL_SIZE = 8
-_pools: dict[int, Any] = {}
 
 
 def patched() -> bool:
@@ -27,12 +27,7 @@ def run_blocking(call: Callable[..., T], *args: object) -> T:
     """
     if not patched():
         return call(*args)
-    pool = _pools.get(os.getpid())
-    if pool is None:
-        from gevent.threadpool import ThreadPool
-
-        pool = _pools[os.getpid()] = ThreadPool(POOL_SIZE)
-    result, error = pool.apply(_outcome, (call, *args))
+    result, error = _pool.get().apply(_outcome, (call, *args))
     if error is not None:
         raise error
     return cast(T, result)
@@ -48,6 +43,15 @@ def plain_poll() -> Any:
     from gevent.monkey import get_original
 
     return get_original("select", "poll")()
+
+
+def _make_pool() -> Any:
+    from gevent.threadpool import ThreadPool
+
+    return ThreadPool(POOL_SIZE)
+
+
+_pool = PerProcess(_make_pool)
 
 
 def _outcome(call: Callable[..., T], *args: object) -> tuple[T | None, Exception | None]:

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = "flask_assistant_stream"
 SOURCE = Path(__file__).parent.parent / PACKAGE
 
-DOMAIN = "errors protocol stores.base run_logger"
+DOMAIN = "errors per_process protocol stores.base run_logger"
 """What the parts of the run protocol share."""
 
 WEB = "flask werkzeug marshmallow apispec"
@@ -21,16 +21,17 @@ TABLE = {
     "": "*",  # public names, imported lazily
     "errors": "",
     "credentials": "",
+    "per_process": "",
     "protocol": "errors protocol",
     "translation": "errors protocol translation",
     "encoders": "protocol encoders",
-    "stores": "protocol errors stores threads",
+    "stores": "protocol errors per_process stores threads",
     "stores.stemming": "snowballstemmer",
-    "stores.mongodb": "protocol errors stores threads pymongo bson",
-    "engines": "protocol translation errors credentials engines",
+    "stores.mongodb": "protocol errors per_process stores threads pymongo bson",
+    "engines": "protocol translation errors per_process credentials engines",
     "engines.openai.profiles": "errors credentials",
     "engines.openai.fitting": "protocol.failures errors engines.base engines.openai.profiles",
-    "engines.openai.http_connect": "errors engines certifi",
+    "engines.openai.http_connect": "errors per_process engines certifi",
     "engines.openai.http_stream": "errors engines httptools",
     "engines.openai.engine": "protocol errors credentials engines openai jiter",
     "storages": f"{DOMAIN} stores.capabilities stores.listing threads storages",
@@ -60,7 +61,7 @@ TABLE = {
     "routes": f"{DOMAIN} routes assistants encoders engines.base files storages.base log runs titles auth {WEB}",
     "routes.clients": "errors log.follow routes.request_log threads",
     "routes.v1": f"{DOMAIN} routes assistants encoders runs.requests runs.upstream_request {WEB}",
-    "threads": "gevent",
+    "threads": "per_process gevent",
     "assembly": "* flask flask_cors",
     "shutdown": "runs.draining routes.base flask",
     "gunicorn_hooks": "shutdown",
@@ -73,7 +74,7 @@ TABLE = {
 
 THREAD_STARTERS = {
     "gunicorn_hooks",
-    "log.run_log",
+    "per_process",
     "runs.runner",
     "runs.sweeper",
     "tools.calls",

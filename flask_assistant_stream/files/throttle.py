@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
+
+from ..per_process import PerProcess
 
 MAX_KEYS = 10_000
 
@@ -22,12 +23,11 @@ class Pace:
         self._seconds = seconds
         self._clock = clock
         self._taken: dict[str, float] = {}
-        # Made in its process: one from before gevent's patching would block every greenlet.
-        self._locks: dict[int, threading.Lock] = {}
+        self._lock = PerProcess(threading.Lock)
 
     def take(self, key: str) -> bool:
         """Say whether it is time, and if so, begin the next wait."""
-        with self._locks.setdefault(os.getpid(), threading.Lock()):
+        with self._lock.get():
             now = self._clock()
             last = self._taken.pop(key, None)
             if last is not None and now - last < self._seconds:

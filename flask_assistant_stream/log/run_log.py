@@ -8,13 +8,13 @@ has the reader.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import AssistantStreamError, StoreError
+from ..per_process import ProcessThreads
 from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 from ..protocol.objects import Object
 from ..stores.base import Outcome, Projection, Row, RunRecord, Store
@@ -30,7 +30,6 @@ FLUSH_SECONDS = 0.04
 """How long deltas wait for company before a flush; what must be stored first does not wait."""
 TICK_SECONDS = 0.5
 """How often heartbeats and idle upstreams are looked at: one ticker instead of a time-out on every wait."""
-STOP_SECONDS = 5.0
 KEPT = 128
 """Stored events kept in memory for readers that are a little behind; the store has the rest."""
 
@@ -195,38 +194,15 @@ class RunLog:
         self._dirty: set[Writer] = set()
         self._pending = Signal()
         self._urgent = Signal()
-        self._pid = 0
-        self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._wake_locks: dict[int, threading.Lock] = {}
+        self._threads = ProcessThreads(self._loops)
 
     def wake(self) -> None:
         """Start the flusher and the ticker, once per process; cheap when they run."""
-        if self._pid == os.getpid():
-            return
-        # Locks are made in their process: from before gevent's patching they would block every greenlet (`--preload`).
-        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
-            if self._pid != os.getpid():
-                self._pending, self._urgent = Signal(), Signal()
-                self._pid, self._stopped = os.getpid(), threading.Event()
-                targets = {"flush": self._flush_until, "tick": self._tick_until}
-                if self.watch.renew():
-                    targets["watch"] = self.watch.watch_until
-                self._threads = [
-                    threading.Thread(target=target, args=(self._stopped,), name=f"assistant-stream-{name}", daemon=True)
-                    for name, target in targets.items()
-                ]
-                for thread in self._threads:
-                    thread.start()
+        self._threads.wake()
 
     def stop(self) -> None:
         """End the background threads of this process once nothing is pending; `wake` starts them anew."""
-        self._pid = 0
-        self._stopped.set()
-        self._pending.set()
-        self.watch.wake()
-        for thread in self._threads:
-            thread.join(STOP_SECONDS)
+        self._threads.stop(self._end_waits)
 
     def open(self, run: RunRecord, events: Iterable[Event], stored: int) -> Writer:
         """Begin to write a run here.
@@ -267,7 +243,18 @@ class RunLog:
             self._urgent.set()
         self._pending.set()
 
-    # -- the flusher -------------------------------------------------------------------------------------
+    # -- the threads -------------------------------------------------------------------------------------
+
+    def _loops(self) -> Mapping[str, Callable[[threading.Event], None]]:
+        self._pending, self._urgent = Signal(), Signal()  # locks, so made in their process
+        loops = {"flush": self._flush_until, "tick": self._tick_until}
+        if self.watch.renew():
+            loops["watch"] = self.watch.watch_until
+        return loops
+
+    def _end_waits(self) -> None:
+        self._pending.set()
+        self.watch.wake()
 
     def _flush_until(self, stopped: threading.Event) -> None:
         failures = 0

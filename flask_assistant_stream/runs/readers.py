@@ -6,7 +6,6 @@ run, which only costs something where runs are to end with their readers.
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from ..errors import RequestError
 from ..log.run_log import RunLog
+from ..per_process import PerProcess
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
 from .requests import Attached
@@ -78,7 +78,7 @@ class Readers:
         self._others: dict[str, _Run] = {}
         """Runs of other workers with readers here."""
         self._lock = threading.Lock()  # never held across a switch, so it may be from before a fork and a patch
-        self._marks: dict[int, str] = {}
+        self._mark_key = PerProcess(lambda: MARK + secrets.token_hex(4))
 
     def join(self, owner: str, attached: Attached, *, began: bool) -> Callable[[], None]:
         """Count a reader of a run, and return what it calls when it leaves.
@@ -146,9 +146,8 @@ class Readers:
 
     def _mark(self, run_id: str, run: _Run, seconds: float) -> None:
         """Say on the stored run that it is read here for some more seconds, or until now."""
-        mark = self._marks.setdefault(os.getpid(), MARK + secrets.token_hex(4))
         with suppress(RequestError):  # it was deleted
-            extra = {mark: self._store.now() + seconds}
+            extra = {self._mark_key.get(): self._store.now() + seconds}
             self._store.update(Kind.RUN, run.owner, run_id, parent=run.thread_id, extra=extra)
         run.marked = True
         run.look_at = self._clock() + MARK_SECONDS / 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..errors import StoreError
-from ..log.run_log import STOP_SECONDS
+from ..per_process import ProcessThreads
 from ..stores.base import RunRecord, Store
 from ..translation.translator import Ending
 from .execution import Execution
@@ -47,30 +46,15 @@ class Sweeper:
         self._lease_seconds = lease_seconds
         self._renewed_at = 0.0
         self._claim_from = 0.0
-        self._pid = 0
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._wake_locks: dict[int, threading.Lock] = {}
+        self._threads = ProcessThreads(lambda: {"sweep": self._sweep_until})
 
     def wake(self) -> None:
         """Start the thread, once per process; cheap when it runs."""
-        if self._pid == os.getpid():
-            return
-        # Made in its process: one from before gevent's patching would block every greenlet (`--preload`).
-        with self._wake_locks.setdefault(os.getpid(), threading.Lock()):
-            if self._pid != os.getpid():
-                self._pid, self._stopped = os.getpid(), threading.Event()
-                self._thread = threading.Thread(
-                    target=self._sweep_until, args=(self._stopped,), name="assistant-stream-sweep", daemon=True
-                )
-                self._thread.start()
+        self._threads.wake()
 
     def stop(self) -> None:
-        """End the thread of this process and wait for it; `wake` starts it anew."""
-        self._pid = 0
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
+        """Stop the thread of this process and wait for it; `wake` starts a new one."""
+        self._threads.stop()
 
     def sweep(self) -> None:
         """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""

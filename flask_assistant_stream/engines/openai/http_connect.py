@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import certifi
 
 from ...errors import ConfigError, EngineError
+from ...per_process import PerProcess
 
 MAX_IDLE = 128
 IDLE_SECONDS = 45.0
@@ -95,17 +96,16 @@ class Connections:
     def __init__(self, address: Address, connect_timeout: float) -> None:
         self.address = address
         self._timeout = connect_timeout
-        self._pid = -1
-        self._idle: deque[tuple[float, Connection]] = deque()
-        self._tls: ssl.SSLContext | None = None
+        # Dropping a socket closes this process's copy, not the parent's connection.
+        self._idle: PerProcess[deque[tuple[float, Connection]]] = PerProcess(deque, drop_inherited=True)
+        self._tls = PerProcess(_tls_context, drop_inherited=True)
 
     def take(self) -> Connection | None:
         """Return the idle connection used last, or None."""
-        self._own_process()
-        oldest = time.monotonic() - IDLE_SECONDS
-        while self._idle:
+        oldest, idle = time.monotonic() - IDLE_SECONDS, self._idle.get()
+        while idle:
             try:
-                since, connection = self._idle.pop()
+                since, connection = idle.pop()
             except IndexError:  # another thread took it
                 break
             if since > oldest:
@@ -115,17 +115,18 @@ class Connections:
 
     def give(self, connection: Connection) -> None:
         """Keep a connection whose last answer was read to its end."""
-        self._own_process()
-        if len(self._idle) >= MAX_IDLE:
+        idle = self._idle.get()
+        if len(idle) >= MAX_IDLE:
             connection.sock.close()
             return
         used = Connection(connection.sock, connection.target, connection.proxy_headers, reused=True)
-        self._idle.append((time.monotonic(), used))
+        idle.append((time.monotonic(), used))
 
     def close(self) -> None:
         """Close what is idle."""
-        while self._idle:
-            self._idle.pop()[1].sock.close()
+        idle = self._idle.get()
+        while idle:
+            idle.pop()[1].sock.close()
 
     def open(self) -> Connection:
         """Connect anew, through the proxy that the environment names for this host.
@@ -134,7 +135,6 @@ class Connections:
             OSError: refused, timed out, unknown host, TLS failure, proxy failure.
             EngineError: the proxy is of a kind that cannot be used.
         """
-        self._own_process()
         proxy = _proxy(self.address)
         first = self.address if proxy is None else proxy.address
         http_connection = self._http_connection(first.host, first.port)
@@ -157,14 +157,7 @@ class Connections:
     def _http_connection(self, host: str, port: int) -> http.client.HTTPConnection:
         if not self.address.secure:
             return http.client.HTTPConnection(host, port, timeout=self._timeout)
-        if self._tls is None:
-            self._tls = _tls_context()
-        return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
-
-    def _own_process(self) -> None:
-        """Forget what another process opened; dropping a socket closes our copy, not the parent's connection."""
-        if self._pid != os.getpid():
-            self._idle, self._tls, self._pid = deque(), None, os.getpid()
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls.get())
 
 
 def _tls_context() -> ssl.SSLContext:

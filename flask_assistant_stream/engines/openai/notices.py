@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from ...per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +25,22 @@ class ShutdownNotices:
     def __init__(self, models: Iterable[str], ask: Callable[[], Any]) -> None:
         self._models = frozenset(models)
         self._ask = ask
-        self._threads: dict[int, threading.Thread] = {}
+        self._thread = PerProcess(self._start)
         self.warnings: list[str] = []
 
     def look(self) -> None:
         """Ask, in a thread of its own, unless this process has done so; cheap then."""
-        process = os.getpid()
-        if process in self._threads or not self._models:
-            return
-        thread = threading.Thread(target=self._read, name="assistant-stream-notices", daemon=True)
-        if self._threads.setdefault(process, thread) is thread:
-            thread.start()
+        if self._models:
+            self._thread.get()
 
     def wait(self) -> None:
         """Wait for the answer; for tests."""
-        self._threads[os.getpid()].join()
+        self._thread.get().join()
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._read, name="assistant-stream-notices", daemon=True)
+        thread.start()
+        return thread
 
     def _read(self) -> None:
         try:

@@ -8,7 +8,6 @@ The client is imported when a storage is made, and made itself once in each proc
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from ...credentials import BEARER, holds_secret, with_key
 from ...errors import AssistantStreamError, NotFound, UpstreamError
+from ...per_process import PerProcess
 from ...protocol.objects import Object
 from ..base import Storage, Upload
 from . import objects as read
@@ -82,7 +82,7 @@ class UpstreamStorage(Storage):
         self._project = project
         self._timeouts = (connect_timeout, timeout, upload_timeout)
         self._clock = now
-        self._clients: dict[int, OpenAI] = {}
+        self._clients: PerProcess[Any] = PerProcess(self._make_client)
 
     # -- files --------------------------------------------------------------------------------------------
 
@@ -215,14 +215,13 @@ class UpstreamStorage(Storage):
 
     def close(self) -> None:
         """Close the idle connections of this process."""
-        client = self._clients.pop(os.getpid(), None)
+        client = self._clients.pop()
         if client is not None:
             client.close()
 
     def _client(self) -> Any:
         """Return the client of this process: connections do not outlive a fork."""
-        client = self._clients.get(os.getpid())
-        return self._clients.setdefault(os.getpid(), self._make_client()) if client is None else client
+        return self._clients.get()
 
     def _make_client(self) -> OpenAI:
         import openai

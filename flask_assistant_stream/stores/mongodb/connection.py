@@ -5,7 +5,6 @@ What the driver raises leaves here as `StoreError`, without the address it was g
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from ...errors import ConfigError, StoreError
+from ...per_process import PerProcess
 from ..base import Kind
 from .documents import Document
 
@@ -112,6 +112,15 @@ def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         db[META].update_one({"_id": "schema"}, {"$max": {"version": newest}}, upsert=True)
 
 
+class _Process:
+    """The client of one process, and whether its database has been migrated."""
+
+    def __init__(self, url: str) -> None:
+        self.client = make_client(url)
+        self.migrated = False
+        self.migrating = threading.Lock()
+
+
 class Connection:
     """One database, with a client per process: a client does not survive a fork.
 
@@ -124,12 +133,8 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         _check(url)
-        self._url = url
-        self._clients: dict[int, MongoClient[Document]] = {}
-        self._migrated: set[int] = set()
+        self._processes = PerProcess(lambda: _Process(url))
         self._answered_at = float("-inf")
-        # One per process, made in it: a lock from before gevent's patching stops all greenlets of a worker.
-        self._locks: dict[int, threading.Lock] = {}
 
     def __repr__(self) -> str:
         return "<Connection to MongoDB>"
@@ -138,10 +143,13 @@ class Connection:
     def database(self) -> Iterator[Db]:
         """Give the database, its indexes made, and turn what the driver raises into `StoreError`."""
         with _translated():
-            client = self._client()
-            db = _database(client)
-            if os.getpid() not in self._migrated:
-                self._migrate_once(db)
+            process = self._processes.get()
+            db = default_database(process.client)
+            if not process.migrated:
+                with process.migrating:  # other threads wait for it instead of migrating as well
+                    if not process.migrated:
+                        migrate(db)
+                        process.migrated = True
             yield db
             self._answered_at = time.monotonic()
 
@@ -158,31 +166,13 @@ class Connection:
     def admin(self) -> Iterator[Db]:
         """Give the server's own database, for a call that must not take longer than `PING_SECONDS`."""
         with _translated(), pymongo.timeout(PING_SECONDS):
-            yield self._client().admin
+            yield self._processes.get().client.admin
 
     def close(self) -> None:
         """Close this process's client."""
-        pid = os.getpid()
-        self._migrated.discard(pid)
-        client = self._clients.pop(pid, None)
-        if client is not None:
-            client.close()
-
-    def _migrate_once(self, db: Db) -> None:
-        """Make the indexes once per process; who comes meanwhile waits instead of making them too."""
-        with self._locks.setdefault(os.getpid(), threading.Lock()):
-            if os.getpid() not in self._migrated:
-                migrate(db)
-                self._migrated.add(os.getpid())
-
-    def _client(self) -> MongoClient[Document]:
-        client = self._clients.get(os.getpid())
-        if client is None:
-            made = _make_client(self._url)
-            client = self._clients.setdefault(os.getpid(), made)
-            if client is not made:  # another thread was quicker
-                made.close()
-        return client
+        process = self._processes.pop()
+        if process is not None:
+            process.client.close()
 
 
 def _check(url: str) -> None:
@@ -199,13 +189,15 @@ def _check(url: str) -> None:
         ) from None
 
 
-def _make_client(url: str) -> MongoClient[Document]:
+def make_client(url: str) -> MongoClient[Document]:
+    """Return a client for a URI; it connects at its first call."""
     given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
     options = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
     return MongoClient(url, connect=False, tz_aware=True, **options)
 
 
-def _database(client: MongoClient[Document]) -> Db:
+def default_database(client: MongoClient[Document]) -> Db:
+    """Return the database that the URI names, or `DATABASE`, with durable writes."""
     return client.get_default_database(DATABASE, read_preference=ReadPreference.PRIMARY, write_concern=DURABLE)
 
 

@@ -5,7 +5,6 @@ Every call goes to a native thread where threads are greenlets, so a lock held e
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...errors import AssistantStreamError, StoreError
+from ...per_process import PerProcess
 from ...threads import run_blocking
 from .group_commit import GroupCommit, Job
 from .schema import migrate
@@ -52,8 +52,8 @@ class Connections:
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
         self._synchronous = synchronous
-        # A forked child keeps its parent's connections: to close them would drop the parent's locks.
-        self._processes: dict[int, _Process] = {}
+        # A forked child never closes its parent's connections: that would drop the parent's locks.
+        self._processes = PerProcess(lambda: _Process(lambda jobs: run_blocking(self._execute, jobs)))
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` reads.
@@ -72,22 +72,15 @@ class Connections:
         Raises:
             StoreError: SQLite failed; nothing is written unless the process died in the commit.
         """
-        result: T = self._process().group.write(work)
+        result: T = self._processes.get().group.write(work)
         return result
 
     def close(self) -> None:
         """Close the idle connections of this process."""
-        process = self._process()
+        process = self._processes.get()
         while process.idle:
             process.idle.pop().close()
         process.migrated = False
-
-    def _process(self) -> _Process:
-        process = self._processes.get(os.getpid())
-        if process is None:
-            made = _Process(lambda jobs: run_blocking(self._execute, jobs))
-            process = self._processes.setdefault(os.getpid(), made)
-        return process
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lent() as connection:
@@ -104,7 +97,7 @@ class Connections:
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection; one that failed is not used again."""
-        process = self._process()
+        process = self._processes.get()
         try:
             try:
                 connection = process.idle.pop()

@@ -13,7 +13,16 @@ import pytest
 from flask_assistant_stream.errors import ConfigError, StoreError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Store
-from flask_assistant_stream.stores.mongodb.connection import META, MIGRATIONS, RUNS, Connection, Db, migrate
+from flask_assistant_stream.stores.mongodb.connection import (
+    META,
+    MIGRATIONS,
+    RUNS,
+    Connection,
+    Db,
+    default_database,
+    make_client,
+    migrate,
+)
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread
 from tests.mongodb_server import opened, reading
 from tests.stores.scripts import run_script
@@ -105,11 +114,8 @@ def test_wrong_credentials_are_not_repeated(mongodb_uri: str) -> None:
 
 def test_the_uri_names_the_database_or_we_do(mongodb_uri: str) -> None:
     for url, name in ((mongodb_uri, "assistant_stream"), (f"{mongodb_uri.rstrip('/')}/app", "app")):
-        connection = Connection(url)
-        with connection.admin() as admin:
-            assert connection._client().get_default_database("assistant_stream").name == name
-            assert admin.name == "admin"
-        connection.close()
+        with make_client(url) as client:
+            assert default_database(client).name == name
 
 
 def test_what_the_uri_sets_is_kept_but_durability_is_ours(mongodb_url: str) -> None:
