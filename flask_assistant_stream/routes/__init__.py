@@ -10,7 +10,7 @@ from flask import Blueprint
 from . import actions, chat, files, health, messages, openapi, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
-from .failures import add_failures
+from .errors import add_error_responses
 from .page import add_page
 
 RESOURCES: tuple[Resource, ...] = (
@@ -25,5 +25,5 @@ def add_routes(blueprint: Blueprint) -> None:
         for operation in resource.operations:
             add_operation(blueprint, operation)
     blueprint.record(add_page)  # before the routes that take what no other does
-    add_failures(blueprint)
+    add_error_responses(blueprint)
     blueprint.after_request(finish)

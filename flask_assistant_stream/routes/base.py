@@ -1,6 +1,6 @@
 """What a route is: declared once, with the schemas of what goes in and out; dispatch and description read the same.
 
-A view sees a `Call` and path parameters, never Flask's request.
+A view sees a `ApiRequest` and path parameters, never Flask's request.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """One request as a view sees it: authenticated and validated.
 
     Attributes:
@@ -95,7 +95,7 @@ class Call:
         compat: what is told must suit the quickstart's page.
     """
 
-    site: Registration
+    registration: Registration
     owner: str
     body: Mapping[str, Any]
     query: Mapping[str, Any]
@@ -114,7 +114,7 @@ class Call:
 
 
 View = Callable[..., Any]
-"""Takes a `Call` and the path parameters by name; returns an object, which becomes JSON, or a response."""
+"""Takes a `ApiRequest` and the path parameters by name; returns an object, which becomes JSON, or a response."""
 
 
 @dataclass(frozen=True, slots=True)

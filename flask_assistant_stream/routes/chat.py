@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from . import schemas
-from .base import Call, Resource
+from .base import ApiRequest, Resource
 from .messages import send
 from .stream import stream
 
@@ -13,9 +13,9 @@ resource = Resource("chat")
 
 
 @resource.route("POST", "/chat/stream", body=schemas.ChatMessage(), stream=True)
-def chat(call: Call) -> Response:
+def chat(request: ApiRequest) -> Response:
     """Send a message and stream the answer, on a new thread where none is named.
 
     A run that is still active on the thread is cancelled first.
     """
-    return stream(call, send(call, call.body.get("thread_id") or None))
+    return stream(request, send(request, request.body.get("thread_id") or None))

@@ -10,17 +10,17 @@ from flask.blueprints import BlueprintSetupState
 from flask.typing import RouteCallable
 
 from . import compat, request_log
-from .base import EXTENSION, Call, Operation, Registration
+from .base import EXTENSION, ApiRequest, Operation, Registration
 from .body import body_limit, load, read_object
-from .failures import json_response
-from .repeats import read_key
+from .errors import json_response
+from .idempotency import read_key
 from .stream import choose_format
 from .upload import read_upload
 
 ANY_TYPE = "*/*"
 
 
-def registration() -> Registration:
+def current_registration() -> Registration:
     """Return the registration that the current request belongs to."""
     registrations: dict[str, Registration] = current_app.extensions[EXTENSION]
     # The innermost that is ours: a host may nest blueprints of its own below this one.
@@ -46,54 +46,58 @@ def finish(response: Response) -> Response:
     if info.tell_error is not None and response.status_code >= 400:
         response = info.tell_error(response)
     response.headers["X-Request-Id"] = info.request_id
-    return registration().cors(response)
+    return current_registration().cors(response)
 
 
 def _endpoint(operation: Operation) -> RouteCallable:
     def endpoint(**path: Any) -> Response:
-        site, info = registration(), request_log.current()
-        site.runner.wake()
+        registration, info = current_registration(), request_log.current()
+        registration.runner.wake()
         info.thread_id, info.run_id = path.get("thread_id", ""), path.get("run_id", "")
-        if operation.lists and _compat(site, operation):
+        if operation.lists and _compat(registration, operation):
             info.tell_error = compat.as_list
-        owner = "" if operation.public else site.gate.admit(request).owner
+        owner = "" if operation.public else registration.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
-        call = _call(operation, site, owner, info.request_id, path)
+        api_request = _api_request(operation, registration, owner, info.request_id, path)
         try:
-            answer = operation.view(call, **path)
+            answer = operation.view(api_request, **path)
         finally:
-            if call.upload is not None:
-                call.upload.content.close()
-            if call.client is not None and not call.client.streaming:  # it failed, or it is no stream after all
-                call.client.leave()
+            if api_request.upload is not None:
+                api_request.upload.content.close()
+            if (
+                api_request.client is not None and not api_request.client.streaming
+            ):  # it failed, or it is no stream after all
+                api_request.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
     endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host tell views apart by it
     return endpoint
 
 
-def _call(operation: Operation, site: Registration, owner: str, request_id: str, path: dict[str, Any]) -> Call:
+def _api_request(
+    operation: Operation, registration: Registration, owner: str, request_id: str, path: dict[str, Any]
+) -> ApiRequest:
     encoder = choose_format(request) if operation.negotiates else None
     query = {} if operation.query is None else load(operation.query, _arguments())
     body, upload, key = {}, None, None
     if operation.body is not None:
-        sent = read_object(request, body_limit(site.max_content_chars))
+        sent = read_object(request, body_limit(registration.max_content_chars))
         body = load(operation.body, sent)
         key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
-        body, upload = read_upload(request, operation.upload, site.files.max_bytes)
-    suits = _compat(site, operation)
+        body, upload = read_upload(request, operation.upload, registration.files.max_bytes)
+    suits = _compat(registration, operation)
     if suits and operation.begins and encoder is not None:  # what was sent is in order: whatever goes wrong now is told
         request_log.current().tell_error = partial(compat.as_stream, encoder, path)
-    client = site.clients.admit(request.environ) if operation.streams(body) else None
-    return Call(site, owner, body, query, encoder, request_id, upload, client, key, suits)
+    client = registration.clients.admit(request.environ) if operation.streams(body) else None
+    return ApiRequest(registration, owner, body, query, encoder, request_id, upload, client, key, suits)
 
 
-def _compat(site: Registration, operation: Operation) -> bool:
+def _compat(registration: Registration, operation: Operation) -> bool:
     """Say whether to speak to the quickstart's page: it has a bare `fetch`, and names no type that it wants."""
     bare = request.headers.get("Accept", ANY_TYPE) == ANY_TYPE
-    return site.quickstart_compat and not operation.face and bare
+    return registration.quickstart_compat and not operation.face and bare
 
 
 def _arguments() -> dict[str, Any]:

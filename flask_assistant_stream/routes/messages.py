@@ -12,62 +12,62 @@ from ..protocol.objects import Object, page
 from ..runs.requests import Attached, NewMessage
 from ..stores.base import Kind
 from . import schemas
-from .base import Call, Resource
+from .base import ApiRequest, Resource
 from .body import check_length
+from .idempotency import once
 from .named_files import attaching, check_messages
 from .paging import list_page
-from .repeats import once
 from .stream import stream
 
 resource = Resource("messages")
 
 
 @resource.route("GET", "/threads/<thread_id>/messages", query=schemas.ListQuery(), answer=schemas.MessagePage())
-def list_messages(call: Call, thread_id: str) -> Object:
+def list_messages(request: ApiRequest, thread_id: str) -> Object:
     """List the messages of a thread, the newest first unless asked otherwise."""
-    call.site.store.get(Kind.THREAD, call.owner, thread_id)
-    found = list_page(call, Kind.MESSAGE, parent=thread_id)
+    request.registration.store.get(Kind.THREAD, request.owner, thread_id)
+    found = list_page(request, Kind.MESSAGE, parent=thread_id)
     return page([record.body for record in found.records], has_more=found.has_more)
 
 
 @resource.route("POST", "/threads/<thread_id>/messages", body=schemas.NewMessage(), stream=True)
-def create_message(call: Call, thread_id: str) -> Response:
+def create_message(request: ApiRequest, thread_id: str) -> Response:
     """Send a message on a thread and stream the answer."""
-    return stream(call, send(call, thread_id))
+    return stream(request, send(request, thread_id))
 
 
-def send(call: Call, thread_id: str | None) -> Attached:
+def send(request: ApiRequest, thread_id: str | None) -> Attached:
     """Store the message of a call and start its run, once; nothing is stored unless all of it is in order."""
-    return once(call, lambda: _send(call, thread_id))
+    return once(request, lambda: _send(request, thread_id))
 
 
-def _send(call: Call, thread_id: str | None) -> Attached:
-    site, content = call.site, call.body["content"]
-    check_length("".join(part["text"]["value"] for part in content), site.max_content_chars, "content")
-    messages = [NewMessage(content, attachments=call.body.get("attachments"))]
-    check_messages(call, messages)
-    assistant = find_assistant(call, call.body.get("assistant_id"), "assistantId")
+def _send(request: ApiRequest, thread_id: str | None) -> Attached:
+    registration, content = request.registration, request.body["content"]
+    check_length("".join(part["text"]["value"] for part in content), registration.max_content_chars, "content")
+    messages = [NewMessage(content, attachments=request.body.get("attachments"))]
+    check_messages(request, messages)
+    assistant = find_assistant(request, request.body.get("assistant_id"), "assistantId")
     waits = thread_id is not None and messages[0].attachments  # which change the thread before the run starts
-    free = site.runner.free(call.owner, thread_id or "", call.key) if waits else nullcontext()
-    with free, attaching(call, messages, thread_id) as new_thread:
-        attached = site.runner.start(
-            call.owner,
+    free = registration.runner.free(request.owner, thread_id or "", request.key) if waits else nullcontext()
+    with free, attaching(request, messages, thread_id) as new_thread:
+        attached = registration.runner.start(
+            request.owner,
             assistant.body,
             messages,
             thread_id=thread_id,
             new_thread=new_thread,
             titled=True,
-            key=call.key,
-            request_id=call.request_id,
+            key=request.key,
+            request_id=request.request_id,
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
     return attached
 
 
-def find_assistant(call: Call, assistant_id: str | None, param: str) -> Found:
+def find_assistant(request: ApiRequest, assistant_id: str | None, param: str) -> Found:
     """Return the assistant that the key `param` of a body names; the default one for None."""
     try:
-        return call.site.assistants.find(call.owner, assistant_id)
+        return request.registration.assistants.find(request.owner, assistant_id)
     except NotFound as error:
         raise NotFound(error.message, param=param) from None

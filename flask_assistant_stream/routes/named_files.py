@@ -14,12 +14,12 @@ from ..errors import AssistantStreamError
 from ..protocol.objects import Object
 from ..runs.requests import NewMessage
 from ..stores.base import Kind
-from .base import Call
+from .base import ApiRequest
 
 logger = logging.getLogger(__name__)
 
 
-def check_messages(call: Call, messages: Iterable[NewMessage], param: str = "") -> None:
+def check_messages(request: ApiRequest, messages: Iterable[NewMessage], param: str = "") -> None:
     """Refuse messages with images or attachments that are not the owner's, or cannot be searched as they are to be.
 
     Args:
@@ -29,31 +29,39 @@ def check_messages(call: Call, messages: Iterable[NewMessage], param: str = "") 
         NotFound: `param` is the place of the id.
         RequestError: a file of such a type cannot be searched.
     """
-    files = call.site.files
+    files = request.registration.files
     for index, message in enumerate(messages):
         place = f"{param}[{index}]." if param else ""
         for number, part in enumerate(message.content):
             if part["type"] == "image_file":
-                files.check(call.owner, [part["image_file"]["file_id"]], f"{place}content[{number}].image_file.file_id")
+                files.check(
+                    request.owner, [part["image_file"]["file_id"]], f"{place}content[{number}].image_file.file_id"
+                )
         for number, one in enumerate(message.attachments or ()):
             searched = any(tool["type"] == "file_search" for tool in one.get("tools") or ())
             check = files.check_searchable if searched else files.check
-            check(call.owner, [one["file_id"]], f"{place}attachments[{number}].file_id")
+            check(request.owner, [one["file_id"]], f"{place}attachments[{number}].file_id")
 
 
-def check_resources(call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources") -> None:
+def check_resources(
+    request: ApiRequest, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources"
+) -> None:
     """Refuse tool resources with files or vector stores that are not the owner's, nor shared with everybody.
 
     Raises:
         NotFound: its `param` begins with that of the tool resources.
     """
     if tool_resources:
-        call.site.resources.check(call.owner, tool_resources, param)
+        request.registration.resources.check(request.owner, tool_resources, param)
 
 
 @contextmanager
 def prepared(
-    call: Call, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources", *, for_thread: bool = False
+    request: ApiRequest,
+    tool_resources: Mapping[str, Any] | None,
+    param: str = "tool_resources",
+    *,
+    for_thread: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Give tool resources as they are stored, vector stores made that they describe; where the block fails, removed.
 
@@ -66,14 +74,14 @@ def prepared(
     if not tool_resources:
         yield {}
         return
-    stored = call.site.resources.prepare(call.owner, tool_resources, param=param, for_thread=for_thread)
-    with _removing(call, tool_resources, stored):
+    stored = request.registration.resources.prepare(request.owner, tool_resources, param=param, for_thread=for_thread)
+    with _removing(request, tool_resources, stored):
         yield stored
 
 
 @contextmanager
 def attaching(
-    call: Call,
+    request: ApiRequest,
     messages: Sequence[NewMessage],
     thread_id: str | None,
     new_thread: Mapping[str, Any] | None = None,
@@ -94,79 +102,83 @@ def attaching(
         NotFound: no such thread, or as `check_resources`.
     """
     if thread_id is not None:
-        with _unless_lost(call, thread_id, _attach(call, messages, thread_id)):
+        with _unless_lost(request, thread_id, _attach(request, messages, thread_id)):
             yield {}
         return
     fields = new_thread or {}
-    with prepared(call, fields.get("tool_resources"), param, for_thread=True) as given:
-        stored = _attached(call, messages, given) or given
-        with _removing(call, given, stored):
+    with prepared(request, fields.get("tool_resources"), param, for_thread=True) as given:
+        stored = _attached(request, messages, given) or given
+        with _removing(request, given, stored):
             yield {**fields, "tool_resources": stored}
 
 
-def remove_thread(call: Call, thread_id: str) -> None:
+def remove_thread(request: ApiRequest, thread_id: str) -> None:
     """Delete a thread with all that is below it, and the vector store that was made for it.
 
     Raises:
         NotFound: no such thread for this owner.
     """
-    thread = call.site.store.get(Kind.THREAD, call.owner, thread_id)
-    call.site.runner.delete_thread(call.owner, thread_id)
+    thread = request.registration.store.get(Kind.THREAD, request.owner, thread_id)
+    request.registration.runner.delete_thread(request.owner, thread_id)
     resources = thread.body.get("tool_resources")
     if not resources:
         return
     try:
-        call.site.resources.thread_deleted(call.owner, resources)
+        request.registration.resources.thread_deleted(request.owner, resources)
     except AssistantStreamError as error:  # the thread is gone, so the client cannot ask again; the store expires
         logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
 
 
-def _attach(call: Call, messages: Sequence[NewMessage], thread_id: str) -> set[str]:
+def _attach(request: ApiRequest, messages: Sequence[NewMessage], thread_id: str) -> set[str]:
     """Put attachments into a thread's tool resources and return the vector stores that were made for it."""
     if not any(message.attachments for message in messages):
         return set()
-    store = call.site.store
-    before = store.get(Kind.THREAD, call.owner, thread_id).body.get("tool_resources") or {}
-    changed = _attached(call, messages, before)
+    store = request.registration.store
+    before = store.get(Kind.THREAD, request.owner, thread_id).body.get("tool_resources") or {}
+    changed = _attached(request, messages, before)
     if changed is None:
         return set()
-    with _removing(call, before, changed):
-        store.update(Kind.THREAD, call.owner, thread_id, body={"tool_resources": changed})
+    with _removing(request, before, changed):
+        store.update(Kind.THREAD, request.owner, thread_id, body={"tool_resources": changed})
     return _stores(changed) - _stores(before)
 
 
-def _attached(call: Call, messages: Sequence[NewMessage], tool_resources: Object) -> dict[str, Any] | None:
+def _attached(request: ApiRequest, messages: Sequence[NewMessage], tool_resources: Object) -> dict[str, Any] | None:
     attachments = [one for message in messages for one in message.attachments or ()]
-    return call.site.resources.attach_messages(call.owner, tool_resources, attachments) if attachments else None
+    return (
+        request.registration.resources.attach_messages(request.owner, tool_resources, attachments)
+        if attachments
+        else None
+    )
 
 
 @contextmanager
-def _removing(call: Call, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[None]:
+def _removing(request: ApiRequest, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[None]:
     """Remove the vector stores that `after` has and `before` has not, where the block fails."""
     try:
         yield
     except BaseException:
-        _remove(call, _stores(after) - _stores(before))
+        _remove(request, _stores(after) - _stores(before))
         raise
 
 
 @contextmanager
-def _unless_lost(call: Call, thread_id: str, made: set[str]) -> Iterator[None]:
+def _unless_lost(request: ApiRequest, thread_id: str, made: set[str]) -> Iterator[None]:
     """Remove what was made for a thread that names another by now, where the block fails: of two requests at once."""
     try:
         yield
     except BaseException:
         if made:
             with suppress(AssistantStreamError):
-                thread = call.site.store.get(Kind.THREAD, call.owner, thread_id)
-                _remove(call, made - _stores(thread.body.get("tool_resources") or {}))
+                thread = request.registration.store.get(Kind.THREAD, request.owner, thread_id)
+                _remove(request, made - _stores(thread.body.get("tool_resources") or {}))
         raise
 
 
-def _remove(call: Call, vector_store_ids: set[str]) -> None:
+def _remove(request: ApiRequest, vector_store_ids: set[str]) -> None:
     for made in vector_store_ids:
         try:
-            call.site.vector_stores.delete(call.owner, made)
+            request.registration.vector_stores.delete(request.owner, made)
         except AssistantStreamError as error:
             logger.warning("vector store %s was not removed: %s", made, error.message)
 

@@ -15,7 +15,7 @@ from ..encoders.sse import SSEEncoder
 from ..protocol.objects import Object
 from ..runs.idempotency import HEADER, MAX_CHARS
 from . import schemas
-from .base import Call, Operation, Resource
+from .base import ApiRequest, Operation, Resource
 from .stream import FORMATS
 from .upload import MULTIPART
 
@@ -24,7 +24,7 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 @resource.route("GET", "/openapi.json", public=True)
-def openapi(_call: Call) -> Object:
+def openapi(_request: ApiRequest) -> Object:
     """Describe this API."""
     from . import RESOURCES
 

@@ -11,12 +11,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from flask import Response, current_app, render_template, request
+import flask
+from flask import Response, current_app, render_template
 from flask.blueprints import BlueprintSetupState
 from werkzeug.security import safe_join
 
 from ..errors import ConfigError, NotFound
-from .base import EXTENSION, Call, Registration, Resource
+from .base import EXTENSION, ApiRequest, Registration, Resource
 from .dispatch import add_operation
 
 UI = Path(__file__).parent.parent / "ui"
@@ -95,14 +96,14 @@ resource = Resource("page")
 
 
 @resource.route("GET", "/", public=True)
-def page(call: Call) -> Response:
+def page(request: ApiRequest) -> Response:
     """Return the chat page."""
-    html = render_template("flask_assistant_stream/page.html", assistant_stream=call.site.name)
+    html = render_template("flask_assistant_stream/page.html", assistant_stream=request.registration.name)
     return Response(html, headers=HEADERS)
 
 
 @resource.route("GET", "/ui/<version>/<path:name>", public=True)
-def ui(_call: Call, version: str, name: str) -> Response:
+def ui(_request: ApiRequest, version: str, name: str) -> Response:
     """Return a script or a style sheet of the page; a browser keeps it, as another version has another address."""
     path, media_type = safe_join(str(UI), name), TYPES.get(PurePosixPath(name).suffix)
     if path is None or media_type is None or not Path(path).is_file():
@@ -111,7 +112,7 @@ def ui(_call: Call, version: str, name: str) -> Response:
     keeps = version == page_files().version and not current_app.debug  # who works on the files debugs
     response.headers.update({"Cache-Control": UNCHANGING if keeps else "no-cache", "X-Content-Type-Options": "nosniff"})
     response.add_etag()  # of the content: files of a wheel may all bear one time
-    response.make_conditional(request)
+    response.make_conditional(flask.request)
     return response
 
 

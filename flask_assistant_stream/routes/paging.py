@@ -8,20 +8,20 @@ from typing import Any
 from ..errors import NotFound, RequestError
 from ..protocol.objects import Object, page
 from ..stores.base import Kind, Page
-from .base import Call
+from .base import ApiRequest
 
 
-def list_page(call: Call, kind: Kind, parent: str = "", *, run_id: str | None = None) -> Page:
+def list_page(request: ApiRequest, kind: Kind, parent: str = "", *, run_id: str | None = None) -> Page:
     """Return the records that a `ListQuery` asks for.
 
     Raises:
         RequestError: `after` or `before` is not in the list.
     """
-    query = call.query
+    query = request.query
     try:
-        return call.site.store.list(
+        return request.registration.store.list(
             kind,
-            call.owner,
+            request.owner,
             parent=parent,
             limit=query["limit"],
             order=query["order"],
@@ -34,7 +34,7 @@ def list_page(call: Call, kind: Kind, parent: str = "", *, run_id: str | None = 
 
 
 def found_page(
-    call: Call, find: Callable[..., tuple[list[Object], bool]], *args: str, before: bool = True, **options: Any
+    request: ApiRequest, find: Callable[..., tuple[list[Object], bool]], *args: str, before: bool = True, **options: Any
 ) -> Object:
     """Return the page that a query asks for as `find` gives it.
 
@@ -45,7 +45,7 @@ def found_page(
         NotFound: what is listed is below something that is not there.
         RequestError: `after` or `before` is not in the list.
     """
-    query = call.query
+    query = request.query
     cursors = {name: query.get(name) for name in (("after", "before") if before else ("after",))}
     try:
         data, has_more = find(*args, limit=query["limit"], order=query["order"], **cursors, **options)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..protocol.objects import Object
 from . import schemas
-from .base import Call, Resource
+from .base import ApiRequest, Resource
 
 resource = Resource("assistants")
 
 
 @resource.route("POST", "/", answer=schemas.AssistantId())
-def default_assistant(call: Call) -> Object:
+def default_assistant(request: ApiRequest) -> Object:
     """Return the id of the default assistant."""
-    assistant = call.site.assistants.find(call.owner)
+    assistant = request.registration.assistants.find(request.owner)
     assistant.keep()
     return {"assistantId": assistant.body["id"]}

@@ -4,41 +4,44 @@ from __future__ import annotations
 
 import re
 
-from flask import Response, request
+import flask
+from flask import Response
 
 from ..errors import Gone, RequestError
 from ..protocol.objects import Object
 from ..runs.requests import Attached
 from ..stores.base import Kind, RunRecord
 from . import schemas
-from .base import Call, Resource
+from .base import ApiRequest, Resource
 from .stream import stream
 
 resource = Resource("runs")
 
 
 @resource.route("GET", "/threads/<thread_id>/runs/<run_id>/stream", query=schemas.AttachQuery(), stream=True)
-def stream_run(call: Call, thread_id: str, run_id: str) -> Response:
+def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     """Stream the events of a run behind a number, from any worker, live or finished."""
-    after = _last_event_id(call.query["after"])
-    run = call.site.store.get(Kind.RUN, call.owner, run_id, parent=thread_id)
+    after = _last_event_id(request.query["after"])
+    run = request.registration.store.get(Kind.RUN, request.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
     live = run.active and after >= run.last_seq
     try:
-        return stream(call, Attached(thread_id, run_id, after), live=live, began=False)
+        return stream(request, Attached(thread_id, run_id, after), live=live, began=False)
     except Gone:
-        raise Gone(f"The events of run {run_id} have expired; {_what_is_left(call, run)}.", param="after") from None
+        raise Gone(f"The events of run {run_id} have expired; {_what_is_left(request, run)}.", param="after") from None
 
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
-def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
+def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Stop a run, from any tab or worker; what it has said so far is kept."""
-    return call.site.runner.cancel(call.owner, thread_id, run_id)
+    return request.registration.runner.cancel(request.owner, thread_id, run_id)
 
 
-def _what_is_left(call: Call, run: RunRecord) -> str:
+def _what_is_left(request: ApiRequest, run: RunRecord) -> str:
     """Say where the answer of a run is when its events are gone."""
-    made = call.site.store.list(Kind.MESSAGE, call.owner, parent=run.parent, run_id=run.id, limit=1).records
+    made = request.registration.store.list(
+        Kind.MESSAGE, request.owner, parent=run.parent, run_id=run.id, limit=1
+    ).records
     if not made:
         return f"it ended {run.body['status']} and left no message"
     return f"its answer is message {made[0].id} of thread {run.parent}"
@@ -46,7 +49,7 @@ def _what_is_left(call: Call, run: RunRecord) -> str:
 
 def _last_event_id(after: int) -> int:
     """Return where to go on: a reconnecting EventSource repeats its URL and knows better in `Last-Event-ID`."""
-    header = request.headers.get("Last-Event-ID", "").strip()
+    header = flask.request.headers.get("Last-Event-ID", "").strip()
     if not header:
         return after
     if not re.fullmatch(r"[0-9]{1,16}", header):

@@ -20,7 +20,7 @@ from ..log.follow import Follower
 from ..protocol.events import Event
 from ..runs.requests import Attached
 from . import compat, request_log
-from .base import STREAM_HEADERS, Call
+from .base import STREAM_HEADERS, ApiRequest
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _accepted(header: str) -> type[Encoder] | None:
 
 
 def stream(
-    call: Call,
+    request: ApiRequest,
     attached: Attached,
     *,
     live: bool = False,
@@ -79,24 +79,28 @@ def stream(
         Gone: the events after `attached.after` have expired.
         StoreError: the store does not answer.
     """
-    assert call.encoder is not None
-    assert call.client is not None
+    assert request.encoder is not None
+    assert request.client is not None
     info = request_log.current()
     info.thread_id, info.run_id = attached.thread_id, attached.run_id
-    after = compat.place(attached.after) if call.compat and not began else attached.after
-    follower = call.site.log.follow(attached.run_id, after)
+    after = compat.place(attached.after) if request.compat and not began else attached.after
+    follower = request.registration.log.follow(attached.run_id, after)
     follower.patient = live  # before there is a body, a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
     batches = chain(list(first), batches)
-    told = compat.retold(batches, attached) if call.compat else batches
-    body = _frames(follower, told, call.encoder, without, info.extra)
+    told = compat.retold(batches, attached) if request.compat else batches
+    body = _frames(follower, told, request.encoder, without, info.extra)
     follower.patient = True
-    response = Response(body, headers=STREAM_HEADERS, content_type=call.encoder.content_type)
+    response = Response(body, headers=STREAM_HEADERS, content_type=request.encoder.content_type)
     response.headers["X-Thread-Id"] = attached.thread_id
     response.headers["X-Run-Id"] = attached.run_id
-    call.client.follow(follower, body, info.extra)
-    for ended in (follower.close, call.client.leave, call.site.readers.join(call.owner, attached, began=began)):
+    request.client.follow(follower, body, info.extra)
+    for ended in (
+        follower.close,
+        request.client.leave,
+        request.registration.readers.join(request.owner, attached, began=began),
+    ):
         response.call_on_close(ended)
     return response
 

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
 from flask_assistant_stream.routes import RESOURCES
-from flask_assistant_stream.routes.failures import CATCH_ALL
+from flask_assistant_stream.routes.errors import CATCH_ALL
 from flask_assistant_stream.testing.scripted import text
 
 from .conftest import PREFIX, MakeSite, Site

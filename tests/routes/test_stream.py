@@ -15,7 +15,7 @@ from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.errors import Gone, RequestError, StoreError
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
-from flask_assistant_stream.routes.base import Call
+from flask_assistant_stream.routes.base import ApiRequest
 from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
 from flask_assistant_stream.runs.requests import Attached
@@ -40,12 +40,15 @@ class FakeFollower:
         self.closed = True
 
 
-def call_over(follower: FakeFollower) -> Call:
+def call_over(follower: FakeFollower) -> ApiRequest:
     log = SimpleNamespace(follow=lambda run_id, after: follower)
     readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
-    site = SimpleNamespace(log=log, readers=readers)
+    registration = SimpleNamespace(log=log, readers=readers)
     client = Clients(1, 30.0).admit({})
-    return cast(Call, SimpleNamespace(site=site, encoder=NDJSONEncoder(), owner="anna", client=client, compat=False))
+    return cast(
+        ApiRequest,
+        SimpleNamespace(registration=registration, encoder=NDJSONEncoder(), owner="anna", client=client, compat=False),
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from flask import Response
 
 from ...protocol.objects import Object
 from .. import schemas as app_schemas
-from ..base import Call, Resource
+from ..base import ApiRequest, Resource
 from ..download import download
 from ..files import remove
 from ..paging import found_page
@@ -16,30 +16,32 @@ resource = Resource("SDK: files", "v1")
 
 
 @resource.route("POST", "/files", upload=schemas.NewFile(), answer=schemas.File())
-def create_file(call: Call) -> Object:
+def create_file(request: ApiRequest) -> Object:
     """Upload a file of any type."""
-    return call.site.files.create(call.owner, call.file)
+    return request.registration.files.create(request.owner, request.file)
 
 
 @resource.route("GET", "/files", query=schemas.FilesQuery(), answer=schemas.FilePage())
-def list_files(call: Call) -> Object:
+def list_files(request: ApiRequest) -> Object:
     """List your files, of one purpose if one is named."""
-    return found_page(call, call.site.files.page, call.owner, before=False, purpose=call.query.get("purpose"))
+    return found_page(
+        request, request.registration.files.page, request.owner, before=False, purpose=request.query.get("purpose")
+    )
 
 
 @resource.route("GET", "/files/<file_id>", answer=schemas.File())
-def get_file(call: Call, file_id: str) -> Object:
+def get_file(request: ApiRequest, file_id: str) -> Object:
     """Return a file's description."""
-    return call.site.files.get(call.owner, file_id)
+    return request.registration.files.get(request.owner, file_id)
 
 
 @resource.route("DELETE", "/files/<file_id>", answer=app_schemas.Deleted())
-def delete_file(call: Call, file_id: str) -> Object:
+def delete_file(request: ApiRequest, file_id: str) -> Object:
     """Delete a file, out of every vector store as well."""
-    return remove(call, file_id)
+    return remove(request, file_id)
 
 
 @resource.route("GET", "/files/<file_id>/content", download=True)
-def get_file_content(call: Call, file_id: str) -> Response:
+def get_file_content(request: ApiRequest, file_id: str) -> Response:
     """Return a file's bytes."""
-    return download(call.site.files.content(call.owner, file_id))
+    return download(request.registration.files.content(request.owner, file_id))

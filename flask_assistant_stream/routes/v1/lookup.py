@@ -6,19 +6,19 @@ from ...errors import NotFound, RequestError, ThreadBusy
 from ...protocol.objects import Object
 from ...protocol.run_states import RunStatus
 from ...stores.base import Kind, Record, RunRecord
-from ..base import Call
+from ..base import ApiRequest
 
 _WORDS = {Kind.RUN_STEP: "run step"}
 
 
-def find(call: Call, kind: Kind, id: str, *, parent: str | None = None) -> Record:
+def find(request: ApiRequest, kind: Kind, id: str, *, parent: str | None = None) -> Record:
     """Return a record of the call's owner.
 
     Raises:
         NotFound: there is none, or it is below another parent.
     """
     try:
-        return call.site.store.get(kind, call.owner, id, parent=parent)
+        return request.registration.store.get(kind, request.owner, id, parent=parent)
     except NotFound:
         raise unknown(kind, id) from None
 
@@ -28,12 +28,12 @@ def unknown(kind: Kind, id: str) -> NotFound:
     return NotFound(f"No {_WORDS.get(kind) or kind.value.rpartition('.')[2]} found with id '{id}'.")
 
 
-def find_run(call: Call, thread_id: str, run_id: str) -> RunRecord:
+def find_run(request: ApiRequest, thread_id: str, run_id: str) -> RunRecord:
     """Return a run of a thread; where neither is there, the thread is what is missing."""
     try:
-        run = find(call, Kind.RUN, run_id, parent=thread_id)
+        run = find(request, Kind.RUN, run_id, parent=thread_id)
     except NotFound:
-        find(call, Kind.THREAD, thread_id)
+        find(request, Kind.THREAD, thread_id)
         raise
     assert isinstance(run, RunRecord)
     return run
@@ -51,34 +51,34 @@ def run_body(record: Record) -> Object:
     return {**record.body, "status": status, **({} if waiting else {"required_action": None})}
 
 
-def check_idle(call: Call, thread_id: str) -> None:
+def check_idle(request: ApiRequest, thread_id: str) -> None:
     """Refuse to add messages while a run is active: they would not be part of what it answers.
 
     Raises:
         RequestError: a run is active.
     """
-    if run := _active_run(call, thread_id):
+    if run := _active_run(request, thread_id):
         raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
 
 
-def check_free(call: Call, thread_id: str) -> None:
+def check_free(request: ApiRequest, thread_id: str) -> None:
     """Refuse a run in the way of another before anything is prepared for it; the store has the last word.
 
     Raises:
         RequestError: a run is active.
     """
-    if run := _active_run(call, thread_id):
+    if run := _active_run(request, thread_id):
         raise RequestError(ThreadBusy(thread_id, run.id).message)
 
 
-def _active_run(call: Call, thread_id: str) -> RunRecord | None:
-    for run in call.site.store.list(Kind.RUN, call.owner, parent=thread_id, limit=1).records:
+def _active_run(request: ApiRequest, thread_id: str) -> RunRecord | None:
+    for run in request.registration.store.list(Kind.RUN, request.owner, parent=thread_id, limit=1).records:
         if isinstance(run, RunRecord) and run.active:
             return run
     return None
 
 
-def check_written(call: Call, message: Record) -> None:
+def check_written(request: ApiRequest, message: Record) -> None:
     """Refuse to delete what an active run has made: its events would bring it back, whoever ends the run.
 
     Raises:
@@ -87,6 +87,6 @@ def check_written(call: Call, message: Record) -> None:
     run_id = message.body["run_id"]
     if run_id is None:
         return
-    run = find(call, Kind.RUN, run_id)
+    run = find(request, Kind.RUN, run_id)
     if isinstance(run, RunRecord) and run.active:
         raise RequestError(f"Can't delete message {message.id} while its run {run_id} is active.")

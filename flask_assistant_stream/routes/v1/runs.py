@@ -18,13 +18,13 @@ from ...runs.requests import Attached, NewMessage
 from ...runs.upstream_request import SEARCH_RESULTS
 from ...stores.base import Kind
 from .. import schemas as app_schemas
-from ..base import Call, Resource
+from ..base import ApiRequest, Resource
 from ..body import outputs_by_call
-from ..failures import json_response
+from ..errors import json_response
+from ..idempotency import once
 from ..messages import find_assistant
 from ..named_files import attaching, check_resources
 from ..paging import list_page
-from ..repeats import once
 from ..stream import stream
 from . import schemas
 from .lookup import check_free, find, find_run, run_body
@@ -63,43 +63,43 @@ _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.v
     answer=schemas.Run(),
     stream=True,
 )
-def create_run(call: Call, thread_id: str) -> Response | Object:
+def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
     """Run an assistant on a thread that has no active run."""
 
     def begin() -> Attached:
-        messages = new_messages(call, call.body.get("additional_messages") or (), "additional_messages")
-        find(call, Kind.THREAD, thread_id)
+        messages = new_messages(request, request.body.get("additional_messages") or (), "additional_messages")
+        find(request, Kind.THREAD, thread_id)
         if any(message.attachments for message in messages):
-            check_free(call, thread_id)
-        return _begin(call, messages, thread_id=thread_id)
+            check_free(request, thread_id)
+        return _begin(request, messages, thread_id=thread_id)
 
-    return _answer(call, once(call, begin))
+    return _answer(request, once(request, begin))
 
 
 @resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.Run(), stream=True)
-def create_thread_and_run(call: Call) -> Response | Object:
+def create_thread_and_run(request: ApiRequest) -> Response | Object:
     """Make a thread and run an assistant on it."""
 
     def begin() -> Attached:
-        thread: Mapping[str, Any] = call.body.get("thread") or {}
-        messages = new_messages(call, thread.get("messages") or (), "thread.messages")
-        return _begin(call, messages, new_thread=thread_fields(thread))
+        thread: Mapping[str, Any] = request.body.get("thread") or {}
+        messages = new_messages(request, thread.get("messages") or (), "thread.messages")
+        return _begin(request, messages, new_thread=thread_fields(thread))
 
-    return _answer(call, once(call, begin))
+    return _answer(request, once(request, begin))
 
 
 @resource.route("GET", "/threads/<thread_id>/runs", query=app_schemas.ListQuery(), answer=schemas.RunPage())
-def list_runs(call: Call, thread_id: str) -> Object:
+def list_runs(request: ApiRequest, thread_id: str) -> Object:
     """List the runs of a thread."""
-    find(call, Kind.THREAD, thread_id)
-    found = list_page(call, Kind.RUN, thread_id)
+    find(request, Kind.THREAD, thread_id)
+    found = list_page(request, Kind.RUN, thread_id)
     return page([run_body(record) for record in found.records], has_more=found.has_more)
 
 
 @resource.route("GET", "/threads/<thread_id>/runs/<run_id>", answer=schemas.Run())
-def get_run(call: Call, thread_id: str, run_id: str) -> Response:
+def get_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     """Return a run; while it moves, the header `openai-poll-after-ms` says when to look again."""
-    body = run_body(find_run(call, thread_id, run_id))
+    body = run_body(find_run(request, thread_id, run_id))
     response = json_response(body)
     if body["status"] in _MOVING:
         response.headers["openai-poll-after-ms"] = str(POLL_MS)
@@ -107,20 +107,20 @@ def get_run(call: Call, thread_id: str, run_id: str) -> Response:
 
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>", body=schemas.MetadataPatch(), answer=schemas.Run())
-def update_run(call: Call, thread_id: str, run_id: str) -> Object:
+def update_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Change the metadata of a run."""
-    record = find_run(call, thread_id, run_id)
-    if "metadata" not in call.body:
+    record = find_run(request, thread_id, run_id)
+    if "metadata" not in request.body:
         return run_body(record)
-    metadata = {"metadata": call.body["metadata"] or {}}
-    return run_body(call.site.store.update(Kind.RUN, call.owner, run_id, parent=thread_id, body=metadata))
+    metadata = {"metadata": request.body["metadata"] or {}}
+    return run_body(request.registration.store.update(Kind.RUN, request.owner, run_id, parent=thread_id, body=metadata))
 
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
-def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
+def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Stop a run; what it has said so far is kept."""
-    find_run(call, thread_id, run_id)
-    return call.site.runner.cancel(call.owner, thread_id, run_id)
+    find_run(request, thread_id, run_id)
+    return request.registration.runner.cancel(request.owner, thread_id, run_id)
 
 
 @resource.route(
@@ -130,40 +130,41 @@ def cancel_run(call: Call, thread_id: str, run_id: str) -> Object:
     answer=schemas.Run(),
     stream=True,
 )
-def submit_tool_outputs(call: Call, thread_id: str, run_id: str) -> Response | Object:
+def submit_tool_outputs(request: ApiRequest, thread_id: str, run_id: str) -> Response | Object:
     """Answer all pending function calls of a run and let it go on."""
-    outputs = outputs_by_call(call.body["tool_outputs"], call.site.max_content_chars, "tool_outputs")
-    find_run(call, thread_id, run_id)
-    submit = call.site.runner.submit
+    outputs = outputs_by_call(request.body["tool_outputs"], request.registration.max_content_chars, "tool_outputs")
+    find_run(request, thread_id, run_id)
+    submit = request.registration.runner.submit
     attached = once(
-        call, lambda: submit(call.owner, thread_id, run_id, outputs, key=call.key, request_id=call.request_id)
+        request,
+        lambda: submit(request.owner, thread_id, run_id, outputs, key=request.key, request_id=request.request_id),
     )
-    return _answer(call, attached)
+    return _answer(request, attached)
 
 
 def _begin(
-    call: Call,
+    request: ApiRequest,
     messages: list[NewMessage],
     *,
     thread_id: str | None = None,
     new_thread: Mapping[str, Any] | None = None,
 ) -> Attached:
-    body, site = call.body, call.site
-    assistant = find_assistant(call, body["assistant_id"], "assistant_id")
+    body, registration = request.body, request.registration
+    assistant = find_assistant(request, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
-    check_resources(call, body.get("tool_resources"))
-    with attaching(call, messages, thread_id, new_thread, "thread.tool_resources") as thread:
-        attached = site.runner.start(
-            call.owner,
+    check_resources(request, body.get("tool_resources"))
+    with attaching(request, messages, thread_id, new_thread, "thread.tool_resources") as thread:
+        attached = registration.runner.start(
+            request.owner,
             assistant.body,
             messages,
             thread_id=thread_id,
             new_thread=thread,
             overrides=overrides,
-            extra={SEARCH_RESULTS: True} if call.query.get("include") else None,
+            extra={SEARCH_RESULTS: True} if request.query.get("include") else None,
             busy="reject",
-            key=call.key,
-            request_id=call.request_id,
+            key=request.key,
+            request_id=request.request_id,
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
@@ -177,8 +178,8 @@ def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
     return "\n".join(text for text in (base, body.get("additional_instructions")) if text)
 
 
-def _answer(call: Call, attached: Attached) -> Response | Object:
+def _answer(request: ApiRequest, attached: Attached) -> Response | Object:
     """Return the run's events or the run: the body decides, not `Accept` (`spec/assistants.md#requests`)."""
-    if call.body.get("stream"):
-        return stream(replace(call, encoder=SSEEncoder()), attached, without=VENDOR_EVENTS)
-    return run_body(call.site.store.get(Kind.RUN, call.owner, attached.run_id))
+    if request.body.get("stream"):
+        return stream(replace(request, encoder=SSEEncoder()), attached, without=VENDOR_EVENTS)
+    return run_body(request.registration.store.get(Kind.RUN, request.owner, attached.run_id))

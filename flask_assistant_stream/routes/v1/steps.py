@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...protocol.objects import Object, page
 from ...stores.base import Kind
-from ..base import Call, Resource
+from ..base import ApiRequest, Resource
 from ..paging import list_page
 from . import schemas
 from .lookup import find, find_run
@@ -15,11 +15,11 @@ resource = Resource("SDK: run steps", "v1")
 @resource.route(
     "GET", "/threads/<thread_id>/runs/<run_id>/steps", query=schemas.StepsQuery(), answer=schemas.RunStepPage()
 )
-def list_run_steps(call: Call, thread_id: str, run_id: str) -> Object:
+def list_run_steps(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """List the steps of a run."""
-    find_run(call, thread_id, run_id)
-    found = list_page(call, Kind.RUN_STEP, run_id)
-    return page([_body(call, record.body) for record in found.records], has_more=found.has_more)
+    find_run(request, thread_id, run_id)
+    found = list_page(request, Kind.RUN_STEP, run_id)
+    return page([_body(request, record.body) for record in found.records], has_more=found.has_more)
 
 
 @resource.route(
@@ -28,16 +28,16 @@ def list_run_steps(call: Call, thread_id: str, run_id: str) -> Object:
     query=schemas.Include(),
     answer=schemas.RunStep(),
 )
-def get_run_step(call: Call, thread_id: str, run_id: str, step_id: str) -> Object:
+def get_run_step(request: ApiRequest, thread_id: str, run_id: str, step_id: str) -> Object:
     """Return a step."""
-    find_run(call, thread_id, run_id)
-    return _body(call, find(call, Kind.RUN_STEP, step_id, parent=run_id).body)
+    find_run(request, thread_id, run_id)
+    return _body(request, find(request, Kind.RUN_STEP, step_id, parent=run_id).body)
 
 
-def _body(call: Call, step: Object) -> Object:
+def _body(request: ApiRequest, step: Object) -> Object:
     """Return a step, with what its searches have found only where that is asked for."""
     details = step["step_details"]
-    if details["type"] != "tool_calls" or call.query["include"]:
+    if details["type"] != "tool_calls" or request.query["include"]:
         return step
     return {**step, "step_details": {**details, "tool_calls": [_without_text(one) for one in details["tool_calls"]]}}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...protocol.objects import Object
 from .. import schemas as app_schemas
-from ..base import Call, Resource
+from ..base import ApiRequest, Resource
 from ..paging import found_page
 from . import file_schemas as schemas
 
@@ -14,46 +14,46 @@ resource = Resource("SDK: vector stores", "v1")
 
 
 @resource.route("POST", "/vector_stores", body=schemas.NewVectorStore(), answer=schemas.VectorStore())
-def create_vector_store(call: Call) -> Object:
+def create_vector_store(request: ApiRequest) -> Object:
     """Make a vector store, with files if some are named."""
-    return call.site.vector_stores.create(call.owner, given(call))
+    return request.registration.vector_stores.create(request.owner, given(request))
 
 
 @resource.route("GET", "/vector_stores", query=app_schemas.ListQuery(), answer=schemas.VectorStorePage())
-def list_vector_stores(call: Call) -> Object:
+def list_vector_stores(request: ApiRequest) -> Object:
     """List your vector stores."""
-    return found_page(call, call.site.vector_stores.page, call.owner)
+    return found_page(request, request.registration.vector_stores.page, request.owner)
 
 
 @resource.route("GET", "/vector_stores/<vector_store_id>", answer=schemas.VectorStore())
-def get_vector_store(call: Call, vector_store_id: str) -> Object:
+def get_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     """Return a vector store."""
-    return call.site.vector_stores.get(call.owner, vector_store_id)
+    return request.registration.vector_stores.get(request.owner, vector_store_id)
 
 
 @resource.route(
     "POST", "/vector_stores/<vector_store_id>", body=schemas.VectorStorePatch(), answer=schemas.VectorStore()
 )
-def update_vector_store(call: Call, vector_store_id: str) -> Object:
+def update_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     """Change name, expiry or metadata of a vector store; what is left out stays."""
-    return call.site.vector_stores.update(call.owner, vector_store_id, call.body)
+    return request.registration.vector_stores.update(request.owner, vector_store_id, request.body)
 
 
 @resource.route("DELETE", "/vector_stores/<vector_store_id>", answer=app_schemas.Deleted())
-def delete_vector_store(call: Call, vector_store_id: str) -> Object:
+def delete_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     """Delete a vector store; its files stay."""
-    call.site.vector_stores.delete(call.owner, vector_store_id)
+    request.registration.vector_stores.delete(request.owner, vector_store_id)
     return {"id": vector_store_id, "object": "vector_store.deleted", "deleted": True}
 
 
 @resource.route("POST", "/vector_stores/<vector_store_id>/search", body=schemas.Search(), answer=schemas.FoundPage())
-def search_vector_store(call: Call, vector_store_id: str) -> Object:
+def search_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     """Search a vector store of yours."""
-    found = call.site.vector_stores.search(call.owner, vector_store_id, given(call))
-    kind = {"object": "vector_store.search_results.page", "search_query": call.body["query"]}
+    found = request.registration.vector_stores.search(request.owner, vector_store_id, given(request))
+    kind = {"object": "vector_store.search_results.page", "search_query": request.body["query"]}
     return {**kind, "data": found, "has_more": False, "next_page": None}
 
 
-def given(call: Call) -> dict[str, Any]:
+def given(request: ApiRequest) -> dict[str, Any]:
     """Return what of a body is no null: it means the default."""
-    return {key: value for key, value in call.body.items() if value is not None}
+    return {key: value for key, value in request.body.items() if value is not None}

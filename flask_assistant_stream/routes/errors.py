@@ -26,7 +26,7 @@ def json_response(value: Object, status: int = 200) -> Response:
     return Response(dump(value), status, {"Cache-Control": "no-store"}, content_type="application/json")
 
 
-def add_failures(blueprint: Blueprint) -> None:
+def add_error_responses(blueprint: Blueprint) -> None:
     """Register the error answers and the catch-all; nothing outside the blueprint changes."""
     blueprint.register_error_handler(AssistantStreamError, _ours)
     blueprint.register_error_handler(HTTPException, _flasks)

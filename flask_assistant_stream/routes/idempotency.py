@@ -9,7 +9,7 @@ from flask import Request
 
 from ..runs.idempotency import HEADER, Repeated, RequestKey
 from ..runs.requests import Attached
-from .base import Call, Operation
+from .base import ApiRequest, Operation
 
 
 def read_key(
@@ -31,13 +31,13 @@ def read_key(
     return RequestKey.read(owner, value, {"route": operation.name, "path": path, "query": query, "body": body})
 
 
-def once(call: Call, begin: Callable[[], Attached]) -> Attached:
+def once(request: ApiRequest, begin: Callable[[], Attached]) -> Attached:
     """Begin a run, unless a request with the same key has: then say where to follow that one."""
-    if call.key is None:
+    if request.key is None:
         return begin()
-    repeats = call.site.runner.repeats
-    with repeats.alone(call.key):
-        attached = repeats.started(call.key)
+    repeats = request.registration.runner.repeats
+    with repeats.alone(request.key):
+        attached = repeats.started(request.key)
         if attached is not None:
             return attached
         try:
