@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,11 +49,13 @@ TABLE = {
     "config": "errors",
     "log": f"{DOMAIN} log",
     "log.projection": DOMAIN,
-    "log.watch": f"{DOMAIN} stores.capabilities log.follow",
+    "log.signals": "",
+    "log.watch": "errors stores.base stores.capabilities log.signals",
+    "log.follow": "errors protocol.events stores.base log.signals log.watch",
     "titles": f"{DOMAIN} translation engines.base",
     "runs": f"{DOMAIN} translation log runs",
     "runs.requests": "protocol",
-    "runs.queues": "log.follow",
+    "runs.queues": "log.signals",
     "runs.upstream_request": f"{DOMAIN} translation files.tool_resources",
     "runs.execution": f"{DOMAIN} translation log runs tools engines.base files.files",
     "runs.runner": f"{DOMAIN} translation log runs tools titles engines.base files.files files.tool_resources",
@@ -165,6 +168,22 @@ def test_imports(module: str) -> None:
         if not may_import(allowed, target)
     ]
     assert not wrong, f"{wrong}: the row {name!r} allows {allowed} and the standard library"
+
+
+@pytest.mark.parametrize("depth", [None, 1, 2], ids=["modules", "packages", "subpackages"])
+def test_no_circle_and_no_backward_arrow(depth: int | None) -> None:
+    """Neither between modules nor between whole packages; imports for type checkers count."""
+    graph: dict[str, set[str]] = {}
+    for module in MODULES:
+        source = ".".join(module.split(".")[:depth])
+        for _, target in imported(module):
+            if target.startswith(f"{PACKAGE}."):
+                used = ".".join(target.split(".")[1:][:depth])
+                graph.setdefault(source, set()).update({used} - {source})
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail("circle: " + " is imported by ".join(error.args[1]))
 
 
 def test_every_row_is_of_a_module() -> None:

@@ -1,1 +1,1 @@
-"""The run log: the only way from a run to its readers."""
+"""The run log: how a run's events get from its worker into the store and to every reader."""

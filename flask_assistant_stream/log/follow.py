@@ -2,81 +2,85 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import Gone, StoreError
 from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
-
-if TYPE_CHECKING:
-    from .run_log import RunLog, Writer
+from ..stores.base import Store
+from .signals import Signal
+from .watch import POLL_SECONDS, LogWatch
 
 T = TypeVar("T")
 
 READ_ROWS = 64
-"""Rows per read of the store: what a reader that is far behind may hold in memory."""
-GIVEN_EVENTS = 64
-"""Events given out at once: what a client that does not read keeps in memory, and what a slow one must take in time."""
-POLL_SECONDS = 0.075
-"""How often a reader asks the store for a run that another worker writes, where the store does not push."""
+"""Rows per read of the store, which bounds the memory of a reader that is far behind."""
+BATCH_EVENTS = 64
+"""Events per list: what a client that does not read holds in memory, and must take before it is disconnected."""
 PROJECTION_SECONDS = 0.005
-"""How soon the objects are looked at that follow a row; then ever later, up to `POLL_SECONDS`."""
+"""The first pause before asking again whether a row has been projected; it doubles up to `POLL_SECONDS`."""
 AWAY_SECONDS = 0.5
-"""How often a reader asks a store that fails."""
+"""The pause before a failed read is repeated."""
 
 
-class Signal:
-    """A flag that one thread waits for: a lock, the cheapest thing gevent and plain threads both offer."""
+class LogTail(Protocol):
+    """The end of a run's log in the memory of the process that writes it; see `run_log.Writer`."""
 
-    __slots__ = ("_lock",)
+    followers: set[Follower]
+    lost: bool
+    finished: bool
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
+    @property
+    def visible(self) -> int:
+        """The last event number that readers may see."""
 
-    def set(self) -> None:
-        """Wake the waiter, now or when it next waits."""
-        try:
-            if self._lock.locked():
-                self._lock.release()
-        except RuntimeError:  # another thread was quicker
-            pass
+    def slice(self, after: int, last: int) -> list[Event] | None:
+        """Return the events `after + 1` to `last`; None if memory no longer holds the first of them."""
 
-    def wait(self, seconds: float = -1) -> bool:
-        """Wait until set, for ever or `seconds`; say whether it was."""
-        return self._lock.acquire(timeout=seconds)
+
+class Logs(Protocol):
+    """What a follower reads from; see `run_log.RunLog`."""
+
+    store: Store
+    watch: LogWatch
+    followers: set[Follower]
+    heartbeat_seconds: float
+    deadline_seconds: float
+
+    def writer(self, run_id: str) -> LogTail | None:
+        """Return the tail of a run that this process writes."""
 
 
 class Follower:
     """A reader of a run's log: a context manager, and an iterator over lists of consecutive events.
 
-    An empty list says that a heartbeat is due. The iteration ends behind an event of `STREAM_ENDINGS` that is
-    the last of the log, so a reader that replays an answered required action goes on, and one that comes back
-    at the end ends at once.
+    An empty list means that a heartbeat is due. The iteration ends after an event of `STREAM_ENDINGS` that is the
+    last of the log: it continues past a required action that has been answered, and ends at once at the end.
 
     Attributes:
-        patient: while the store is away the reader waits for it, as long as a write would be repeated; else the
-            first failure is raised.
+        position: the number of the last event returned.
+        signal: wakes the reader.
+        wrote_at: when it last returned a list, on the monotonic clock.
+        patient: repeat failed reads for as long as a write would be repeated; False raises the first failure.
 
     Raises (while iterating):
-        Gone: the events after `after` have expired.
+        Gone: the events after `position` have expired.
         StoreError: the store does not answer.
     """
 
-    def __init__(self, log: RunLog, run_id: str, after: int) -> None:
+    def __init__(self, logs: Logs, run_id: str, after: int) -> None:
         self.run_id = run_id
         self.position = after
         self.signal = Signal()
         self.wrote_at = time.monotonic()
         self.patient = True
-        self._log = log
+        self._logs = logs
         self._closed = False
         self._last_name = ""
-        self._begun = False
-        self._beyond = False
+        self._has_read = False
+        self._beyond_end = False
 
     def __enter__(self) -> Follower:
         return self
@@ -91,84 +95,84 @@ class Follower:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed; nothing more follows then, be the run at its end or not."""
+        """Whether it was closed, which ends the iteration before the end of the run."""
         return self._closed
 
     def __iter__(self) -> Iterator[list[Event]]:
         while not self._closed:
-            writer = self._log.writer(self.run_id)
-            source = self._from_store() if writer is None else self._from_memory(writer)
+            tail = self._logs.writer(self.run_id)
+            source = self._from_store() if tail is None else self._from_memory(tail)
             for events in source:
                 self.wrote_at = time.monotonic()
                 if events:
                     self._last_name = events[-1].name
                     self.position = events[-1].seq
                 yield events
-            if (yield from self._patiently(self._at_end)):
+            if (yield from self._retrying(self._at_end)):
                 return
 
-    def _from_memory(self, writer: Writer) -> Iterator[list[Event]]:
+    def _from_memory(self, tail: LogTail) -> Iterator[list[Event]]:
         """Follow a run that this process writes until it is finished or lost."""
-        writer.followers.add(self)
-        self._log.followers.add(self)
+        tail.followers.add(self)
+        self._logs.followers.add(self)
         try:
             while not self._closed:
-                visible = min(writer.visible, self.position + GIVEN_EVENTS)
+                visible = min(tail.visible, self.position + BATCH_EVENTS)
                 if visible > self.position:
-                    events = writer.slice(self.position, visible)
-                    yield (yield from self._left_behind()) if events is None else events
-                elif writer.finished or writer.lost:
+                    events = tail.slice(self.position, visible)
+                    yield (yield from self._behind_memory()) if events is None else events
+                elif tail.finished or tail.lost:
                     return
                 else:
                     self.signal.wait()
-                    if self._silent_for(self._log.heartbeat_seconds):
+                    if self._heartbeat_due():
                         yield []
         finally:
-            writer.followers.discard(self)
-            self._log.followers.discard(self)
+            tail.followers.discard(self)
+            self._logs.followers.discard(self)
 
-    def _left_behind(self) -> Generator[list[Event], None, list[Event]]:
-        """Read from the store what memory no longer holds: there it is, unless the run was deleted meanwhile."""
-        events = yield from self._patiently(self._stored_events)
+    def _behind_memory(self) -> Generator[list[Event], None, list[Event]]:
+        """Read from the store what memory no longer holds; it is there unless the run was deleted."""
+        events = yield from self._retrying(self._stored_events)
         if not events:
-            raise Gone(f"The events of run {self.run_id} are gone: it was deleted.", param="after")
+            raise Gone(f"Run {self.run_id} was deleted, and its events with it.", param="after")
         return events
 
     def _from_store(self) -> Iterator[list[Event]]:
-        """Follow a run that another worker writes, or that has ended, until its end or until it is ours."""
-        watch = self._log.watch
-        watch.add(self)
+        """Follow a run that another worker writes or that has ended, until its end or until this process writes it."""
+        watch = self._logs.watch
+        watch.add(self.run_id, self.signal)
         try:
             while not self._closed:
-                events = yield from self._patiently(self._stored_events)
+                events = yield from self._retrying(self._stored_events)
                 if events:
                     yield from self._once_projected(events)
-                elif self._last_name in STREAM_ENDINGS or self._log.writer(self.run_id) is not None:
+                elif self._last_name in STREAM_ENDINGS or self._logs.writer(self.run_id) is not None:
                     return
                 else:
                     yield from self._pause(watch.poll_seconds)
         finally:
-            watch.discard(self)
+            watch.discard(self.run_id, self.signal)
 
     def _once_projected(self, events: list[Event]) -> Iterator[list[Event]]:
-        """Yield events once the store's objects match them (`spec/run-protocol.md#projections`).
+        """Return events once the stored objects reflect them (`spec/run-protocol.md#projections`).
 
-        A reader that is told of an answer's end on one worker finds the answer in the history of every other.
+        So a client that reads the end of a message on one worker finds the message in the history of every worker.
         """
-        told = max((event.seq for event in events if event.name in STORED_FIRST), default=0)
+        needed = max((event.seq for event in events if event.name in STORED_FIRST), default=0)
         pause = PROJECTION_SECONDS
-        while told and not self._closed:
-            projected = yield from self._patiently(lambda: self._log.store.projected(self.run_id))
-            if projected is None or projected >= told:
+        while needed and not self._closed:
+            projected = yield from self._retrying(lambda: self._logs.store.projected(self.run_id))
+            if projected is None or projected >= needed:
                 break
             yield from self._pause(pause)
             pause = min(2 * pause, POLL_SECONDS)
-        for start in range(0, len(events), GIVEN_EVENTS):
-            yield events[start : start + GIVEN_EVENTS]
+        for start in range(0, len(events), BATCH_EVENTS):
+            yield events[start : start + BATCH_EVENTS]
 
-    def _patiently(self, call: Callable[[], T]) -> Generator[list[Event], None, T]:
-        """Return what the store says; while it is away, give heartbeats for as long as a write would be repeated."""
-        deadline = time.monotonic() + self._log.deadline_seconds
+    def _retrying(self, call: Callable[[], T]) -> Generator[list[Event], None, T]:
+        """Return what `call` reads; while the store fails, repeat it and yield heartbeats."""
+        deadline = time.monotonic() + self._logs.deadline_seconds
         while True:
             try:
                 return call()
@@ -178,57 +182,61 @@ class Follower:
             yield from self._pause(AWAY_SECONDS)
 
     def _pause(self, seconds: float) -> Iterator[list[Event]]:
-        """Wait until woken or `seconds`, and give a heartbeat where one is due."""
+        """Wait until woken, at most `seconds`, and yield a heartbeat if one is due."""
         self.signal.wait(seconds)
-        if self._silent_for(self._log.heartbeat_seconds):
+        if self._heartbeat_due():
             yield []
 
     def _stored_events(self) -> list[Event]:
-        """Read on from the store; steps over fences, which hold no events.
+        """Return the next stored events; skips fences, which hold none.
 
-        The first read begins one event early: a reader that comes back at the last event must learn its name.
+        The first read begins one event early: a reader that returns at the last event must learn its name.
         """
-        position, begun, self._begun = self.position, self._begun, True
+        position, has_read, self._has_read = self.position, self._has_read, True
         while True:
-            rows = self._log.store.read(self.run_id, position if begun else max(position - 1, 0), READ_ROWS)
+            rows = self._logs.store.read(self.run_id, position if has_read else max(position - 1, 0), READ_ROWS)
             if not rows:
-                if (begun and not self._beyond) or not self._grown_meanwhile(position):
+                if (has_read and not self._beyond_end) or not self._has_grown(position):
                     return []
-                begun = True
+                has_read = True
                 continue
             if rows[0].first > position + 1:
                 raise Gone(f"The events of run {self.run_id} after number {self.position} have expired.", param="after")
-            begun = True
-            passed = [event for row in rows for event in row.events]
-            self._last_name = passed[-1].name if passed else self._last_name
+            has_read = True
+            in_rows = [event for row in rows for event in row.events]
+            self._last_name = in_rows[-1].name if in_rows else self._last_name
             position = max(position, rows[-1].last)
-            events = [event for event in passed if event.seq > self.position]
+            events = [event for event in in_rows if event.seq > self.position]
             if events:
                 return events
 
-    def _grown_meanwhile(self, position: int) -> bool:
-        """Tell a log that has expired from one that is shorter than the reader thinks and may have ended."""
-        row = self._log.store.last_row(self.run_id)
+    def _has_grown(self, position: int) -> bool:
+        """Return whether the log reaches beyond `position` after all; note its last event if it does not.
+
+        Raises:
+            Gone: the whole log has expired.
+        """
+        row = self._logs.store.last_row(self.run_id)
         if row is None:
             raise Gone(f"The events of run {self.run_id} have expired; its messages are in the thread.", param="after")
         if row.last > position:
             return True
-        self._beyond = row.last < position
+        self._beyond_end = row.last < position
         names = [event.name for event in row.events]
         self._last_name = names[-1] if names else ""
         return False
 
-    def _silent_for(self, seconds: float) -> bool:
-        return time.monotonic() - self.wrote_at >= seconds
+    def _heartbeat_due(self) -> bool:
+        return time.monotonic() - self.wrote_at >= self._logs.heartbeat_seconds
 
     def _at_end(self) -> bool:
-        """Say whether nothing follows: a required action may have been answered meanwhile, on any worker."""
+        """Return whether nothing follows: any worker may have answered a required action meanwhile."""
         if self._closed:
             return True
         if self._last_name not in STREAM_ENDINGS:
             return False
         if self._last_name != "thread.run.requires_action":
             return True
-        if self._log.writer(self.run_id) is not None:
+        if self._logs.writer(self.run_id) is not None:
             return False
-        return not any(row.events for row in self._log.store.read(self.run_id, self.position))
+        return not any(row.events for row in self._logs.store.read(self.run_id, self.position))

@@ -1,6 +1,6 @@
-"""From the events of a run to what they say of its objects: pure, and the same whoever computes it.
+"""Compute what the events of a run change in its stored objects: pure, so every worker computes the same.
 
-The worker that wrote the events and a worker that takes the run over both apply it; applying it twice changes
+Both the worker that wrote the events and a worker that takes the run over apply it; applying it twice changes
 nothing (`spec/run-protocol.md#projections`).
 """
 
@@ -15,12 +15,12 @@ _STEP, _RUN, _MESSAGE = "thread.run.step.", "thread.run.", "thread.message."
 
 
 def project_events(run: RunRecord, events: list[Event], state: Object | None = None) -> Projection | None:
-    """Return what consecutive events of `run` change, or None where they change nothing.
+    """Return what consecutive events of `run` change; None if they change nothing.
 
     Args:
-        run: whose they are; its epoch and position are used.
-        events: from one row or many.
-        state: the translator's, where the last event is a required action.
+        run: its epoch and position are used.
+        events: of one row or many.
+        state: the translator's state if the last event is a required action.
     """
     objects: dict[str, tuple[Record, int]] = {}
     last_of_run: Event | None = None
@@ -38,7 +38,7 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
             continue
         first = objects.get(record.id, (record, 0))[0]
         objects[record.id] = (Record(record.kind, run.owner, record.body, record.parent, first.position), event.seq)
-    if state is not None and (step := state["step"]) is not None:  # the open step, with the calls it waits for
+    if state is not None and (step := state["step"]) is not None:  # the open step, with its unanswered calls
         place = objects[step["id"]][0].position if step["id"] in objects else run.position + events[-1].seq
         objects[step["id"]] = (Record(Kind.RUN_STEP, run.owner, step, run.id, place), events[-1].seq)
     if not objects and last_of_run is None:

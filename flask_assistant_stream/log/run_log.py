@@ -1,8 +1,7 @@
 """The run log: one writer appends a run's events, any number of readers follow them, one flusher stores them.
 
-Readers on the worker that writes a run are fed from memory; readers elsewhere poll the store. Knows neither
-engines nor HTTP. What may be shown before it is stored, and when, is decided here and nowhere else; `follow.py`
-has the reader.
+Readers on the worker that writes a run read from memory; readers elsewhere read from the store (`follow.py`). This
+file alone decides what may be shown before it is stored. Knows neither engines nor HTTP.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from ..errors import AssistantStreamError, StoreError
 from ..per_process import ProcessThreads
 from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 from ..protocol.objects import Object
-from ..stores.base import Outcome, Projection, Row, RunRecord, Store
-from .follow import Follower, Signal
+from ..stores.base import AppendResult, Projection, Row, RunRecord, Store
+from .follow import Follower
 from .projection import project_events
+from .signals import Signal
 from .watch import LogWatch
 
 logger = logging.getLogger(__name__)
@@ -27,26 +27,28 @@ logger = logging.getLogger(__name__)
 WINDOW = 64
 """Events of a run shown before they are stored (`spec/run-protocol.md#the-window`); a fence has the same width."""
 FLUSH_SECONDS = 0.04
-"""How long deltas wait for company before a flush; what must be stored first does not wait."""
+"""How long a flush waits for more deltas; an urgent one does not wait."""
 TICK_SECONDS = 0.5
-"""How often heartbeats and idle upstreams are looked at: one ticker instead of a time-out on every wait."""
+"""How often heartbeats and idle upstreams are checked: one ticker costs less than a time-out on every wait."""
 KEPT = 128
-"""Stored events kept in memory for readers that are a little behind; the store has the rest."""
+"""Stored events kept in memory for readers that are a little behind."""
+
+Write = tuple[Row, Projection | None]
 
 
 class RunLost(AssistantStreamError):
-    """Another worker has taken the run over, or the store stayed away for longer than the lease."""
+    """Another worker has taken the run over, or the store has failed for longer than the lease."""
 
 
 class Writer:
-    """The one writer of a run in this process, and the end of its log in memory.
+    """The only writer of a run in this process; holds the end of the run's log in memory.
 
     Attributes:
-        run: the run as claimed or started; its epoch stands in every row.
-        stored: the last event number the store has.
+        run: the run as claimed or started; every row carries its epoch.
+        stored: the last event number in the store.
         written: the last event number appended.
-        lost: the run is no longer this worker's.
-        finished: its last event ends the stream, and it is stored.
+        lost: the run belongs to another worker.
+        finished: the last event ends the stream, and it is stored.
     """
 
     def __init__(self, log: RunLog, run: RunRecord, events: list[Event], stored: int) -> None:
@@ -55,7 +57,7 @@ class Writer:
         self.written = stored
         self.lost = False
         self.finished = False
-        self.in_flight: tuple[Row, Projection | None] | None = None
+        self.in_flight: Write | None = None
         self.flush_since = 0.0
         self.followers: set[Follower] = set()
         self.on_lost: Callable[[], None] | None = None
@@ -68,21 +70,21 @@ class Writer:
 
     @property
     def deadline_seconds(self) -> float:
-        """How long what fails in the store is repeated before the run is given up."""
+        """How long a failing write is repeated before the run is lost."""
         return self._log.deadline_seconds
 
     def append(self, events: list[Event], state: Object | None = None) -> None:
-        """Add events; blocks while more than `WINDOW` of the run are not stored.
+        """Add events; blocks while `WINDOW` or more events of the run are not stored.
 
         Args:
             events: consecutive, the first is `written + 1`.
-            state: what the translator needs to go on, where the last event is a required action.
+            state: the translator's state if the last event is a required action.
 
         Raises:
-            RunLost: nobody will see these events.
+            RunLost: no reader will see these events.
         """
         if events[0].seq != self.written + 1:
-            raise AssertionError(f"event {events[0].seq} follows {self.written}")
+            raise AssertionError(f"event {events[0].seq} does not follow {self.written}")
         with self._lock:
             self._tail += events
             self._holds += [event.seq for event in events if event.name in STORED_FIRST]
@@ -93,10 +95,10 @@ class Writer:
         while self.written - self.stored >= WINDOW and not self.lost:
             self._progress.wait()
         if self.lost:
-            raise RunLost(f"Run {self.run.id} is no longer this worker's.")
+            raise RunLost(f"Run {self.run.id} belongs to another worker.")
 
     def wait_stored(self, seconds: float | None = None) -> bool:
-        """Wait until everything appended is stored; say whether it is."""
+        """Wait until everything appended is stored, at most `seconds`. Return whether it is."""
         deadline = None if seconds is None else time.monotonic() + seconds
         self._log.request_flush(self, urgent=True)
         while self.stored < self.written and not self.lost:
@@ -104,7 +106,7 @@ class Writer:
             if deadline is not None and left <= 0:
                 break
             self._progress.wait(left)
-        self._progress.set()  # pass it on: append and this may both wait
+        self._progress.set()  # `append` may wait for it too
         return self.stored >= self.written
 
     @property
@@ -115,14 +117,14 @@ class Writer:
         return min(self.written, bound, holds[0] - 1) if holds else min(self.written, bound)
 
     def slice(self, after: int, last: int) -> list[Event] | None:
-        """Return the events `after + 1` to `last`, or None where memory no longer holds the first of them."""
+        """Return the events `after + 1` to `last`; None if memory no longer holds the first of them."""
         with self._lock:
             base = self._tail[0].seq if self._tail else self.written + 1
             return None if after + 1 < base else self._tail[after + 1 - base : last + 1 - base]
 
-    # -- the flusher's side ------------------------------------------------------------------------------
+    # -- called by the flusher ---------------------------------------------------------------------------
 
-    def cut(self) -> tuple[Row, Projection | None] | None:
+    def next_write(self) -> Write | None:
         """Return the write in flight, or make one of everything pending (`spec/run-protocol.md#unknown-outcomes`)."""
         if self.in_flight is None and self.written > self.stored:
             with self._lock:
@@ -133,12 +135,12 @@ class Writer:
             self.flush_since = time.monotonic()
         return self.in_flight
 
-    def settle(self, outcome: Outcome) -> None:
-        """Take note of what became of the write in flight."""
+    def settle(self, result: AppendResult) -> None:
+        """Apply the result of the write in flight."""
         assert self.in_flight is not None
         row, _ = self.in_flight
         self.in_flight = None
-        if outcome is Outcome.REFUSED:
+        if result is AppendResult.REFUSED:
             self.lose()
             return
         with self._lock:
@@ -154,7 +156,7 @@ class Writer:
         self.wake_followers()
 
     def lose(self) -> None:
-        """Give the run up: its readers turn to the store, its runner is told."""
+        """Stop writing the run: its readers continue from the store, and `on_lost` is called."""
         self.lost = True
         self._log.close(self)
         self._progress.set()
@@ -163,7 +165,7 @@ class Writer:
             self.on_lost()
 
     def wake_followers(self) -> None:
-        """Wake the readers that have something to do."""
+        """Wake the readers that have something to read."""
         visible = self.visible
         over = self.lost or self.finished
         for follower in tuple(self.followers):
@@ -172,14 +174,15 @@ class Writer:
 
 
 class RunLog:
-    """The logs of all runs, as one process sees them.
+    """The logs of all runs in one process.
 
     Args:
-        store: where they are kept.
-        heartbeat_seconds: silence after which a reader is told to write a heartbeat.
-        deadline_seconds: how long a write that fails is repeated before its run is given up (the lease).
+        store: where the logs are kept.
+        heartbeat_seconds: silence after which a reader is due a heartbeat.
+        deadline_seconds: how long a failing write is repeated before its run is lost; the lease.
 
     Attributes:
+        on_tick: functions that the ticker calls with the monotonic time.
         watch: wakes readers of runs that other workers write.
     """
 
@@ -188,7 +191,7 @@ class RunLog:
         self.heartbeat_seconds = heartbeat_seconds
         self.deadline_seconds = deadline_seconds
         self.followers: set[Follower] = set()
-        self.on_tick: list[Callable[[float], None]] = [self._give_up_old]
+        self.on_tick: list[Callable[[float], None]] = [self._lose_overdue]
         self.watch = LogWatch(store)
         self._writers: dict[str, Writer] = {}
         self._dirty: set[Writer] = set()
@@ -197,20 +200,20 @@ class RunLog:
         self._threads = ProcessThreads(self._loops)
 
     def wake(self) -> None:
-        """Start the flusher and the ticker, once per process; cheap when they run."""
+        """Start the threads of this process unless they run; cheap when they do."""
         self._threads.wake()
 
     def stop(self) -> None:
-        """End the background threads of this process once nothing is pending; `wake` starts them anew."""
+        """Store what is pending, then stop the threads of this process; `wake` starts new ones."""
         self._threads.stop(self._end_waits)
 
     def open(self, run: RunRecord, events: Iterable[Event], stored: int) -> Writer:
-        """Begin to write a run here.
+        """Return a writer for a run that this process has started or claimed.
 
         Args:
             run: as started or claimed.
             events: its newest stored events, kept for readers.
-            stored: the last number in the store.
+            stored: the last event number in the store.
         """
         self.wake()
         writer = Writer(self, run, list(events), stored)
@@ -218,26 +221,26 @@ class RunLog:
         return writer
 
     def close(self, writer: Writer) -> None:
-        """Stop writing a run here; readers that have the writer read it to its end."""
+        """Remove a writer; readers that hold it read it to its end."""
         if self._writers.get(writer.run.id) is writer:
             del self._writers[writer.run.id]
 
     @property
     def writing(self) -> bool:
-        """Whether a run is written here that has not been stored to its end."""
+        """Whether this process writes a run that is not stored to its end."""
         return bool(self._writers)
 
     def writer(self, run_id: str) -> Writer | None:
-        """Return the writer of a run that this process writes."""
+        """Return the writer of a run; None if this process does not write it."""
         return self._writers.get(run_id)
 
     def follow(self, run_id: str, after: int = 0) -> Follower:
-        """Read a run from number `after + 1` on, live or finished, on any worker."""
+        """Return a reader of a run from event `after + 1` on; the run may be live or finished, on any worker."""
         self.wake()
         return Follower(self, run_id, after)
 
     def request_flush(self, writer: Writer, *, urgent: bool) -> None:
-        """Have a writer's events stored: at once, or with those of other runs in a moment."""
+        """Schedule a write of a writer's events: at once if urgent, else within `FLUSH_SECONDS`."""
         self._dirty.add(writer)
         if urgent:
             self._urgent.set()
@@ -246,7 +249,7 @@ class RunLog:
     # -- the threads -------------------------------------------------------------------------------------
 
     def _loops(self) -> Mapping[str, Callable[[threading.Event], None]]:
-        self._pending, self._urgent = Signal(), Signal()  # locks, so made in their process
+        self._pending, self._urgent = Signal(), Signal()  # contain locks, so each process makes its own
         loops = {"flush": self._flush_until, "tick": self._tick_until}
         if self.watch.renew():
             loops["watch"] = self.watch.watch_until
@@ -261,7 +264,7 @@ class RunLog:
         while not stopped.is_set() or self._dirty:
             self._pending.wait()
             if failures:
-                time.sleep(min(1.0, 0.05 * 2 ** min(failures, 5)))  # bounded: an outage may last
+                time.sleep(min(1.0, 0.05 * 2 ** min(failures, 5)))  # at most a second, however long the outage
             else:
                 self._urgent.wait(FLUSH_SECONDS)
             try:
@@ -270,29 +273,31 @@ class RunLog:
             except Exception as error:
                 failures += 1
                 if failures == 1:  # once per outage
-                    logger.warning("the run log could not be stored, it is tried again: %s", type(error).__name__)
-                self._give_up_old(time.monotonic())
+                    logger.warning("run log not stored, retrying: %s", type(error).__name__)
+                self._lose_overdue(time.monotonic())
                 self._pending.set()
 
     def _flush(self) -> None:
         """Store everything pending of all runs in one write."""
         writers = list(self._dirty)
-        batch = [(writer, write) for writer in writers if not writer.lost and (write := writer.cut()) is not None]
+        batch = [
+            (writer, write) for writer in writers if not writer.lost and (write := writer.next_write()) is not None
+        ]
         if batch:
             try:
-                outcomes = self.store.commit([write for _, write in batch])
+                results = self.store.commit([write for _, write in batch])
             except StoreError:
                 if len(batch) == 1:
                     raise
-                self.store.ping()  # raises where the store is down: then all of it is repeated, later
+                self.store.ping()  # raises if the store is down, and all of it is repeated later
                 self._flush_each(batch)
                 return
-            for (writer, _), outcome in zip(batch, outcomes, strict=True):
-                writer.settle(outcome)
+            for (writer, _), result in zip(batch, results, strict=True):
+                writer.settle(result)
         self._forget(writers)
 
-    def _flush_each(self, batch: list[tuple[Writer, tuple[Row, Projection | None]]]) -> None:
-        """Store one by one what could not be stored together, so that one bad row holds up nobody else."""
+    def _flush_each(self, batch: list[tuple[Writer, Write]]) -> None:
+        """Store the writes of a failed batch one by one, so that one bad row delays no other run."""
         failed: Exception | None = None
         for writer, write in batch:
             try:
@@ -304,20 +309,20 @@ class RunLog:
             raise failed
 
     def _forget(self, writers: list[Writer]) -> None:
-        """Drop the writers that have nothing pending; those that went on meanwhile are flushed again."""
+        """Remove writers from the pending ones; those with newer events are scheduled again."""
         for writer in writers:
             self._dirty.discard(writer)
             if not writer.lost and writer.written > writer.stored:
                 self.request_flush(writer, urgent=writer.visible < writer.written)
 
-    def _give_up_old(self, now: float) -> None:
-        """Give up the runs whose write is under way for longer than the deadline; their lease has run out too.
+    def _lose_overdue(self, now: float) -> None:
+        """Lose the runs whose write has been in flight for longer than the deadline: their lease has expired too.
 
-        Called after each failure and by the ticker: a driver may take longer than that for one call.
+        Called after each failure and by the ticker, because one call of a driver may take longer than that.
         """
         for writer in list(self._dirty):
             if not writer.lost and writer.in_flight is not None and now - writer.flush_since > self.deadline_seconds:
-                logger.error("run %s is given up: it could not be stored in time", writer.run.id)
+                logger.error("run %s lost: it could not be stored in time", writer.run.id)
                 self._dirty.discard(writer)
                 writer.lose()
 
@@ -327,7 +332,7 @@ class RunLog:
             now = time.monotonic()
             slept, before = now - before, now
             if slept > self.deadline_seconds + TICK_SECONDS:
-                continue  # this process was stopped: what it waits for has had no time
+                continue  # the process was suspended, so its waits have not really timed out
             for follower in list(self.followers):
                 if now - follower.wrote_at >= self.heartbeat_seconds:
                     follower.signal.set()
@@ -335,4 +340,4 @@ class RunLog:
                 try:
                     call(now)
                 except Exception:
-                    logger.exception("A look at the running runs failed")
+                    logger.exception("a periodic check of the runs failed")

@@ -1,7 +1,7 @@
-"""Readers of runs that other workers write are woken by the store where it can push; else they ask it.
+"""Wake the readers of runs that other workers write, where the store can push; elsewhere readers poll.
 
-Knows neither engines nor HTTP. The store is listened to only while there is somebody to wake: most readers are on the
-worker that writes their run, and a process would hear of every row of every worker.
+Knows neither engines nor HTTP. The process listens to the store only while it has such readers: most readers are on
+the worker that writes their run, and listening delivers every row of every worker.
 """
 
 from __future__ import annotations
@@ -10,34 +10,30 @@ import logging
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ..errors import StoreError
 from ..stores.base import Store
 from ..stores.capabilities import Push
-from .follow import POLL_SECONDS, Signal
-
-if TYPE_CHECKING:
-    from .follow import Follower
+from .signals import Signal
 
 logger = logging.getLogger(__name__)
 
+POLL_SECONDS = 0.075
+"""How often a reader polls a store that does not push."""
 PUSHED_POLL_SECONDS = 1.0
-"""How often readers ask all the same while the store pushes."""
+"""How often a reader polls while the store pushes."""
 LINGER_SECONDS = 10.0
-"""How long the store is listened to when the last reader has gone."""
+"""How long the process listens after its last reader has left."""
 PAUSE_SECONDS = 30.0
-"""The longest pause before a store that failed is listened to again."""
+"""The longest pause before listening again to a store that failed."""
 
 
 class LogWatch:
     """Wakes the readers of one process.
 
-    Args:
-        store: where the logs are.
-
     Attributes:
-        poll_seconds: how often a reader is to ask by itself at the moment.
+        poll_seconds: how often a reader must poll at the moment.
     """
 
     def __init__(self, store: Store) -> None:
@@ -46,36 +42,36 @@ class LogWatch:
         self.renew()
 
     def renew(self) -> bool:
-        """Begin anew in this process: locks are made where they are used. Say whether there is anything to watch."""
-        self._followers: dict[str, set[Follower]] = {}
+        """Reset for this process, with locks of its own. Return whether the store may push."""
+        self._readers: dict[str, set[Signal]] = {}
         self._lock = threading.Lock()
         self._wanted = Signal()
         return self._push is not None
 
-    def add(self, follower: Follower) -> None:
-        """Wake a reader from now on."""
+    def add(self, run_id: str, reader: Signal) -> None:
+        """Set `reader` whenever the run's log grows."""
         with self._lock:
-            self._followers.setdefault(follower.run_id, set()).add(follower)
+            self._readers.setdefault(run_id, set()).add(reader)
         self._wanted.set()
 
-    def discard(self, follower: Follower) -> None:
-        """Wake a reader no more."""
+    def discard(self, run_id: str, reader: Signal) -> None:
+        """Stop waking a reader."""
         with self._lock:
-            of_run = self._followers.get(follower.run_id, set())
-            of_run.discard(follower)
-            if not of_run:
-                self._followers.pop(follower.run_id, None)
+            readers = self._readers.get(run_id, set())
+            readers.discard(reader)
+            if not readers:
+                self._readers.pop(run_id, None)
 
     def wake(self) -> None:
-        """Let `watch_until` see that it is to stop."""
+        """Make `watch_until` look at its event."""
         self._wanted.set()
 
     def watch_until(self, stopped: threading.Event) -> None:
-        """Listen to the store whenever there are readers; the body of a thread. Ends where the store cannot push."""
+        """Listen to the store while there are readers; the body of a thread. Returns if the server cannot push."""
         failures = 0
         while not stopped.is_set():
             self._wanted.wait()
-            if not self._followers:
+            if not self._readers:
                 continue
             try:
                 if not self._can_push():
@@ -85,10 +81,11 @@ class LogWatch:
             except Exception as error:
                 failures = 1 if self.poll_seconds != POLL_SECONDS else failures + 1
                 if failures == 1:
-                    self._note(error)
+                    reason = error.message if isinstance(error, StoreError) else type(error).__name__
+                    logger.info("the store has stopped pushing, readers poll it: %s", reason)
                 self._wanted.set()
             finally:
-                self._ask_every(POLL_SECONDS)
+                self._set_poll(POLL_SECONDS)
             if failures:
                 stopped.wait(min(PAUSE_SECONDS, 0.5 * 2 ** min(failures, 6)))
 
@@ -96,38 +93,33 @@ class LogWatch:
         can = cast(Push, self._push).pushes()
         if not can:
             logger.info(
-                "the store's server cannot push: readers of other workers' runs ask it every %g s", POLL_SECONDS
+                "the store's server cannot push: readers of other workers' runs poll it every %g s", POLL_SECONDS
             )
         return can
 
     def _listen(self, stopped: threading.Event) -> None:
-        """Wake readers until all have been gone for a while."""
+        """Wake readers until none has been here for `LINGER_SECONDS`."""
         needed_at = time.monotonic()
         grown: Any = cast(Push, self._push).grown()
         with closing(grown):
             for run_id in grown:
                 if stopped.is_set():
                     return
-                if self.poll_seconds != PUSHED_POLL_SECONDS:
-                    self._ask_every(PUSHED_POLL_SECONDS)
+                self._set_poll(PUSHED_POLL_SECONDS)
                 if run_id is not None:
                     self._wake(run_id)
-                if self._followers:
+                if self._readers:
                     needed_at = time.monotonic()
                 elif time.monotonic() - needed_at > LINGER_SECONDS:
                     return
 
-    def _ask_every(self, seconds: float) -> None:
-        """Set how often readers ask, and have each ask now: what grew while nobody listened was not told."""
+    def _set_poll(self, seconds: float) -> None:
+        """Set how often readers poll; if that changes, wake them all: the store did not report earlier growth."""
         if self.poll_seconds != seconds:
             self.poll_seconds = seconds
-            for run_id in list(self._followers):
+            for run_id in list(self._readers):
                 self._wake(run_id)
 
     def _wake(self, run_id: str) -> None:
-        for follower in tuple(self._followers.get(run_id, ())):
-            follower.signal.set()
-
-    def _note(self, error: Exception) -> None:
-        reason = error.message if isinstance(error, StoreError) else type(error).__name__
-        logger.info("the store does not push at the moment, readers ask it: %s", reason)
+        for reader in tuple(self._readers.get(run_id, ())):
+            reader.set()

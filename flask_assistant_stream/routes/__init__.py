@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import actions, chat, files, health, messages, openapi, root, runs, threads, v1
+from . import actions, chat, files, health, messages, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
 from .errors import add_error_responses
+from .openapi import openapi_resource
 from .page import add_page
 
-RESOURCES: tuple[Resource, ...] = (
-    *(module.resource for module in (chat, threads, messages, actions, runs, files, root, health, openapi)),
+_DESCRIBED: tuple[Resource, ...] = (
+    *(module.resource for module in (chat, threads, messages, actions, runs, files, root, health)),
     *v1.RESOURCES,
 )
+RESOURCES = (*_DESCRIBED, openapi_resource(_DESCRIBED))
 
 
 def add_routes(blueprint: Blueprint) -> None:

@@ -19,17 +19,20 @@ from .base import ApiRequest, Operation, Resource
 from .stream import FORMATS
 from .upload import MULTIPART
 
-resource = Resource("description")
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-@resource.route("GET", "/openapi.json", public=True)
-def openapi(_request: ApiRequest) -> Object:
-    """Describe this API."""
-    from . import RESOURCES
+def openapi_resource(resources: Sequence[Resource]) -> Resource:
+    """Return the resource `/openapi.json`, which describes `resources` and itself."""
+    resource = Resource("description")
 
-    server = request.root_path + request.path.removesuffix("/openapi.json")
-    return describe(RESOURCES, server or "/")
+    @resource.route("GET", "/openapi.json", public=True)
+    def openapi(_request: ApiRequest) -> Object:
+        """Describe this API."""
+        server = request.root_path + request.path.removesuffix("/openapi.json")
+        return describe([*resources, resource], server or "/")
+
+    return resource
 
 
 def describe(resources: Sequence[Resource], server: str) -> Object:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from ..log.follow import Signal
+from ..log.signals import Signal
 
 
 class TooMany(Exception):

@@ -16,7 +16,7 @@ from ..protocol import ids
 from ..protocol.events import RUN_ENDINGS, Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
-from ..stores.base import Outcome, Row, RunRecord, Store
+from ..stores.base import AppendResult, Row, RunRecord, Store
 from ..translation.translator import Ending, Translator
 
 FENCE_TRIES = 5
@@ -108,7 +108,7 @@ class Takeover:
             if events and events[-1].name in RUN_ENDINGS:
                 return events, last
             fence = Row(run.id, last + 1, last + WINDOW, run.epoch, secrets.token_hex(8))
-            if self._store.append([fence])[0] is Outcome.STORED:
+            if self._store.append([fence])[0] is AppendResult.STORED:
                 return events, fence.last
         raise StoreError(f"Run {run.id} is being written to by others.")
 

@@ -125,7 +125,7 @@ class Row:
         return cls(run_id, events[0].seq, events[-1].seq, epoch, token, pack(events), state)
 
 
-class Outcome(Enum):
+class AppendResult(Enum):
     """What became of an append."""
 
     STORED = "stored"
@@ -187,7 +187,7 @@ class Page:
 # `Store.list` hides the builtin inside the class, so its signatures use these.
 Runs = list[RunRecord]
 Rows = list[Row]
-Outcomes = list[Outcome]
+AppendResults = list[AppendResult]
 
 
 class Store(ABC):
@@ -348,7 +348,7 @@ class Store(ABC):
     # -- the log ------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def append(self, rows: Sequence[Row]) -> Outcomes:
+    def append(self, rows: Sequence[Row]) -> AppendResults:
         """Store rows of many runs, each once (`spec/run-protocol.md#log-rows`); an outcome for each, in order.
 
         A row whose place is taken is `STORED` if its own token stands there, else `REFUSED`; the others are
@@ -378,7 +378,7 @@ class Store(ABC):
 
     # -- together -----------------------------------------------------------------------------------------
 
-    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
         """Append rows and apply the projections of those that were stored, in that order.
 
         A store that can write both in one transaction overrides this to do so.
@@ -388,7 +388,7 @@ class Store(ABC):
             [
                 projection
                 for (_, projection), outcome in zip(writes, outcomes, strict=True)
-                if projection is not None and outcome is Outcome.STORED
+                if projection is not None and outcome is AppendResult.STORED
             ]
         )
         return outcomes

@@ -10,7 +10,7 @@ import pytest
 
 from ..errors import NotFound
 from ..protocol.ids import new_id
-from ..stores.base import Kind, Outcome, Projection, Record, Row, RunRecord, Store
+from ..stores.base import AppendResult, Kind, Projection, Record, Row, RunRecord, Store
 from .store_material import (
     ANN,
     AWKWARD,
@@ -31,7 +31,7 @@ class LogSuite(StoreFixtures):
     def test_rows_of_many_runs(self, store: Store, other: Store, run: RunRecord) -> None:
         second = store.start(a_start(store.insert(a_thread())))
         rows = [a_row(run, 2, 4), a_row(second, 2), replace(a_row(run, 5, 5), state={"open": [AWKWARD]})]
-        assert store.append(rows) == [Outcome.STORED] * 3
+        assert store.append(rows) == [AppendResult.STORED] * 3
         assert other.read(run.id, after=1) == [rows[0], rows[2]]
         assert other.read(second.id, after=1) == [rows[1]]
         assert store.append([]) == []
@@ -39,13 +39,13 @@ class LogSuite(StoreFixtures):
     def test_a_taken_place(self, store: Store, other: Store, run: RunRecord) -> None:
         """A repeated row is stored, a foreign one refused, and the others of the call do not suffer."""
         mine, after = a_row(run, 2, 3), a_row(run, 4)
-        assert store.append([mine]) == [Outcome.STORED]
+        assert store.append([mine]) == [AppendResult.STORED]
         foreign = replace(a_row(run, 2), token="foreign")
         assert other.append([foreign, mine, after, after]) == [
-            Outcome.REFUSED,
-            Outcome.STORED,
-            Outcome.STORED,
-            Outcome.STORED,
+            AppendResult.REFUSED,
+            AppendResult.STORED,
+            AppendResult.STORED,
+            AppendResult.STORED,
         ]
         assert other.read(run.id, after=1) == [mine, after]
 
@@ -53,9 +53,9 @@ class LogSuite(StoreFixtures):
         rows = [a_row(run, 2) for _ in range(6)]
         results = at_once(*[lambda n=n, row=row: (store, other)[n % 2].append([row]) for n, row in enumerate(rows)])
         assert sorted(str(result) for result in results) == sorted(
-            [str([Outcome.STORED])] + [str([Outcome.REFUSED])] * 5
+            [str([AppendResult.STORED])] + [str([AppendResult.REFUSED])] * 5
         )
-        stored = [row for row, result in zip(rows, results, strict=True) if result == [Outcome.STORED]]
+        stored = [row for row, result in zip(rows, results, strict=True) if result == [AppendResult.STORED]]
         assert store.read(run.id, after=1) == stored
 
     def test_reading_in_pages(self, store: Store, run: RunRecord) -> None:
@@ -157,14 +157,14 @@ class LogSuite(StoreFixtures):
             (a_row(each, 2, 3), Projection(each, (answer,), (2,), changed(each, "completed"), last_seq=3))
             for each, answer in zip(runs, answers, strict=True)
         ]
-        assert store.commit(writes) == [Outcome.REFUSED] + [Outcome.STORED] * 30
-        assert store.commit(writes) == [Outcome.REFUSED] + [Outcome.STORED] * 30
+        assert store.commit(writes) == [AppendResult.REFUSED] + [AppendResult.STORED] * 30
+        assert store.commit(writes) == [AppendResult.REFUSED] + [AppendResult.STORED] * 30
         with pytest.raises(NotFound):
             store.get(Kind.MESSAGE, ANN, answers[0].id)
         assert [other.get(Kind.MESSAGE, ANN, answer.id) for answer in answers[1:]] == answers[1:]
         assert [due.id for due in other.due(1e12)] == [run.id]
         assert store.commit([]) == []
-        assert store.commit([(a_row(run, 3), None)]) == [Outcome.STORED]
+        assert store.commit([(a_row(run, 3), None)]) == [AppendResult.STORED]
 
     def test_writes_at_once_lose_nothing(self, store: Store, other: Store) -> None:
         """Starts, messages and rows of many threads of execution, through two store objects."""
@@ -173,7 +173,7 @@ class LogSuite(StoreFixtures):
             thread = each.insert(a_thread())
             run = each.start(a_start(thread, "one"))
             for seq in range(2, 6):
-                assert each.commit([(a_row(run, seq), None)]) == [Outcome.STORED]
+                assert each.commit([(a_row(run, seq), None)]) == [AppendResult.STORED]
             each.insert(a_message(thread, "two"))
             return run.id
 

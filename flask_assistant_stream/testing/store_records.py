@@ -11,7 +11,7 @@ import pytest
 from ..errors import Duplicate, NotFound
 from ..protocol import objects
 from ..protocol.ids import new_id
-from ..stores.base import TURN, Kind, Order, Outcome, Projection, Record, RunRecord, Store
+from ..stores.base import TURN, AppendResult, Kind, Order, Projection, Record, RunRecord, Store
 from .store_material import (
     ANN,
     ASSISTANT,
@@ -173,7 +173,7 @@ class RecordSuite(StoreFixtures):
         step = Record(Kind.RUN_STEP, ANN, {"id": new_id("step"), "metadata": {}}, run.id, run.position + 2)
         answer = an_answer(run, 3)
         writing = (a_row(run, 2, 3), Projection(run, (step, answer), (2, 3), last_seq=3))
-        assert store.commit([writing]) == [Outcome.STORED]
+        assert store.commit([writing]) == [AppendResult.STORED]
         kept = store.start(a_start(store.insert(a_thread()), "Stays"))
         store.delete(Kind.THREAD, ANN, thread.id)
         for record in (thread, run, step, answer):
@@ -205,7 +205,7 @@ class RecordSuite(StoreFixtures):
     def test_what_a_deleted_run_still_writes_is_refused(self, store: Store, thread: Record, run: RunRecord) -> None:
         store.delete(Kind.THREAD, ANN, thread.id)
         projection = Projection(run, (an_answer(run, 2),), (2,), changed(run, "completed"), last_seq=2)
-        assert store.commit([(a_row(run, 2), projection)]) == [Outcome.REFUSED]
+        assert store.commit([(a_row(run, 2), projection)]) == [AppendResult.REFUSED]
         store.project([projection])
         assert store.read(run.id) == []
         assert store.list(Kind.MESSAGE, ANN, parent=thread.id).records == []

@@ -13,9 +13,8 @@ import pytest
 
 from flask_assistant_stream.errors import StoreError
 from flask_assistant_stream.log import follow, watch
-from flask_assistant_stream.log.follow import POLL_SECONDS
 from flask_assistant_stream.log.run_log import RunLog
-from flask_assistant_stream.log.watch import PUSHED_POLL_SECONDS
+from flask_assistant_stream.log.watch import POLL_SECONDS, PUSHED_POLL_SECONDS
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Row, RunRecord, Store
@@ -36,8 +35,8 @@ def begun(store: Store) -> RunRecord:
     return store.start(a_start(store.insert(a_thread()), due_at=store.now() + 600))
 
 
-def an_end(run: RunRecord) -> Row:
-    return Row.of(run.id, run.epoch, "end", [Event(2, "thread.run.failed", b'{"object":"thread.run"}')])
+def an_end(run: RunRecord, seq: int = 2) -> Row:
+    return Row.of(run.id, run.epoch, "end", [Event(seq, "thread.run.failed", b'{"object":"thread.run"}')])
 
 
 class Reading:
@@ -260,18 +259,21 @@ def test_a_number_beyond_a_running_log_ends_with_the_run(
     writer.close()
 
 
-def test_an_end_that_comes_between_two_looks_is_told(
+def test_an_end_stored_between_two_reads_is_returned(
     log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = log(store_url)
     run, last_row = begun(reader.store), reader.store.last_row
+    calls: list[str] = []
 
     def just_before(run_id: str) -> Row | None:
-        reader.store.append([an_end(run)])
+        calls.append(run_id)
+        if len(calls) == 2:
+            reader.store.append([a_row(run, 2), an_end(run, 3)])
         return last_row(run_id)
 
     monkeypatch.setattr(reader.store, "last_row", just_before)
-    monkeypatch.setattr(reader.store, "projected", lambda _: 2)
-    with reader.follow(run.id, 1) as follower:
-        follower._begun = follower._beyond = True  # as a reader that was told more than is stored
+    monkeypatch.setattr(reader.store, "projected", lambda _: 3)
+    with reader.follow(run.id, 2) as follower:  # after an event that is not stored yet
         assert [event.name for events in follower for event in events] == ["thread.run.failed"]
+    assert len(calls) >= 2

@@ -21,7 +21,7 @@ from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.runs.requests import NewMessage, RunnerOptions
 from flask_assistant_stream.runs.runner import Runner
 from flask_assistant_stream.runs.takeover import Takeover
-from flask_assistant_stream.stores.base import Kind, Outcome, Record, Row, RunRecord, Start, Store
+from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, text, unfinished
 from flask_assistant_stream.translation.translator import Translator
@@ -104,17 +104,17 @@ class Begun:
         """Translate and store reads; without `project` the worker died before it told the objects."""
         rows = [self.row(events) for items in reads if (events := self.translator.feed(items))]
         for row in rows:
-            assert self.store_row(row, project=project) is Outcome.STORED
+            assert self.store_row(row, project=project) is AppendResult.STORED
         return rows
 
     def row(self, events: list[Event]) -> Row:
         state = self.translator.state() if self.translator.waiting else None
         return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
 
-    def store_row(self, row: Row, *, project: bool = True) -> Outcome:
+    def store_row(self, row: Row, *, project: bool = True) -> AppendResult:
         outcome = self.worker.store.append([row])[0]
         projection = project_events(self.run, row.events, row.state)
-        if project and outcome is Outcome.STORED and projection is not None:
+        if project and outcome is AppendResult.STORED and projection is not None:
             self.worker.store.project([projection])
         return outcome
 
@@ -197,7 +197,7 @@ def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -
     other.skipped = LEASE + 1
     other.sweep()
     late = Event(begun.translator.last_seq + 1, "thread.run.step.completed", b"{}")
-    assert slow.store.append([begun.row([late])]) == [Outcome.REFUSED]
+    assert slow.store.append([begun.row([late])]) == [AppendResult.REFUSED]
 
 
 def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWorker) -> None:
@@ -207,7 +207,7 @@ def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWor
     claimed = dies_too.store.claim(other.run(begun.id), due_at=other.store.now() + LEASE)
     assert claimed is not None
     fence = Row(begun.id, last + 1, last + WINDOW, claimed.epoch, "dead claimant")
-    assert dies_too.store.append([fence]) == [Outcome.STORED]
+    assert dies_too.store.append([fence]) == [AppendResult.STORED]
     other.skipped = 2 * LEASE + 1
     other.sweep()
     events = other.events(begun.id)
@@ -225,7 +225,7 @@ def test_a_worker_that_wakes_after_its_lease_cannot_write(worker: MakeWorker) ->
     other.skipped = LEASE + 1
     other.sweep()
     late = begun.row(begun.translator.feed(text("more")[-1]))
-    assert begun.store_row(late) is Outcome.REFUSED
+    assert begun.store_row(late) is AppendResult.REFUSED
     assert endings(stalled.events(begun.id)) == ["thread.run.failed"]
     assert stalled.run(begun.id).body["status"] == "failed"
 
@@ -234,7 +234,7 @@ def test_a_late_projection_turns_nothing_back(worker: MakeWorker) -> None:
     stalled, other = worker(), worker()
     begun = Begun(stalled)
     middle = begun.row(begun.translator.feed([item for read in READS for item in read]))
-    assert stalled.store.append([middle]) == [Outcome.STORED]
+    assert stalled.store.append([middle]) == [AppendResult.STORED]
     other.skipped = LEASE + 1
     other.sweep()
     before = other.messages(begun.thread_id), other.run(begun.id)

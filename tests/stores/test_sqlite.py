@@ -12,7 +12,7 @@ import pytest
 
 from flask_assistant_stream.errors import ConfigError, NotFound, StoreError
 from flask_assistant_stream.stores import make_store
-from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, Store
+from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, Store
 from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, statements
 from flask_assistant_stream.stores.sqlite.group_commit import Job
 from flask_assistant_stream.testing.store_blobs import BlobSuite
@@ -178,7 +178,7 @@ def test_logs_go_when_their_time_after_the_end_is_over(sqlite_url: str, monkeypa
     store.append([a_row(run, seq) for run in (ended, active) for seq in range(2, 8)])
     clock.time += 1000
     projection = Projection(ended, changes=changed(ended, "completed"), last_seq=8)
-    assert store.commit([(a_row(ended, 8), projection)]) == [Outcome.STORED]
+    assert store.commit([(a_row(ended, 8), projection)]) == [AppendResult.STORED]
     clock.time += 99
     store.due(clock())
     assert len(store.read(ended.id)) == 8

@@ -15,10 +15,10 @@ from ...protocol.run_states import RunStatus
 from ..base import (
     BELOW_VECTOR_STORE,
     TURN,
+    AppendResult,
+    AppendResults,
     Kind,
     Order,
-    Outcome,
-    Outcomes,
     Page,
     Projection,
     Record,
@@ -261,7 +261,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     # -- the log ------------------------------------------------------------------------------------------
 
-    def append(self, rows: Sequence[Row]) -> Outcomes:
+    def append(self, rows: Sequence[Row]) -> AppendResults:
         """Store rows."""
         with self._connection.database() as db:
             return append_rows(db, rows, self._expiry(ABANDONED))
@@ -272,13 +272,13 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             there = existing_runs(db, [projection.run.id for projection in projections])
             apply_projections(db, [p for p in projections if p.run.id in there], self._expiry())
 
-    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
         """Append and project; a row that is stored says that its run is there."""
         with self._connection.database() as db:
-            outcomes = append_rows(db, [row for row, _ in writes], self._expiry(ABANDONED))
-            stored = [p for (_, p), outcome in zip(writes, outcomes, strict=True) if p and outcome is Outcome.STORED]
+            results = append_rows(db, [row for row, _ in writes], self._expiry(ABANDONED))
+            stored = [p for (_, p), result in zip(writes, results, strict=True) if p and result is AppendResult.STORED]
             apply_projections(db, stored, self._expiry())
-            return outcomes
+            return results
 
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
         """Return rows."""

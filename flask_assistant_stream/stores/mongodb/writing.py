@@ -14,7 +14,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ..base import Kind, Outcome, Projection, Record, Row
+from ..base import AppendResult, Kind, Projection, Record, Row
 from .connection import COLLECTIONS, LOG, RUNS, Db
 from .documents import Document, change_if, encode, literal, record_id, row_id, row_to_document
 from .starting import DUPLICATE_KEY
@@ -27,7 +27,7 @@ def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
     return {document["_id"] for document in found if not document.get("deleted")}
 
 
-def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[Outcome]:
+def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[AppendResult]:
     """Append rows to the log, those of runs that stand."""
     if not rows:
         return []
@@ -36,9 +36,9 @@ def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[Outco
     taken = {(wanted[n].run_id, wanted[n].first) for n in _insert_rows(db, wanted, expires_at)}
     tokens = _tokens(db, taken)
     return [
-        Outcome.STORED
+        AppendResult.STORED
         if row.run_id in there and tokens.get(row_id(row.run_id, row.first), row.token) == row.token
-        else Outcome.REFUSED
+        else AppendResult.REFUSED
         for row in rows
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import Duplicate, NotFound, ThreadBusy
 from ...protocol.events import dump
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ..base import BELOW_VECTOR_STORE, PER_OWNER, Kind, Outcome, Projection, Record, Row, RunRecord
+from ..base import BELOW_VECTOR_STORE, PER_OWNER, AppendResult, Kind, Projection, Record, Row, RunRecord
 
 Connection = sqlite3.Connection
 
@@ -139,11 +139,11 @@ def _row_values(row: Row) -> tuple[Any, ...]:
     return row.run_id, row.first, row.last, row.epoch, row.token, row.packed, state, row.run_id
 
 
-def append_rows(connection: Connection, rows: Sequence[Row]) -> list[Outcome]:
+def append_rows(connection: Connection, rows: Sequence[Row]) -> list[AppendResult]:
     """Append rows to the log, those of runs that stand."""
     if connection.executemany(_APPEND, [_row_values(row) for row in rows]).rowcount == len(rows):
-        return [Outcome.STORED] * len(rows)
-    return [Outcome.STORED if _token_at(connection, row) == row.token else Outcome.REFUSED for row in rows]
+        return [AppendResult.STORED] * len(rows)
+    return [AppendResult.STORED if _token_at(connection, row) == row.token else AppendResult.REFUSED for row in rows]
 
 
 def _token_at(connection: Connection, row: Row) -> str | None:

@@ -16,10 +16,10 @@ from ...errors import ConfigError, Duplicate, StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
     TURN,
+    AppendResult,
+    AppendResults,
     Kind,
     Order,
-    Outcome,
-    Outcomes,
     Page,
     Projection,
     Record,
@@ -214,7 +214,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             insert_record(connection, run)
             for number, message in enumerate(start.messages):
                 insert_record(connection, placed(message, (turn - 1) * TURN + number))
-            if append_rows(connection, [start.row]) != [Outcome.STORED]:
+            if append_rows(connection, [start.row]) != [AppendResult.STORED]:
                 raise Duplicate(f"The log of run '{run.id}' has begun already.")
             return run
 
@@ -279,7 +279,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
     # -- the log ------------------------------------------------------------------------------------------
 
-    def append(self, rows: Sequence[Row]) -> Outcomes:
+    def append(self, rows: Sequence[Row]) -> AppendResults:
         """Store rows."""
         return self._connections.write(lambda connection: append_rows(connection, rows))
 
@@ -288,15 +288,15 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         now = self.now()
         self._connections.write(lambda connection: apply_projections(connection, projections, now))
 
-    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> Outcomes:
+    def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
         """Append and project in one transaction."""
         now = self.now()
 
-        def work(connection: Connection) -> Outcomes:
-            outcomes = append_rows(connection, [row for row, _ in writes])
-            stored = [p for (_, p), outcome in zip(writes, outcomes, strict=True) if p and outcome is Outcome.STORED]
+        def work(connection: Connection) -> AppendResults:
+            results = append_rows(connection, [row for row, _ in writes])
+            stored = [p for (_, p), result in zip(writes, results, strict=True) if p and result is AppendResult.STORED]
             apply_projections(connection, stored, now)
-            return outcomes
+            return results
 
         return self._connections.write(work)
 

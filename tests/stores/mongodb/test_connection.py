@@ -219,7 +219,7 @@ def test_greenlets_share_a_worker(mongodb_url: str) -> None:
         def converse():
             run = store.start(a_start(store.insert(a_thread()), "Hello"))
             for seq in range(2, 6):
-                assert store.commit([(a_row(run, seq), None)]) == [Outcome.STORED]
+                assert store.commit([(a_row(run, seq), None)]) == [AppendResult.STORED]
             return len(store.read(run.id))
         ticker = gevent.spawn(tick)
         conversations = [gevent.spawn(converse) for _ in range(30)]

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
 from flask_assistant_stream.errors import NotFound, StoreError
-from flask_assistant_stream.stores.base import Kind, Outcome, Projection, Record, RunRecord, Store
+from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, RunRecord, Store
 from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
 from tests.mongodb_server import opened, reading
@@ -97,7 +97,7 @@ def test_a_server_that_stays_away_leaves_a_run_to_be_swept(store: Store, monkeyp
     claimed = store.claim(left, due_at=100.0, if_due=6.0)
     assert isinstance(claimed, RunRecord)
     end = Projection(claimed, changes=changed(claimed, "failed"), last_seq=1)
-    assert store.commit([(a_row(claimed), end)]) == [Outcome.STORED]
+    assert store.commit([(a_row(claimed), end)]) == [AppendResult.STORED]
     assert store.start(a_start(thread, "Again")).active
 
 
