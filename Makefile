@@ -1,14 +1,16 @@
-# make run    serve the example app at HOST:PORT         make test   install what the tests need, run them all
-# make check  lint, types and tests, as CI does           make lint   ruff and mypy alone
-# make bench  measure against the FastAPI design          make test-chaos  the long form of the tests of reliability
+# make run    serve the example app at HOST:PORT         make quick  the tests that need only Python packages
+# make lint   ruff, mypy and the project's own rules     make test   install what all tests need, run them all
+# make check  lint and all tests, as CI does             make test-chaos  the long form of the tests of reliability
+# make bench  measure against the FastAPI design         make dist   build the sdist and the wheel; dist-check tests them
 # make screenshots  the images of docs/images, from a scripted server
 # make vendor copy the chat page's libraries from npm into the package, at the versions of ui_vendor/package.json
-# make clean  remove what the other targets made (the example app's data in ./instance stays)
+# make clean  remove what the other targets created (the example app's data in ./instance stays)
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 5000
 PYTEST_ARGS ?=
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,16 +23,22 @@ LITELLM := .litellm
 TEST_NEEDS := $(VENV)/.dev $(NODE_MODULES)/.stamp $(REACT_MODULES)/.stamp $(VENDOR_MODULES)/.stamp $(LITELLM)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-chaos check lint bench screenshots vendor clean node nginx chromium
+.PHONY: help run quick test test-chaos check lint dist dist-check bench screenshots vendor clean node nginx chromium
 
 help:
-	@sed -n '1,6s/^# //p' Makefile
+	@sed -n '1,7s/^# //p' Makefile
 
 run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
+QUICK := not (node or browser or firefox or nginx or mongodb or postgresql or slow)
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadgroup
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(QUICK)" $(PYTEST_ARGS)
+
 test: $(TEST_NEEDS) nginx chromium
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-chaos: $(VENV)/.dev $(NODE_MODULES)/.stamp nginx
 	ASSISTANT_STREAM_CHAOS=long $(BIN)/python -m pytest tests/chaos $(PYTEST_ARGS)
@@ -41,6 +49,18 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	$(BIN)/python -m tests.lint
+	$(BIN)/deptry --no-ansi flask_assistant_stream
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+# The quick tests pass from the unpacked sdist, over the wheel that was built from it.
+dist-check: dist
+	rm -rf build/sdist && mkdir -p build/sdist
+	tar -xzf dist/*.tar.gz -C build/sdist --strip-components 1
+	cd build/sdist && $(CURDIR)/$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(QUICK)" -p no:cacheprovider $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks

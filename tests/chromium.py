@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.kinds import require
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # loopback only
@@ -18,6 +20,7 @@ ARGUMENTS = [
 
 def chromium_program() -> str:
     """Return where the Chromium of this machine is."""
+    require("browser")
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     assert program, "Chromium is missing: `make chromium`, or install it"
     return program

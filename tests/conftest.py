@@ -1,6 +1,7 @@
 """Fixtures that every test may use. Each plugin module holds one kind of server or material."""
 
 pytest_plugins = [
+    "tests.kinds",
     "tests.skips",
     "tests.node_clients",
     "tests.quickstart_page",

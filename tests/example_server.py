@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask_assistant_stream.example import PREFIX
+from tests.kinds import require
 
 START_SECONDS = 30
 FOREIGN = ("OPENAI_", "ASSISTANT_", "FLASK_", "MONGODB_", "HOST", "PORT")
@@ -120,6 +121,7 @@ def gunicorn_server(instance: Path, *arguments: str, **environment: str) -> Iter
 
 @contextmanager
 def _running(module: list[str], instance: Path, environment: Mapping[str, str]) -> Iterator[ExampleServer]:
+    require("slow")
     given = {"ASSISTANT_INSTANCE": str(instance), "ASSISTANT_OFFLINE_DELAY_SECONDS": "0", **environment}
     with subprocess.Popen(
         [sys.executable, "-m", *module],

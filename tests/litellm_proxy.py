@@ -19,6 +19,7 @@ from urllib.error import URLError
 
 import pytest
 
+from tests.kinds import require
 from tests.server_process import KEY
 
 PROGRAM = Path(__file__).resolve().parents[1] / ".litellm" / "bin" / "litellm"
@@ -42,6 +43,7 @@ def litellm_proxy(where: Path, *, bridged: Mapping[str, str], passed_on: Mapping
         bridged: models that it asks by chat completions, and the base URL of each.
         passed_on: models that it asks by the Responses API.
     """
+    require("slow")
     if not PROGRAM.exists():
         pytest.fail(f"{PROGRAM} is missing: run `make test` once, or `make .litellm/.stamp`")
     config, port = where / "config.json", _free_port()

@@ -25,6 +25,7 @@ from pymongo.database import Database
 
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Store
+from tests.kinds import require
 
 # The wheel's other server, secantusd-rs, is two to three times faster, but the first update of an indexed field
 # leaves its entry in a unique index: a thread whose run has ended would stay busy for ever.
@@ -78,6 +79,7 @@ def busy_mongodb_url(tmp_path: Path) -> Iterator[str]:
 
 def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server with its data and its log below `where`; return it and its port once it listens."""
+    require("mongodb")
     program = shutil.which(server, path=sysconfig.get_path("scripts")) or shutil.which(server)
     assert program, f"{server} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
     # The cache stays as large as the server makes it: a small one fills up with what open transactions hold, and then

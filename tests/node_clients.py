@@ -21,11 +21,22 @@ from typing import Any
 
 import pytest
 
+from tests.kinds import require
+
 NODE_VERSIONS = ("4.46.0", "6.49.0", "7.57.0")
 """What the quickstart pins, the last of the tolerant ones, and the strict rewrite (`spec/clients.md#versions`)."""
 
 NODE_DIRECTORY = Path(__file__).parent / "node"
 HINT = "run `make test` once, or `npm ci --prefix tests/node` with Node 18 or newer"
+
+
+def node_program() -> str:
+    """Return the path of Node, or fail the test with what to install."""
+    require("node")
+    node = shutil.which("node")
+    if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
+        pytest.fail(f"Node or its packages are missing: {HINT}")
+    return node
 
 
 @dataclass(frozen=True)
@@ -79,10 +90,7 @@ class NodeProcess:
     """A script of `tests/node` that takes a request a line and gives an answer a line, both JSON."""
 
     def __init__(self, script: str) -> None:
-        node = shutil.which("node")
-        if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
-            pytest.fail(f"Node or its packages are missing: {HINT}")
-        command = [node, script]
+        command = [node_program(), script]
         self._process = subprocess.Popen(
             command, cwd=NODE_DIRECTORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -160,11 +168,8 @@ def node_version(request: pytest.FixtureRequest) -> str:
 
 def node_script(name: str, *arguments: str, seconds: float = 120) -> Any:
     """Run a script of `tests/node` and return the JSON that it printed."""
-    node = shutil.which("node")
-    if node is None or not (NODE_DIRECTORY / "node_modules").is_dir():
-        pytest.fail(f"Node or its packages are missing: {HINT}")
     done = subprocess.run(
-        [node, name, *arguments], cwd=NODE_DIRECTORY, capture_output=True, encoding="utf-8", timeout=seconds
+        [node_program(), name, *arguments], cwd=NODE_DIRECTORY, capture_output=True, encoding="utf-8", timeout=seconds
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

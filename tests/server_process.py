@@ -27,6 +27,7 @@ import pytest
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson
 from tests.example_server import clean_environment
+from tests.kinds import require
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "/api/assistants"
@@ -293,6 +294,7 @@ def serving(
         prefix: of the blueprint.
         environment: further settings.
     """
+    require("slow")
     where.mkdir(parents=True, exist_ok=True)
     given = {
         "OPENAI_API_KEY": KEY,

@@ -79,6 +79,7 @@ def test_an_empty_secret_is_not_used(tmp_path: Path) -> None:
         kept_secret(tmp_path / "key", "sk-")
 
 
+@pytest.mark.slow
 def test_gunicorn_serves_it_on_several_workers(tmp_path: Path) -> None:
     with gunicorn_server(tmp_path / "served", "--workers", "2") as server:
         asked = [server.post("/chat/stream", {"content": f"message {number}"}) for number in range(4)]

@@ -20,6 +20,8 @@ from tests.example_server import Answer, ExampleServer, clean_environment, examp
 from tests.fake_upstream import UpstreamProcess
 from tests.node_clients import NODE_VERSIONS, NodeDecoder
 
+pytestmark = pytest.mark.slow
+
 CHAT = "/chat/stream"
 HELLO = {"content": "hello"}
 STOP_SECONDS = 5

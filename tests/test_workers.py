@@ -21,6 +21,8 @@ import pytest
 from flask_assistant_stream.protocol.events import RUN_ENDINGS
 from tests.example_server import ExampleServer, gunicorn_server
 
+pytestmark = pytest.mark.slow
+
 LEASE = 2.0
 PATIENCE = 60.0
 STREAMS = 200

@@ -12,6 +12,8 @@ from tests.browser.watch import Watch, look_of
 from tests.host_app.conftest import ASSISTANT, PASSWORDS
 from tests.server_process import GEVENT, ServerProcess, serving
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 APP = "examples.host_app:create_app()"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.example_server import ExampleServer, example_server
+from tests.kinds import require
 
 PROJECT = Path(__file__).parents[2] / "examples" / "react-chat"
 PLACE = "http://127.0.0.1:9/set/by/the/test"
@@ -74,6 +75,7 @@ def place(built: Path, address: str, target: Path) -> None:
 
 def build(target: Path, **environment: str) -> None:
     """Build the page into a folder as its README says."""
+    require("node")
     npm = shutil.which("npm")
     assert npm, "npm is missing: install Node 18 or newer"
     assert (PROJECT / "node_modules").is_dir(), "run `make test` once, or `npm ci` in examples/react-chat"

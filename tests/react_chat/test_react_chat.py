@@ -18,6 +18,8 @@ from tests.cutting import cutting
 from tests.node_clients import NODE_DIRECTORY
 from tests.react_chat.pages import PROJECT, Builds, Chat, Site, opened, place, serving_folder, site
 
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
 AXE = NODE_DIRECTORY / "node_modules" / "axe-core" / "axe.min.js"
 WEATHER = '/get_weather {"location": "Paris"}'
 

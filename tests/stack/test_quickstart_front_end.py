@@ -20,8 +20,8 @@ import pytest
 from flask_assistant_stream import Settings
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation
 from flask_assistant_stream.testing.decode import text_of
-from tests.chaos.test_nginx import nginx
 from tests.fake_upstream import CITED, UpstreamProcess
+from tests.nginx import nginx
 from tests.node_clients import NodeDecoder, python_decode_sse
 from tests.quickstart_page import THROUGH_NEXT, Browser
 from tests.server_process import GEVENT, PREFIX, Answer, ServerProcess, serving
@@ -490,6 +490,7 @@ def test_proxies_heartbeats_come_well_within_30_seconds(browser: Browser, tight:
         stream.read_bytes()
 
 
+@pytest.mark.nginx
 def test_proxies_nginx_as_documented_lets_uploads_through(host: ServerProcess, tmp_path: Path) -> None:
     with nginx(host, tmp_path / "nginx", "1.1") as front:
         assert uploaded(front, "large.txt", b"The sky is green. " * 120_000).status == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ from flask_assistant_stream.engines.base import Item
 from flask_assistant_stream.engines.response_items import ResponseItems
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, calls, failure, incomplete, refusal, text
 from flask_assistant_stream.tools.registry import tool_of
-from tests.node_clients import HINT
+from tests.node_clients import node_program
 from tests.stack.app import WEATHER, add, erase
+
+pytestmark = pytest.mark.node
 
 API = "/api/assistants"
 HERE = Path(__file__).parent
@@ -92,12 +93,9 @@ class Page:
 
     def shown(self) -> dict[str, Any]:
         """Return what the conversation has become."""
-        node = shutil.which("node")
-        if node is None:
-            pytest.fail(f"Node is missing: {HINT}")
         given = json.dumps(self.said)
         done = subprocess.run(
-            [node, "entries.mjs"], cwd=HERE, input=given, capture_output=True, encoding="utf-8", timeout=60
+            [node_program(), "entries.mjs"], cwd=HERE, input=given, capture_output=True, encoding="utf-8", timeout=60
         )
         assert done.returncode == 0, done.stderr
         shown: dict[str, Any] = json.loads(done.stdout)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.node_clients import HINT
+from tests.node_clients import node_program
+
+pytestmark = pytest.mark.node
 
 HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.mjs")))
 def test_scripts(name: str) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.fail(f"Node is missing: {HINT}")
-    done = subprocess.run([node, "--test", name], cwd=HERE, capture_output=True, encoding="utf-8", timeout=120)
+    command = [node_program(), "--test", name]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,6 +10,8 @@ from tests.node_clients import NODE_VERSIONS, node_script
 from tests.server_process import PREFIX, ServerProcess
 from tests.stack.app import API_KEY
 
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
 Seen = dict[str, Any]
 
 

@@ -14,6 +14,8 @@ from tests.node_clients import NODE_VERSIONS, node_script
 from tests.server_process import PREFIX, ServerProcess
 from tests.stack.app import API_KEY
 
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
 Heard = dict[str, Any]
 
 OLD, _, STRICT = NODE_VERSIONS

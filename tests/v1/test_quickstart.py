@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.example_server import clean_environment, example_server
-from tests.node_clients import HINT, NODE_DIRECTORY
+from tests.node_clients import NODE_DIRECTORY, node_program
 from tests.server_process import PREFIX, ROOT, ServerProcess
 from tests.stack.app import API_KEY
+
+pytestmark = [pytest.mark.node, pytest.mark.slow]
 
 SCRIPT = ROOT / "examples" / "quickstart.mjs"
 
@@ -29,10 +31,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def quickstart(folder: Path, base_url: str, api_key: str, *questions: str) -> subprocess.CompletedProcess[str]:
     """Run the script with questions."""
-    node = shutil.which("node")
-    assert node, f"Node is missing: {HINT}"
     return subprocess.run(
-        [node, SCRIPT.name, *questions],
+        [node_program(), SCRIPT.name, *questions],
         cwd=folder,
         env=clean_environment(OPENAI_BASE_URL=base_url, OPENAI_API_KEY=api_key),
         capture_output=True,

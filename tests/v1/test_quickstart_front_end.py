@@ -17,6 +17,8 @@ from tests.node_clients import node_script
 from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY
 
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
 Seen = dict[str, Any]
 
 

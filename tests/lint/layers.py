@@ -1,17 +1,14 @@
-"""Who may import whom, and who may start a thread: the tables of the architecture, checked against the source."""
+"""Who may import whom, and which modules may start a thread: the tables of the architecture."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pytest
-
-PACKAGE = "flask_assistant_stream"
-SOURCE = Path(__file__).parent.parent / PACKAGE
+from tests.lint.source import PACKAGE, ROOT, modules, problem, tree
 
 DOMAIN = "errors per_process protocol stores.base run_logger"
 """What the parts of the run protocol share."""
@@ -95,43 +92,28 @@ IMPURE = {"asyncio", "logging", "os", "queue", "random", "socket", "subprocess",
 """What `protocol` must not even take from the standard library; `secrets` is in ids.py alone."""
 
 
-def modules() -> dict[str, Path]:
-    """Return every module of the package by its dotted name below the package."""
-    found = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-MODULES = modules()
-
-
-def tree(module: str) -> ast.Module:
-    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
-
-
-def absolute(module: str, node: ast.ImportFrom) -> str:
+def absolute(module: str, path: Path, node: ast.ImportFrom) -> str:
     """Resolve a relative import to its dotted name from the top."""
     if not node.level:
         return node.module or ""
     parts = [PACKAGE, *module.split(".")] if module else [PACKAGE]
-    if MODULES[module].name != "__init__.py":
+    if path.name != "__init__.py":
         parts.pop()
     base = parts[: len(parts) - node.level + 1]
     return ".".join([*base, node.module] if node.module else base)
 
 
-def imported(module: str) -> Iterator[tuple[int, str]]:
-    """Yield line and dotted target of every import: lazy ones and those for type checkers count as well."""
-    for node in ast.walk(tree(module)):
+def imported(module: str, known: Mapping[str, Path]) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted target of every import; lazy imports and those for type checkers count."""
+    path = known[module]
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = absolute(module, node)
+            base = absolute(module, path, node)
             for alias in node.names:
                 inner = f"{base}.{alias.name}".removeprefix(f"{PACKAGE}.")
-                is_module = base.startswith(PACKAGE) and inner in MODULES
+                is_module = base.startswith(PACKAGE) and inner in known
                 yield node.lineno, f"{base}.{alias.name}" if is_module else base
 
 
@@ -146,87 +128,79 @@ def row(module: str) -> str | None:
 
 
 def covers(allowed: str, target: str) -> bool:
+    """Return whether a dotted name is a module or inside it."""
     return target == allowed or target.startswith(f"{allowed}.")
 
 
 def may_import(allowed: list[str], target: str) -> bool:
-    """Say whether `target` is within the allowed modules and packages, or in the standard library."""
+    """Return whether `target` is within the allowed modules and packages, or in the standard library."""
     if target == PACKAGE or target.startswith(f"{PACKAGE}."):
         inner = target.removeprefix(PACKAGE).removeprefix(".")
         return "*" in allowed or any(covers(name, inner) for name in allowed)
     return target.partition(".")[0] in sys.stdlib_module_names or any(covers(name, target) for name in allowed)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports(module: str) -> None:
+def module_problems(module: str, known: Mapping[str, Path]) -> Iterator[tuple[int, str]]:
+    """Yield the problems of one module."""
     name = row(module)
-    assert name is not None, f"{module} has no row in TABLE: say there what it may import, and in the architecture"
-    allowed = TABLE[name].split()
-    wrong = [
-        f"{MODULES[module].name}:{line} imports {target}"
-        for line, target in imported(module)
-        if not may_import(allowed, target)
-    ]
-    assert not wrong, f"{wrong}: the row {name!r} allows {allowed} and the standard library"
-
-
-@pytest.mark.parametrize("depth", [None, 1, 2], ids=["modules", "packages", "subpackages"])
-def test_no_circle_and_no_backward_arrow(depth: int | None) -> None:
-    """Neither between modules nor between whole packages; imports for type checkers count."""
-    graph: dict[str, set[str]] = {}
-    for module in MODULES:
-        source = ".".join(module.split(".")[:depth])
-        for _, target in imported(module):
-            if target.startswith(f"{PACKAGE}."):
-                used = ".".join(target.split(".")[1:][:depth])
-                graph.setdefault(source, set()).update({used} - {source})
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        pytest.fail("circle: " + " is imported by ".join(error.args[1]))
-
-
-def test_every_row_is_of_a_module() -> None:
-    assert not set(TABLE) - set(MODULES)
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(("protocol", "translation"))])
-def test_protocol_is_pure(module: str) -> None:
-    forbidden = IMPURE if module == "protocol.ids" else {*IMPURE, "secrets"}
-    assert not {target.partition(".")[0] for _, target in imported(module)} & forbidden
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_threading_is_the_only_concurrency(module: str) -> None:
-    roots = {target.partition(".")[0] for _, target in imported(module)}
-    assert not roots & {"asyncio", "multiprocessing", "concurrent"}
-
-
-@pytest.mark.parametrize("module", sorted(set(MODULES) - THREAD_STARTERS))
-def test_threads_are_started_in_a_few_places_only(module: str) -> None:
-    """The suites for hosts' own tests aside: they play the threads that use a store or an engine."""
-    if covers("testing", module):
+    if name is None:
+        yield 1, f"{module} has no row in TABLE of tests/lint/layers.py: add what it may import"
         return
-    used = {ast.unparse(node) for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute)}
-    taken = {
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(tree(module))
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert not (used | taken) & THREAD_STARTS
+    pure = module.startswith(("protocol", "translation"))
+    forbidden = (IMPURE if module == "protocol.ids" else {*IMPURE, "secrets"}) if pure else set()
+    for line, target in imported(module, known):
+        top = target.partition(".")[0]
+        if not may_import(TABLE[name].split(), target):
+            yield line, f"imports {target}; the row {name!r} allows {TABLE[name]!r} and the standard library"
+        if top in forbidden:
+            yield line, f"imports {top}; the protocol and the translation are pure"
+        if top in {"asyncio", "multiprocessing", "concurrent"}:
+            yield line, f"imports {top}; `threading` is the only concurrency"
+    for node in ast.walk(tree(known[module])):
+        yield from ((getattr(node, "lineno", 1), text) for text in _node_problems(module, node))
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - GEVENT))
-def test_nobody_else_looks_at_gevent(module: str) -> None:
-    """Neither by importing it nor by its name in `sys.modules`."""
-    texts = {node.value for node in ast.walk(tree(module)) if isinstance(node, ast.Constant)}
-    assert not {text for text in texts if isinstance(text, str) and covers("gevent", text)}
+def _node_problems(module: str, node: ast.AST) -> Iterator[str]:
+    starts = {ast.unparse(node)} if isinstance(node, ast.Attribute) else set()
+    if isinstance(node, ast.ImportFrom):
+        starts = {f"{node.module}.{alias.name}" for alias in node.names}
+    if starts & THREAD_STARTS and module not in THREAD_STARTERS and not covers("testing", module):
+        yield f"starts a thread; only {sorted(THREAD_STARTERS)} do"  # the suites of `testing` play a host's threads
+    text = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(text, str) and covers("gevent", text) and module not in GEVENT:
+        yield f"looks at gevent; only {sorted(GEVENT)} do"
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    if name in {"import_module", "__import__"} and module not in DYNAMIC:
+        yield "imports a module by a name from run time, which slips past this table"
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - DYNAMIC))
-def test_imports_can_be_read_from_the_source(module: str) -> None:
-    """A module named at run time would slip past the table."""
-    names = {node.id for node in ast.walk(tree(module)) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute)}
-    assert not names & {"import_module", "__import__"}
+def circles(known: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the circles between modules, between packages and between subpackages; type checkers' imports count."""
+    for depth in (None, 1, 2):
+        graph: dict[str, set[str]] = {}
+        for module in known:
+            source = ".".join(module.split(".")[:depth])
+            for _, target in imported(module, known):
+                if target.startswith(f"{PACKAGE}."):
+                    used = ".".join(target.split(".")[1:][:depth])
+                    graph.setdefault(source, set()).update({used} - {source})
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            yield "circle: " + " is imported by ".join(error.args[1])
+
+
+def check(root: Path = ROOT) -> list[str]:
+    """Return the imports, threads and names that the tables do not allow."""
+    known = modules(root)
+    problems = [
+        problem(root, known[module], line, message)
+        for module in known
+        for line, message in module_problems(module, known)
+    ]
+    problems += [problem(root, root / PACKAGE / "__init__.py", 1, circle) for circle in circles(known)]
+    if root == ROOT:
+        problems += [
+            f"tests/lint/layers.py:1: the row {name!r} has no module" for name in sorted(set(TABLE) - set(known))
+        ]
+    return problems

@@ -1,0 +1,49 @@
+"""Words that names do not use, each with its replacement: one word has one meaning, and one meaning has one word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.lint.source import ROOT, bound_names, modules, problem, tree, words
+
+REFUSED = {
+    "anybody": "the field's word: client, worker, owner",
+    "backend": "store, engine or storage",
+    "handler": "what it does: a verb, or the thing it returns",
+    "helper": "what it does",
+    "helpers": "what they do",
+    "manager": "what it holds or does",
+    "memberships": "vector_store_files",
+    "misc": "what is in it",
+    "moments": "times or seconds",
+    "service": "store, engine or storage",
+    "somebody": "the field's word: client, worker, owner",
+    "stuff": "what it is",
+    "things": "what they are",
+    "util": "what it does",
+    "utils": "what they do",
+}
+"""Word -> what to write instead, in any name of the package."""
+
+REFUSED_NAMES: dict[str, str] = {}
+"""Whole name -> what to write instead."""
+
+
+def module_problems(root: Path, module: str, path: Path) -> list[str]:
+    """Return the refused names of one module, its own among them."""
+    own = [(1, part) for part in module.split(".")]
+    problems = []
+    for line, name in [*own, *bound_names(tree(path))]:
+        problems += [
+            problem(root, path, line, f"the name {name!r} uses {word!r}: write {REFUSED[word]}")
+            for word in words(name)
+            if word in REFUSED
+        ]
+        if name in REFUSED_NAMES:
+            problems.append(problem(root, path, line, f"the name {name!r} says nothing: write {REFUSED_NAMES[name]}"))
+    return problems
+
+
+def check(root: Path = ROOT) -> list[str]:
+    """Return every name of the package that uses a refused word."""
+    return [text for module, path in modules(root).items() for text in module_problems(root, module, path)]
