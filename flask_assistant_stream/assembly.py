@@ -29,9 +29,11 @@ from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
 from .routes.base import Registration
 from .routes.clients import Clients
+from .runs.execution import RunContext
 from .runs.readers import Readers
-from .runs.requests import Busy, RunnerOptions
-from .runs.runner import Runner
+from .runs.runner import Runner, RunnerOptions
+from .runs.start_request import Busy
+from .runs.upstream_request import RequestBuilder
 from .storages.base import Storage
 from .storages.local.storage import LocalStorage
 from .stores.base import Store
@@ -39,6 +41,7 @@ from .stores.capabilities import Blobs, Passages
 from .titles import Titles
 from .tools.options import AppTools, check_upstream_tools
 from .tools.server import ServerTools
+from .translation.options import TranslatorOptions
 
 logger = logging.getLogger(__name__)
 
@@ -77,57 +80,48 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     models = {settings.model, *(one["model"] for one in declared.values())}
     storage = _storage(settings, store, profile)
     engine = given_engine or _engine(app, settings, storage, profile, models)
-    parts = _Parts(store, engine, storage, settings)
-    server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
-    runner = parts.runner(server_tools, _runner_options(settings, upstream_tools))
+    log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
+    files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
+    vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
+    resources = Resources(store, files, vector_stores, None if engine.takes_files else InlineFiles(files))
+    titles = _titles(settings, store, engine)
+    context = RunContext(
+        engine,
+        RequestBuilder(
+            store,
+            resources,
+            vector_store_ids=settings.vector_store_ids,
+            extra_tools=upstream_tools,
+            reasoning_summaries=settings.reasoning_summaries == "on",
+        ),
+        ServerTools(by_assistant, app.app_context, settings.max_content_chars),
+        files,
+    )
+    runner = Runner(store, log, context, _runner_options(settings), titles=titles)
+    clients = Clients(settings.max_streams, settings.send_timeout_seconds)
+    log.on_tick.append(clients.look)
+    readers = Readers(store, log, runner.cancel, _grace_seconds(settings))
+    runner.on_sweep.append(readers.look)
     return Registration(
         name=name,
         store=store,
         engine=engine,
-        log=parts.log,
+        log=log,
         runner=runner,
         assistants=Assistants(store, _default_assistant(settings), declared, functions=tools.definitions),
-        files=parts.files,
-        vector_stores=parts.vector_stores,
-        resources=parts.resources,
-        titles=parts.titles,
+        files=files,
+        vector_stores=vector_stores,
+        resources=resources,
+        titles=titles,
         gate=gate,
         cors=_cors(settings.cors_origins),
         max_content_chars=settings.max_content_chars,
         ui=settings.ui == "on",
-        clients=_clients(parts.log, settings),
-        readers=_readers(parts, runner, settings),
+        clients=clients,
+        readers=readers,
         quickstart_compat=settings.quickstart_compat == "on",
         model=settings.model,
     )
-
-
-class _Parts:
-    """What both routes and runs work with."""
-
-    def __init__(self, store: Store, engine: Engine, storage: Storage, settings: Settings) -> None:
-        self.store = store
-        self.engine = engine
-        self.log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
-        self.files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
-        self.vector_stores = VectorStores(store, storage, self.files, shared=settings.vector_store_ids)
-        inline = None if engine.takes_files else InlineFiles(self.files)
-        self.resources = Resources(store, self.files, self.vector_stores, inline)
-        model, effort = _title_model(settings)
-        self.titles = Titles(store, engine, model, effort=effort)
-
-    def runner(self, tools: ServerTools, options: RunnerOptions) -> Runner:
-        """Make the runner over these parts."""
-        return Runner(
-            self.store,
-            self.log,
-            self.engine,
-            options,
-            tools=tools,
-            files=self.files,
-            resources=self.resources,
-            titles=self.titles,
-        )
 
 
 def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
@@ -140,31 +134,23 @@ def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
     return options.pop(argument)
 
 
-def _runner_options(settings: Settings, upstream_tools: tuple[dict[str, Any], ...]) -> RunnerOptions:
+def _runner_options(settings: Settings) -> RunnerOptions:
     return RunnerOptions(
         lease_seconds=settings.lease_seconds,
         expires_seconds=settings.run_expires_seconds,
         idle_seconds=settings.upstream_idle_seconds,
-        citations=settings.citations == "marker",
-        vector_store_ids=settings.vector_store_ids,
-        upstream_tools=upstream_tools,
-        reasoning=settings.reasoning_summaries == "on",
-        max_rounds=settings.max_rounds,
         busy_thread=cast(Busy, settings.busy_thread),
+        translation=TranslatorOptions(
+            citations=settings.citations == "marker",
+            reasoning_summaries=settings.reasoning_summaries == "on",
+            max_rounds=settings.max_rounds,
+        ),
     )
 
 
-def _clients(log: RunLog, settings: Settings) -> Clients:
-    clients = Clients(settings.max_streams, settings.send_timeout_seconds)
-    log.on_tick.append(clients.look)
-    return clients
-
-
-def _readers(parts: _Parts, runner: Runner, settings: Settings) -> Readers:
-    grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
-    readers = Readers(parts.store, parts.log, runner.cancel, grace)
-    runner.on_sweep.append(readers.look)
-    return readers
+def _grace_seconds(settings: Settings) -> float | None:
+    """Return how long a run goes on without readers; None for to its end."""
+    return {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
 
 
 def _default_assistant(settings: Settings) -> dict[str, Any]:
@@ -176,13 +162,13 @@ def _default_assistant(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _title_model(settings: Settings) -> tuple[str | None, str | None]:
-    """Return the model that writes titles, None where none is to be asked, and how much it may think."""
+def _titles(settings: Settings, store: Store, engine: Engine) -> Titles:
+    """Create the writer of titles; a model that the settings do not name must think little."""
     if settings.titles == "off":
-        return None, None
+        return Titles(store, engine, None)
     if settings.title_model or settings.openai_base_url:
-        return settings.title_model or settings.model, None
-    return config.DEFAULT_TITLE_MODEL, "none"
+        return Titles(store, engine, settings.title_model or settings.model)
+    return Titles(store, engine, config.DEFAULT_TITLE_MODEL, effort="none")
 
 
 def _store(app: Flask, settings: Settings) -> Store:

@@ -21,7 +21,7 @@ def submit_actions(request: ApiRequest, thread_id: str) -> Response:
     outputs = outputs_by_call(request.body["outputs"], request.registration.max_content_chars, "toolCallOutputs")
     submit = request.registration.runner.submit
     try:
-        attached = once(
+        position = once(
             request,
             lambda: submit(request.owner, thread_id, run_id, outputs, key=request.key, request_id=request.request_id),
         )
@@ -29,4 +29,4 @@ def submit_actions(request: ApiRequest, thread_id: str) -> Response:
         if error.param == "tool_outputs":
             error.param = "toolCallOutputs"  # this face's word for it
         raise
-    return stream(request, attached)
+    return stream(request, position)

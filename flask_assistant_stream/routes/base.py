@@ -20,8 +20,8 @@ from ..files.files import Files
 from ..files.tool_resources import Resources
 from ..files.vector_stores import VectorStores
 from ..log.run_log import RunLog
-from ..runs.idempotency import RequestKey
 from ..runs.readers import Readers
+from ..runs.request_key import RequestKey
 from ..runs.runner import Runner
 from ..storages.base import Upload
 from ..stores.base import Store

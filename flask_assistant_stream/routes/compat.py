@@ -16,7 +16,7 @@ from ..errors import RequestError
 from ..protocol import ids, objects
 from ..protocol.events import Event
 from ..protocol.objects import Object
-from ..runs.requests import Attached
+from ..runs.start_request import RunPosition
 from .base import STREAM_HEADERS
 
 BROKEN_OFF = "The answer could not be read to its end; it may still be made. Please ask again."
@@ -27,20 +27,20 @@ def place(after: int) -> int:
     return max(after - ADDED, 0)
 
 
-def retold(batches: Iterator[list[Event]], attached: Attached) -> Iterator[list[Event]]:
-    """Tell what is followed from `place(attached.after)` so that the page can read it to its end.
+def retold(batches: Iterator[list[Event]], position: RunPosition) -> Iterator[list[Event]]:
+    """Tell what is followed from `place(position.after)` so that the page can read it to its end.
 
     A log that cannot be read on is told as an answer, too: without numbers, as it may go on, and a reader that comes
     back at its last number gets the rest. The error goes on to whoever notes it.
     """
     try:
         for events in batches:
-            told = [event for event in retell(events) if event.seq > attached.after]
+            told = [event for event in retell(events) if event.seq > position.after]
             if told or not events:  # an empty list is a heartbeat
                 yield told
     except Exception as error:
         reason = error.message if isinstance(error, RequestError) else BROKEN_OFF
-        yield [event._replace(seq=0) for event in said(_run(attached.run_id, attached.thread_id), reason, 1)]
+        yield [event._replace(seq=0) for event in said(_run(position.run_id, position.thread_id), reason, 1)]
         raise
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Request
 
-from ..runs.idempotency import HEADER, Repeated, RequestKey
-from ..runs.requests import Attached
+from ..runs.idempotency import Repeated
+from ..runs.request_key import HEADER, RequestKey
+from ..runs.start_request import RunPosition
 from .base import ApiRequest, Operation
 
 
@@ -31,16 +32,16 @@ def read_key(
     return RequestKey.read(owner, value, {"route": operation.name, "path": path, "query": query, "body": body})
 
 
-def once(request: ApiRequest, begin: Callable[[], Attached]) -> Attached:
+def once(request: ApiRequest, begin: Callable[[], RunPosition]) -> RunPosition:
     """Begin a run, unless a request with the same key has: then say where to follow that one."""
     if request.key is None:
         return begin()
-    repeats = request.registration.runner.repeats
-    with repeats.alone(request.key):
-        attached = repeats.started(request.key)
-        if attached is not None:
-            return attached
+    idempotency = request.registration.runner.idempotency
+    with idempotency.alone(request.key):
+        position = idempotency.started(request.key)
+        if position is not None:
+            return position
         try:
             return begin()
         except Repeated as repeated:
-            return repeated.attached
+            return repeated.position

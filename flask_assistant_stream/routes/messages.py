@@ -9,7 +9,7 @@ from flask import Response
 from ..assistants import Found
 from ..errors import NotFound, StoreError
 from ..protocol.objects import Object, page
-from ..runs.requests import Attached, NewMessage
+from ..runs.start_request import MessageDraft, RunPosition, StartRequest
 from ..stores.base import Kind
 from . import schemas
 from .base import ApiRequest, Resource
@@ -36,33 +36,35 @@ def create_message(request: ApiRequest, thread_id: str) -> Response:
     return stream(request, send(request, thread_id))
 
 
-def send(request: ApiRequest, thread_id: str | None) -> Attached:
+def send(request: ApiRequest, thread_id: str | None) -> RunPosition:
     """Store the message of a call and start its run, once; nothing is stored unless all of it is in order."""
     return once(request, lambda: _send(request, thread_id))
 
 
-def _send(request: ApiRequest, thread_id: str | None) -> Attached:
+def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
     registration, content = request.registration, request.body["content"]
     check_length("".join(part["text"]["value"] for part in content), registration.max_content_chars, "content")
-    messages = [NewMessage(content, attachments=request.body.get("attachments"))]
+    messages = [MessageDraft(content, attachments=request.body.get("attachments"))]
     check_messages(request, messages)
     assistant = find_assistant(request, request.body.get("assistant_id"), "assistantId")
     waits = thread_id is not None and messages[0].attachments  # which change the thread before the run starts
     free = registration.runner.free(request.owner, thread_id or "", request.key) if waits else nullcontext()
     with free, attaching(request, messages, thread_id) as new_thread:
-        attached = registration.runner.start(
-            request.owner,
-            assistant.body,
-            messages,
-            thread_id=thread_id,
-            new_thread=new_thread,
-            titled=True,
-            key=request.key,
-            request_id=request.request_id,
+        position = registration.runner.start(
+            StartRequest(
+                request.owner,
+                assistant.body,
+                messages,
+                thread_id=thread_id,
+                new_thread=new_thread,
+                titled=True,
+                key=request.key,
+                request_id=request.request_id,
+            )
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
-    return attached
+    return position
 
 
 def find_assistant(request: ApiRequest, assistant_id: str | None, param: str) -> Found:

@@ -12,14 +12,14 @@ from typing import Any
 
 from ..errors import AssistantStreamError
 from ..protocol.objects import Object
-from ..runs.requests import NewMessage
+from ..runs.start_request import MessageDraft
 from ..stores.base import Kind
 from .base import ApiRequest
 
 logger = logging.getLogger(__name__)
 
 
-def check_messages(request: ApiRequest, messages: Iterable[NewMessage], param: str = "") -> None:
+def check_messages(request: ApiRequest, messages: Iterable[MessageDraft], param: str = "") -> None:
     """Refuse messages with images or attachments that are not the owner's, or cannot be searched as they are to be.
 
     Args:
@@ -82,7 +82,7 @@ def prepared(
 @contextmanager
 def attaching(
     request: ApiRequest,
-    messages: Sequence[NewMessage],
+    messages: Sequence[MessageDraft],
     thread_id: str | None,
     new_thread: Mapping[str, Any] | None = None,
     param: str = "tool_resources",
@@ -129,7 +129,7 @@ def remove_thread(request: ApiRequest, thread_id: str) -> None:
         logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
 
 
-def _attach(request: ApiRequest, messages: Sequence[NewMessage], thread_id: str) -> set[str]:
+def _attach(request: ApiRequest, messages: Sequence[MessageDraft], thread_id: str) -> set[str]:
     """Put attachments into a thread's tool resources and return the vector stores that were made for it."""
     if not any(message.attachments for message in messages):
         return set()
@@ -143,7 +143,7 @@ def _attach(request: ApiRequest, messages: Sequence[NewMessage], thread_id: str)
     return _stores(changed) - _stores(before)
 
 
-def _attached(request: ApiRequest, messages: Sequence[NewMessage], tool_resources: Object) -> dict[str, Any] | None:
+def _attached(request: ApiRequest, messages: Sequence[MessageDraft], tool_resources: Object) -> dict[str, Any] | None:
     attachments = [one for message in messages for one in message.attachments or ()]
     return (
         request.registration.resources.attach_messages(request.owner, tool_resources, attachments)

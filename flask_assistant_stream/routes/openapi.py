@@ -13,7 +13,7 @@ from marshmallow import Schema
 
 from ..encoders.sse import SSEEncoder
 from ..protocol.objects import Object
-from ..runs.idempotency import HEADER, MAX_CHARS
+from ..runs.request_key import HEADER, MAX_CHARS
 from . import schemas
 from .base import ApiRequest, Operation, Resource
 from .stream import FORMATS

@@ -9,7 +9,7 @@ from flask import Response
 
 from ..errors import Gone, RequestError
 from ..protocol.objects import Object
-from ..runs.requests import Attached
+from ..runs.start_request import RunPosition
 from ..stores.base import Kind, RunRecord
 from . import schemas
 from .base import ApiRequest, Resource
@@ -26,7 +26,7 @@ def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     assert isinstance(run, RunRecord)
     live = run.active and after >= run.last_seq
     try:
-        return stream(request, Attached(thread_id, run_id, after), live=live, began=False)
+        return stream(request, RunPosition(thread_id, run_id, after), live=live, began=False)
     except Gone:
         raise Gone(f"The events of run {run_id} have expired; {_what_is_left(request, run)}.", param="after") from None
 

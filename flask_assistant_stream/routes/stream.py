@@ -18,7 +18,7 @@ from ..encoders.sse import SSEEncoder
 from ..errors import AssistantStreamError, RequestError
 from ..log.follow import Follower
 from ..protocol.events import Event
-from ..runs.requests import Attached
+from ..runs.start_request import RunPosition
 from . import compat, request_log
 from .base import STREAM_HEADERS, ApiRequest
 
@@ -60,7 +60,7 @@ def _accepted(header: str) -> type[Encoder] | None:
 
 def stream(
     request: ApiRequest,
-    attached: Attached,
+    position: RunPosition,
     *,
     live: bool = False,
     began: bool = True,
@@ -71,35 +71,35 @@ def stream(
     What can fail before there is anything to show fails here, so that it has a status.
 
     Args:
-        live: the store has nothing after `attached.after` yet: send the headers instead of waiting for it.
+        live: the store has nothing after `position.after` yet: send the headers instead of waiting for it.
         began: this request has started the run or let it go on.
         without: names of events that are left out; the numbers of the others stay.
 
     Raises:
-        Gone: the events after `attached.after` have expired.
+        Gone: the events after `position.after` have expired.
         StoreError: the store does not answer.
     """
     assert request.encoder is not None
     assert request.client is not None
     info = request_log.current()
-    info.thread_id, info.run_id = attached.thread_id, attached.run_id
-    after = compat.place(attached.after) if request.compat and not began else attached.after
-    follower = request.registration.log.follow(attached.run_id, after)
+    info.thread_id, info.run_id = position.thread_id, position.run_id
+    after = compat.place(position.after) if request.compat and not began else position.after
+    follower = request.registration.log.follow(position.run_id, after)
     follower.patient = live  # before there is a body, a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
     batches = chain(list(first), batches)
-    told = compat.retold(batches, attached) if request.compat else batches
+    told = compat.retold(batches, position) if request.compat else batches
     body = _frames(follower, told, request.encoder, without, info.extra)
     follower.patient = True
     response = Response(body, headers=STREAM_HEADERS, content_type=request.encoder.content_type)
-    response.headers["X-Thread-Id"] = attached.thread_id
-    response.headers["X-Run-Id"] = attached.run_id
+    response.headers["X-Thread-Id"] = position.thread_id
+    response.headers["X-Run-Id"] = position.run_id
     request.client.follow(follower, body, info.extra)
     for ended in (
         follower.close,
         request.client.leave,
-        request.registration.readers.join(request.owner, attached, began=began),
+        request.registration.readers.join(request.owner, position, began=began),
     ):
         response.call_on_close(ended)
     return response

@@ -23,7 +23,7 @@ from ..stores.base import RunRecord
 from ..tools.calls import ToolCalls
 from ..tools.server import ServerTools
 from ..translation.translator import Ending, Translator
-from .upstream_request import Requests
+from .upstream_request import RequestBuilder
 
 STORE_AWAY = "The store does not answer."
 STORE_SECONDS = 0.5
@@ -31,16 +31,17 @@ STORE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all executions of a runner work with.
+class RunContext:
+    """What every execution of a runner uses.
 
     Attributes:
-        tools: the functions that are executed here, or None.
-        files: where files go that tools of the upstream have made, or None: they are not kept.
+        requests: builds the requests of responses.
+        tools: the functions that this server executes, or None.
+        files: stores the files that tools of the upstream generate, or None.
     """
 
     engine: Engine
-    requests: Requests
+    requests: RequestBuilder
     tools: ServerTools | None = None
     files: Files | None = None
 
@@ -94,11 +95,11 @@ class Execution:
         """Have a vendor event told with the run's next events; from any thread. Too late, it is not told."""
         self._announced.append((name, data))
 
-    def execute(self, around: Surroundings) -> None:
+    def execute(self, context: RunContext) -> None:
         """Run to the end or to a required action; whatever happens, the run has its ending then."""
         self._log.info("run started")
         try:
-            self._respond(around)
+            self._respond(context)
         except RunLost:
             self._log.warning("run lost to another worker")
         except EngineError as error:
@@ -113,18 +114,18 @@ class Execution:
             self._abandon()
             self._log.ended(self.translator)
 
-    def _respond(self, around: Surroundings) -> None:
+    def _respond(self, context: RunContext) -> None:
         """Take response after response, with the calls of each, until the run ends or waits for the client."""
         translator = self.translator
         while not (translator.ended or translator.waiting or self.stopping):
             if calls := translator.calls_to_run:
-                self._call(around, calls)
+                self._call(context, calls)
             else:
-                self._feed(around, self._request(around.requests))
+                self._feed(context, self._request(context.requests))
         if self.stopping and not translator.waiting:  # whoever ends a run that waits takes it over
             self._close(Ending.FAILED)
 
-    def _request(self, requests: Requests) -> Object:
+    def _request(self, requests: RequestBuilder) -> Object:
         """Return the request of the next response; the history is read once.
 
         A store that is away is asked again for as long as a write would be repeated.
@@ -140,37 +141,37 @@ class Execution:
                     raise
             time.sleep(STORE_SECONDS)
 
-    def _feed(self, around: Surroundings, request: Object) -> None:
+    def _feed(self, context: RunContext, request: Object) -> None:
         """Hand the items of one response to the translator, read by read, and its events to the log."""
         translator = self.translator
         self._read_at = time.monotonic()
-        self._stream = stream = around.engine.stream(request)
+        self._stream = stream = context.engine.stream(request)
         if self.stopping:
             stream.close()
         for items in stream:
             self._read_at = time.monotonic()
             if self.stopping:
                 break
-            self._append(around, partial(translator.feed, items))
+            self._append(context, partial(translator.feed, items))
             if translator.ended or translator.waiting or translator.calls_to_run:
                 self._stream = None
                 stream.close()  # after its last item this keeps the connection for the next response
                 return
             time.sleep(0)  # a socket that is always ready would never let the others run
         if not self.stopping:
-            self._append(around, partial(translator.close, Ending.EOF))  # a bare end may hand out calls
+            self._append(context, partial(translator.close, Ending.EOF))  # a bare end may hand out calls
 
-    def _call(self, around: Surroundings, calls: list[Object]) -> None:
+    def _call(self, context: RunContext, calls: list[Object]) -> None:
         """Execute the calls that are the server's and give their outputs to the translator."""
-        assert around.tools is not None
-        self._calls = around.tools.calls(self.run, calls, self._log)
+        assert context.tools is not None
+        self._calls = context.tools.calls(self.run, calls, self._log)
         if not self.stopping:
             outputs = self._calls.run()
             if not self.stopping:
-                self._append(around, partial(self.translator.tool_results, outputs))
+                self._append(context, partial(self.translator.tool_results, outputs))
         self._calls = None
 
-    def _append(self, around: Surroundings, make: Callable[[], list[Event]]) -> None:
+    def _append(self, context: RunContext, make: Callable[[], list[Event]]) -> None:
         """Append what is to be announced and the events that `make` returns, in one go."""
         translator = self.translator
         events: list[Event] = []
@@ -179,9 +180,9 @@ class Execution:
         events += make()
         if not events:
             return
-        if around.files is not None:  # what a client is told of it can download
+        if context.files is not None:  # what a client is told of it can download
             for made in translator.take_files():
-                around.files.keep(self.run.owner, made)
+                context.files.keep(self.run.owner, made)
         self._writer.append(events, translator.state() if translator.waiting else None)
         self._log.first_token(events)
 

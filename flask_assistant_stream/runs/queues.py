@@ -1,4 +1,4 @@
-"""Turns: of the threads that want something of one name, one at a time, in the order they came; within a process."""
+"""Let the threads of a process that want the same thing have it one at a time, in order of arrival."""
 
 from __future__ import annotations
 
@@ -11,80 +11,80 @@ from contextlib import contextmanager
 from ..log.signals import Signal
 
 
-class TooMany(Exception):
-    """As many as may wait are waiting already."""
+class QueueFull(Exception):
+    """The queue has its maximum length."""
 
 
-class Turn:
-    """One thread's place in a line.
+class QueuePlace:
+    """One thread's place in a queue.
 
     Attributes:
-        deadline: until when it waits, on the monotonic clock.
-        mine: it is first; False where it was not until its deadline.
+        deadline: end of its wait, on the monotonic clock.
+        first: it is the first; False if it was not by its deadline.
     """
 
-    __slots__ = ("deadline", "mine", "signal", "thread")
+    __slots__ = ("deadline", "first", "signal", "thread")
 
     def __init__(self, seconds: float) -> None:
         self.deadline = time.monotonic() + seconds
-        self.mine = False
+        self.first = False
         self.signal = Signal()
         self.thread = threading.get_ident()
 
 
-class Turns:
-    """The lines of one kind."""
+class ThreadQueues:
+    """Queues by name."""
 
     def __init__(self) -> None:
-        # Never held while anything waits, so a lock from before gevent's patching does no harm.
+        # Never held during a wait, so a lock from before gevent's patching is safe.
         self._lock = threading.Lock()
-        self._lines: dict[Hashable, deque[Turn]] = {}
+        self._queues: dict[Hashable, deque[QueuePlace]] = {}
 
     @contextmanager
-    def turn(self, name: Hashable, seconds: float, *, most: int | None = None) -> Iterator[Turn]:
-        """Wait to be first, and be it until the context is left; whose turn it is may take it again within.
+    def place(self, name: Hashable, seconds: float, *, most: int | None = None) -> Iterator[QueuePlace]:
+        """Wait to be first and stay first until the context ends; the first thread may enter again within it.
 
         Args:
-            seconds: how long to wait.
-            most: how many may wait behind the first one.
+            seconds: the longest wait.
+            most: how many may wait behind the first.
 
         Raises:
-            TooMany: they do.
+            QueueFull: that many wait already.
         """
-        turn = Turn(seconds)
-        taken = self._join(name, turn, most)
-        if taken is not turn:
-            yield taken
+        own = QueuePlace(seconds)
+        place = self._join(name, own, most)
+        if place is not own:
+            yield place
             return
         try:
-            if not turn.mine:
-                turn.mine = turn.signal.wait(seconds)
-            yield turn
+            if not own.first:
+                own.first = own.signal.wait(seconds)
+            yield own
         finally:
-            self._leave(name, turn)
+            self._leave(name, own)
 
-    def waiting(self, name: Hashable) -> int:
-        """Return how many stand in a line, the first one included."""
-        return len(self._lines.get(name, ()))
+    def length(self, name: Hashable) -> int:
+        """Return the length of a queue, the first one included."""
+        return len(self._queues.get(name, ()))
 
-    def _join(self, name: Hashable, turn: Turn, most: int | None) -> Turn:
-        """Return the turn that counts: this one, or the one that this thread has already."""
+    def _join(self, name: Hashable, place: QueuePlace, most: int | None) -> QueuePlace:
+        """Return the place that counts: this one, or the first one if this thread has it already."""
         with self._lock:
-            line = self._lines.setdefault(name, deque())
-            if line and line[0].thread == turn.thread:
-                return line[0]
-            if most is not None and len(line) > most:
-                raise TooMany
-            line.append(turn)
-            turn.mine = len(line) == 1
-        return turn
+            queue = self._queues.setdefault(name, deque())
+            if queue and queue[0].thread == place.thread:
+                return queue[0]
+            if most is not None and len(queue) > most:
+                raise QueueFull
+            queue.append(place)
+            place.first = len(queue) == 1
+        return place
 
-    def _leave(self, name: Hashable, turn: Turn) -> None:
+    def _leave(self, name: Hashable, place: QueuePlace) -> None:
         with self._lock:
-            line = self._lines[name]
-            first = line[0] is turn
-            line.remove(turn)
-            if not line:
-                del self._lines[name]
-            elif first:
-                line[0].signal.set()
+            queue = self._queues[name]
+            was_first = queue[0] is place
+            queue.remove(place)
+            if not queue:
+                del self._queues[name]
+            elif was_first:
+                queue[0].signal.set()

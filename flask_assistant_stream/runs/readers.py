@@ -18,7 +18,7 @@ from ..log.run_log import RunLog
 from ..per_process import PerProcess
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
-from .requests import Attached
+from .start_request import RunPosition
 
 MARK = "read_until_"
 """Begins the keys of a run's `extra` that say until when a worker vouches for its readers; the store's clock."""
@@ -31,8 +31,8 @@ Cancel = Callable[[str, str, str], Object]
 
 
 @dataclass(slots=True)
-class _Run:
-    """A run with readers here.
+class _ReadRun:
+    """A run with readers in this process.
 
     Attributes:
         readers: how many of them are connected.
@@ -73,20 +73,20 @@ class Readers:
         self._cancel = cancel
         self._grace_seconds = grace_seconds
         self._clock = clock
-        self._ours: dict[str, _Run] = {}
+        self._ours: dict[str, _ReadRun] = {}
         """Runs that were begun here by a request that streams them: those may end with their readers."""
-        self._others: dict[str, _Run] = {}
+        self._others: dict[str, _ReadRun] = {}
         """Runs of other workers with readers here."""
         self._lock = threading.Lock()  # never held across a switch, so it may be from before a fork and a patch
         self._mark_key = PerProcess(lambda: MARK + secrets.token_hex(4))
 
-    def join(self, owner: str, attached: Attached, *, began: bool) -> Callable[[], None]:
+    def join(self, owner: str, position: RunPosition, *, began: bool) -> Callable[[], None]:
         """Count a reader of a run, and return what it calls when it leaves.
 
         Args:
             began: its request has started the run or let it go on; else it has only come to read.
         """
-        run_id = attached.run_id
+        run_id = position.run_id
         if self._grace_seconds is None:
             return _nothing
         here = self._log.writer(run_id) is not None
@@ -97,11 +97,11 @@ class Readers:
                 return _nothing
             else:
                 runs = self._others
-            run = runs.setdefault(run_id, _Run(owner, attached.thread_id))
+            run = runs.setdefault(run_id, _ReadRun(owner, position.thread_id))
             run.readers += 1
         return _Leaving(self, run)
 
-    def left(self, run: _Run) -> None:
+    def left(self, run: _ReadRun) -> None:
         """Note that a reader has left."""
         with self._lock:
             run.readers -= 1
@@ -126,7 +126,7 @@ class Readers:
             elif self._clock() >= run.look_at:
                 self._mark(run_id, run, MARK_SECONDS)
 
-    def _end_unless_read(self, run_id: str, run: _Run) -> None:
+    def _end_unless_read(self, run_id: str, run: _ReadRun) -> None:
         """Cancel a run whose time is over, unless the store knows of readers elsewhere, or it has ended."""
         try:
             record = self._store.get(Kind.RUN, run.owner, run_id, parent=run.thread_id)
@@ -144,7 +144,7 @@ class Readers:
             pass
         self._drop(self._ours, run_id, run)
 
-    def _mark(self, run_id: str, run: _Run, seconds: float) -> None:
+    def _mark(self, run_id: str, run: _ReadRun, seconds: float) -> None:
         """Say on the stored run that it is read here for some more seconds, or until now."""
         with suppress(RequestError):  # it was deleted
             extra = {self._mark_key.get(): self._store.now() + seconds}
@@ -152,7 +152,7 @@ class Readers:
         run.marked = True
         run.look_at = self._clock() + MARK_SECONDS / 3
 
-    def _drop(self, runs: dict[str, _Run], run_id: str, run: _Run, *, even_if_read: bool = False) -> None:
+    def _drop(self, runs: dict[str, _ReadRun], run_id: str, run: _ReadRun, *, even_if_read: bool = False) -> None:
         with self._lock:
             if runs.get(run_id) is run and (even_if_read or not run.readers):
                 del runs[run_id]
@@ -161,9 +161,9 @@ class Readers:
 class _Leaving:
     """Leaves once, however often it is called."""
 
-    def __init__(self, readers: Readers, run: _Run) -> None:
+    def __init__(self, readers: Readers, run: _ReadRun) -> None:
         self._readers = readers
-        self._run: _Run | None = run
+        self._run: _ReadRun | None = run
 
     def __call__(self) -> None:
         run, self._run = self._run, None

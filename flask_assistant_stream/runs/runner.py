@@ -1,4 +1,4 @@
-"""The runner owns a run's life: starts it, has it executed, takes tool outputs, cancels, has it swept.
+"""The runner owns a run's life: it starts, executes, continues, cancels and sweeps runs.
 
 Each run has a thread of its own that outlives its reader. Knows neither Flask nor wire formats.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from ..engines.base import Engine
 from ..errors import RequestError, StoreError
-from ..files.files import Files
-from ..files.tool_resources import Resources
 from ..log.run_log import RunLog, RunLost
 from ..protocol import ids, objects
 from ..protocol.objects import Object
@@ -23,142 +20,117 @@ from ..protocol.run_states import RunStatus
 from ..run_logger import RunLogger
 from ..stores.base import TURN, Kind, RunRecord, Store
 from ..titles import Titles, message_text
-from ..tools.server import ServerTools
+from ..translation.options import TranslatorOptions
 from ..translation.translator import Ending, Translator
 from .draining import Drain, admitted
-from .execution import Execution, Surroundings
-from .idempotency import Repeats, RequestKey
-from .requests import Attached, Busy, NewMessage, RunnerOptions
+from .execution import Execution, RunContext
+from .idempotency import IdempotencyKeys
+from .request_key import RequestKey
+from .start_request import Busy, RunPosition, StartRequest
 from .starting import Draft, Starts
 from .sweeper import Sweeper
 from .takeover import Takeover
-from .upstream_request import Requests
 
 logger = logging.getLogger(__name__)
 
 START_TURNS = 2
-"""Turns of a thread that a start takes: the first one of a thread is placed within them."""
+"""Turns of a thread that a start takes: the first start of a thread is within them."""
 CANCEL_SECONDS = 1.0
 """Seconds after a cancel until a run is taken from its worker (`spec/run-protocol.md#cancellation`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """Options of a runner; times in seconds.
+
+    Attributes:
+        lease_seconds: how long a silent worker keeps a run.
+        expires_seconds: how long a required action waits for its tool outputs.
+        idle_seconds: silence of the upstream that ends a run as failed.
+        busy_thread: the policy for a message on a busy thread, if the request names none.
+        queue_seconds: how long a message waits for its turn: less than the 30 s after which proxies give up.
+        translation: options of every run's translator; the runner adds what depends on engine and run.
+    """
+
+    lease_seconds: float = 15.0
+    expires_seconds: float = 600.0
+    idle_seconds: float = 120.0
+    busy_thread: Busy = "replace"
+    queue_seconds: float = 25.0
+    translation: TranslatorOptions = field(default_factory=TranslatorOptions)
+
+
 class Runner:
-    """Starts and ends the runs of one configuration.
+    """Starts and ends the runs of one registration.
 
     Args:
-        store: where everything is kept.
+        store: keeps everything.
         log: the run log over the same store.
-        engine: the upstream.
-        options: times and tools.
-        tools: the functions that are executed here, or None.
-        files, resources: what is kept of files, or None.
+        context: the engine and what else executions work with.
+        options: times and policies.
         titles: writes titles of threads, or None.
-        new_id: makes ids; injected by tests.
+        new_id: creates ids; injected by tests.
     """
 
     def __init__(
         self,
         store: Store,
         log: RunLog,
-        engine: Engine,
+        context: RunContext,
         options: RunnerOptions | None = None,
         *,
-        tools: ServerTools | None = None,
-        files: Files | None = None,
-        resources: Resources | None = None,
         titles: Titles | None = None,
         new_id: ids.NewId = ids.new_id,
     ) -> None:
         self.store = store
         self.log = log
-        self.engine = engine
         self.options = options or RunnerOptions()
+        self._context = context
         self._new_id = new_id
-        self._tools = tools
         self._titles = titles
         self._executions: dict[str, Execution] = {}
-        self._surroundings = Surroundings(engine, self._requests(resources), tools, files)
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
         self.on_sweep = self._sweeper.on_sweep
-        self.repeats = Repeats(store, self.options.lease_seconds)
-        self._starts = Starts(store, self.repeats, self._end, self.options.queue_seconds)
+        self.idempotency = IdempotencyKeys(store, self.options.lease_seconds)
+        self.starts = Starts(store, self.idempotency, self._end, self.options.queue_seconds)
         self.drain = Drain(log, self._executions, self._end_left)
         log.on_tick.append(self._end_idle)
         if titles is not None:
             log.on_tick.append(titles.end_late)
 
-    # -- what a route asks for -----------------------------------------------------------------------------
+    # -- requests of routes --------------------------------------------------------------------------------
 
     @admitted
-    def start(
-        self,
-        owner: str,
-        assistant: Object,
-        messages: Sequence[NewMessage],
-        *,
-        thread_id: str | None = None,
-        new_thread: Mapping[str, Any] | None = None,
-        overrides: Mapping[str, Any] | None = None,
-        extra: Object | None = None,
-        busy: Busy | None = None,
-        titled: bool = False,
-        key: RequestKey | None = None,
-        request_id: str = "",
-    ) -> Attached:
-        """Add messages to a thread and run the assistant on it.
-
-        When this returns, messages and run are stored.
-
-        Args:
-            owner: whose thread it is.
-            assistant: the assistant's object.
-            messages: in order; none runs the thread as it is.
-            thread_id: None makes a thread, and `thread.created` is the first event.
-            new_thread: its `metadata` and `tool_resources`.
-            overrides: fields of the run request.
-            extra: what is kept with the run beside its body.
-            busy: what to do where the thread has an active run; None for what the options say.
-            titled: the first message of a thread gives it a title, written beside the run.
-            key: what the request is named by, so that it may be sent again, or None.
-            request_id: for the records of this run.
+    def start(self, request: StartRequest) -> RunPosition:
+        """Add messages to a thread and run the assistant on it; both are stored when this returns.
 
         Raises:
             NotFound: no such thread for this owner; nothing was stored.
-            RequestError: a run is in the way; nothing was stored.
-            Repeated: the key has begun its run before; nothing was stored now.
+            RequestError: another run is active; nothing was stored.
+            Repeated: the key has started its run before; nothing was stored now.
             StoreError: the store does not answer; nothing goes upstream.
             Unavailable: the process is shutting down; nothing was stored.
         """
         self.wake()
-        new_id = self._new_id if key is None else key.new_id
-        made_id = new_id(ids.THREAD) if thread_id is None else None
+        new_id = self._new_id if request.key is None else request.key.new_id
+        new_thread_id = new_id(ids.THREAD) if request.thread_id is None else None
         run_id = new_id(ids.RUN)
-
-        def make() -> Draft:
-            now = int(self.store.now())
-            thread = None if made_id is None else objects.thread(made_id, now, **(new_thread or {}))
-            parent = made_id or thread_id
-            assert parent is not None
-            expiry = {"expires_at": now + int(self.options.expires_seconds)}
-            body = objects.run(run_id, now, parent, assistant, **{**(overrides or {}), **expiry})
-            kept = {**(extra or {}), **({} if key is None else key.begun)}
-            due_at = self._lease_end()
-            return Draft.of(owner, self._translator(body), thread, messages, kept, due_at, new_id=self._new_id)
-
-        draft, run = self._starts.begin(make, busy or self.options.busy_thread, key)
+        draft, run = self.starts.begin(
+            lambda: self._draft(request, run_id, new_thread_id), request.busy or self.options.busy_thread, request.key
+        )
         writer = self.log.open(run, draft.events, draft.translator.last_seq)
         history = None if draft.start.thread is None else draft.messages
-        execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request_id), history)
-        if titled and draft.messages and run.position // TURN <= START_TURNS:
+        execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request.request_id), history)
+        if request.titled and draft.messages and run.position // TURN <= START_TURNS:
             self._give_title(execution, draft.messages[0])
         self._launch(execution)
-        return Attached(run.parent, run.id, 0)
+        return RunPosition(run.parent, run.id, 0)
 
     def free(self, owner: str, thread_id: str, key: RequestKey | None = None) -> AbstractContextManager[None]:
-        """Wait, where messages are to wait for a busy thread, before anything is changed for one; see `Starts.free`."""
+        """Wait for a busy thread if its policy is to queue, before anything changes; see `Starts.free`."""
         queues = self.options.busy_thread == "queue"
-        return self._starts.free(owner, thread_id, key) if queues else nullcontext()
+        return self.starts.free(owner, thread_id, key) if queues else nullcontext()
 
     @admitted
     def submit(
@@ -170,41 +142,41 @@ class Runner:
         *,
         key: RequestKey | None = None,
         request_id: str = "",
-    ) -> Attached:
-        """Answer a run's required action and let it go on, on this worker.
+    ) -> RunPosition:
+        """Answer a run's required action and continue the run on this worker.
 
         Args:
             outputs: output by tool call id, exactly the pending ones.
-            key: what the request is named by, so that it may be sent again, or None.
+            key: the idempotency key of the request, or None.
 
         Raises:
             NotFound: no such run in that thread for this owner.
-            RequestError: it waits for nothing, or for other outputs; nothing was changed.
+            RequestError: the run waits for no outputs, or for others; nothing was changed.
             Unavailable: the process is shutting down; nothing was changed.
         """
         self.wake()
         run = self._run(owner, thread_id, run_id)
-        if key is not None and (attached := self.repeats.submitted(run, key)) is not None:
-            return attached
+        if key is not None and (position := self.idempotency.submitted(run, key)) is not None:
+            return position
         if run.body["status"] == RunStatus.REQUIRES_ACTION.value and run.due_at <= self.store.now():
             self._takeover.finish(run)
             run = self._run(owner, thread_id, run_id)
         self._check_waiting(run)
         translator = self._takeover.restore(run)
         after = translator.last_seq
-        refused, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
+        refusal, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
         try:
             events = translator.tool_outputs(outputs)  # refuses before anything is claimed
-            kept = None if key is None else key.answered(after)
-            claimed = self.store.claim(run, due_at=self._lease_end(), extra=kept)
+            extra = None if key is None else key.answer_extra(after)
+            claimed = self.store.claim(run, due_at=self._lease_end(), extra=extra)
         except RequestError as error:
-            refused = error
-        if claimed is None:  # the same answer may have come in meanwhile
+            refusal = error
+        if claimed is None:  # the same request may have been sent twice
             run = self._run(owner, thread_id, run_id)
-            if key is not None and (attached := self.repeats.submitted(run, key)) is not None:
-                return attached
+            if key is not None and (position := self.idempotency.submitted(run, key)) is not None:
+                return position
             self._check_waiting(run)
-            raise refused
+            raise refusal
         writer = self.log.open(claimed, [], after)
         try:
             writer.append(events)
@@ -214,14 +186,14 @@ class Runner:
         if not stored:
             raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
         self._launch(Execution(claimed, translator, writer, RunLogger(logger, claimed, request_id)))
-        return Attached(thread_id, run_id, after)
+        return RunPosition(thread_id, run_id, after)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> Object:
-        """Ask a run to end and return it: `cancelling`, or `cancelled` where nothing had to be waited for.
+        """Ask a run to end and return it: `cancelling`, or `cancelled` if it ended at once.
 
         Raises:
             NotFound: no such run in that thread for this owner.
-            RequestError: it has ended already.
+            RequestError: the run has ended already.
         """
         self.wake()
         run = self._run(owner, thread_id, run_id)
@@ -233,57 +205,51 @@ class Runner:
         return {**run.body, **ending} if run.active else run.body
 
     def delete_thread(self, owner: str, thread_id: str) -> None:
-        """Delete a thread with all that is below it; its active run is ended first.
+        """End the active run of a thread, then delete the thread with its messages and runs.
 
         Raises:
             NotFound: no such thread for this owner.
         """
         self.wake()
         self.store.get(Kind.THREAD, owner, thread_id)
-        with self._starts.closing(owner, thread_id):
+        with self.starts.closing(owner, thread_id):
             for record in self.store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
                 if isinstance(record, RunRecord) and record.active:
                     self._end(record)
             self.store.delete(Kind.THREAD, owner, thread_id)
 
     def wake(self) -> None:
-        """Start the background threads, once per process; cheap when they run."""
+        """Start the background threads, once per process; cheap if they run already."""
         self.log.wake()
         self._sweeper.wake()
-        self.engine.wake()
+        self._context.engine.wake()
 
     def stop(self) -> None:
-        """End the background threads of this process; `wake` starts them anew. Runs go on until they end."""
+        """End the background threads of this process; `wake` starts them again. Runs go on until they end."""
         self._sweeper.stop()
         self.log.stop()
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    def _translator(self, body: Object) -> Translator:
-        return Translator(body, new_id=self._new_id, now=self._now, **self._translator_options(body))
+    def _draft(self, request: StartRequest, run_id: str, new_thread_id: str | None) -> Draft:
+        now, parent = int(self.store.now()), new_thread_id or request.thread_id
+        assert parent is not None
+        expiry = {"expires_at": now + int(self.options.expires_seconds)}
+        body = objects.run(run_id, now, parent, request.assistant, **{**request.overrides, **expiry})
+        thread = None if new_thread_id is None else objects.thread(new_thread_id, now, **request.new_thread)
+        options = self._translator_options(body)
+        translator = Translator(body, new_id=self._new_id, now=lambda: int(self.store.now()), options=options)
+        return Draft.of(request, translator, thread, due_at=self._lease_end(), new_id=self._new_id)
 
-    def _translator_options(self, body: Object) -> dict[str, Any]:
-        """Return what every translator of a run is made with, on whichever worker."""
-        return {
-            "citations": self.options.citations,
-            "server_tools": {} if self._tools is None else self._tools.names(body),
-            "max_rounds": self.options.max_rounds,
-            "reasoning": self.options.reasoning,
-            "lenient_end": self.engine.bare_end,
-            "ignored": self.engine.ignores,
-        }
-
-    def _requests(self, resources: Resources | None) -> Requests:
-        return Requests(
-            self.store,
-            resources,
-            vector_store_ids=self.options.vector_store_ids,
-            extra_tools=self.options.upstream_tools,
-            reasoning=self.options.reasoning,
+    def _translator_options(self, body: Object) -> TranslatorOptions:
+        """Return the options of a run's translator, the same on every worker."""
+        engine, tools = self._context.engine, self._context.tools
+        return replace(
+            self.options.translation,
+            lenient_end=engine.bare_end,
+            ignored=engine.ignores,
+            server_tools={} if tools is None else tools.names(body),
         )
-
-    def _now(self) -> int:
-        return int(self.store.now())
 
     def _lease_end(self) -> float:
         return self.store.now() + self.options.lease_seconds
@@ -297,13 +263,13 @@ class Runner:
     def _execute(self, execution: Execution) -> None:
         """Execute a run; the body of its thread."""
         try:
-            execution.execute(self._surroundings)
+            execution.execute(self._context)
         finally:
             if self._executions.get(execution.run.id) is execution:
                 del self._executions[execution.run.id]
 
     def _give_title(self, execution: Execution, message: Object) -> None:
-        """Give the thread of a run a title made of a message; a model writes it beside the run, never delaying it."""
+        """Write the title of a run's thread from a message; a model writes it beside the run and never delays it."""
         titles, run = self._titles, execution.run
         if titles is None or not titles.automatic:
             return
@@ -314,7 +280,7 @@ class Runner:
             titles.give(*arguments)
 
     def _end_idle(self, now: float) -> None:
-        """End the runs whose upstream has been silent for too long; called by the log's ticker."""
+        """End the runs whose upstream was silent for too long; called by the log's ticker."""
         for execution in list(self._executions.values()):
             execution.stop_if_idle(now, self.options.idle_seconds)
 
@@ -330,7 +296,7 @@ class Runner:
             raise RequestError(f'Runs in status "{run.body["status"]}" do not accept tool outputs.')
 
     def _ask_to_end(self, run: RunRecord) -> None:
-        """Note the wish in the store, and see to it here where this worker has the run or nobody has."""
+        """Store the cancel; end the run at once if this worker executes it or it waits for tool outputs."""
         run = self.store.request_cancel(run.owner, run.id, due_at=self.store.now() + CANCEL_SECONDS)
         execution = self._executions.get(run.id)
         if execution is not None:
@@ -349,7 +315,7 @@ class Runner:
             pause = min(2 * pause, 0.05)
 
     def _end_left(self, run: RunRecord) -> None:
-        """End a run whose thread here does not come back."""
+        """End a run whose thread in this process hangs."""
         run = self._run(run.owner, run.parent, run.id)
         if run.active:
             self._takeover.finish(run)

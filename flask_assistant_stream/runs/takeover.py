@@ -6,8 +6,7 @@ Every step is one write that a rival's step refuses, so any number of workers ma
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ..errors import StoreError
 from ..log.projection import project_events
@@ -17,6 +16,7 @@ from ..protocol.events import RUN_ENDINGS, Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import AppendResult, Row, RunRecord, Store
+from ..translation.options import TranslatorOptions
 from ..translation.translator import Ending, Translator
 
 FENCE_TRIES = 5
@@ -38,12 +38,12 @@ class Takeover:
         store: Store,
         lease_seconds: float,
         new_id: ids.NewId,
-        translator_options: Callable[[Object], Mapping[str, Any]] | None = None,
+        translator_options: Callable[[Object], TranslatorOptions] = lambda _: TranslatorOptions(),
     ) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
         self._new_id = new_id
-        self._translator_options = translator_options or (lambda _: {})
+        self._translator_options = translator_options
 
     def finish(self, run: RunRecord, *, if_due: float | None = None) -> None:
         """Claim a run and end it, or release it where it turns out to wait for tool outputs.
@@ -81,7 +81,7 @@ class Takeover:
             new_id=self._new_id,
             now=lambda: int(self._store.now()),
             last_seq=last_seq,
-            **self._translator_options(run.body),
+            options=self._translator_options(run.body),
         )
 
     def _project(self, run: RunRecord, events: list[Event], state: Object | None) -> None:

@@ -23,15 +23,15 @@ INDEXING_SECONDS = 60.0
 INDEXING_POLL_SECONDS = 0.25
 
 
-class Requests:
-    """Makes the Responses requests with which runs begin and go on.
+class RequestBuilder:
+    """Builds the Responses requests of runs.
 
     Args:
         store: where the threads are.
         resources: files and vector stores of owners, or None where there are none.
         vector_store_ids: searched by every run.
         extra_tools: tools of the upstream that every run may use, as the upstream takes them.
-        reasoning: whether summaries of what the model thinks are asked for.
+        reasoning_summaries: whether summaries of what the model thinks are asked for.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Requests:
         *,
         vector_store_ids: Sequence[str] = (),
         extra_tools: Sequence[Object] = (),
-        reasoning: bool = False,
+        reasoning_summaries: bool = False,
     ) -> None:
         self._store = store
         self._resources = resources
         self._shared = tuple(vector_store_ids)
         self._extra_tools = tuple(extra_tools)
-        self._reasoning = reasoning
+        self._reasoning_summaries = reasoning_summaries
 
     def of(
         self, run: RunRecord, translator: Translator, history: Sequence[Object], stopping: Callable[[], bool]
@@ -76,7 +76,7 @@ class Requests:
             vector_store_ids=[*of_thread, *self._own_store(run), *self._shared],
             code_files=_ids(resources, "code_interpreter", "file_ids"),
             extra_tools=self._extra_tools,
-            reasoning_summary=self._reasoning,
+            reasoning_summaries=self._reasoning_summaries,
             search_results=bool(run.extra.get(SEARCH_RESULTS)),
             used_tokens=translator.completion_tokens,
             used_prompt_tokens=translator.prompt_tokens,

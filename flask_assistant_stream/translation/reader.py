@@ -14,6 +14,7 @@ from ..protocol.writer import Closing, RunWriter
 from .calls import FunctionCall
 from .coerce import object_of, text_of
 from .hosted import CodeInterpreter, McpCall
+from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Part, Reasoning
 from .response import KINDS, Response
 from .usage import usage_of
@@ -61,8 +62,8 @@ class ResponseReader:
         unknown: how many items no row is for.
     """
 
-    def __init__(self, writer: RunWriter, *, citations: bool, reasoning: bool) -> None:
-        self.response = Response(writer.run, citations=citations, reasoning=reasoning)
+    def __init__(self, writer: RunWriter, options: TranslatorOptions) -> None:
+        self.response = Response(writer.run, options)
         self._writer = writer
         self.order = WriteOrder(writer)
         self.usage: Object | None = None

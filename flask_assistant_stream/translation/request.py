@@ -36,7 +36,7 @@ def to_responses(
     used_prompt_tokens: int = 0,
     user: str | None = None,
     extra_tools: Sequence[Object] = (),
-    reasoning_summary: bool = False,
+    reasoning_summaries: bool = False,
     code_files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Build the body of `POST /responses`.
@@ -51,7 +51,7 @@ def to_responses(
         used_prompt_tokens: input tokens of this run so far (`Translator.prompt_tokens`).
         user: names the end user towards the upstream; a hash, never an address.
         extra_tools: tools of the upstream's own (`web_search`, `mcp` …), sent as they are behind the run's.
-        reasoning_summary: whether to ask for summaries of what the model thinks, of a model that may do so.
+        reasoning_summaries: whether to ask for summaries of what the model thinks, of a model that may do so.
         code_files: files for the code interpreter besides those of the run's `tool_resources`.
     """
     tools = [*_tools(run, vector_store_ids, code_files), *extra_tools]
@@ -63,7 +63,7 @@ def to_responses(
         "tool_choice": _tool_choice(run, tools, first=not items),
         "parallel_tool_calls": False if tools and run["parallel_tool_calls"] is False else None,
         "text": _text(run["response_format"]),
-        "reasoning": _reasoning(run, reasoning_summary) or None,
+        "reasoning": _reasoning(run, reasoning_summaries) or None,
         "temperature": _unless_default(run.get("temperature")),
         "top_p": _unless_default(run.get("top_p")),
         "max_output_tokens": _budget(run, used_tokens),

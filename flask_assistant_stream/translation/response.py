@@ -12,6 +12,7 @@ from ..protocol.objects import Object
 from ..protocol.text import mend
 from .calls import ApprovalRequest, FunctionCall
 from .hosted import CALLS, CodeInterpreter, FileSearchCall
+from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Reasoning
 
 O = TypeVar("O", bound=Output)  # noqa: E741
@@ -36,13 +37,13 @@ class Response:
         outputs: in the order of their first item.
     """
 
-    def __init__(self, run: Object, *, citations: bool = True, reasoning: bool = False) -> None:
+    def __init__(self, run: Object, options: TranslatorOptions = TranslatorOptions()) -> None:  # noqa: B008
         self.outputs: list[Output] = []
         self._left: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
-            AssistantMessage: lambda *place: AssistantMessage(*place, citations=citations),
-            Reasoning: lambda *place: Reasoning(*place, told=reasoning),
+            AssistantMessage: lambda *place: AssistantMessage(*place, citations=options.citations),
+            Reasoning: lambda *place: Reasoning(*place, told=options.reasoning_summaries),
             FileSearchCall: lambda *place: FileSearchCall(*place, threshold=_score_threshold(run)),
         }
 

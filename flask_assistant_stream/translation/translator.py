@@ -8,7 +8,7 @@ calls are answered or it is closed from outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import RequestError
@@ -21,6 +21,7 @@ from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStat
 from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import FunctionCall
 from .endings import INCOMPLETE, UNFINISHED, Ending
+from .options import TranslatorOptions
 from .outputs import Item
 from .pending_calls import PendingCalls, can_be_handed_out
 from .promises import broken_promise, first_call_only
@@ -29,6 +30,7 @@ from .usage import add_usage, spent_budget
 
 __all__ = ["Ending", "Translator"]
 
+_DEFAULTS = TranslatorOptions()
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
 
 
@@ -41,12 +43,6 @@ class Translator:
         run: the run's body as it is now.
         new_id, now: ids by prefix, seconds since the epoch.
         last_seq: the number of the last event in the run's log.
-        citations: whether citations are shown, as marker and annotation; else neither.
-        lenient_end: whether an upstream that ends without a terminal item, all outputs ended, has completed.
-        server_tools: names of functions that this server executes → whether the user approves each call first.
-        max_rounds: how many responses a run may have, 0 for any number.
-        reasoning: whether summaries of what the model thought are told, as vendor events.
-        ignored: fields of a request that the upstream may pass over: its answers are checked against the run's.
     """
 
     def __init__(
@@ -56,20 +52,10 @@ class Translator:
         new_id: NewId,
         now: Callable[[], int],
         last_seq: int = 0,
-        citations: bool = True,
-        lenient_end: bool = False,
-        server_tools: Mapping[str, bool] | None = None,
-        max_rounds: int = 0,
-        reasoning: bool = False,
-        ignored: Collection[str] = (),
+        options: TranslatorOptions = _DEFAULTS,
     ) -> None:
         self._writer = RunWriter(run, new_id=new_id, now=now, last_seq=last_seq)
-        self._citations = citations
-        self._lenient_end = lenient_end
-        self._server_tools = dict(server_tools or {})
-        self._max_rounds = max_rounds
-        self._reasoning = reasoning
-        self._ignored = ignored
+        self._options = options
         self._items: list[Item] = []
         self._usage: Object | None = None
         self._rounds = 0
@@ -85,8 +71,10 @@ class Translator:
         events: Iterable[Event],
         state: Object | None,
         *,
+        new_id: NewId,
+        now: Callable[[], int],
         last_seq: int | None = None,
-        **options: Any,
+        options: TranslatorOptions = _DEFAULTS,
     ) -> Translator:
         """Take a run over from another worker, to `close` it, or to go on where `state` was taken.
 
@@ -95,9 +83,8 @@ class Translator:
             events: of its log, in order; gaps are fences, an empty log is a run that told nothing yet.
             state: what `state` returned last, or None. Where the log has gone on since, only what it counted is used.
             last_seq: the last number that is taken in the log; by default that of the last event.
-            options: of `Translator`.
         """
-        made = cls(run, **options)
+        made = cls(run, new_id=new_id, now=now, options=options)
         log = list(events)
         made._writer.resume(log)
         if last_seq is not None:
@@ -245,7 +232,7 @@ class Translator:
             self._cancel()
         elif reason is Ending.EXPIRED:
             self._abort(RunStatus.EXPIRED, StepStatus.EXPIRED, "run_expired")
-        elif reason is Ending.EOF and self._lenient_end and self._reader.all_done and not self.failing:
+        elif reason is Ending.EOF and self._options.lenient_end and self._reader.all_done and not self.failing:
             self._complete()
         else:
             unexplained = Failure() if self.failing else Failure(SERVER_ERROR, UNFINISHED[reason])
@@ -279,19 +266,19 @@ class Translator:
         calls = self._name_calls()
         self._rounds += 1
         spent = spent_budget(self.run, self._sum())
-        if not all(can_be_handed_out(call, self._server_tools) for call in calls):
+        if not all(can_be_handed_out(call, self._options.server_tools) for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
-        elif broken := broken_promise(self.run, self._reader.response, self._ignored, first=not self._items):
+        elif broken := broken_promise(self.run, self._reader.response, self._options.ignored, first=not self._items):
             self._fail(Failure(SERVER_ERROR, broken))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
         elif spent:  # the budgets are the run's, the upstream knows the response's only
             self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={"reason": spent})
-        elif self._max_rounds and self._rounds >= self._max_rounds:
+        elif self._options.max_rounds and self._rounds >= self._options.max_rounds:
             self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={})
         else:
             self._writer.close_step(self._settle_whole())
-            self._hand_out(PendingCalls.of(calls, self._server_tools))
+            self._hand_out(PendingCalls.of(calls, self._options.server_tools))
 
     def _settle_whole(self) -> Closing:
         return self._reader.settle(WHOLE, lambda _: False)
@@ -368,7 +355,7 @@ class Translator:
         return add_usage(self._usage, self._reader.usage)
 
     def _new_reader(self) -> ResponseReader:
-        return ResponseReader(self._writer, citations=self._citations, reasoning=self._reasoning)
+        return ResponseReader(self._writer, self._options)
 
     # -- taking over --------------------------------------------------------------------------------------
 

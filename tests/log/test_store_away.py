@@ -14,6 +14,7 @@ from flask_assistant_stream.errors import StoreError
 from flask_assistant_stream.log import run_log
 from flask_assistant_stream.protocol import ids
 from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.runs.start_request import StartRequest
 from flask_assistant_stream.runs.sweeper import Sweeper
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.stores.base import Kind, Store
@@ -57,7 +58,7 @@ class Hanging:
 def test_a_write_that_hangs_is_not_waited_for_beyond_the_deadline(one: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     one.log.deadline_seconds = 0.5
     hanging = Hanging(one.store, monkeypatch)
-    attached = one.runner.start(ANN, ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest(ANN, ASSISTANT, HELLO))
     begun = time.monotonic()
     soon(lambda: one.log.writer(attached.run_id) is None)
     assert 0.5 <= time.monotonic() - begun < 5

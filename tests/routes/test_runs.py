@@ -9,7 +9,7 @@ import pytest
 
 from flask_assistant_stream.errors import StoreError
 from flask_assistant_stream.runs import execution
-from flask_assistant_stream.runs.upstream_request import Requests
+from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import RunRecord
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.scripted import failure, text, unfinished
@@ -120,7 +120,7 @@ def test_a_run_says_nothing_of_where_the_store_is(make_site: MakeSite, monkeypat
     def away(*_: object) -> list:
         raise StoreError("mongo-7.internal:27017 does not answer")
 
-    monkeypatch.setattr(Requests, "history", away)
+    monkeypatch.setattr(RequestBuilder, "history", away)
     run = run_of(site.chat(threadId=thread_id))
     assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
     assert run["last_error"]["message"] == "The store does not answer."
@@ -130,15 +130,15 @@ def test_a_history_that_cannot_be_read_for_a_moment_is_read_later(
     make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution, "STORE_SECONDS", 0.01)
-    site, failures, history = make_site(text("Hi."), text("Ho.")), iter([1, 2]), Requests.history
+    site, failures, history = make_site(text("Hi."), text("Ho.")), iter([1, 2]), RequestBuilder.history
     thread_id = run_of(site.chat())["thread_id"]
 
-    def shaky(requests: Requests, run: RunRecord) -> list:
+    def shaky(requests: RequestBuilder, run: RunRecord) -> list:
         if next(failures, None):
             raise StoreError("not yet")
         return history(requests, run)
 
-    monkeypatch.setattr(Requests, "history", shaky)
+    monkeypatch.setattr(RequestBuilder, "history", shaky)
     assert run_of(site.chat(threadId=thread_id))["status"] == "completed"
     assert len(site.engine.requests[-1]["input"]) == 3
 

@@ -18,7 +18,7 @@ from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
 from flask_assistant_stream.routes.base import ApiRequest
 from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
-from flask_assistant_stream.runs.requests import Attached
+from flask_assistant_stream.runs.start_request import RunPosition
 
 DONE = Event(1, "thread.run.completed", b"{}")
 
@@ -59,7 +59,7 @@ def context() -> Iterator[None]:
 
 def body_of(*batches: Any, **options: Any) -> tuple[list[bytes], FakeFollower]:
     follower = FakeFollower(batches)
-    response = stream(call_over(follower), Attached("thread_1", "run_1", 0), **options)
+    response = stream(call_over(follower), RunPosition("thread_1", "run_1", 0), **options)
     return list(cast(Iterable[bytes], response.response)), follower
 
 
@@ -103,12 +103,12 @@ def test_what_fails_before_the_body_has_a_status(error: Exception) -> None:
 
 def test_a_client_that_leaves_closes_the_follower() -> None:
     follower = FakeFollower([[DONE], [], []])
-    response = stream(call_over(follower), Attached("thread_1", "run_1", 0))
+    response = stream(call_over(follower), RunPosition("thread_1", "run_1", 0))
     next(iter(cast(Iterator[bytes], response.response)))
     response.close()
     assert follower.closed
     unread = FakeFollower([[DONE]])
-    stream(call_over(unread), Attached("thread_1", "run_1", 0)).close()
+    stream(call_over(unread), RunPosition("thread_1", "run_1", 0)).close()
     assert unread.closed
 
 

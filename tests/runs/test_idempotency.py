@@ -13,8 +13,9 @@ import pytest
 from flask_assistant_stream.errors import Duplicate, NotFound, RequestError, StoreError
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.runs.idempotency import REUSED, Repeated, RequestKey
-from flask_assistant_stream.runs.requests import Attached
+from flask_assistant_stream.runs.idempotency import Repeated
+from flask_assistant_stream.runs.request_key import REUSED, RequestKey
+from flask_assistant_stream.runs.start_request import RunPosition, StartRequest
 from flask_assistant_stream.stores.base import Kind, Record, RunRecord, Start, Store
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
@@ -41,19 +42,19 @@ def key(value: str = "key-1", asked: str = "hello", owner: str = "ann") -> Reque
     return RequestKey.read(owner, value, {"body": asked})
 
 
-def start(worker: Worker, named: RequestKey | None = None, **options: Any) -> Attached:
+def start(worker: Worker, named: RequestKey | None = None, **options: Any) -> RunPosition:
     """Start a run as a route does: look for it first."""
     named = named or key()
-    attached = worker.runner.repeats.started(named)
+    attached = worker.runner.idempotency.started(named)
     if attached is not None:
         return attached
     try:
-        return worker.runner.start(named.owner, ASSISTANT, HELLO, key=named, **options)
+        return worker.runner.start(StartRequest(named.owner, ASSISTANT, HELLO, key=named, **options))
     except Repeated as repeated:
-        return repeated.attached
+        return repeated.position
 
 
-def told(worker: Worker, attached: Attached) -> list[Event]:
+def told(worker: Worker, attached: RunPosition) -> list[Event]:
     with worker.log.follow(attached.run_id, attached.after) as follower:
         return [event for events in follower for event in events]
 
@@ -120,7 +121,7 @@ def test_of_many_at_once_one_starts(worker: MakeWorker, on_a_thread: bool) -> No
     gate.set()
     assert all(one == attached[0] for one in attached), attached
     first = attached[0]
-    assert isinstance(first, Attached)
+    assert isinstance(first, RunPosition)
     tellings = [told(one, first) for one in workers]
     assert tellings[0] == tellings[1]
     assert sum(len(one.engine.requests) for one in workers) == 1
@@ -149,7 +150,7 @@ def test_a_key_with_another_request_is_refused(worker: MakeWorker) -> None:
 def test_a_start_that_failed_leaves_the_key_free(worker: MakeWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], text("Second."))
-    busy = one.runner.start("ann", ASSISTANT, HELLO)
+    busy = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with pytest.raises(RequestError, match="already has an active run"):
         start(one, thread_id=busy.thread_id, busy="reject")
     with pytest.raises(NotFound):
@@ -165,7 +166,7 @@ def test_a_repeat_cancels_nothing(worker: MakeWorker) -> None:
     one, two = worker(text("First."), [gate, *text("Second.")]), worker()
     first = start(one)
     told(one, first)
-    second = one.runner.start("ann", ASSISTANT, HELLO, thread_id=first.thread_id)
+    second = one.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=first.thread_id))
     assert start(two) == start(one) == first
     gate.set()
     assert endings(told(one, second)) == ["thread.run.completed"]
@@ -246,7 +247,7 @@ def test_a_run_that_a_dead_worker_never_wrote_ends_and_is_told(worker: MakeWorke
     dead.store.insert(thread)
     body = objects.run(key().run_id, int(dead.store.now()), thread.id, ASSISTANT)
     due = dead.store.now() + LEASE
-    dead.store.insert(RunRecord(Kind.RUN, "ann", body, thread.id, extra=key().begun, due_at=due))
+    dead.store.insert(RunRecord(Kind.RUN, "ann", body, thread.id, extra=key().start_extra, due_at=due))
     other.skipped = LEASE + 1
     other.sweep()
     attached = start(other)
@@ -256,15 +257,15 @@ def test_a_run_that_a_dead_worker_never_wrote_ends_and_is_told(worker: MakeWorke
 # -- tool outputs ---------------------------------------------------------------------------------------------
 
 
-def waiting(worker: Worker) -> tuple[Attached, dict[str, str]]:
+def waiting(worker: Worker) -> tuple[RunPosition, dict[str, str]]:
     """Start a run that asks for a function, and return it with what answers it."""
-    attached = worker.runner.start("ann", ASSISTANT, HELLO)
+    attached = worker.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     told(worker, attached)
     action = worker.run(attached.run_id).body["required_action"]
     return attached, {one["id"]: "-3 °C" for one in action["submit_tool_outputs"]["tool_calls"]}
 
 
-def submit(worker: Worker, run: Attached, outputs: dict[str, str], named: RequestKey | None = None) -> Attached:
+def submit(worker: Worker, run: RunPosition, outputs: dict[str, str], named: RequestKey | None = None) -> RunPosition:
     return worker.runner.submit("ann", run.thread_id, run.run_id, outputs, key=named or key("answer"))
 
 
@@ -287,7 +288,7 @@ def test_of_many_answers_at_once_one_counts(worker: MakeWorker) -> None:
     attached = at_once(*[lambda n=n: submit((one, two)[n % 2], run, outputs) for n in range(THREADS)])
     gate.set()
     assert all(each == attached[0] for each in attached), attached
-    assert isinstance(attached[0], Attached)
+    assert isinstance(attached[0], RunPosition)
     assert [text_of(told(each, attached[0])) for each in (one, two)] == ["It is cold."] * 2
     assert len(one.engine.requests) + len(two.engine.requests) == 2
 
@@ -330,7 +331,7 @@ def test_an_answer_that_was_claimed_and_never_stored_is_given_again(worker: Make
     run, outputs = waiting(one)
     record = one.run(run.run_id)
     after = record.last_seq
-    claimed = one.store.claim(record, due_at=one.store.now() + LEASE, extra=key("answer").answered(after))
+    claimed = one.store.claim(record, due_at=one.store.now() + LEASE, extra=key("answer").answer_extra(after))
     assert claimed is not None  # and here the worker dies
     other.skipped = LEASE + 1
     other.sweep()
@@ -346,8 +347,8 @@ def test_an_answer_that_is_being_stored_elsewhere_is_waited_for(
     one, other = worker(call("get_weather")), worker()
     run, outputs = waiting(one)
     record = one.run(run.run_id)
-    note = key("answer").answered(record.last_seq)
+    note = key("answer").answer_extra(record.last_seq)
     assert one.store.claim(record, due_at=one.store.now() + LEASE, extra=note) is not None
-    monkeypatch.setattr(other.runner.repeats, "_patience", 0.1)
-    with pytest.raises(StoreError, match="does not get on"):
+    monkeypatch.setattr(other.runner.idempotency, "_patience", 0.1)
+    with pytest.raises(StoreError, match="has not finished the same request"):
         submit(other, run, outputs)

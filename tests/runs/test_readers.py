@@ -12,14 +12,16 @@ import pytest
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.log.run_log import RunLog
 from flask_assistant_stream.protocol import objects
+from flask_assistant_stream.runs.execution import RunContext
 from flask_assistant_stream.runs.readers import MARK_SECONDS, Readers
-from flask_assistant_stream.runs.requests import Attached, NewMessage, RunnerOptions
-from flask_assistant_stream.runs.runner import Runner
+from flask_assistant_stream.runs.runner import Runner, RunnerOptions
+from flask_assistant_stream.runs.start_request import MessageDraft, RunPosition, StartRequest
+from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import Kind, RunRecord, Store
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, unfinished
 
 ASSISTANT = objects.assistant("asst_1", 1, "model")
-HELLO = [NewMessage([objects.text_part("Hello")])]
+HELLO = [MessageDraft([objects.text_part("Hello")])]
 GRACE = 30.0
 
 
@@ -38,25 +40,30 @@ class Worker:
         store.now = lambda: real_now() + time.skipped  # type: ignore[method-assign]
         self.log = RunLog(store)
         self.cancelled: list[str] = []
-        self.runner = Runner(store, self.log, ScriptedEngine(*scripts), RunnerOptions(lease_seconds=10_000))
+        self.runner = Runner(
+            store,
+            self.log,
+            RunContext(ScriptedEngine(*scripts), RequestBuilder(store)),
+            RunnerOptions(lease_seconds=10_000),
+        )
         self.readers = Readers(store, self.log, self.cancel, grace, clock=lambda: real_now() + time.skipped)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> dict[str, Any]:
         self.cancelled.append(run_id)
         return self.runner.cancel(owner, thread_id, run_id)
 
-    def begin(self) -> Attached:
-        return self.runner.start("ann", ASSISTANT, HELLO)
+    def begin(self) -> RunPosition:
+        return self.runner.start(StartRequest("ann", ASSISTANT, HELLO))
 
-    def join(self, attached: Attached, *, began: bool = False) -> Callable[[], None]:
+    def join(self, attached: RunPosition, *, began: bool = False) -> Callable[[], None]:
         return self.readers.join("ann", attached, began=began)
 
-    def run(self, attached: Attached) -> RunRecord:
+    def run(self, attached: RunPosition) -> RunRecord:
         record = self.store.get(Kind.RUN, "ann", attached.run_id)
         assert isinstance(record, RunRecord)
         return record
 
-    def read_to_end(self, attached: Attached) -> list[str]:
+    def read_to_end(self, attached: RunPosition) -> list[str]:
         with self.log.follow(attached.run_id) as follower:
             return [event.name for events in follower for event in events]
 

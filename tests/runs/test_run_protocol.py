@@ -18,16 +18,18 @@ from flask_assistant_stream.log.projection import project_events
 from flask_assistant_stream.log.run_log import WINDOW, RunLog
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
-from flask_assistant_stream.runs.requests import NewMessage, RunnerOptions
-from flask_assistant_stream.runs.runner import Runner
+from flask_assistant_stream.runs.execution import RunContext
+from flask_assistant_stream.runs.runner import Runner, RunnerOptions
+from flask_assistant_stream.runs.start_request import MessageDraft, StartRequest
 from flask_assistant_stream.runs.takeover import Takeover
+from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, call, text, unfinished
 from flask_assistant_stream.translation.translator import Translator
 
 ASSISTANT = objects.assistant("asst_1", 1, "model", instructions="Be brief.")
-HELLO = [NewMessage([objects.text_part("Hello")])]
+HELLO = [MessageDraft([objects.text_part("Hello")])]
 LEASE = 15.0
 
 
@@ -41,7 +43,9 @@ class Worker:
         store.now = lambda: real_now() + self.skipped  # type: ignore[method-assign]
         self.engine = ScriptedEngine(*scripts)
         self.log = RunLog(store, deadline_seconds=LEASE)
-        self.runner = Runner(store, self.log, self.engine, RunnerOptions(lease_seconds=LEASE))
+        self.runner = Runner(
+            store, self.log, RunContext(self.engine, RequestBuilder(store)), RunnerOptions(lease_seconds=LEASE)
+        )
         self.takeover = Takeover(store, LEASE, ids.new_id)
 
     def sweep(self) -> None:
@@ -129,7 +133,7 @@ def assert_numbers_are_unique_and_ascending(events: list[Event]) -> None:
 
 
 def assert_thread_takes_the_next_message(worker: Worker, thread_id: str) -> None:
-    attached = worker.runner.start("ann", ASSISTANT, HELLO, thread_id=thread_id)
+    attached = worker.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=thread_id))
     with worker.log.follow(attached.run_id) as follower:
         names = [event.name for events in follower for event in events]
     assert names[-1] == "thread.run.completed"
@@ -284,7 +288,7 @@ def test_an_append_that_timed_out_but_landed_is_no_loss(worker: MakeWorker, monk
         return outcomes
 
     monkeypatch.setattr(one.store, "commit", lands_but_fails)
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         events = [event for events in follower for event in events]
     assert failed == [True, True]
@@ -303,7 +307,7 @@ def test_nothing_is_shown_as_complete_that_is_not_stored(worker: MakeWorker, mon
         return commit(writes)
 
     monkeypatch.setattr(one.store, "commit", stalls)
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     seen: list[Event] = []
     with one.log.follow(attached.run_id) as follower:
         for events in follower:
@@ -326,7 +330,7 @@ def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, mon
         return commit(writes)
 
     monkeypatch.setattr(one.store, "commit", stalls)
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     writer = one.log.writer(attached.run_id)
     assert writer is not None
     deadline = time.monotonic() + 30
@@ -356,8 +360,8 @@ def test_one_row_that_cannot_be_stored_holds_up_nobody_else(
     monkeypatch.setattr(one.store, "commit", refuses_one)
     held = threading.Event()
     one.engine._scripts = iter([[held, *text("Bad.")], text("Good.")])
-    bad.append(one.runner.start("ann", ASSISTANT, HELLO).run_id)
-    good = one.runner.start("ann", ASSISTANT, HELLO)
+    bad.append(one.runner.start(StartRequest("ann", ASSISTANT, HELLO)).run_id)
+    good = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     held.set()
     with one.log.follow(good.run_id) as follower:
         assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
@@ -374,7 +378,9 @@ def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> Non
 
     def post(w: Worker, said: str) -> None:
         attached.append(
-            w.runner.start("ann", ASSISTANT, [NewMessage([objects.text_part(said)])], thread_id=thread["id"])
+            w.runner.start(
+                StartRequest("ann", ASSISTANT, [MessageDraft([objects.text_part(said)])], thread_id=thread["id"])
+            )
         )
 
     threads = [threading.Thread(target=post, args=pair) for pair in ((one, "first"), (two, "second"))]
@@ -396,7 +402,7 @@ def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> Non
 
 def test_of_two_submits_one_wins(worker: MakeWorker) -> None:
     one, two = worker(call("get_weather"), text("Cold.")), worker(text("Warm."))
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         list(follower)
     asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
@@ -424,7 +430,7 @@ def test_of_two_submits_one_wins(worker: MakeWorker) -> None:
 
 def test_outputs_that_are_not_the_pending_ones_change_nothing(worker: MakeWorker) -> None:
     one = worker(call("get_weather"), text("Cold."))
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         list(follower)
     before = one.run(attached.run_id)
@@ -436,7 +442,7 @@ def test_outputs_that_are_not_the_pending_ones_change_nothing(worker: MakeWorker
 
 def test_an_unanswered_action_expires(worker: MakeWorker) -> None:
     one = worker(call("get_weather"))
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         last = [event for events in follower for event in events][-1]
     one.skipped = 601
@@ -467,7 +473,7 @@ def test_an_answer_that_was_claimed_and_never_stored_can_be_given_again(worker: 
 def test_cancel_on_the_worker_that_runs_it(worker: MakeWorker) -> None:
     gate = threading.Event()
     one = worker([*READS, gate])
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         seen: list[Event] = []
         for events in follower:
@@ -484,7 +490,7 @@ def test_cancel_on_the_worker_that_runs_it(worker: MakeWorker) -> None:
 def test_cancel_from_another_worker(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     two.runner.cancel("ann", attached.thread_id, attached.run_id)
     with two.log.follow(attached.run_id) as follower:
         events = [event for events in follower for event in events]
@@ -494,7 +500,7 @@ def test_cancel_from_another_worker(worker: MakeWorker) -> None:
 def test_a_run_that_does_not_heed_its_cancel_is_taken(worker: MakeWorker) -> None:
     hung, other = worker(), worker(text("Next."))
     begun = Begun(hung, READS)
-    attached = other.runner.start("ann", ASSISTANT, HELLO, thread_id=begun.thread_id)
+    attached = other.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=begun.thread_id))
     assert endings(other.events(begun.id)) == ["thread.run.cancelled"]
     with other.log.follow(attached.run_id) as follower:
         assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
@@ -502,7 +508,7 @@ def test_a_run_that_does_not_heed_its_cancel_is_taken(worker: MakeWorker) -> Non
 
 def test_cancel_of_a_waiting_run_is_immediate(worker: MakeWorker) -> None:
     one = worker(call("get_weather"))
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         list(follower)
     assert one.runner.cancel("ann", attached.thread_id, attached.run_id)["status"] == "cancelled"
@@ -514,7 +520,7 @@ def test_cancel_of_a_waiting_run_is_immediate(worker: MakeWorker) -> None:
 
 def test_a_reader_may_resume_at_every_number_on_any_worker(worker: MakeWorker) -> None:
     one, two = worker(call("get_weather"), text("It is cold in Oslo today.")), worker()
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         whole = [event for events in follower for event in events]
     asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
@@ -534,7 +540,7 @@ def test_a_reader_may_resume_at_every_number_on_any_worker(worker: MakeWorker) -
 def test_a_reader_on_another_worker_follows_a_running_run(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate, *text("forty-two")[-1:]]), worker()
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     seen: list[Event] = []
     with two.log.follow(attached.run_id) as follower:
         for events in follower:
@@ -573,7 +579,7 @@ def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: Mak
 def test_a_reader_left_far_behind_reads_from_the_store(worker: MakeWorker, deleted: bool) -> None:
     gate, script = threading.Event(), text(" ".join(["word"] * 600))
     one = worker([script[0], gate, *script[1:]])
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as slow, one.log.follow(attached.run_id) as quick:
         reads = iter(slow)
         seen = next(reads)
@@ -591,7 +597,7 @@ def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> No
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()
     one.log.heartbeat_seconds = two.log.heartbeat_seconds = 0.2
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     for reader in (one, two):
         with reader.log.follow(attached.run_id) as follower:
             beats = 0
@@ -606,7 +612,7 @@ def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> No
 def test_an_idle_upstream_ends_the_run(worker: MakeWorker) -> None:
     one = worker([*READS, threading.Event()])
     one.runner.options = RunnerOptions(lease_seconds=LEASE, idle_seconds=0.2)
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         events = [event for events in follower for event in events]
     assert endings(events) == ["thread.run.failed"]
@@ -628,14 +634,14 @@ def test_an_unknown_thread_is_refused_and_nothing_is_stored(worker: MakeWorker) 
     one.store.insert(Record(Kind.THREAD, "bob", thread))
     for thread_id in (thread["id"], "thread_unknown"):
         with pytest.raises(NotFound):
-            one.runner.start("ann", ASSISTANT, HELLO, thread_id=thread_id)
+            one.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=thread_id))
         assert one.messages(thread_id) == []
     assert one.engine.requests == []
 
 
 def test_deleting_a_thread_ends_its_run_first(worker: MakeWorker) -> None:
     one = worker([*READS, threading.Event()])
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     one.runner.delete_thread("ann", attached.thread_id)
     assert one.engine.streams[0].closed.is_set()
     with pytest.raises(NotFound):
@@ -646,11 +652,11 @@ def test_deleting_a_thread_ends_its_run_first(worker: MakeWorker) -> None:
 
 def test_the_history_goes_upstream_in_order(worker: MakeWorker) -> None:
     one = worker(text("First answer."), text("Second answer."))
-    attached = one.runner.start("ann", ASSISTANT, HELLO)
+    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with one.log.follow(attached.run_id) as follower:
         list(follower)
     attached = one.runner.start(
-        "ann", ASSISTANT, [NewMessage([objects.text_part("And?")])], thread_id=attached.thread_id
+        StartRequest("ann", ASSISTANT, [MessageDraft([objects.text_part("And?")])], thread_id=attached.thread_id)
     )
     with one.log.follow(attached.run_id) as follower:
         list(follower)

@@ -13,11 +13,14 @@ import pytest
 
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.runs.idempotency import Repeated, RequestKey
-from flask_assistant_stream.runs.queues import TooMany, Turns
-from flask_assistant_stream.runs.requests import Attached, Busy, NewMessage, RunnerOptions
-from flask_assistant_stream.runs.runner import Runner
+from flask_assistant_stream.runs.execution import RunContext
+from flask_assistant_stream.runs.idempotency import Repeated
+from flask_assistant_stream.runs.queues import QueueFull, ThreadQueues
+from flask_assistant_stream.runs.request_key import RequestKey
+from flask_assistant_stream.runs.runner import Runner, RunnerOptions
+from flask_assistant_stream.runs.start_request import Busy, MessageDraft, RunPosition, StartRequest
 from flask_assistant_stream.runs.starting import BUSY, QUEUE_LENGTH
+from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
@@ -35,13 +38,13 @@ class Told(Worker):
     def __init__(self, store: Store, *scripts: Any, busy: Busy = "queue", seconds: float = PATIENCE) -> None:
         super().__init__(store, *scripts)
         options = RunnerOptions(lease_seconds=LEASE, busy_thread=busy, queue_seconds=seconds)
-        self.runner = Runner(store, self.log, self.engine, options)
+        self.runner = Runner(store, self.log, RunContext(self.engine, RequestBuilder(store)), options)
 
-    def send(self, said: str, thread_id: str, **options: Any) -> Attached:
-        message = [NewMessage([objects.text_part(said)])]
-        return self.runner.start("ann", ASSISTANT, message, thread_id=thread_id, **options)
+    def send(self, said: str, thread_id: str, **options: Any) -> RunPosition:
+        message = [MessageDraft([objects.text_part(said)])]
+        return self.runner.start(StartRequest("ann", ASSISTANT, message, thread_id=thread_id, **options))
 
-    def answer(self, attached: Attached) -> str:
+    def answer(self, attached: RunPosition) -> str:
         with self.log.follow(attached.run_id) as follower:
             return text_of([event for events in follower for event in events])
 
@@ -51,7 +54,7 @@ class Told(Worker):
 
     def wait_for_line(self, thread_id: str, length: int) -> None:
         deadline = time.monotonic() + PATIENCE
-        while self.runner._starts._turns.waiting(("ann", thread_id)) < length and time.monotonic() < deadline:
+        while self.runner.starts.queues.length(("ann", thread_id)) < length and time.monotonic() < deadline:
             time.sleep(0.005)
 
 
@@ -74,8 +77,8 @@ def worker(open_store: Callable[[], Store]) -> Iterator[MakeTold]:
 class Sending:
     """A message sent in a thread of its own."""
 
-    def __init__(self, send: Callable[[], Attached]) -> None:
-        self.attached: Attached | None = None
+    def __init__(self, send: Callable[[], RunPosition]) -> None:
+        self.attached: RunPosition | None = None
         self.error: RequestError | None = None
         self._send = send
         self._thread = threading.Thread(target=self._run)
@@ -87,7 +90,7 @@ class Sending:
         except RequestError as error:
             self.error = error
 
-    def done(self) -> Attached:
+    def done(self) -> RunPosition:
         self._thread.join(PATIENCE)
         assert self.attached is not None, self.error
         return self.attached
@@ -101,7 +104,7 @@ class Sending:
 def test_replace_cancels_the_active_run(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("Never said.")], text("Instead."), busy="replace")
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     second = one.send("Never mind", first.thread_id)
     assert one.answer(second) == "Instead."
     assert one.run(first.run_id).body["status"] == "cancelled"
@@ -110,7 +113,7 @@ def test_replace_cancels_the_active_run(worker: MakeTold) -> None:
 def test_reject_leaves_it_alone(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("Said.")], busy="reject")
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     with pytest.raises(RequestError, match=f"already has an active run {first.run_id}"):
         one.send("And?", first.thread_id)
     gate.set()
@@ -121,7 +124,7 @@ def test_reject_leaves_it_alone(worker: MakeTold) -> None:
 def test_queued_messages_start_in_the_order_they_came(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("0")], *[text(str(number)) for number in range(1, 5)])
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = []
     for number in range(1, 5):
         waiting.append(Sending(lambda number=number: one.send(f"m{number}", first.thread_id)))  # type: ignore[misc]
@@ -135,13 +138,13 @@ def test_queued_messages_start_in_the_order_they_came(worker: MakeTold) -> None:
     assert one.run(first.run_id).body["status"] == "completed"
     last = one.engine.requests[-1]["input"]
     assert [item["role"] for item in last] == ["user", "assistant"] * 4 + ["user"], "each sees what came before it"
-    assert one.runner._starts._turns.waiting(("ann", first.thread_id)) == 0
+    assert one.runner.starts.queues.length(("ann", first.thread_id)) == 0
 
 
 def test_a_message_waits_for_the_run_of_another_worker(worker: MakeTold) -> None:
     gate = threading.Event()
     one, two = worker([gate, *text("First.")]), worker(text("Second."))
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = Sending(lambda: two.send("And?", first.thread_id))
     two.wait_for_line(first.thread_id, 1)
     gate.set()
@@ -152,7 +155,7 @@ def test_a_message_waits_for_the_run_of_another_worker(worker: MakeTold) -> None
 def test_a_message_that_waited_has_a_whole_lease_from_its_start(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], text("Second."))
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = Sending(lambda: one.send("And?", first.thread_id))
     one.wait_for_line(first.thread_id, 1)
     one.skipped = 10.0  # as if it had waited so long
@@ -164,7 +167,7 @@ def test_a_message_that_waited_has_a_whole_lease_from_its_start(worker: MakeTold
 def test_who_waits_too_long_is_refused_and_leaves_no_trace(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], seconds=0.3)
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     both = [Sending(lambda n=n: one.send(f"m{n}", first.thread_id)) for n in range(2)]  # type: ignore[misc]
     for error in (sending.refused() for sending in both):
         assert (error.status, error.code) == (400, BUSY)
@@ -177,7 +180,7 @@ def test_who_waits_too_long_is_refused_and_leaves_no_trace(worker: MakeTold) -> 
 def test_the_line_is_bounded(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], *[text("Next.")] * (QUEUE_LENGTH + 1))
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = [Sending(lambda: one.send("And?", first.thread_id)) for _ in range(QUEUE_LENGTH + 1)]
     one.wait_for_line(first.thread_id, QUEUE_LENGTH + 1)
     with pytest.raises(RequestError, match="Too many messages wait") as refused:
@@ -190,12 +193,12 @@ def test_the_line_is_bounded(worker: MakeTold) -> None:
 def test_a_run_that_waits_for_an_answer_blocks_the_line_and_says_so(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate, *call("get_weather")], text("Cold."), text("Next."))
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = [Sending(lambda: one.send("And?", first.thread_id)) for _ in range(3)]
     one.wait_for_line(first.thread_id, 3)
     gate.set()
     for sending in waiting:
-        assert "waits for tool outputs: answer or cancel it first" in sending.refused().message
+        assert "waits for tool outputs: submit them or cancel it first" in sending.refused().message
     action = one.run(first.run_id).body["required_action"]
     outputs = {each["id"]: "-3 °C" for each in action["submit_tool_outputs"]["tool_calls"]}
     one.runner.submit("ann", first.thread_id, first.run_id, outputs)
@@ -205,7 +208,7 @@ def test_a_run_that_waits_for_an_answer_blocks_the_line_and_says_so(worker: Make
 def test_a_cancel_lets_the_line_move(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate], text("Next."))
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = Sending(lambda: one.send("And?", first.thread_id))
     one.wait_for_line(first.thread_id, 1)
     one.runner.cancel("ann", first.thread_id, first.run_id)
@@ -215,7 +218,7 @@ def test_a_cancel_lets_the_line_move(worker: MakeTold) -> None:
 def test_a_thread_that_is_deleted_lets_nobody_wait(worker: MakeTold) -> None:
     gate = threading.Event()
     one = worker([gate])
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     waiting = Sending(lambda: one.send("And?", first.thread_id))
     one.wait_for_line(first.thread_id, 1)
     one.runner.delete_thread("ann", first.thread_id)
@@ -225,14 +228,14 @@ def test_a_thread_that_is_deleted_lets_nobody_wait(worker: MakeTold) -> None:
 def test_a_message_sent_twice_waits_once_and_is_one(worker: MakeTold) -> None:
     gate, second = threading.Event(), threading.Event()
     one, two = worker([gate, *text("First.")], [second, *text("Once.")]), worker([second, *text("Once.")])
-    first = one.runner.start("ann", ASSISTANT, HELLO)
+    first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     named = RequestKey.read("ann", "key", {})
 
-    def send(told: Told) -> Attached:
+    def send(told: Told) -> RunPosition:
         try:
             return told.send("And?", first.thread_id, key=named)
         except Repeated as repeated:
-            return repeated.attached
+            return repeated.position
 
     waiting = [Sending(lambda told=told: send(told)) for told in (one, one, two, two)]  # type: ignore[misc]
     for each in (one, two):
@@ -297,52 +300,52 @@ def test_attachments_of_a_message_that_waits_change_nothing_before_it_starts(mak
     assert store.get(Kind.THREAD, "anna", thread_id).body["tool_resources"]["file_search"]["vector_store_ids"]
 
 
-# -- turns ----------------------------------------------------------------------------------------------------
+# -- queues ---------------------------------------------------------------------------------------------------
 
 
-def test_a_turn_may_be_taken_again_by_whom_it_is() -> None:
-    turns = Turns()
-    with turns.turn("a", 1) as outer, turns.turn("a", 1, most=0) as inner:
+def test_the_first_thread_may_enter_its_queue_again() -> None:
+    queues = ThreadQueues()
+    with queues.place("a", 1) as outer, queues.place("a", 1, most=0) as inner:
         assert inner is outer
-        assert turns.waiting("a") == 1
-    assert turns.waiting("a") == 0
+        assert queues.length("a") == 1
+    assert queues.length("a") == 0
 
 
-def test_turns_of_other_names_are_free() -> None:
-    turns = Turns()
-    with turns.turn("a", 1), turns.turn("b", 1) as other:
-        assert other.mine
+def test_queues_of_other_names_are_free() -> None:
+    queues = ThreadQueues()
+    with queues.place("a", 1), queues.place("b", 1) as other:
+        assert other.first
 
 
-def test_who_gives_up_makes_room_for_the_next() -> None:
-    turns, gave_up, went = Turns(), threading.Event(), threading.Event()
+def test_a_thread_that_gives_up_makes_room_for_the_next() -> None:
+    queues, gave_up, went = ThreadQueues(), threading.Event(), threading.Event()
 
     def impatient() -> None:
-        with turns.turn("a", 0.05) as turn:
-            assert not turn.mine
+        with queues.place("a", 0.05) as place:
+            assert not place.first
         gave_up.set()
 
     def patient() -> None:
-        with turns.turn("a", PATIENCE) as turn:
-            assert turn.mine
+        with queues.place("a", PATIENCE) as place:
+            assert place.first
             went.set()
 
-    with turns.turn("a", 1):
+    with queues.place("a", 1):
         others = [threading.Thread(target=each) for each in (impatient, patient)]
         others[0].start()
-        while turns.waiting("a") < 2 and not gave_up.is_set():
+        while queues.length("a") < 2 and not gave_up.is_set():
             time.sleep(0.001)
         others[1].start()
         assert gave_up.wait(PATIENCE)
-        while turns.waiting("a") < 2:
+        while queues.length("a") < 2:
             time.sleep(0.001)
-        refused: list[TooMany] = []
+        refused: list[QueueFull] = []
 
         def refused_one() -> None:
             try:
-                with turns.turn("a", 0, most=1):
+                with queues.place("a", 0, most=1):
                     pass
-            except TooMany as error:
+            except QueueFull as error:
                 refused.append(error)
 
         third = threading.Thread(target=refused_one)
@@ -352,19 +355,19 @@ def test_who_gives_up_makes_room_for_the_next() -> None:
     assert went.wait(PATIENCE)
     for each in others:
         each.join(PATIENCE)
-    assert turns.waiting("a") == 0
+    assert queues.length("a") == 0
 
 
 UNDER_GEVENT = """
-from flask_assistant_stream.runs.queues import Turns
-turns = Turns()  # made before the patching, as --preload does
+from flask_assistant_stream.runs.queues import ThreadQueues
+queues = ThreadQueues()  # made before the patching, as --preload does
 from gevent import monkey
 monkey.patch_all()
 import threading, time
 came, inside = [], []
 def go(number):
-    with turns.turn("a", 10) as turn:
-        assert turn.mine and not inside
+    with queues.place("a", 10) as place:
+        assert place.first and not inside
         inside.append(number)
         came.append(number)
         time.sleep(0.01)
@@ -379,6 +382,6 @@ print(came)
 """
 
 
-def test_turns_under_gevent() -> None:
+def test_queues_under_gevent() -> None:
     done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[0, 1, 2, 3, 4]\n", "")

@@ -13,6 +13,7 @@ import pytest
 
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -111,7 +112,7 @@ def run(**overrides: Any) -> dict[str, Any]:
 
 def translator(**options: Any) -> Translator:
     body = options.pop("run", None) or run()
-    return Translator(body, new_id=ids(), now=clock(), **options)
+    return Translator(body, new_id=ids(), now=clock(), options=TranslatorOptions(**options))
 
 
 def play(items: list[Item], *, eof: bool = True, **options: Any) -> tuple[Translator, list[Event]]:

@@ -129,7 +129,7 @@ SCENARIOS: dict[str, list[list[Event]]] = {
     "approved at the upstream": rounds(approval(), {"mcpr_1": "true"}),
     "code interpreter with image": [play(code_with_image())[1]],
     "container file and cited pages": [play(cited())[1]],
-    "tools of the upstream": [play(hosted(), reasoning=True)[1]],
+    "tools of the upstream": [play(hosted(), reasoning_summaries=True)[1]],
 }
 
 

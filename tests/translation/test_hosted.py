@@ -10,6 +10,7 @@ import pytest
 from flask_assistant_stream.engines.response_items import ResponseItems
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.protocol.generated_files import GeneratedFile
+from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
@@ -277,7 +278,7 @@ def thoughts(events: list[Event]) -> list[tuple[int, str]]:
 def test_reasoning_is_told_as_it_comes() -> None:
     mine = writer()
     items = [*mine.reasoning([["First ", "part"], ["second"]]), *mine.web_search("x"), *mine.reasoning([["Then"]])]
-    _, events = play([*items, terminal()], reasoning=True)
+    _, events = play([*items, terminal()], reasoning_summaries=True)
     assert thoughts(events) == [(0, "First "), (0, "part"), (0, "\n\nsecond"), (1, "Then")]
     assert check(events).thoughts == ["First part\n\nsecond", "Then"]
     assert events[3].object() == {
@@ -303,21 +304,23 @@ def test_reasoning_is_off_by_default() -> None:
 )
 def test_reasoning_from_the_first_that_has_it(items: list[Item]) -> None:
     whole = done({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]})
-    _, events = play([*items, whole, *answer("Hi", index=1), terminal()], reasoning=True)
+    _, events = play([*items, whole, *answer("Hi", index=1), terminal()], reasoning_summaries=True)
     assert thoughts(events) == [(0, "Hm")]
 
 
 def test_reasoning_does_not_wait_for_its_turn() -> None:
-    made = translator(reasoning=True)
+    made = translator(reasoning_summaries=True)
     made.feed([text("Let me see")])
     thought = {"type": "response.reasoning_summary_text.delta", "item_id": "rs_1", "output_index": 1, "delta": "Hm"}
     assert [event.name for event in made.feed([thought])] == ["thread.run.x_reasoning.delta"]
 
 
 def test_reasoning_items_are_numbered_on_by_another_worker() -> None:
-    made = translator(reasoning=True)
+    made = translator(reasoning_summaries=True)
     call = [done({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}, 1)]
     events = made.start() + made.feed([*writer().reasoning([["Hm"]]), *call, terminal()])
-    taken = Translator.restore(made.run, events, made.state(), new_id=ids(), now=clock(), reasoning=True)
+    taken = Translator.restore(
+        made.run, events, made.state(), new_id=ids(), now=clock(), options=TranslatorOptions(reasoning_summaries=True)
+    )
     taken.tool_outputs({"call_1": "x"})
     assert thoughts(taken.feed([*writer().reasoning([["So"]]), terminal()])) == [(1, "So")]

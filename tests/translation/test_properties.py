@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
 from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event, pack, unpack
+from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 from tests.deviations import DEVIATIONS
 
@@ -168,7 +169,7 @@ def mangled(draw: st.DrawFn) -> list[list[Item]]:
 TOOLS: list[dict[str, Any]] = [
     {},
     {"server_tools": {"weather": False}},
-    {"server_tools": {"weather": False, "pay": True}, "reasoning": True},
+    {"server_tools": {"weather": False, "pay": True}, "reasoning_summaries": True},
     {"server_tools": {"weather": True}, "max_rounds": 2, "citations": False},
 ]
 OPTIONS = st.sampled_from(TOOLS)
@@ -246,7 +247,9 @@ def test_another_worker_can_end_it_at_any_point(
     kept = events[: data.draw(st.integers(0, len(events)))]
     told = unpack(1, pack(kept))
     fence = len(kept) + 64
-    taken = Translator.restore(run(), told, None, new_id=ids_of("b"), now=clock(), last_seq=fence, **options)
+    taken = Translator.restore(
+        run(), told, None, new_id=ids_of("b"), now=clock(), last_seq=fence, options=TranslatorOptions(**options)
+    )
     before = check(kept, ended=False)
     if before.ended:
         assert taken.close(ending) == []
@@ -274,7 +277,9 @@ def test_it_can_be_closed_while_calls_are_pending(
     if pending(made):
         assert made.close(Ending.EOF) == []
         state = json.loads(json.dumps(made.state()))
-        taken = Translator.restore(made.run, events, state, new_id=ids_of("b"), now=clock(), **options)
+        taken = Translator.restore(
+            made.run, events, state, new_id=ids_of("b"), now=clock(), options=TranslatorOptions(**options)
+        )
         closing = made.close(ending if ending is not Ending.EOF else Ending.INTERRUPTED)
         other = taken.close(ending if ending is not Ending.EOF else Ending.INTERRUPTED)
         assert [event.name for event in other] == [event.name for event in closing]
@@ -291,13 +296,15 @@ def test_another_worker_can_go_on_with_pending_calls(reads: list[list[Item]], op
     if not pending(made):
         return
     state = json.loads(json.dumps(made.state()))
-    given: dict[str, Any] = {"now": clock(), **options}
+    given: dict[str, Any] = {"now": clock(), "options": TranslatorOptions(**options)}
     stored = Translator.restore(made.run, events, state, new_id=ids_of("b"), **given)
     fresh = Translator.restore(made.run, [], state, new_id=ids_of("b"), last_seq=made.last_seq, **given)
     assert (stored.waiting, stored.calls_to_run) == (made.waiting, made.calls_to_run)
-    if "reasoning" not in options:  # else the log is needed, to number what is told on
+    if "reasoning_summaries" not in options:  # else the log is needed, to number what is told on
         assert names(finish(fresh, [reads], output)) == names(finish(stored, [reads], output))
-    goes_on = Translator.restore(made.run, events, state, new_id=ids_of("b"), now=clock(), **options)
+    goes_on = Translator.restore(
+        made.run, events, state, new_id=ids_of("b"), now=clock(), options=TranslatorOptions(**options)
+    )
     fold = check([*events, *finish(goes_on, [reads], output)])
     finish(made, [reads], output)
     assert fold.run is not None
@@ -318,7 +325,9 @@ def test_workers_can_change_at_every_step(
             break
         if pending(made) and data.draw(st.booleans()):
             state = json.loads(json.dumps(made.state()))
-            made = Translator.restore(made.run, events, state, new_id=ids_of(f"w{worker}"), now=clock(), **options)
+            made = Translator.restore(
+                made.run, events, state, new_id=ids_of(f"w{worker}"), now=clock(), options=TranslatorOptions(**options)
+            )
         if pending(made):
             events += step(made, output)
         else:

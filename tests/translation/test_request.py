@@ -32,7 +32,7 @@ def request(history: Any = (), items: Any = (), **given: Any) -> Item:
             "used_tokens",
             "user",
             "extra_tools",
-            "reasoning_summary",
+            "reasoning_summaries",
             "code_files",
         )
         if key in given
@@ -219,7 +219,7 @@ def test_tools_of_the_configuration_are_sent_as_they_are() -> None:
 )
 def test_reasoning_summaries_are_asked_of_models_that_may_reason(model: str, effort: Any, expected: Any) -> None:
     given = {"model": model, "reasoning_effort": effort}
-    assert request([said("user", "Hi")], reasoning_summary=True, **given).get("reasoning") == expected
+    assert request([said("user", "Hi")], reasoning_summaries=True, **given).get("reasoning") == expected
     assert request([said("user", "Hi")], **given).get("reasoning") == (effort and {"effort": effort})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.pending_calls import NOT_APPROVED
 from flask_assistant_stream.translation.translator import Ending, Translator
 
@@ -66,7 +67,12 @@ def again(made: Translator, events: list[Event]) -> Translator:
     """Take the run over where it is, with its state as a store gives it back."""
     state, make, worker = json.loads(json.dumps(made.state())), ids(), len(events)
     return Translator.restore(
-        made.run, events, state, new_id=lambda prefix: f"{make(prefix)}w{worker}", now=clock(), server_tools=TOOLS
+        made.run,
+        events,
+        state,
+        new_id=lambda prefix: f"{make(prefix)}w{worker}",
+        now=clock(),
+        options=TranslatorOptions(server_tools=TOOLS),
     )
 
 
@@ -340,7 +346,9 @@ def test_a_title_that_comes_between_does_not_make_a_state_stale() -> None:
     made, events = begun(called("theirs", "call_1"))
     state = made.state()
     events += made.announce("thread.title.updated", {"id": "thread_1", "title": "Rain"})
-    taken = Translator.restore(made.run, events, state, new_id=ids(), now=clock(), server_tools=TOOLS)
+    taken = Translator.restore(
+        made.run, events, state, new_id=ids(), now=clock(), options=TranslatorOptions(server_tools=TOOLS)
+    )
     assert names(taken.tool_outputs({"call_1": "x"})) == ["thread.run.step.completed", "thread.run.queued"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...protocol import ids
 from ...protocol.objects import Object, page
-from ...runs.requests import NewMessage
+from ...runs.start_request import MessageDraft
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
@@ -73,7 +73,7 @@ def delete_message(request: ApiRequest, thread_id: str, message_id: str) -> Obje
     return {"id": message_id, "object": "thread.message.deleted", "deleted": True}
 
 
-def new_messages(request: ApiRequest, given: Sequence[Mapping[str, Any]], param: str = "") -> list[NewMessage]:
+def new_messages(request: ApiRequest, given: Sequence[Mapping[str, Any]], param: str = "") -> list[MessageDraft]:
     """Return the messages of a body.
 
     Args:
@@ -86,7 +86,7 @@ def new_messages(request: ApiRequest, given: Sequence[Mapping[str, Any]], param:
     for index, one in enumerate(given):
         text = "".join(part["text"]["value"] for part in one["content"] if part["type"] == "text")
         check_length(text, request.registration.max_content_chars, f"{param}[{index}].content" if param else "content")
-    found = [NewMessage(one["content"], one["role"], one.get("attachments"), one.get("metadata")) for one in given]
+    found = [MessageDraft(one["content"], one["role"], one.get("attachments"), one.get("metadata")) for one in given]
     check_messages(request, found, param)
     return found
 

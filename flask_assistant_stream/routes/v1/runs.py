@@ -14,7 +14,7 @@ from ...errors import StoreError
 from ...protocol.events import VENDOR_EVENTS
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ...runs.requests import Attached, NewMessage
+from ...runs.start_request import MessageDraft, RunPosition, StartRequest
 from ...runs.upstream_request import SEARCH_RESULTS
 from ...stores.base import Kind
 from .. import schemas as app_schemas
@@ -66,7 +66,7 @@ _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.v
 def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
     """Run an assistant on a thread that has no active run."""
 
-    def begin() -> Attached:
+    def begin() -> RunPosition:
         messages = new_messages(request, request.body.get("additional_messages") or (), "additional_messages")
         find(request, Kind.THREAD, thread_id)
         if any(message.attachments for message in messages):
@@ -80,7 +80,7 @@ def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
 def create_thread_and_run(request: ApiRequest) -> Response | Object:
     """Make a thread and run an assistant on it."""
 
-    def begin() -> Attached:
+    def begin() -> RunPosition:
         thread: Mapping[str, Any] = request.body.get("thread") or {}
         messages = new_messages(request, thread.get("messages") or (), "thread.messages")
         return _begin(request, messages, new_thread=thread_fields(thread))
@@ -135,40 +135,42 @@ def submit_tool_outputs(request: ApiRequest, thread_id: str, run_id: str) -> Res
     outputs = outputs_by_call(request.body["tool_outputs"], request.registration.max_content_chars, "tool_outputs")
     find_run(request, thread_id, run_id)
     submit = request.registration.runner.submit
-    attached = once(
+    position = once(
         request,
         lambda: submit(request.owner, thread_id, run_id, outputs, key=request.key, request_id=request.request_id),
     )
-    return _answer(request, attached)
+    return _answer(request, position)
 
 
 def _begin(
     request: ApiRequest,
-    messages: list[NewMessage],
+    messages: list[MessageDraft],
     *,
     thread_id: str | None = None,
     new_thread: Mapping[str, Any] | None = None,
-) -> Attached:
+) -> RunPosition:
     body, registration = request.body, request.registration
     assistant = find_assistant(request, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
     check_resources(request, body.get("tool_resources"))
     with attaching(request, messages, thread_id, new_thread, "thread.tool_resources") as thread:
-        attached = registration.runner.start(
-            request.owner,
-            assistant.body,
-            messages,
-            thread_id=thread_id,
-            new_thread=thread,
-            overrides=overrides,
-            extra={SEARCH_RESULTS: True} if request.query.get("include") else None,
-            busy="reject",
-            key=request.key,
-            request_id=request.request_id,
+        position = registration.runner.start(
+            StartRequest(
+                request.owner,
+                assistant.body,
+                messages,
+                thread_id=thread_id,
+                new_thread=thread,
+                overrides=overrides,
+                extra={SEARCH_RESULTS: True} if request.query.get("include") else {},
+                busy="reject",
+                key=request.key,
+                request_id=request.request_id,
+            )
         )
     with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
         assistant.keep()
-    return attached
+    return position
 
 
 def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
@@ -178,8 +180,8 @@ def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
     return "\n".join(text for text in (base, body.get("additional_instructions")) if text)
 
 
-def _answer(request: ApiRequest, attached: Attached) -> Response | Object:
+def _answer(request: ApiRequest, position: RunPosition) -> Response | Object:
     """Return the run's events or the run: the body decides, not `Accept` (`spec/assistants.md#requests`)."""
     if request.body.get("stream"):
-        return stream(replace(request, encoder=SSEEncoder()), attached, without=VENDOR_EVENTS)
-    return run_body(request.registration.store.get(Kind.RUN, request.owner, attached.run_id))
+        return stream(replace(request, encoder=SSEEncoder()), position, without=VENDOR_EVENTS)
+    return run_body(request.registration.store.get(Kind.RUN, request.owner, position.run_id))

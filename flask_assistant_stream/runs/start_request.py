@@ -1,0 +1,76 @@
+"""A request to start a run, the messages it adds, and the position to follow a run from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..protocol import ids, objects
+from ..protocol.objects import Object
+from .request_key import RequestKey
+
+Busy = Literal["replace", "reject", "queue"]
+"""The policy for a message on a thread with an active run: cancel that run, refuse the message, or wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDraft:
+    """A message to add to a thread: validated, `content` in stored form."""
+
+    content: list[Object]
+    role: str = "user"
+    attachments: list[Object] | None = None
+    metadata: Mapping[str, str] | None = None
+
+    def body(self, new_id: ids.NewId, now: int, thread_id: str) -> Object:
+        """Return the message as it is stored."""
+        return objects.message(
+            new_id(ids.MESSAGE),
+            now,
+            thread_id,
+            self.role,
+            self.content,
+            attachments=self.attachments,
+            metadata=self.metadata,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A request to add messages to a thread and run an assistant on it.
+
+    Attributes:
+        owner: the owner of the thread.
+        assistant: the assistant's object.
+        messages: in order; without any, the thread runs as it is.
+        thread_id: None creates a thread, and `thread.created` is the first event.
+        new_thread: the new thread's `metadata` and `tool_resources`.
+        overrides: fields of the run request.
+        extra: stored with the run beside its body.
+        busy: the policy for a thread with an active run; None takes that of `RunnerOptions`.
+        titled: the first message of a thread gives it a title, written beside the run.
+        key: the idempotency key of the client's request, or None.
+        request_id: appears in the log records of this run.
+    """
+
+    owner: str
+    assistant: Object
+    messages: Sequence[MessageDraft] = ()
+    thread_id: str | None = None
+    new_thread: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    busy: Busy | None = None
+    titled: bool = False
+    key: RequestKey | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPosition:
+    """A run and the number of the event that its reader has already."""
+
+    thread_id: str
+    run_id: str
+    after: int
