@@ -287,9 +287,9 @@ def test_attachments_of_a_message_that_waits_change_nothing_before_it_starts(mak
         answers: list[Any] = []
         sending = threading.Thread(target=lambda: answers.append(site.post(f"/threads/{thread_id}/messages", body)))
         sending.start()
-        turns = site.registration.runner._starts._turns
+        queues = site.registration.runner.starts.queues
         deadline = time.monotonic() + PATIENCE
-        while not turns.waiting(("anna", thread_id)) and time.monotonic() < deadline:
+        while not queues.length(("anna", thread_id)) and time.monotonic() < deadline:
             time.sleep(0.005)
         store = site.registration.store
         assert not store.get(Kind.THREAD, "anna", thread_id).body["tool_resources"]
