@@ -80,6 +80,17 @@ def test_every_public_name_is_there(name: str) -> None:
     assert getattr(flask_assistant_stream, name) is not None
 
 
+def test_formats_are_where_hosts_look() -> None:
+    from flask_assistant_stream.encoders import Encoder, StatefulEncoder, formats, register_encoder
+    from flask_assistant_stream.encoders.base import Encoder as Base
+    from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
+    from flask_assistant_stream.encoders.sse import SSEEncoder
+
+    assert Encoder is Base
+    assert issubclass(StatefulEncoder, Encoder)
+    assert [register_encoder(format) for format in (NDJSONEncoder, SSEEncoder)] == list(formats().values())[:2]
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = flask_assistant_stream.nothing

@@ -9,7 +9,7 @@ from .base import Encoder
 
 
 class NDJSONEncoder(Encoder):
-    """`{"event", "data", "seq"}` a line; an empty line is the one heartbeat its decoders skip."""
+    """One line `{"event", "data", "seq"}` per event; decoders skip an empty line and no other heartbeat."""
 
     name = "ndjson"
     media_type = "application/x-ndjson"

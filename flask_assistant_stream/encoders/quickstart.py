@@ -1,50 +1,86 @@
-"""Endings for the page of OpenAI's quickstart: it shows text, and only `thread.run.completed` gives its input back.
+"""Compat mode: the page of OpenAI's quickstart shows text only, and only `thread.run.completed` reopens its input.
 
-Pure: what is told follows from what the log says, so every reader of a run is told the same, on any worker.
+A function of the log: every reader of a run gets the same bytes, on any worker, and the store keeps what happened.
 """
 
 from __future__ import annotations
 
-from ..protocol import ids
+import time
+from collections.abc import Callable, Sequence
+
+from ..errors import AssistantStreamError
+from ..protocol import ids, objects
 from ..protocol.events import RUN_ENDINGS, Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..protocol.writer import WHOLE, RunWriter
+from .base import Encoder, Wrapper
 
 UNREADABLE = RUN_ENDINGS - {"thread.run.completed"}
 """Endings after which that page shows nothing and stays closed (`spec/clients.md#only-completed-reopens-the-input`)."""
 
 ADDED = 7
-"""How many more events are told than the one ending that stands in the log."""
+"""The events that replace an ending are this many more than the one in the log."""
 
 _OPEN: Object = dict.fromkeys(("last_error", "incomplete_details", "failed_at", "cancelled_at", "required_action"))
 _CUT = {
-    "max_completion_tokens": "The answer ends here: it has reached its greatest length.",
+    "max_completion_tokens": "The answer ends here: it has reached its maximum length.",
     "max_prompt_tokens": "The answer ends here: the conversation has become too long.",
 }
 
 
-def retell(events: list[Event]) -> list[Event]:
-    """Tell an ending that the page cannot read as a message, and close with `completed`; leave all else as it is.
+class QuickstartEncoder(Wrapper):
+    """An encoder that replaces an unreadable ending by a message and `completed`.
 
-    Numbers stay single: the message begins with that of the ending, and those that follow are nobody else's, as
-    nothing stands behind an ending in the log.
-
-    Args:
-        events: consecutive ones of a log.
+    The message's first event has the number of the ending. The numbers behind it are free, since nothing follows an
+    ending in the log, so a client resumes among them, too.
     """
+
+    def __init__(self, inner: Encoder, *, now: Callable[[], float] = time.time) -> None:
+        super().__init__(inner)
+        self._now = now
+
+    def reads_after(self) -> int:
+        """Return a place before the ending, as the client may have a part of the events that replace it."""
+        after = self.inner.reads_after()
+        return max(after - ADDED, 0) if self.start.resumed else after
+
+    def encode(self, events: Sequence[Event]) -> bytes:
+        """Return the frames that the page can read."""
+        readable = with_readable_ending(events)
+        if self.start.resumed:
+            after = self.inner.reads_after()
+            readable = [event for event in readable if event.seq > after]
+        return self.inner.encode(readable)
+
+    def error(self, error: AssistantStreamError) -> bytes:
+        """Return the error as a message without numbers: the log may continue, and the client resumes in it."""
+        return self.inner.encode([event._replace(seq=0) for event in closing_message(self._run(), error.message, 1)])
+
+    def rejected(self, message: str) -> bytes:
+        """Return a whole stream with the error of a request that has started no run."""
+        events = closing_message(self._run(), f"This could not be answered: {message}", 1)
+        return self.begin() + self.inner.encode(events) + self.end()
+
+    def _run(self) -> Object:
+        """Return a run for a stream that has not read one."""
+        now = int(self._now())
+        return objects.run(self.start.run_id, now, self.start.thread_id, objects.assistant("", now, ""))
+
+
+def with_readable_ending(events: Sequence[Event]) -> Sequence[Event]:
+    """Replace an unreadable ending among consecutive events of a log; return other events as they are."""
     if not events or events[-1].name not in UNREADABLE:
         return events
     *before, last = events
     run = last.object()
-    return [*before, *said(run, ending(run), last.seq)]
+    return [*before, *closing_message(run, ending_text(run), last.seq)]
 
 
-def said(run: Object, text: str, first: int) -> list[Event]:
-    """Say something in an assistant's message of its own, and that the run is completed.
+def closing_message(run: Object, text: str, first: int) -> list[Event]:
+    """Return the events of an assistant's message and of the run's completion.
 
     Args:
-        run: the run to tell of.
         first: the number of the first event.
     """
     now = run["failed_at"] or run["cancelled_at"] or run["started_at"] or run["created_at"]
@@ -60,8 +96,8 @@ def said(run: Object, text: str, first: int) -> list[Event]:
     return writer.take()
 
 
-def ending(run: Object) -> str:
-    """Say for a person how a run has ended that did not complete."""
+def ending_text(run: Object) -> str:
+    """Explain to a person how a run has ended that did not complete."""
     status = run["status"]
     if status == RunStatus.FAILED.value:
         return f"The answer failed: {run['last_error']['message']}"
@@ -69,5 +105,5 @@ def ending(run: Object) -> str:
         reason = (run["incomplete_details"] or {}).get("reason", "")
         return _CUT.get(reason, "The answer ends here: it was cut off.")
     if status == RunStatus.EXPIRED.value:
-        return "The answer was given up: what it waited for did not come in time."
+        return "The answer was cancelled: the tool outputs did not arrive in time."
     return "The answer was stopped."

@@ -9,10 +9,10 @@ from .base import Encoder
 
 
 class SSEEncoder(Encoder):
-    """`id`, `event`, `data` a block.
+    """One block of `id`, `event` and `data` per event.
 
-    The heartbeat is a comment with a *single* newline: as a block of its own it would make openai-python
-    dispatch an empty event once an `id:` was seen (`spec/assistants.md#heartbeats`).
+    The heartbeat is a comment with a *single* newline: after an `id:`, openai-python dispatches an empty event for a
+    comment that is a block of its own (`spec/assistants.md#heartbeats`).
     """
 
     name = "sse"
@@ -29,5 +29,5 @@ class SSEEncoder(Encoder):
         )
 
     def end(self) -> bytes:
-        """Return the `done` block that the SDKs stop at."""
+        """Return the `done` block, at which the SDKs stop."""
         return b"event: done\ndata: [DONE]\n\n"

@@ -14,7 +14,7 @@ from marshmallow import Schema
 
 from ..assistants import Assistants
 from ..auth import Gate
-from ..encoders.base import Encoder
+from ..encoders.base import Encoder, StreamStart
 from ..engines.base import Engine
 from ..files.files import Files
 from ..files.tool_resources import Resources
@@ -38,6 +38,10 @@ STREAM_HEADERS = {
 
 EXTENSION = "flask_assistant_stream"
 """The key of `app.extensions` under which registrations stand by name."""
+
+
+MakeEncoder = Callable[[StreamStart], Encoder]
+"""A format, or a format with a wrapper around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +91,22 @@ class ApiRequest:
         owner: "" on public routes.
         body: the loaded body, of an upload the form's fields; empty where the route takes none.
         query: the loaded query.
-        encoder: of the format asked for, where the route streams.
+        format: makes the encoder of the stream, where the route streams.
         request_id: for the records of a run that it starts.
         upload: the file that was sent, where the route takes one; it is closed when the view returns.
         client: who is sent the stream, where the answer is one.
         key: what the client names the request by, where the route starts or goes on with a run, or None.
-        compat: what is told must suit the quickstart's page.
     """
 
     registration: Registration
     owner: str
     body: Mapping[str, Any]
     query: Mapping[str, Any]
-    encoder: Encoder | None
+    format: MakeEncoder | None
     request_id: str
     upload: Upload | None = None
     client: Client | None = None
     key: RequestKey | None = None
-    compat: bool = False
 
     @property
     def file(self) -> Upload:

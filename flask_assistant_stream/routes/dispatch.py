@@ -10,7 +10,7 @@ from flask.blueprints import BlueprintSetupState
 from flask.typing import RouteCallable
 
 from . import compat, request_log
-from .base import EXTENSION, ApiRequest, Operation, Registration
+from .base import EXTENSION, ApiRequest, MakeEncoder, Operation, Registration
 from .body import body_limit, load, read_object
 from .errors import json_response
 from .idempotency import read_key
@@ -78,7 +78,7 @@ def _endpoint(operation: Operation) -> RouteCallable:
 def _api_request(
     operation: Operation, registration: Registration, owner: str, request_id: str, path: dict[str, Any]
 ) -> ApiRequest:
-    encoder = choose_format(request) if operation.negotiates else None
+    format: MakeEncoder | None = choose_format(request) if operation.negotiates else None
     query = {} if operation.query is None else load(operation.query, _arguments())
     body, upload, key = {}, None, None
     if operation.body is not None:
@@ -87,11 +87,12 @@ def _api_request(
         key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
         body, upload = read_upload(request, operation.upload, registration.files.max_bytes)
-    suits = _compat(registration, operation)
-    if suits and operation.begins and encoder is not None:  # what was sent is in order: whatever goes wrong now is told
-        request_log.current().tell_error = partial(compat.as_stream, encoder, path)
+    if format is not None and _compat(registration, operation):
+        if operation.begins:  # the request is valid: later errors are shown as a stream
+            request_log.current().tell_error = partial(compat.as_stream, format, path)
+        format = compat.wrap(format)
     client = registration.clients.admit(request.environ) if operation.streams(body) else None
-    return ApiRequest(registration, owner, body, query, encoder, request_id, upload, client, key, suits)
+    return ApiRequest(registration, owner, body, query, format, request_id, upload, client, key)
 
 
 def _compat(registration: Registration, operation: Operation) -> bool:

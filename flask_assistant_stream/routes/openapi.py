@@ -11,12 +11,12 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import request
 from marshmallow import Schema
 
+from ..encoders import formats
 from ..encoders.sse import SSEEncoder
 from ..protocol.objects import Object
 from ..runs.request_key import HEADER, MAX_CHARS
 from . import schemas
 from .base import ApiRequest, Operation, Resource
-from .stream import FORMATS
 from .upload import MULTIPART
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -103,7 +103,7 @@ def _parameters(operation: Operation) -> list[Any]:
         found.append({"in": "header", "name": HEADER, "description": words, "schema": key})
     if operation.negotiates:
         words = "The stream format; without it, Accept decides."
-        choices = {"type": "string", "enum": list(FORMATS)}
+        choices = {"type": "string", "enum": list(formats())}
         found.append({"in": "query", "name": "format", "description": words, "schema": choices})
     return found
 
@@ -125,7 +125,7 @@ def _answer(operation: Operation) -> Object:
             "X-Thread-Id": {"schema": text, "description": "The thread."},
             "X-Run-Id": {"schema": text, "description": "The run."},
         },
-        "content": {encoder.media_type: {"schema": text} for encoder in FORMATS.values()},
+        "content": {format.content_type.partition(";")[0]: {"schema": text} for format in formats().values()},
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import flask
 from flask import Response
 
+from ..encoders.base import ALL_FRAMES, Position, StreamStart
 from ..errors import Gone, RequestError
 from ..protocol.objects import Object
 from ..runs.start_request import RunPosition
@@ -21,12 +20,12 @@ resource = Resource("runs")
 @resource.route("GET", "/threads/<thread_id>/runs/<run_id>/stream", query=schemas.AttachQuery(), stream=True)
 def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     """Stream the events of a run behind a number, from any worker, live or finished."""
-    after = _last_event_id(request.query["after"])
+    position = _position(request)
     run = request.registration.store.get(Kind.RUN, request.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
-    live = run.active and after >= run.last_seq
+    live = run.active and position.seq >= run.last_seq
     try:
-        return stream(request, RunPosition(thread_id, run_id, after), live=live, began=False)
+        return stream(request, RunPosition(thread_id, run_id, position.seq), resume=position, live=live)
     except Gone:
         raise Gone(f"The events of run {run_id} have expired; {_what_is_left(request, run)}.", param="after") from None
 
@@ -47,11 +46,13 @@ def _what_is_left(request: ApiRequest, run: RunRecord) -> str:
     return f"its answer is message {made[0].id} of thread {run.parent}"
 
 
-def _last_event_id(after: int) -> int:
-    """Return where to go on: a reconnecting EventSource repeats its URL and knows better in `Last-Event-ID`."""
-    header = flask.request.headers.get("Last-Event-ID", "").strip()
-    if not header:
-        return after
-    if not re.fullmatch(r"[0-9]{1,16}", header):
-        raise RequestError("Invalid 'Last-Event-ID': it must be a whole number, 0 or more.", param="Last-Event-ID")
-    return int(header)
+def _position(request: ApiRequest) -> Position:
+    """Return where to resume: a reconnecting EventSource repeats its URL, and has the newest place in its header."""
+    param = "after"
+    position: Position | None = request.query["after"]
+    if header := flask.request.headers.get("Last-Event-ID", "").strip():
+        param, position = "Last-Event-ID", Position.parse(header)
+    assert request.format is not None
+    if position is None or (position.frame != ALL_FRAMES and not request.format(StreamStart()).numbers_frames):
+        raise RequestError(f"Invalid '{param}': it must be a whole number, 0 or more.", param=param)
+    return position

@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
+from ..encoders.base import Position
 from ..protocol import objects
 
 MAX_ID_CHARS = 128
@@ -50,6 +51,16 @@ class Digits(fields.Integer):
         if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,16}", value):
             raise ValidationError("It must be a whole number, 0 or more.")
         return int(value)
+
+
+class Place(fields.String):
+    """A position in a run's events; loads to a `Position`."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        position = Position.parse(value) if isinstance(value, str) else None
+        if position is None or position.seq > MAX_SEQ:
+            raise ValidationError("It must be a whole number, 0 or more.")
+        return position
 
 
 class Content(fields.Field[list[objects.Object]]):
@@ -203,10 +214,13 @@ class ListQuery(Body):
 class AttachQuery(Body):
     """Where to go on in a run's events."""
 
-    after = Digits(
-        load_default=0,
-        validate=validate.Range(0, MAX_SEQ),
-        metadata={"description": "The last number seen. The header Last-Event-ID says the same and goes first."},
+    after = Place(
+        load_default=Position(),
+        metadata={
+            "description": "The number of the last event you have, or its `seq.frame` in a format that numbers frames. "
+            "The header Last-Event-ID takes precedence.",
+            "pattern": r"^[0-9]{1,16}(\.[0-9]{1,16})?$",
+        },
     )
 
 

@@ -1,9 +1,10 @@
-"""Turn a place in a run's log into a streaming response, in the format that was asked for."""
+"""Stream a run's log as a response, in the requested format."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
 
@@ -12,117 +13,108 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
-from ..encoders.base import Encoder
-from ..encoders.ndjson import NDJSONEncoder
-from ..encoders.sse import SSEEncoder
-from ..errors import AssistantStreamError, RequestError
+from ..encoders import Encoder, Position, StreamStart, formats, media_types
+from ..errors import AssistantStreamError, RequestError, StoreError
 from ..log.follow import Follower
 from ..protocol.events import Event
 from ..runs.start_request import RunPosition
-from . import compat, request_log
+from . import request_log
 from .base import STREAM_HEADERS, ApiRequest
 
 logger = logging.getLogger(__name__)
 
-FORMATS: Mapping[str, type[Encoder]] = {encoder.name: encoder for encoder in (NDJSONEncoder, SSEEncoder)}
-"""What `?format=` knows; the first is the default."""
+BROKEN_OFF = "The answer could not be read to its end. It may still complete: read the run again."
 
 
-def choose_format(request: Request) -> Encoder:
-    """Return the encoder for a request: `?format=`, else `Accept`, else NDJSON.
+def choose_format(request: Request) -> type[Encoder]:
+    """Return the format of a request: by `?format=`, else by `Accept`, else the first one.
 
     Raises:
-        RequestError: no such format.
-        NotAcceptable: `Accept` names other types only.
+        RequestError: no format has that name.
+        NotAcceptable: `Accept` names only other types.
     """
+    known = formats()
     name = request.args.get("format")
     if name:
-        if name not in FORMATS:
-            raise RequestError(f"Invalid 'format': it must be one of {', '.join(FORMATS)}.", param="format")
-        return FORMATS[name]()
-    encoder = _accepted(request.headers.get("Accept", ""))
-    if encoder is None:
-        types = ", ".join(encoder.media_type for encoder in FORMATS.values())
-        raise NotAcceptable(f"Accept one of {types} or */*, or choose with ?format={'|'.join(FORMATS)}.")
-    return encoder()
+        if name not in known:
+            raise RequestError(f"Invalid 'format': it must be one of {', '.join(known)}.", param="format")
+        return known[name]
+    types = media_types()
+    accepted = request.headers.get("Accept", "")
+    if not accepted:
+        return next(iter(known.values()))
+    media_type = _best_match(accepted, tuple(types))
+    if media_type is None:
+        raise NotAcceptable(f"Accept one of {', '.join(types)} or */*, or choose with ?format={'|'.join(known)}.")
+    return types[media_type]
 
 
 @lru_cache(maxsize=64)
-def _accepted(header: str) -> type[Encoder] | None:
-    """Return what an `Accept` header likes best; clients send few different ones."""
-    accepted = parse_accept_header(header, MIMEAccept)
-    if not accepted:
-        return next(iter(FORMATS.values()))
-    types = {encoder.media_type: encoder for encoder in FORMATS.values()}
-    best = accepted.best_match(types)
-    return None if best is None else types[best]
+def _best_match(accepted: str, types: tuple[str, ...]) -> str | None:
+    """Return the type that an `Accept` header prefers; clients send few different headers."""
+    header = parse_accept_header(accepted, MIMEAccept)
+    return header.best_match(types) if header else types[0]
 
 
 def stream(
-    request: ApiRequest,
-    position: RunPosition,
-    *,
-    live: bool = False,
-    began: bool = True,
-    without: frozenset[str] = frozenset(),
+    request: ApiRequest, position: RunPosition, *, resume: Position | None = None, live: bool = False
 ) -> Response:
     """Return a response that follows a run.
 
-    What can fail before there is anything to show fails here, so that it has a status.
+    Errors before the first event are raised here, so that they have a status.
 
     Args:
-        live: the store has nothing after `position.after` yet: send the headers instead of waiting for it.
-        began: this request has started the run or let it go on.
-        without: names of events that are left out; the numbers of the others stay.
+        resume: where the client resumes; None: this request has started or continued the run, at `position`.
+        live: the store has no event after the position yet, so the headers are sent at once.
 
     Raises:
-        Gone: the events after `position.after` have expired.
+        Gone: the events after the position have expired.
         StoreError: the store does not answer.
     """
-    assert request.encoder is not None
+    assert request.format is not None
     assert request.client is not None
     info = request_log.current()
     info.thread_id, info.run_id = position.thread_id, position.run_id
-    after = compat.place(position.after) if request.compat and not began else position.after
-    follower = request.registration.log.follow(position.run_id, after)
-    follower.patient = live  # before there is a body, a store that fails is a 503
+    began, resumed = resume is None, resume is not None and resume.seq > 0
+    start = StreamStart(position.run_id, position.thread_id, resume or Position(position.after), resumed)
+    encoder = request.format(start)
+    follower = request.registration.log.follow(position.run_id, encoder.reads_after())
+    follower.patient = live  # before the first byte a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
-    batches = chain(list(first), batches)
-    told = compat.retold(batches, position) if request.compat else batches
-    body = _frames(follower, told, request.encoder, without, info.extra)
+    body = _body(follower, chain(list(first), batches), encoder, info.extra)
     follower.patient = True
-    response = Response(body, headers=STREAM_HEADERS, content_type=request.encoder.content_type)
+    response = Response(body, headers={**STREAM_HEADERS, **encoder.headers}, content_type=encoder.content_type)
     response.headers["X-Thread-Id"] = position.thread_id
     response.headers["X-Run-Id"] = position.run_id
     request.client.follow(follower, body, info.extra)
-    for ended in (
-        follower.close,
-        request.client.leave,
-        request.registration.readers.join(request.owner, position, began=began),
-    ):
-        response.call_on_close(ended)
+    left = request.registration.readers.join(request.owner, position, began=began)
+    for close in (follower.close, request.client.leave, left):
+        response.call_on_close(close)
     return response
 
 
-def _frames(
-    follower: Follower,
-    batches: Iterator[list[Event]],
-    encoder: Encoder,
-    without: frozenset[str],
-    extra: dict[str, str],
+def _body(
+    follower: Follower, batches: Iterator[list[Event]], encoder: Encoder, extra: dict[str, str]
 ) -> Generator[bytes, None, None]:
-    """Yield what goes over the wire. Never raises into an open body: a stream that breaks off just ends."""
+    """Yield the bytes of a stream. Never raises into an open body: a stream that breaks off ends with its error."""
     try:
+        if not encoder.start.resumed and (frames := encoder.begin()):
+            yield frames
         for events in batches:
             if not events:
                 yield encoder.heartbeat
-            elif shown := [event for event in events if event.name not in without] if without else events:
-                yield encoder.encode(shown)
-        if not follower.closed and (end := encoder.end()):  # closed: its client has gone, and the run may go on
-            yield end
+            elif frames := encoder.encode(events):
+                yield frames
+        if not follower.closed and (frames := encoder.end()):  # closed: the client has gone, and the run may continue
+            yield frames
     except Exception as error:
         reason = error.message if isinstance(error, AssistantStreamError) else type(error).__name__
         logger.warning("stream broken off: %s [%s]", reason, request_log.readable(extra), extra=extra)
+        frames = b""
+        with suppress(Exception):  # the encoder itself may be what failed
+            frames = encoder.error(error if isinstance(error, RequestError) else StoreError(BROKEN_OFF))
+        if frames:
+            yield frames
     finally:
         follower.close()

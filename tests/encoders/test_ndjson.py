@@ -8,10 +8,10 @@ from flask_assistant_stream.encoders.base import Encoder
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson
-from flask_assistant_stream.testing.encoder_suite import EncoderSuite
+from flask_assistant_stream.testing.encoder_suite import LosslessEncoderSuite
 
 
-class TestNDJSON(EncoderSuite):
+class TestNDJSON(LosslessEncoderSuite):
     @pytest.fixture
     def encoder(self) -> Encoder:
         return NDJSONEncoder()

@@ -8,10 +8,10 @@ from flask_assistant_stream.encoders.base import Encoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_sse
-from flask_assistant_stream.testing.encoder_suite import EncoderSuite
+from flask_assistant_stream.testing.encoder_suite import LosslessEncoderSuite
 
 
-class TestSSE(EncoderSuite):
+class TestSSE(LosslessEncoderSuite):
     @pytest.fixture
     def encoder(self) -> Encoder:
         return SSEEncoder()

@@ -22,7 +22,7 @@ TABLE = {
     "per_process": "",
     "protocol": "errors protocol",
     "translation": "errors protocol translation",
-    "encoders": "protocol encoders",
+    "encoders": "errors protocol encoders",
     "stores": "protocol errors per_process stores threads",
     "stores.stemming": "snowballstemmer",
     "stores.mongodb": "protocol errors per_process stores threads pymongo bson",

@@ -120,7 +120,7 @@ def test_a_reader_comes_back_to_a_run_that_goes_on(make_site: MakeSite) -> None:
 def test_an_incomplete_answer_and_a_cancelled_one(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site(incomplete("Half an"), [*unfinished("Half an"), gate], quickstart_compat="on")
-    assert text_of(site.chat("?")) == "Half anThe answer ends here: it has reached its greatest length."
+    assert text_of(site.chat("?")) == "Half anThe answer ends here: it has reached its maximum length."
     with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}) as answer:
         path = f"/threads/{answer.headers['X-Thread-Id']}/runs/{answer.headers['X-Run-Id']}"
         site.post(f"{path}/cancel")

@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
 from flask_assistant_stream.routes import RESOURCES
+from flask_assistant_stream.encoders import formats as known_formats
 from flask_assistant_stream.routes.errors import CATCH_ALL
 from flask_assistant_stream.testing.scripted import text
 
@@ -116,4 +117,5 @@ def test_what_must_be_there_is_marked(document: dict[str, Any]) -> None:
     assert document["paths"]["/chat/stream"]["post"]["requestBody"]["required"] is True
     assert document["paths"]["/threads"]["post"]["requestBody"]["required"] is False
     formats = [p for p in document["paths"]["/chat/stream"]["post"]["parameters"] if p["name"] == "format"]
-    assert formats[0]["schema"]["enum"] == ["ndjson", "sse"]
+    assert formats[0]["schema"]["enum"] == list(known_formats())
+    assert list(known_formats())[:2] == ["ndjson", "sse"]

@@ -11,10 +11,12 @@ from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.test import EnvironBuilder
 
+from flask_assistant_stream.encoders import Encoder, StreamStart
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
+from flask_assistant_stream.encoders.vendor import WithoutVendorEvents
 from flask_assistant_stream.errors import Gone, RequestError, StoreError
-from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
+from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.routes.base import ApiRequest
 from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
@@ -40,14 +42,14 @@ class FakeFollower:
         self.closed = True
 
 
-def call_over(follower: FakeFollower) -> ApiRequest:
+def request_over(follower: FakeFollower, format: Any = NDJSONEncoder) -> ApiRequest:
     log = SimpleNamespace(follow=lambda run_id, after: follower)
     readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
     registration = SimpleNamespace(log=log, readers=readers)
     client = Clients(1, 30.0).admit({})
     return cast(
         ApiRequest,
-        SimpleNamespace(registration=registration, encoder=NDJSONEncoder(), owner="anna", client=client, compat=False),
+        SimpleNamespace(registration=registration, format=format, owner="anna", client=client),
     )
 
 
@@ -57,9 +59,9 @@ def context() -> Iterator[None]:
         yield
 
 
-def body_of(*batches: Any, **options: Any) -> tuple[list[bytes], FakeFollower]:
+def body_of(*batches: Any, format: Any = NDJSONEncoder, **options: Any) -> tuple[list[bytes], FakeFollower]:
     follower = FakeFollower(batches)
-    response = stream(call_over(follower), RunPosition("thread_1", "run_1", 0), **options)
+    response = stream(request_over(follower, format), RunPosition("thread_1", "run_1", 0), **options)
     return list(cast(Iterable[bytes], response.response)), follower
 
 
@@ -73,10 +75,14 @@ def test_batches_and_heartbeats() -> None:
     assert follower.closed
 
 
+def without_vendor_events(start: StreamStart) -> Encoder:
+    return WithoutVendorEvents(NDJSONEncoder(start))
+
+
 def test_events_that_are_left_out() -> None:
     """A batch that is empty without them is nothing, not even a heartbeat; the other numbers stay."""
     told, other = Event(1, "thread.title.updated", b"{}"), DONE._replace(seq=2)
-    chunks, _ = body_of([told], [told, other], [], without=VENDOR_EVENTS)
+    chunks, _ = body_of([told], [told, other], [], format=without_vendor_events)
     assert chunks == [b'{"event":"thread.run.completed","data":{},"seq":2}\n', b"\n"]
     assert len(body_of([told], [told, other])[0]) == 2
 
@@ -103,12 +109,12 @@ def test_what_fails_before_the_body_has_a_status(error: Exception) -> None:
 
 def test_a_client_that_leaves_closes_the_follower() -> None:
     follower = FakeFollower([[DONE], [], []])
-    response = stream(call_over(follower), RunPosition("thread_1", "run_1", 0))
+    response = stream(request_over(follower), RunPosition("thread_1", "run_1", 0))
     next(iter(cast(Iterator[bytes], response.response)))
     response.close()
     assert follower.closed
     unread = FakeFollower([[DONE]])
-    stream(call_over(unread), RunPosition("thread_1", "run_1", 0)).close()
+    stream(request_over(unread), RunPosition("thread_1", "run_1", 0)).close()
     assert unread.closed
 
 
@@ -136,7 +142,7 @@ def asking(accept: str | None = None, query: str = "") -> Request:
     ],
 )
 def test_the_format(accept: str | None, query: str, expected: type) -> None:
-    assert type(choose_format(asking(accept, query))) is expected
+    assert choose_format(asking(accept, query)) is expected
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/html", "application/x-ndjson;q=0", "image/*"])

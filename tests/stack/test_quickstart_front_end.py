@@ -192,7 +192,7 @@ def test_expected_a_function_is_answered(browser: Browser, host: ServerProcess) 
         ("fail?after=0", ["The answer failed: The model broke."]),
         ("status?code=400&message=No+such+model.", ["The answer failed: The upstream 127.0.0.1"]),
         ("error_nested?after=4", [HALF, "The answer failed: Slow down."]),
-        ("incomplete", [HALF, "The answer ends here: it has reached its greatest length."]),
+        ("incomplete", [HALF, "The answer ends here: it has reached its maximum length."]),
         ("incomplete?reason=content_filter", [HALF, "The answer ends here: it was cut off."]),
         ("reset?after=4", [HALF, "The answer failed: The upstream 127.0.0.1"]),
         ("clean_eof?after=4", [HALF, "The answer failed: The upstream"]),
@@ -263,7 +263,7 @@ def test_expected_expired(browser: Browser, tight: ServerProcess) -> None:
     assert "expired" in tab.answers[-1]
     run = run_on(tight, tab.thread_id)
     again = tight.get(f"/threads/{tab.thread_id}/runs/{run['id']}/stream")
-    assert text_of(again.events).endswith("did not come in time.")
+    assert text_of(again.events).endswith("did not arrive in time.")
 
 
 def test_expected_an_action_twice(browser: Browser, host: ServerProcess) -> None:

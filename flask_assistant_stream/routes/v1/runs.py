@@ -9,9 +9,10 @@ from typing import Any
 
 from flask import Response
 
+from ...encoders.base import Encoder, StreamStart
 from ...encoders.sse import SSEEncoder
+from ...encoders.vendor import WithoutVendorEvents
 from ...errors import StoreError
-from ...protocol.events import VENDOR_EVENTS
 from ...protocol.objects import Object, page
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ...runs.start_request import MessageDraft, RunPosition, StartRequest
@@ -183,5 +184,9 @@ def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
 def _answer(request: ApiRequest, position: RunPosition) -> Response | Object:
     """Return the run's events or the run: the body decides, not `Accept` (`spec/assistants.md#requests`)."""
     if request.body.get("stream"):
-        return stream(replace(request, encoder=SSEEncoder()), position, without=VENDOR_EVENTS)
+        return stream(replace(request, format=_sse), position)
     return run_body(request.registration.store.get(Kind.RUN, request.owner, position.run_id))
+
+
+def _sse(start: StreamStart) -> Encoder:
+    return WithoutVendorEvents(SSEEncoder(start))
