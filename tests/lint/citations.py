@@ -17,7 +17,7 @@ _PAGE = re.compile(r"(?<![\w./-])(docs/[\w-]+\.md)(?:#([\w-]+))?")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _LINK_IN_CODE = re.compile(r"\]\(([^)\s]*\.md(?:#[\w-]+)?)\)")
 _OUTSIDE = re.compile(
-    r"\bwire\.md|shared/spec|\bformats\.md|\b[Rr]un protocol,? \d|\b[Rr]ules? \d"
+    r"\bwire\.md|shared/spec|(?<!-)\bformats\.md|\b[Rr]un protocol,? \d|\b[Rr]ules? \d"
     r"|\b(?:upstreams|front-ends)\.md(?:,|\)? ) ?(?:section |rules? |Expected|Sent\b|Proxies\b|\d)"
 )
 
