@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
-from flask_assistant_stream.routes import RESOURCES
 from flask_assistant_stream.encoders import formats as known_formats
+from flask_assistant_stream.routes import RESOURCES
 from flask_assistant_stream.routes.errors import CATCH_ALL
 from flask_assistant_stream.testing.scripted import text
 
