@@ -17,7 +17,7 @@ from .engines.base import Engine
 from .errors import ConfigError
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
-from .routes.errors import CATCH_ALL
+from .routes.error_responses import CATCH_ALL
 from .shutdown import remember
 from .stores.base import Store
 from .tools.options import AppTools

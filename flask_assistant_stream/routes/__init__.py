@@ -10,7 +10,7 @@ from flask import Blueprint
 from . import actions, chat, files, health, messages, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
-from .errors import add_error_responses
+from .error_responses import add_error_responses
 from .openapi import openapi_resource
 from .page import add_page
 

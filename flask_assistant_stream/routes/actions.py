@@ -8,7 +8,7 @@ from ..errors import RequestError
 from . import schemas
 from .base import ApiRequest, Resource
 from .body import outputs_by_call
-from .idempotency import once
+from .request_keys import once
 from .stream import stream
 
 resource = Resource("actions")

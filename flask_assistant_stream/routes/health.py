@@ -8,7 +8,7 @@ from ..errors import StoreError
 from ..protocol.objects import Object
 from . import schemas
 from .base import ApiRequest, Registration, Resource
-from .errors import json_response
+from .error_responses import json_response
 
 resource = Resource("health")
 

@@ -14,9 +14,9 @@ from ..stores.base import Kind
 from . import schemas
 from .base import ApiRequest, Resource
 from .body import check_length
-from .idempotency import once
 from .named_files import attaching, check_messages
 from .paging import list_page
+from .request_keys import once
 from .stream import stream
 
 resource = Resource("messages")

@@ -20,6 +20,7 @@ from .base import ApiRequest, Operation, Resource
 from .upload import MULTIPART
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+_PUBLISHED = {"UpstreamState": "Upstream", "VectorStoreSearch": "Search"}
 
 
 def openapi_resource(resources: Sequence[Resource]) -> Resource:
@@ -60,8 +61,10 @@ def describe(resources: Sequence[Resource], server: str) -> Object:
 
 
 def _schema_name(schema: Any) -> str:
+    """Return the published name of a schema: it stays when a class gets another name."""
     kind = schema if isinstance(schema, type) else type(schema)
-    return f"V1{kind.__name__}" if kind.__module__.startswith(f"{__package__}.v1.") else kind.__name__
+    name = _PUBLISHED.get(kind.__name__, kind.__name__.replace("Assistants", ""))
+    return f"V1{name}" if kind.__module__.startswith(f"{__package__}.v1.") else name
 
 
 def _path(operation: Operation) -> str:

@@ -63,7 +63,7 @@ class Place(fields.String):
         return position
 
 
-class Content(fields.Field[list[objects.Object]]):
+class TextContent(fields.Field[list[objects.Object]]):
     """A message's content: a string or text parts; loads to message content parts."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[objects.Object]:
@@ -120,7 +120,7 @@ class Attachment(Body):
 class NewMessage(Body):
     """A user's message."""
 
-    content = Content(
+    content = TextContent(
         required=True,
         metadata={
             "description": "The text, or text parts.",
@@ -361,7 +361,7 @@ class Health(Schema):
     status = fields.String(required=True)
 
 
-class Upstream(Schema):
+class UpstreamState(Schema):
     """Who answers: `host`, `profile` and `leaves_out` where that is a server."""
 
     engine = fields.String(required=True)
@@ -377,5 +377,5 @@ class Readiness(Schema):
     status = fields.String(required=True)
     store = fields.String(required=True)
     engine = fields.String(required=True)
-    upstream = fields.Nested(Upstream, required=True)
+    upstream = fields.Nested(UpstreamState, required=True)
     warnings = fields.List(fields.String(), required=True)

@@ -84,7 +84,7 @@ def plain_name(given: str) -> str:
     return name
 
 
-class _Body:
+class _LimitedBody:
     """The body as the form parser reads it: too much of it, or an end too early, are errors of ours."""
 
     def __init__(self, request: Request, max_bytes: int) -> None:
@@ -113,7 +113,7 @@ def _parse(request: Request, max_bytes: int, open_part: Any) -> tuple[Form, File
     if "files" in vars(request):  # somebody before us, such as a CSRF check, has read the form
         return request.form, request.files
     parser = FormDataParser(open_part, MAX_FIELD_BYTES, max_form_parts=MAX_PARTS, silent=False)
-    body = cast(IO[bytes], _Body(request, max_bytes))
+    body = cast(IO[bytes], _LimitedBody(request, max_bytes))
     try:
         _, form, files = parser.parse(body, MULTIPART, request.content_length, dict(request.mimetype_params))
     except RequestEntityTooLarge:

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from flask_assistant_stream.encoders import formats as known_formats
 from flask_assistant_stream.routes import RESOURCES
-from flask_assistant_stream.routes.errors import CATCH_ALL
+from flask_assistant_stream.routes.error_responses import CATCH_ALL
 from flask_assistant_stream.testing.scripted import text
 
 from .conftest import PREFIX, MakeSite, Site

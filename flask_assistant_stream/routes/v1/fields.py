@@ -143,7 +143,7 @@ class Variant(fields.Field[Any]):
         return {"type": kind, **self._variants[kind].load(value)}
 
 
-class _Text(Body):
+class _TextPart(Body):
     text = Text(required=True)
 
 
@@ -165,10 +165,10 @@ class _ImageUrlPart(Body):
     image_url = fields.Nested(_ImageUrl, required=True)
 
 
-class Content(fields.Field[list[Object]]):
+class MessageContent(fields.Field[list[Object]]):
     """A message's content: a string, or parts of text and images; loads to stored content parts."""
 
-    part = Variant({"text": _Text(), "image_file": _ImageFilePart(), "image_url": _ImageUrlPart()})
+    part = Variant({"text": _TextPart(), "image_file": _ImageFilePart(), "image_url": _ImageUrlPart()})
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[Object]:
         if isinstance(value, list):

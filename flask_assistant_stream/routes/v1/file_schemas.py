@@ -75,7 +75,7 @@ class SearchStores(Body):
     vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not taken here."})
 
 
-class ToolResources(Body):
+class AssistantsToolResources(Body):
     """What tools work on."""
 
     code_interpreter = fields.Nested(CodeFiles)
@@ -96,7 +96,7 @@ class NewSearchStores(Body):
             raise ValidationError("Give either vector_store_ids or vector_stores.", "vector_stores")
 
 
-class NewToolResources(ToolResources):
+class NewToolResources(AssistantsToolResources):
     """What tools work on, vector stores to make among it."""
 
     file_search = fields.Nested(NewSearchStores)
@@ -204,7 +204,7 @@ class Queries(fields.Field[list[str]]):
         return texts
 
 
-class Search(Body):
+class VectorStoreSearch(Body):
     """A search in a vector store."""
 
     query = Queries(

@@ -20,7 +20,9 @@ from .lookup import check_idle, check_written, find
 resource = Resource("SDK: messages", "v1")
 
 
-@resource.route("POST", "/threads/<thread_id>/messages", body=schemas.NewMessage(), answer=app_schemas.Message())
+@resource.route(
+    "POST", "/threads/<thread_id>/messages", body=schemas.NewAssistantsMessage(), answer=app_schemas.Message()
+)
 def create_message(request: ApiRequest, thread_id: str) -> Object:
     """Add a message to a thread that has no active run."""
     store, now = request.registration.store, int(request.registration.store.now())
@@ -77,7 +79,7 @@ def new_messages(request: ApiRequest, given: Sequence[Mapping[str, Any]], param:
     """Return the messages of a body.
 
     Args:
-        given: as `schemas.NewMessage` loads them.
+        given: as `schemas.NewAssistantsMessage` loads them.
         param: the key they are under, for errors.
 
     Raises:

@@ -21,11 +21,11 @@ from ...stores.base import Kind
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..body import outputs_by_call
-from ..errors import json_response
-from ..idempotency import once
+from ..error_responses import json_response
 from ..messages import find_assistant
 from ..named_files import attaching, check_resources
 from ..paging import list_page
+from ..request_keys import once
 from ..stream import stream
 from . import schemas
 from .lookup import check_free, find, find_run, run_body
@@ -61,7 +61,7 @@ _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.v
     "/threads/<thread_id>/runs",
     body=schemas.NewRun(),
     query=schemas.Include(),
-    answer=schemas.Run(),
+    answer=schemas.AssistantsRun(),
     stream=True,
 )
 def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
@@ -77,7 +77,7 @@ def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
     return _answer(request, once(request, begin))
 
 
-@resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.Run(), stream=True)
+@resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.AssistantsRun(), stream=True)
 def create_thread_and_run(request: ApiRequest) -> Response | Object:
     """Make a thread and run an assistant on it."""
 
@@ -97,7 +97,7 @@ def list_runs(request: ApiRequest, thread_id: str) -> Object:
     return page([run_body(record) for record in found.records], has_more=found.has_more)
 
 
-@resource.route("GET", "/threads/<thread_id>/runs/<run_id>", answer=schemas.Run())
+@resource.route("GET", "/threads/<thread_id>/runs/<run_id>", answer=schemas.AssistantsRun())
 def get_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     """Return a run; while it moves, the header `openai-poll-after-ms` says when to look again."""
     body = run_body(find_run(request, thread_id, run_id))
@@ -107,7 +107,9 @@ def get_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     return response
 
 
-@resource.route("POST", "/threads/<thread_id>/runs/<run_id>", body=schemas.MetadataPatch(), answer=schemas.Run())
+@resource.route(
+    "POST", "/threads/<thread_id>/runs/<run_id>", body=schemas.MetadataPatch(), answer=schemas.AssistantsRun()
+)
 def update_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Change the metadata of a run."""
     record = find_run(request, thread_id, run_id)
@@ -117,7 +119,7 @@ def update_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     return run_body(request.registration.store.update(Kind.RUN, request.owner, run_id, parent=thread_id, body=metadata))
 
 
-@resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
+@resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.AssistantsRun())
 def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Stop a run; what it has said so far is kept."""
     find_run(request, thread_id, run_id)
@@ -128,7 +130,7 @@ def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     "POST",
     "/threads/<thread_id>/runs/<run_id>/submit_tool_outputs",
     body=schemas.ToolOutputs(),
-    answer=schemas.Run(),
+    answer=schemas.AssistantsRun(),
     stream=True,
 )
 def submit_tool_outputs(request: ApiRequest, thread_id: str, run_id: str) -> Response | Object:

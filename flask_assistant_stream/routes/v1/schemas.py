@@ -11,8 +11,8 @@ from marshmallow import fields, validate
 
 from .. import schemas
 from ..schemas import Body, Id, Metadata, Text
-from .fields import Content, Flag, Free, Number, Variant, Whole
-from .file_schemas import NewToolResources, ToolResources
+from .fields import Flag, Free, MessageContent, Number, Variant, Whole
+from .file_schemas import AssistantsToolResources, NewToolResources
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 RANKERS = ("auto", "default_2024_08_21")
@@ -137,7 +137,7 @@ class AssistantPatch(Body):
     description = Text(allow_none=True, validate=validate.Length(max=512))
     instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
     tools = _tools(MAX_ASSISTANT_TOOLS)
-    tool_resources = fields.Nested(ToolResources, allow_none=True)
+    tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
     metadata = Metadata(allow_none=True)
     temperature = Number(allow_none=True, validate=validate.Range(0, 2))
     top_p = Number(allow_none=True, validate=validate.Range(0, 1))
@@ -161,7 +161,7 @@ class MetadataPatch(Body):
     metadata = Metadata(allow_none=True)
 
 
-class Attachment(Body):
+class AssistantsAttachment(Body):
     """A file that goes with a message."""
 
     file_id = Id(required=True)
@@ -170,11 +170,11 @@ class Attachment(Body):
     )
 
 
-class NewMessage(Body):
+class NewAssistantsMessage(Body):
     """A message to add to a thread."""
 
     role = Text(required=True, validate=validate.OneOf(("user", "assistant")))
-    content = Content(
+    content = MessageContent(
         required=True,
         metadata={
             "description": "The text, or parts of text and images.",
@@ -184,24 +184,24 @@ class NewMessage(Body):
             ],
         },
     )
-    attachments = fields.List(fields.Nested(Attachment), allow_none=True, validate=validate.Length(max=20))
+    attachments = fields.List(fields.Nested(AssistantsAttachment), allow_none=True, validate=validate.Length(max=20))
     metadata = Metadata(allow_none=True)
 
 
 def _messages() -> fields.List[Any]:
     error = f"It must have at most {MAX_MESSAGES} messages."
     length = validate.Length(max=MAX_MESSAGES, error=error)
-    return fields.List(fields.Nested(NewMessage), allow_none=True, validate=length)
+    return fields.List(fields.Nested(NewAssistantsMessage), allow_none=True, validate=length)
 
 
-class ThreadPatch(Body):
+class AssistantsThreadPatch(Body):
     """What to change of a thread."""
 
-    tool_resources = fields.Nested(ToolResources, allow_none=True)
+    tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
     metadata = Metadata(allow_none=True)
 
 
-class NewThread(ThreadPatch):
+class NewAssistantsThread(AssistantsThreadPatch):
     """A thread to make."""
 
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
@@ -241,22 +241,15 @@ class NewRun(RunOptions):
 class NewThreadRun(RunOptions):
     """A run of a thread that is made for it."""
 
-    thread = fields.Nested(NewThread, allow_none=True)
-    tool_resources = fields.Nested(ToolResources, allow_none=True)
-
-
-class ToolOutput(Body):
-    """What a function call came to."""
-
-    tool_call_id = Id(required=True)
-    output = Text(load_default="", allow_none=True)
+    thread = fields.Nested(NewAssistantsThread, allow_none=True)
+    tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
 
 
 class ToolOutputs(Body):
     """The answers to a required action: all pending calls, in one request."""
 
     tool_outputs = fields.List(
-        fields.Nested(ToolOutput), required=True, validate=validate.Length(max=schemas.MAX_TOOL_OUTPUTS)
+        fields.Nested(schemas.ToolOutput), required=True, validate=validate.Length(max=schemas.MAX_TOOL_OUTPUTS)
     )
     stream = Flag(allow_none=True)
 
@@ -303,13 +296,13 @@ class Assistant(schemas.ApiObject):
     reasoning_effort = fields.String(required=True, allow_none=True)
 
 
-class Thread(schemas.ApiObject):
+class AssistantsThread(schemas.ApiObject):
     """A thread."""
 
     tool_resources = fields.Dict(required=True, allow_none=True)
 
 
-class Run(schemas.Run):
+class AssistantsRun(schemas.Run):
     """A run."""
 
     tool_resources = fields.Dict(required=True, allow_none=True)
@@ -358,7 +351,7 @@ class AssistantPage(schemas.ObjectPage):
 class RunPage(schemas.ObjectPage):
     """A page of runs."""
 
-    data = fields.List(fields.Nested(Run), required=True)
+    data = fields.List(fields.Nested(AssistantsRun), required=True)
 
 
 class RunStepPage(schemas.ObjectPage):

@@ -17,7 +17,7 @@ from .messages import new_messages
 resource = Resource("SDK: threads", "v1")
 
 
-@resource.route("POST", "/threads", body=schemas.NewThread(), answer=schemas.Thread())
+@resource.route("POST", "/threads", body=schemas.NewAssistantsThread(), answer=schemas.AssistantsThread())
 def create_thread(request: ApiRequest) -> Object:
     """Make a thread, with messages if some are given."""
     store, now = request.registration.store, int(request.registration.store.now())
@@ -30,13 +30,13 @@ def create_thread(request: ApiRequest) -> Object:
     return thread
 
 
-@resource.route("GET", "/threads/<thread_id>", answer=schemas.Thread())
+@resource.route("GET", "/threads/<thread_id>", answer=schemas.AssistantsThread())
 def get_thread(request: ApiRequest, thread_id: str) -> Object:
     """Return a thread."""
     return find(request, Kind.THREAD, thread_id).body
 
 
-@resource.route("POST", "/threads/<thread_id>", body=schemas.ThreadPatch(), answer=schemas.Thread())
+@resource.route("POST", "/threads/<thread_id>", body=schemas.AssistantsThreadPatch(), answer=schemas.AssistantsThread())
 def update_thread(request: ApiRequest, thread_id: str) -> Object:
     """Change tool resources or metadata of a thread; what is left out stays."""
     find(request, Kind.THREAD, thread_id)

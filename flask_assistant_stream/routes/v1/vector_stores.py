@@ -46,7 +46,9 @@ def delete_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     return {"id": vector_store_id, "object": "vector_store.deleted", "deleted": True}
 
 
-@resource.route("POST", "/vector_stores/<vector_store_id>/search", body=schemas.Search(), answer=schemas.FoundPage())
+@resource.route(
+    "POST", "/vector_stores/<vector_store_id>/search", body=schemas.VectorStoreSearch(), answer=schemas.FoundPage()
+)
 def search_vector_store(request: ApiRequest, vector_store_id: str) -> Object:
     """Search a vector store of yours."""
     found = request.registration.vector_stores.search(request.owner, vector_store_id, given(request))
