@@ -108,6 +108,20 @@ def test_the_reliability_page_names_every_chaos_test() -> None:
     assert {f"tests/chaos/{path.name}" for path in (ROOT / "tests" / "chaos").glob("test_*.py")} <= {*named}
 
 
+# -- troubleshooting ----------------------------------------------------------------------------------------------
+
+
+def test_the_troubleshooting_page_quotes_messages_of_the_code() -> None:
+    foreign = ("Address already", "No 'Access-Control", "response.headers", "gunicorn", "gevent")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "flask_assistant_stream").rglob("*.py")]
+    code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # adjacent literals are one text
+    quotes = re.findall(r"\*\*`(?:ConfigError: )?([^`]+)`\*\*", read(DOCS / "troubleshooting.md"))
+    ours = [quote for quote in quotes if not quote.startswith(foreign)]
+    pieces = [piece.strip(" '.") for quote in ours for piece in re.split(r"…|\d+|'", quote)]
+    assert len(pieces) > 15
+    assert [piece for piece in pieces if piece not in code] == []
+
+
 # -- HTTP -----------------------------------------------------------------------------------------------------
 
 
