@@ -185,7 +185,7 @@ class ServerProcess:
             origin: the header of that name.
             outside: the path is the app's own.
         """
-        connection = self._connect()
+        connection = self.connect()
         given = {**(headers or {}), **({} if origin is None else {"Origin": origin})}
         try:
             connection.request(method, ("" if outside else self.prefix) + path, _content(body), given)
@@ -210,7 +210,7 @@ class ServerProcess:
 
     def open(self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> OpenStream:
         """Open a stream, with a POST where there is a body; whoever opens it leaves it."""
-        connection, method = self._connect(), "GET" if body is None else "POST"
+        connection, method = self.connect(), "GET" if body is None else "POST"
         connection.request(method, self.prefix + path, _content(body), dict(headers or {}))
         return OpenStream(connection, connection.getresponse())
 
@@ -254,7 +254,8 @@ class ServerProcess:
         for never in ("Traceback", KEY, "anna", "@@script", "The sun is", "secret-that-an-exception-quotes"):
             assert never not in said, said
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection to the server, which the caller closes."""
         place = urlsplit(self.origin)
         return http.client.HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_SECONDS)
 

@@ -1,4 +1,7 @@
-"""Real gunicorn gevent workers under load and under the knife, on both stores, with the offline engine's pace."""
+"""Real gunicorn gevent workers under load and under the knife, with the offline engine's pace.
+
+Workers that are killed on either store are in `tests/chaos/test_workers_die.py`.
+"""
 
 from __future__ import annotations
 
@@ -147,9 +150,9 @@ def messages(server: ExampleServer, thread_id: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def two_workers(tmp_path: Path, store_url: str) -> Iterator[ExampleServer]:
+def two_workers(tmp_path: Path, sqlite_url: str) -> Iterator[ExampleServer]:
     pace = {"ASSISTANT_OFFLINE_DELAY_SECONDS": "0.1", "ASSISTANT_LEASE_SECONDS": str(LEASE)}
-    with gunicorn_server(tmp_path / "instance", "--workers", "2", ASSISTANT_STORE=store_url, **pace) as server:
+    with gunicorn_server(tmp_path / "instance", "--workers", "2", ASSISTANT_STORE=sqlite_url, **pace) as server:
         deadline = time.monotonic() + PATIENCE
         while len(workers(server)) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)

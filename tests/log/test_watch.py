@@ -161,6 +161,7 @@ def standalone_url(tmp_path: Path) -> Iterator[str]:
     stop_server(process)
 
 
+@pytest.mark.mongodb
 def test_a_server_without_change_streams_is_polled(
     standalone_url: str, log: MakeLog, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,15 +48,9 @@ def workers(store_url: str, tmp_path: Path, played: UpstreamProcess) -> Iterator
     settings = {"store": store_url, "upstream": played.base_url}
     with serving(gunicorn("--workers", "2"), tmp_path, **settings) as running:
         deadline = time.monotonic() + PATIENCE
-        while len(pids(running)) < 2 and time.monotonic() < deadline:
+        while len(running.workers) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         yield running
-
-
-def pids(server: ServerProcess) -> list[int]:
-    """Return the workers."""
-    pid = server.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def named(key: str, user: str = "") -> dict[str, str]:
@@ -208,7 +202,7 @@ def test_its_worker_is_killed_in_between(pair: Pair, played: UpstreamProcess) ->
     with one.opened("/chat/stream", body, headers=named(said)) as stream:
         stream.read_until("thread.message.delta")
         time.sleep(0.5)  # what was shown half a second ago is stored
-        (pid,) = pids(one)
+        (pid,) = one.workers
         os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     answer = two.post("/chat/stream", body, headers=named(said))

@@ -37,11 +37,11 @@ def test_the_history_is_there(store_url: str, tmp_path: Path, played: UpstreamPr
 
 
 def test_a_call_that_waits_is_answered_after_the_restart(
-    store_url: str, tmp_path: Path, played: UpstreamProcess
+    sqlite_url: str, tmp_path: Path, played: UpstreamProcess
 ) -> None:
-    with serving(gunicorn(), tmp_path, store=store_url, upstream=played.base_url) as first:
+    with serving(gunicorn(), tmp_path, store=sqlite_url, upstream=played.base_url) as first:
         asked = first.chat("@@script:call@@")
-    with serving(gunicorn(), tmp_path, store=store_url, upstream=played.base_url) as second:
+    with serving(gunicorn(), tmp_path, store=sqlite_url, upstream=played.base_url) as second:
         answered = second.answered(asked.run, "21 °C")
         check(asked.events + answered.events)
         assert text_of(answered.events) == "The tools said: 21 °C"

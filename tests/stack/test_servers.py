@@ -125,5 +125,5 @@ def test_a_preloaded_app_runs_in_its_workers(served: ServerProcess) -> None:
 def test_a_preloaded_app_on_mongodb(mongodb_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     command = gunicorn("--preload", "--workers", "2")
     with serving(command, tmp_path, store=mongodb_url, upstream=played.base_url) as server:
-        for _ in range(4):
+        for _ in range(4):  # any worker
             assert server.chat("hello").run["status"] == "completed"

@@ -34,6 +34,10 @@ STALL = "@@script:stall?after=3@@"
 PATIENCE = 30.0
 
 both_kinds = pytest.mark.parametrize("kind", ["gevent", "gthread"])
+each_kind_and_store = pytest.mark.parametrize(
+    ("kind", "store_url"), [("gevent", "sqlite"), ("gthread", "mongodb")], indirect=["store_url"]
+)
+"""How a worker ends and where runs are stored do not depend on each other."""
 
 
 def command(kind: str, *arguments: str, seconds: float) -> tuple[str, ...]:
@@ -75,11 +79,6 @@ def ended(server: ServerProcess, begun: float) -> float:
     """Wait for the server's end and return the seconds since it was told."""
     assert server.process.wait(PATIENCE) == 0
     return time.monotonic() - begun
-
-
-def workers(server: ServerProcess) -> list[int]:
-    pid = server.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def talk(server: ServerProcess, body: dict[str, Any], refused: list[str]) -> str:
@@ -133,7 +132,7 @@ def assert_goes_on(server: ServerProcess, runs: list[dict[str, Any]], told: dict
 def test_the_file_starts_a_server_as_it_is(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     starts = ("gunicorn", "--config", CONF, "--bind", "127.0.0.1:0", FACTORY)
     with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
-        assert len(workers(server)) == 4
+        assert len(server.workers) == 4
         assert server.chat("Hello").run["status"] == "completed"
         begun = tell(server)
         assert ended(server, begun) < 5, "nothing is waited for"
@@ -150,11 +149,11 @@ def test_every_line_of_the_file_says_why() -> None:
 # -- enough time, too little -------------------------------------------------------------------------------
 
 
-@both_kinds
+@each_kind_and_store
 def test_with_enough_time_all_runs_complete(kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     starts = command(kind, seconds=20)
     with serving(starts, tmp_path, store=store_url, upstream=played.base_url) as server:
-        with streams(server, "@@script:text?n=30&delay=0.06@@") as opened:
+        with streams(server, "@@script:text?n=30&delay=0.04@@") as opened:
             begun = tell(server)
             answers, last = read_all(opened, begun)
         took = ended(server, begun)
@@ -165,11 +164,11 @@ def test_with_enough_time_all_runs_complete(kind: str, store_url: str, tmp_path:
     assert took < 20
 
 
-@both_kinds
+@each_kind_and_store
 def test_with_too_little_time_all_runs_are_interrupted(
     kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess
 ) -> None:
-    seconds, settings = 4, {"store": store_url, "upstream": played.base_url}
+    seconds, settings = 3, {"store": store_url, "upstream": played.base_url}
     with serving(command(kind, seconds=seconds), tmp_path, **settings) as server:
         with streams(server, STALL) as opened, streams(server, STALL, 1) as (left,):
             path = left.run_path
@@ -198,7 +197,7 @@ def test_runs_without_readers_are_waited_for(
     """gunicorn waits for connections only; the runs of those who left end all the same."""
     settings = {"store": sqlite_url, "upstream": played.base_url}
     with serving(command(kind, seconds=15), tmp_path, **settings) as server:
-        with streams(server, "@@script:text?n=30&delay=0.1@@", 3) as opened:
+        with streams(server, "@@script:text?n=30&delay=0.06@@", 3) as opened:
             paths = [stream.run_path for stream in opened]
         begun = tell(server)
         took = ended(server, begun)
@@ -209,8 +208,8 @@ def test_runs_without_readers_are_waited_for(
     assert 1 < took < 13
 
 
-def test_a_tool_that_hangs_does_not_hold_up_the_end(store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    settings = {"store": store_url, "upstream": played.base_url}
+def test_a_tool_that_hangs_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
+    settings = {"store": sqlite_url, "upstream": played.base_url}
     script = "@@script:call?name=dawdle&arguments={}@@"
     with serving(command("gevent", seconds=3), tmp_path, **settings) as server:
         asked = {"content": script, "assistantId": "asst_slow"}
@@ -294,7 +293,7 @@ def test_one_worker_that_ends_leaves_no_open_run(
     with serving(command(kind, "--workers", "1", seconds=3), tmp_path, **settings) as server:
         with streams(server, STALL, 3) as opened:
             begun = time.monotonic()
-            os.kill(workers(server)[0], number)
+            os.kill(server.workers[0], number)
             answers, last = read_all(opened, begun)
         for run in [assert_interrupted(events) for events in answers]:
             assert talk(server, {"content": "And now?", "threadId": run["thread_id"]}, []) == "completed"
@@ -305,13 +304,13 @@ def test_one_worker_that_ends_leaves_no_open_run(
 def test_a_worker_that_has_served_its_requests(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     starts = command("gevent", "--workers", "1", "--max-requests", "4", seconds=3)
     with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
-        first = workers(server)
+        first = server.workers
         with streams(server, STALL, 1) as (stream,):
             thread_id = stream.headers["X-Thread-Id"]
             for _ in range(4):
                 server.get("/health")
             assert_interrupted(stream.read_events())
-        wait_for(lambda: workers(server) not in ([], first))
+        wait_for(lambda: server.workers not in ([], first))
         assert talk(server, {"content": "And now?", "threadId": thread_id}, []) == "completed"
 
 
@@ -322,7 +321,7 @@ def test_a_worker_that_follows_a_killed_one_sweeps_without_being_asked(
     with serving(command("gevent", "--workers", "1", seconds=3), tmp_path, **settings) as server:
         with streams(server, STALL, 1) as (stream,):
             thread_id = stream.headers["X-Thread-Id"]
-            os.kill(workers(server)[0], signal.SIGKILL)
+            os.kill(server.workers[0], signal.SIGKILL)
         store = SQLiteStore(sqlite_url)
         wait_for(
             lambda: [run.body["status"] for run in store.list(Kind.RUN, "anna", parent=thread_id).records] == ["failed"]
@@ -358,7 +357,7 @@ def test_admission_while_a_server_drains(sqlite_url: str, tmp_path: Path, played
         ("GET", "/threads", None, 200),
     ]
     with serving(command("gevent", seconds=5), tmp_path, store=sqlite_url, upstream=played.base_url) as server:
-        kept = [server._connect() for _ in asked]
+        kept = [server.connect() for _ in asked]
         for connection in kept:
             connection.request("GET", f"{PREFIX}/health")
             assert connection.getresponse().read() == b'{"status":"ok"}'
@@ -378,7 +377,7 @@ def test_admission_while_a_server_drains(sqlite_url: str, tmp_path: Path, played
         ended(server, begun)
 
 
-@both_kinds
+@each_kind_and_store
 def test_a_rolling_reload_loses_no_request(kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     """SIGHUP: new workers start, the old ones end their runs. A client that repeats what was refused loses nothing."""
     refused: list[str] = []
@@ -387,7 +386,7 @@ def test_a_rolling_reload_loses_no_request(kind: str, store_url: str, tmp_path: 
         return [talk(server, {"content": "@@script:text?n=10&delay=0.02@@"}, refused) for _ in range(8)]
 
     with serving(command(kind, seconds=10), tmp_path, store=store_url, upstream=played.base_url) as server:
-        before = workers(server)
+        before = server.workers
         with (
             streams(server, "@@script:text?n=40&delay=0.05@@", 4) as opened,
             ThreadPoolExecutor(4) as pool,
@@ -397,7 +396,7 @@ def test_a_rolling_reload_loses_no_request(kind: str, store_url: str, tmp_path: 
             begun = tell(server, signal.SIGHUP)
             answers, _ = read_all(opened, begun)
             ends = [end for talk in talks for end in talk.result(PATIENCE)]
-        wait_for(lambda: len(workers(server)) == 2 and not set(before) & set(workers(server)))
+        wait_for(lambda: len(server.workers) == 2 and not set(before) & set(server.workers))
         rolled = time.monotonic() - begun
     assert [run_of(events)["status"] for events in answers] == ["completed"] * 4
     assert ends == ["completed"] * 32
