@@ -19,6 +19,7 @@ ALLOWED: dict[str, str] = {
     "starting": "to be renamed",
     "titles": "to be renamed",
     "calls": "to be renamed",
+    "options": "to be renamed",
     "idempotency": "to be renamed",
     "base": "the interface of each kind: encoder, engine, route, storage, store",
     "blobs": SAME_PART,
