@@ -39,7 +39,7 @@ def test_clients_that_have_gone(serve: Serve, scorecard: Scorecard) -> None:
             assert upstream.gone.acquire(timeout=PATIENCE)
         slowest = time.monotonic() - left
         endings = Counter(whole_run(reading).names[-1] for reading in readings)
-    holds = "noticed within 1 s (and the run cancelled, as this server is told to)"
+    holds = "noticed within 1 s, and the run cancelled as configured"
     scorecard.note("clients gone, upstream silent", holds, clients=clients, slowest_upstream_let_go=slowest)
     assert endings == {"thread.run.cancelled": clients}
     assert slowest < 1.0 + SLACK
@@ -66,7 +66,7 @@ def test_a_client_that_does_not_read(serve: Serve, scorecard: Scorecard) -> None
         another.read_to_end()
     scorecard.note(
         "a client that does not read an answer of 8 MB",
-        f"let go within the send time-out ({SEND_TIMEOUT:g} s) + 1 s; memory bounded",
+        f"disconnected within the send time-out ({SEND_TIMEOUT:g} s) + 1 s; memory bounded",
         **{"from the request to the end": freed, "memory at most": f"+{peak / 1024:.1f} MB"},
     )
     assert another.names[-1] == "thread.run.completed"

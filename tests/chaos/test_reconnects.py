@@ -64,7 +64,7 @@ def test_random_drops(server: ServerProcess, scorecard: Scorecard) -> None:
                 events += len(other.events)
     scorecard.note(
         "random connection drops, NDJSON and SSE, two workers",
-        "0 lost, 0 doubled; the bytes are those of a reader whom nobody disturbed",
+        "0 lost, 0 doubled; the bytes equal those of an undisturbed reader",
         **{"reconnects": reconnects, "to the worker without the run": crossed, "events": events},
         lost=lost,
         doubled=doubled,

@@ -49,7 +49,7 @@ def test_sigterm(
                 assert reading.text == said or ending != "thread.run.completed"
     scorecard.note(
         f"`SIGTERM`, {'enough' if ending == 'thread.run.completed' else 'too little'} grace ({grace} s), {kind}",
-        "all complete" if ending == "thread.run.completed" else "all interrupted: told to their readers, and kept",
+        "all complete" if ending == "thread.run.completed" else "all interrupted, reported to their readers and stored",
         **{"runs": runs, "workers": 2, **{name.rpartition(".")[2]: count for name, count in endings.items()}},
         **{"stopped after": took},
     )

@@ -53,7 +53,7 @@ def test_a_locked_store(serve: Serve, tmp_path: Path, scorecard: Scorecard) -> N
             assert reading.connections == 1
     scorecard.note(
         "SQLite locked by another process",
-        "`/health` < 50 ms; runs pause at their bound, go on, lose nothing",
+        "`/health` < 50 ms; runs pause at their bound, continue, lose nothing",
         **{"runs": runs, "locked": held, "`/health` asked": asked, "slowest `/health`": slowest},
         **{"events ahead of the store": max(ahead), "lost": lost},
     )

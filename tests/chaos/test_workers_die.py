@@ -107,7 +107,7 @@ def test_killed_workers(store: str, serve: Serve, request: pytest.FixtureRequest
     survivors = [a.reading for a in askers if a.reading.names[-1] == "thread.run.completed"]
     scorecard.note(
         f"`kill -9` of a worker, {name}",
-        f"every run ends within lease ({lease:g} s) + 1 s; a number is one event; what was acknowledged is there",
+        f"every run ends within lease ({lease:g} s) + 1 s; a number is one event; acknowledged messages are stored",
         **{"runs": len(askers), "kills": kills, "runs killed": killed, "runs completed": len(survivors)},
         **{"posts cut off before an answer": unanswered, "shown, never stored": shown, "slowest end": slowest},
         **{"runs of living workers lost": given_up},

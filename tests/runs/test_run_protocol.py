@@ -1,4 +1,4 @@
-"""Every interleaving that `docs/architecture.md` names, on both stores: workers that die, stall and race.
+"""Every interleaving of `docs/durability.md#who-wins-the-race`, on both stores: workers that die, stall and race.
 
 A worker is a store object, a log and a runner of its own over the same data. Its background threads are not
 started unless a test wants them, so a test decides which step happens when; time is moved, not waited for.
