@@ -11,8 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import flask
 from flask import Response, current_app, render_template
+from flask import request as flask_request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.security import safe_join
 
@@ -112,7 +112,7 @@ def ui(_request: ApiRequest, version: str, name: str) -> Response:
     keeps = version == page_files().version and not current_app.debug  # who works on the files debugs
     response.headers.update({"Cache-Control": UNCHANGING if keeps else "no-cache", "X-Content-Type-Options": "nosniff"})
     response.add_etag()  # of the content: files of a wheel may all bear one time
-    response.make_conditional(flask.request)
+    response.make_conditional(flask_request)
     return response
 
 

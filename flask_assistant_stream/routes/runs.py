@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import flask
 from flask import Response
+from flask import request as flask_request
 
 from ..encoders.base import ALL_FRAMES, Position, StreamStart
 from ..errors import Gone, RequestError
@@ -50,7 +50,7 @@ def _position(request: ApiRequest) -> Position:
     """Return where to resume: a reconnecting EventSource repeats its URL, and has the newest place in its header."""
     param = "after"
     position: Position | None = request.query["after"]
-    if header := flask.request.headers.get("Last-Event-ID", "").strip():
+    if header := flask_request.headers.get("Last-Event-ID", "").strip():
         param, position = "Last-Event-ID", Position.parse(header)
     assert request.format is not None
     if position is None or (position.frame != ALL_FRAMES and not request.format(StreamStart()).numbers_frames):

@@ -170,6 +170,9 @@ def _node_problems(module: str, node: ast.AST) -> Iterator[str]:
     text = node.value if isinstance(node, ast.Constant) else None
     if isinstance(text, str) and covers("gevent", text) and module not in GEVENT:
         yield f"looks at gevent; only {sorted(GEVENT)} do"
+    if isinstance(node, ast.Import) and any(alias.name == "flask" for alias in node.names):
+        # It keeps Flask's logging handler until gevent's modules are gone: a preloaded server logs a trace at its end.
+        yield "imports flask as a module: import its names"
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     if name in {"import_module", "__import__"} and module not in DYNAMIC:
         yield "imports a module by a name from run time, which slips past this table"

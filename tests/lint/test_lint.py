@@ -57,6 +57,7 @@ WRONG = [
     ("layers", "stores/new.py", "from threading import Timer\n", "1: starts a thread"),
     ("layers", "stores/new.py", "import sys\nsys.modules['gevent']\n", "2: looks at gevent"),
     ("layers", "log/new.py", "import importlib\nimportlib.import_module('x')\n", "2: imports a module by a name"),
+    ("layers", "routes/new.py", "import flask\n", "1: imports flask as a module"),
     ("layers", "elsewhere.py", "", "1: elsewhere has no row in TABLE"),
     ("words", "stores/new.py", "class StoreManager: ...\n", "1: the name 'StoreManager' uses 'manager'"),
     ("words", "stores/utils.py", "", "1: the name 'utils' uses 'utils'"),
