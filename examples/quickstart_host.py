@@ -58,7 +58,7 @@ def create_app() -> Flask:
             instructions="You are a helpful assistant.",
             tools=[GET_WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
             authenticate=shared_owner("quickstart"),  # or your login; the page sends the cookies of its own origin
-            quickstart_compat="on",
+            quickstart_compat=True,
         ),
         url_prefix="/api/assistants",
     )

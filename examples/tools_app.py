@@ -64,7 +64,7 @@ blueprint = create_assistant_blueprint(
 )
 
 
-@blueprint.assistant_stream.tool(requires_approval=True, timeout_seconds=5)
+@blueprint.tool(requires_approval=True, timeout_seconds=5)
 def cancel_order(number: str, context: ToolContext) -> str:
     """Cancel an order that has not been shipped.
 

@@ -92,7 +92,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
             resources,
             vector_store_ids=settings.vector_store_ids,
             extra_tools=upstream_tools,
-            reasoning_summaries=settings.reasoning_summaries == "on",
+            reasoning_summaries=settings.reasoning_summaries,
         ),
         ServerTools(by_assistant, app.app_context, settings.max_content_chars),
         files,
@@ -116,10 +116,10 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         gate=gate,
         cors=_cors(settings.cors_origins),
         max_content_chars=settings.max_content_chars,
-        ui=settings.ui == "on",
+        ui=settings.ui,
         clients=clients,
         readers=readers,
-        quickstart_compat=settings.quickstart_compat == "on",
+        quickstart_compat=settings.quickstart_compat,
         model=settings.model,
     )
 
@@ -142,7 +142,7 @@ def _runner_options(settings: Settings) -> RunnerOptions:
         busy_thread=cast(Busy, settings.busy_thread),
         translation=TranslatorOptions(
             citations=settings.citations == "marker",
-            reasoning_summaries=settings.reasoning_summaries == "on",
+            reasoning_summaries=settings.reasoning_summaries,
             max_rounds=settings.max_rounds,
         ),
     )
@@ -164,7 +164,7 @@ def _default_assistant(settings: Settings) -> dict[str, Any]:
 
 def _titles(settings: Settings, store: Store, engine: Engine) -> Titles:
     """Create the writer of titles; a model that the settings do not name must think little."""
-    if settings.titles == "off":
+    if not settings.titles:
         return Titles(store, engine, None)
     if settings.title_model or settings.openai_base_url:
         return Titles(store, engine, settings.title_model or settings.model)

@@ -1,7 +1,7 @@
-"""The one table of settings: keys, types, units, defaults and environment names. Knows nothing of Flask.
+"""The table of settings: keys, types, units, defaults and environment names. Knows nothing of Flask.
 
-Each field of `Settings` is a row of the table; arguments, `app.config`, the environment and the docs page are all
-read against it.
+Each field of `Settings` is a row of the table. Arguments, `app.config`, the environment and the docs page all follow
+it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from .errors import ConfigError
 
 DEFAULT_MODEL = "gpt-6.1-terra"
-"""Generally available since 2026-10-26, no shutdown announced: what its maker recommends in place of gpt-5-mini."""
+"""Generally available since 2026-10-26, no shutdown announced; recommended by OpenAI in place of gpt-5-mini."""
 
 DEFAULT_TITLE_MODEL = "gpt-6-luna"
-"""The smallest of its maker's models, generally available since 2026-09-22, no shutdown announced."""
+"""OpenAI's smallest model, generally available since 2026-09-22, no shutdown announced."""
 
 PREFIX = "ASSISTANT_"
 DEFAULT_ORIGINS = ("http://localhost:3000", "http://127.0.0.1:3000")
@@ -37,14 +37,13 @@ class Key:
     """A row of the table.
 
     Attributes:
-        argument: the keyword argument's name; the other names follow from it.
-        parse: takes what was given, a string from the environment, and returns the value or raises ValueError
-            with the words that follow "must be".
-        default: the value when nothing is given, parsed already.
-        doc: what it means, one line.
-        unit: of the value, "" where it has none.
-        origin: environment names that the origin project documented, tried last.
-        secret: neither shown in a repr nor in an error.
+        argument: name of the keyword argument; the other names follow from it.
+        parse: returns the value of an argument or text, or raises ValueError with the words that follow "must be".
+        default: the parsed value of a setting that is not set.
+        doc: its meaning, one line.
+        unit: of the value, or "".
+        origin: environment names of the original project, tried last.
+        secret: hidden in the repr and in errors.
     """
 
     argument: str
@@ -62,7 +61,7 @@ class Key:
         return upper if upper.startswith((PREFIX, "OPENAI_")) else PREFIX + upper
 
 
-# -- parsers: ValueError("a number …") reads on from "must be" ----------------------------------------------
+# -- parsers: the text of a ValueError follows "must be" ----------------------------------------------------
 
 
 def _text(value: Any) -> str:
@@ -72,6 +71,20 @@ def _text(value: Any) -> str:
             return str(value)
         raise ValueError("a string")
     return value.strip()
+
+
+_SWITCH = {
+    **dict.fromkeys(("on", "true", "yes", "1"), True),
+    **dict.fromkeys(("off", "false", "no", "0"), False),
+}
+
+
+def _switch(value: Any) -> bool:
+    # app.config.from_prefixed_env() reads `true` as a boolean and `1` as a number.
+    switch = _SWITCH.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if switch is None:
+        raise ValueError("on or off (true or false)")
+    return switch
 
 
 def _choice(*choices: str) -> Parse:
@@ -84,8 +97,8 @@ def _choice(*choices: str) -> Parse:
 
 
 def _number(kind: type[int] | type[float], low: float, high: float = math.inf) -> Parse:
-    what = "a whole number" if kind is int else "a number"
-    limits = f" from {low:g}" + (f" to {high:g}" if high < math.inf else " up")
+    shape = "a whole number" if kind is int else "a number"
+    shape += f" from {low:g}" + (f" to {high:g}" if high < math.inf else " up")
 
     def parse(value: Any) -> float:
         try:
@@ -94,28 +107,24 @@ def _number(kind: type[int] | type[float], low: float, high: float = math.inf) -
             number = kind(value.strip()) if isinstance(value, str) else kind(value)
             exact = isinstance(value, str) or number == value
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(what + limits) from None
+            raise ValueError(shape) from None
         if not exact or not low <= number <= high or math.isinf(number):
-            raise ValueError(what + limits)
+            raise ValueError(shape)
         return number
 
     return parse
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, Iterable) or isinstance(value, Mapping):
-        raise ValueError("a list of names, or names joined by commas")
-    names = [name.strip() if isinstance(name, str) else name for name in value]
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("a list of names, or names joined by commas")
-    return tuple(dict.fromkeys(name for name in names if name))
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, Iterable) or isinstance(names, Mapping) or not all(isinstance(n, str) for n in names):
+        raise ValueError("a list of names, or names separated by commas")
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def _pairs(value: Any) -> Mapping[str, str]:
-    """Read a dict, a JSON object, or `name=value` joined by commas."""
-    shape = "a dict of strings, or name=value pairs joined by commas"
+    """Read a dict, a JSON object, or `name=value` pairs separated by commas."""
+    shape = "a dict of strings, or name=value pairs separated by commas"
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = json.loads(value)
@@ -152,9 +161,9 @@ def _origins(value: Any) -> tuple[str, ...]:
 
 
 def _origin(value: str) -> str:
-    """Read an origin as browsers send it: `scheme://host`, and the port where it is not the scheme's own."""
+    """Read an origin as browsers send it: `scheme://host`, and the port unless it is the scheme's own."""
     if value == "*":
-        raise ValueError("origins by name: browsers refuse * with credentials; list the front-ends, or none")
+        raise ValueError("origins by name: browsers refuse * with credentials; list the front-ends, or set none")
     shape = "origins like https://chat.example.com or http://localhost:3000, without a path"
     try:
         url = urlsplit(value)
@@ -193,13 +202,13 @@ _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one registration, resolved; see `resolve`."""
+    """All resolved settings of one registration; see `resolve`."""
 
     assistant_id: str = _key(_text, "asst_default", "id of the default assistant", origin=["OPENAI_ASSISTANT_ID"])
     model: str = _key(
-        _text, "", f"model of the assistant made from configuration; by default {DEFAULT_MODEL} at OpenAI alone"
+        _text, "", f"model of the assistant built from configuration; by default {DEFAULT_MODEL}, at OpenAI alone"
     )
-    instructions: str = _key(_text, "", "instructions of the assistant made from configuration")
+    instructions: str = _key(_text, "", "instructions of the assistant built from configuration")
     store: str | None = _key(
         _text,
         None,
@@ -210,46 +219,52 @@ class Settings:
     engine: str | None = _key(
         _choice("openai", "offline"),
         None,
-        "openai or offline; by default openai when there is a key or a base URL, else offline",
+        "openai or offline; by default openai if a key or a base URL is set, else offline",
     )
     vector_store_ids: tuple[str, ...] = _key(
         _names,
         (),
-        "vector stores that file_search searches for everybody, joined by commas",
+        "vector stores that file search covers for all owners, separated by commas",
         origin=["OPENAI_VECTOR_STORE_ID", "OPENAI_KNOWLEDGE_STORE_ID"],
     )
     owner: str | None = _key(
-        _owner, None, "session or shared:NAME: who owns a request when no authenticate function is given"
+        _owner, None, "session or shared:NAME: the owner of a request if there is no authenticate function"
     )
     api_keys: Mapping[str, str] = _key(
-        _pairs, _NO_PAIRS, "bearer keys and their owners: a dict, or key=owner pairs joined by commas", secret=True
+        _pairs, _NO_PAIRS, "bearer keys and their owners: a dict, or key=owner pairs separated by commas", secret=True
     )
-    ui: str = _key(_choice("on", "off"), "off", "whether the chat page is served at the prefix: on, or off")
+    ui: bool = _key(_switch, False, "serve the chat page at the prefix")
     cors_origins: tuple[str, ...] = _key(
-        _origins, DEFAULT_ORIGINS, "front-ends on other origins, joined by commas; none for no others"
+        _origins, DEFAULT_ORIGINS, "front-ends on other origins, separated by commas; none for none"
     )
     max_content_chars: int = _key(
-        _number(int, 1, 10**8), 256_000, "longest content of one message, or output of one tool", unit="characters"
+        _number(int, 1, 10**8),
+        256_000,
+        "maximum length of a message's content and of a tool call's output",
+        unit="characters",
     )
     heartbeat_seconds: float = _key(
-        _SECONDS, 10.0, "silence after which a stream carries a heartbeat; below every proxy's time-out", unit="seconds"
+        _SECONDS,
+        10.0,
+        "silence after which a stream gets a heartbeat; keep it below every proxy's time-out",
+        unit="seconds",
     )
     max_streams: int = _key(
-        _number(int, 1, 10**6), 900, "streams that a process has open at once; the next ones get 503", unit="streams"
+        _number(int, 1, 10**6), 900, "maximum of open streams per process; the next one gets 503", unit="streams"
     )
     send_timeout_seconds: float = _key(
-        _SECONDS, 30.0, "how long a client may take nothing of its stream; then it is let go", unit="seconds"
+        _SECONDS, 30.0, "seconds a client may stop reading before it is disconnected", unit="seconds"
     )
     on_disconnect: str = _key(
         _choice("continue", "cancel", "grace"),
         "continue",
-        "what a run does whose last reader has gone: continue, cancel, or wait a grace time and cancel",
+        "what happens to a run whose last reader disconnects: continue, cancel, or grace (wait, then cancel)",
     )
     grace_seconds: float = _key(
-        _SECONDS, 30.0, "how long a run waits for a reader to come back, with grace", unit="seconds"
+        _SECONDS, 30.0, "how long a run waits for a reader to return, with on_disconnect=grace", unit="seconds"
     )
     lease_seconds: float = _key(
-        _SECONDS, 15.0, "after which another worker may end a run whose worker is gone", unit="seconds"
+        _SECONDS, 15.0, "how long a worker may be silent before another worker may end its runs", unit="seconds"
     )
     run_expires_seconds: float = _key(
         _SECONDS, 600.0, "how long a required action waits for its tool outputs", unit="seconds"
@@ -258,44 +273,45 @@ class Settings:
     busy_thread: str = _key(
         _choice("replace", "reject", "queue"),
         "replace",
-        "a message on a thread with an active run cancels that run, is refused, or waits: replace, reject or queue",
+        "what a message does on a thread with an active run: replace that run, reject the message, or queue it",
     )
     upstream_idle_seconds: float = _key(
         _SECONDS, 120.0, "silence of the upstream that ends a run as failed", unit="seconds"
     )
     upstream_retries: int = _key(
-        _number(int, 0, 10), 2, "further attempts upstream, before the first byte only", unit="attempts"
+        _number(int, 0, 10), 2, "further attempts upstream, only before the first byte of a response", unit="attempts"
     )
     upstream_headers: Mapping[str, str] = _key(
-        _headers, _NO_PAIRS, "headers added to every upstream request: a dict, or name=value pairs", secret=True
+        _headers,
+        _NO_PAIRS,
+        "headers added to every upstream request: a dict, or name=value pairs separated by commas",
+        secret=True,
     )
     upstream_profile: str | None = _key(
-        _text, None, "what is known of the server upstream, by the name of its profile; by default told by its base URL"
+        _text, None, "profile of the server upstream; by default recognised by the base URL"
     )
-    max_upload_bytes: int = _key(_number(int, 1, 2**40), 64 * 2**20, "largest file that is taken", unit="bytes")
+    max_upload_bytes: int = _key(_number(int, 1, 2**40), 64 * 2**20, "maximum size of a file", unit="bytes")
     max_rounds: int = _key(
-        _number(int, 1, 10_000), 25, "responses of one run, with tool calls between them; then it ends incomplete"
+        _number(int, 1, 10_000),
+        25,
+        "maximum of responses in a run, with tool calls between them; a run that needs more ends incomplete",
     )
-    titles: str = _key(_choice("on", "off"), "on", "whether a model writes titles of threads: on, or off")
+    titles: bool = _key(_switch, True, "a model writes the titles of threads")
     title_model: str | None = _key(
-        _text, None, f"model that writes titles; by default {DEFAULT_TITLE_MODEL} at OpenAI, elsewhere the run's own"
+        _text, None, f"model that writes titles; by default {DEFAULT_TITLE_MODEL} at OpenAI, elsewhere ASSISTANT_MODEL"
     )
-    reasoning_summaries: str = _key(
-        _choice("on", "off"), "off", "whether streams tell summaries of what the model thinks: on, or off"
-    )
-    quickstart_compat: str = _key(
-        _choice("on", "off"),
-        "off",
-        "whether pages are told failures as the quickstart's page can show them: on, or off",
-    )
-    citations: str = _key(_choice("marker", "none"), "marker", "how file citations show in the text: marker, or none")
+    reasoning_summaries: bool = _key(_switch, False, "send summaries of the model's reasoning to clients")
+    quickstart_compat: bool = _key(_switch, False, "send failures in a form that the quickstart's page shows")
+    citations: str = _key(_choice("marker", "none"), "marker", "file citations in the text: marker, or none")
     offline_delay_seconds: float = _key(
         _number(float, 0, 60), 0.02, "pace of the offline engine, per word", unit="seconds"
     )
     openai_api_key: str | None = _key(_text, None, "key of the upstream", secret=True)
-    openai_base_url: str | None = _key(_text, None, "another Responses server, up to and with its /v1", secret=True)
-    openai_org_id: str | None = _key(_text, None, "organisation that the upstream bills")
-    openai_project_id: str | None = _key(_text, None, "project that the upstream bills")
+    openai_base_url: str | None = _key(
+        _text, None, "another server with the Responses API, including its /v1", secret=True
+    )
+    openai_org_id: str | None = _key(_text, None, "organisation to bill")
+    openai_project_id: str | None = _key(_text, None, "project to bill")
 
 
 KEYS: tuple[Key, ...] = tuple(Key(argument=row.name, **row.metadata) for row in fields(Settings))
@@ -305,24 +321,24 @@ KEYS: tuple[Key, ...] = tuple(Key(argument=row.name, **row.metadata) for row in 
 def resolve(
     arguments: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Settle every key: argument, then `config`, then the environment, then the origin's names, then the default.
+    """Resolve every setting: argument, `config`, environment, the original project's names, default; the first wins.
 
-    None and blank strings count as not given, wherever they stand.
+    None and blank strings count as not set.
 
     Args:
-        arguments: by argument name; `ALIASES` are known.
-        config: `app.config`; only keys of the table are read.
-        environ: `os.environ` unless given.
+        arguments: by argument name, or by an alias.
+        config: `app.config`.
+        environ: `os.environ` by default.
 
     Raises:
-        ConfigError: an unknown name, or a value that does not fit.
+        ConfigError: a name is unknown or a value invalid.
     """
     environ = os.environ if environ is None else environ
-    given = _without_aliases(arguments)
-    _refuse_unknown(given, config)
+    arguments = _without_aliases(arguments)
+    _refuse_unknown(arguments, config)
     values = {}
     for key in KEYS:
-        for source, value in _candidates(key, given, config, environ):
+        for source, value in _candidates(key, arguments, config, environ):
             if value is not None and not (isinstance(value, str) and not value.strip()):
                 values[key.argument] = _parse(key, source, value)
                 break
@@ -330,9 +346,9 @@ def resolve(
 
 
 def _candidates(
-    key: Key, given: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str]
+    key: Key, arguments: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Iterable[tuple[str, Any]]:
-    yield f"argument {key.argument!r}", given.get(key.argument)
+    yield f"argument {key.argument!r}", arguments.get(key.argument)
     yield f"app.config[{key.name!r}]", config.get(key.name)
     for name in (key.name, *key.origin):
         yield f"environment variable {name}", environ.get(name)
@@ -347,25 +363,25 @@ def _parse(key: Key, source: str, value: Any) -> Any:
 
 
 def _without_aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in arguments.items() if value is not None}
+    known = {name: value for name, value in arguments.items() if value is not None}
     for alias, name in ALIASES.items():
-        if alias in given:
-            if name in given:
-                raise ConfigError(f"Give either {alias!r} or {name!r}: both name the same setting.")
-            given[name] = given.pop(alias)
-    return given
+        if alias in known:
+            if name in known:
+                raise ConfigError(f"Set either {alias!r} or {name!r}: both name the same setting.")
+            known[name] = known.pop(alias)
+    return known
 
 
-def _refuse_unknown(given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _refuse_unknown(arguments: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     names, keys = {key.argument for key in KEYS}, {key.name for key in KEYS}
-    for argument in given:
+    for argument in arguments:
         if argument not in names:
             raise ConfigError(f"There is no argument {argument!r}{_nearest(argument, names | set(ALIASES))}")
     for name in config:
         if isinstance(name, str) and name.startswith(PREFIX) and name not in keys:
             raise ConfigError(
-                f"There is no setting {name!r} (found in app.config){_nearest(name, keys)} Remove or rename it: "
-                f"the names that begin with {PREFIX} belong to flask-assistant-stream."
+                f"There is no setting {name!r} (in app.config){_nearest(name, keys)} Remove or rename it: names that "
+                f"begin with {PREFIX} belong to flask-assistant-stream."
             )
 
 

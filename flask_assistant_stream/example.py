@@ -97,7 +97,7 @@ def create_example_app(*, host: str = "") -> Flask:
         ),
         url_prefix=PREFIX,
     )
-    if settings.ui == "on":
+    if settings.ui:
         app.context_processor(lambda: {"assistant_stream_suggestions": SUGGESTIONS})
         app.add_url_rule("/", "index", lambda: redirect(url_for("assistant_stream.page")))
     return app

@@ -61,14 +61,14 @@ class Options(TypedDict, total=False):
     vector_store_ids: Iterable[str] | str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
-    ui: str | None
+    ui: bool | str | None
     cors_origins: Iterable[str] | str | None
     max_content_chars: int | None
     max_upload_bytes: int | None
     max_rounds: int | None
-    titles: str | None
+    titles: bool | str | None
     title_model: str | None
-    reasoning_summaries: str | None
+    reasoning_summaries: bool | str | None
     heartbeat_seconds: float | None
     max_streams: int | None
     send_timeout_seconds: float | None
@@ -81,7 +81,7 @@ class Options(TypedDict, total=False):
     upstream_idle_seconds: float | None
     upstream_retries: int | None
     upstream_headers: Mapping[str, str] | str | None
-    quickstart_compat: str | None
+    quickstart_compat: bool | str | None
     upstream_profile: str | None
     citations: str | None
     offline_delay_seconds: float | None
@@ -155,11 +155,13 @@ class AssistantBlueprint(Blueprint):
 
     Attributes:
         assistant_stream: the extension behind it.
+        tool: decorator, see `AssistantStream.tool`.
     """
 
     def __init__(self, stream: AssistantStream, name: str, url_prefix: str) -> None:
         super().__init__(name, __name__, url_prefix=url_prefix, template_folder="templates")
         self.assistant_stream = stream
+        self.tool = stream.tool
         add_routes(self)
 
     def register(self, app: App, options: dict[str, Any]) -> None:

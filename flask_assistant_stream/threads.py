@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import select
 import sys
 from collections.abc import Callable
@@ -27,10 +28,20 @@ def run_blocking(call: Callable[..., T], *args: object) -> T:
     """
     if not patched():
         return call(*args)
-    result, error = _pool.get().apply(_outcome, (call, *args))
-    if error is not None:
-        raise error
-    return cast(T, result)
+    return cast(T, _apply(_pool.get(), call, *args))
+
+
+def run_native(call: Callable[..., T], *args: object) -> T:
+    """Return `call(*args)`, executed in a native thread of its own if this one is a greenlet."""
+    if not patched():
+        return call(*args)
+    from gevent.threadpool import ThreadPool
+
+    pool, context = ThreadPool(1), contextvars.copy_context()
+    try:
+        return cast(T, _apply(pool, context.run, call, *args))
+    finally:
+        pool.kill()
 
 
 def plain_poll() -> Any:
@@ -54,9 +65,16 @@ def _make_pool() -> Any:
 _pool = PerProcess(_make_pool)
 
 
-def _outcome(call: Callable[..., T], *args: object) -> tuple[T | None, Exception | None]:
-    """Return what a call gives and what it raises: gevent prints a stack trace of all that a pool's thread raises."""
+def _apply(pool: Any, call: Callable[..., object], *args: object) -> object:
+    result, error = pool.apply(_outcome, (call, *args))
+    if error is not None:
+        raise error
+    return result
+
+
+def _outcome(call: Callable[..., object], *args: object) -> tuple[object, BaseException | None]:
+    """Return the result of a call and its error: gevent prints the trace of an error that leaves a pool's thread."""
     try:
         return call(*args), None
-    except Exception as error:
+    except BaseException as error:
         return None, error

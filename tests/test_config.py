@@ -84,6 +84,8 @@ def test_the_alias_of_the_store() -> None:
         ("api_keys", {"k1": "anna"}, {"k1": "anna"}),
         ("upstream_headers", "X-Team=blue", {"X-Team": "blue"}),
         ("engine", "Offline", "offline"),
+        *(("ui", on, True) for on in (True, "on", "TRUE", " yes ", "1", 1)),
+        *(("titles", off, False) for off in (False, "off", "False", "no", "0", 0)),
         ("owner", "session", "session"),
         ("owner", "shared:team", "shared:team"),
         ("cors_origins", "none", ()),
@@ -116,6 +118,9 @@ def test_values_are_parsed(argument: str, given: Any, expected: Any) -> None:
         ("model", ["m"], "a string"),
         ("engine", "anthropic", "one of openai, offline"),
         ("citations", "all", "one of marker, none"),
+        ("ui", "maybe", "on or off"),
+        ("ui", 2, "on or off"),
+        ("ui", 1.0, "on or off"),
         ("owner", "everybody", "session or shared:NAME"),
         ("owner", "shared:", "session or shared:NAME"),
         ("vector_store_ids", {"vs": 1}, "a list of names"),
@@ -146,6 +151,16 @@ def test_the_error_names_where_a_value_came_from() -> None:
         resolve({}, {}, {"ASSISTANT_LEASE_SECONDS": "x"})
     with pytest.raises(ConfigError, match=r"app\.config\['ASSISTANT_LEASE_SECONDS'\]"):
         resolve({}, {"ASSISTANT_LEASE_SECONDS": "x"}, {})
+
+
+@pytest.mark.parametrize("argument", ["ui", "titles", "reasoning_summaries", "quickstart_compat"])
+def test_a_switch_takes_booleans_and_words_from_every_place(argument: str) -> None:
+    name = f"ASSISTANT_{argument.upper()}"
+    for on, off in ((True, False), ("on", "off"), ("true", "false"), ("1", "0"), ("yes", "no")):
+        for value in (on, off):
+            places: list[dict[str, Any]] = [{"arguments": {argument: value}}, {"config": {name: value}}]
+            places += [{"environ": {name: value}}] if isinstance(value, str) else []
+            assert [settled(argument, **place) for place in places] == [value is on] * len(places)
 
 
 def test_unknown_names_are_refused() -> None:

@@ -30,6 +30,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 TYPES = {
     "str": "text",
     "str | None": "text",
+    "bool": "on or off",
     "int": "whole number",
     "float": "number",
     "tuple[str, ...]": "list",
@@ -71,6 +72,8 @@ def key_table() -> dict[str, list[str]]:
 
 def default_in_words(key: Key) -> list[str]:
     """Return what stands in backticks in a key's cell for the default; nothing where there is none."""
+    if isinstance(key.default, bool):
+        return ["on" if key.default else "off"]
     if not key.default:
         return []
     values = key.default if isinstance(key.default, tuple) else [key.default]
@@ -89,7 +92,7 @@ def test_the_configuration_page_says_what_the_table_says(key: Key) -> None:
     assert kind == TYPES[Settings.__annotations__[key.argument]]
     assert unit == key.unit
     assert quoted(default) == default_in_words(key)
-    assert key.default or default.startswith("none")
+    assert default_in_words(key) or default.startswith("none")
     assert len(meaning) > 10
 
 

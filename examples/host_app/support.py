@@ -31,9 +31,9 @@ assistant = create_assistant_blueprint(
     instructions="You help customers of a shop with their orders, briefly.",
     authenticate=logged_in_user,
     tools=[my_orders, {"type": "file_search"}],
-    ui="on",
+    ui=True,
 )
-assistant.assistant_stream.tool(requires_approval=True)(cancel_order)
+assistant.tool(requires_approval=True)(cancel_order)
 
 
 def costs_nothing() -> bool:

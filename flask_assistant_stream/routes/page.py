@@ -88,7 +88,7 @@ def files_of(blueprint: str) -> PageFiles:
             f"the include to one of: {', '.join(registrations)}."
         )
     if not registrations[blueprint].ui:
-        raise ConfigError(f"The chat page of {blueprint!r} is switched off. Set ASSISTANT_UI=on, or ui='on' in code.")
+        raise ConfigError(f"The chat page of {blueprint!r} is switched off. Set ASSISTANT_UI=on, or ui=True in code.")
     return page_files()
 
 

@@ -13,6 +13,7 @@ from ..errors import ConfigError, ToolError
 from ..protocol.objects import Object
 from ..protocol.text import mend
 from .arguments import ArgumentReader, ToolContext, docstring_of, parameters_of, whole_function, written_function
+from .coroutines import run_coroutine
 
 __all__ = ["Tool", "ToolContext", "Tools", "result_text", "tool_of"]
 
@@ -71,7 +72,8 @@ class Tool:
             positional, named = self.reader.read(arguments, context)
         except ToolError as error:
             raise ToolError(f"Invalid arguments of {self.name}: {error.message}") from None
-        return result_text(self.function(*positional, **named))
+        result = self.function(*positional, **named)
+        return result_text(run_coroutine(result) if inspect.iscoroutine(result) else result)
 
 
 def tool_of(
@@ -193,10 +195,8 @@ def _checked_name(function: Any, name: str | None) -> str:
             f"{function!r} cannot be a tool named {name!r}: a name is 1 to 64 of a-z A-Z 0-9 _ -. Give it as name=…."
         )
     called = whole if inspect.isroutine(whole) else type(whole).__call__
-    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
-        raise ConfigError(
-            f"Tool {name!r} is async, but tools run in threads. Give a plain function that calls asyncio.run(…)."
-        )
+    if inspect.isasyncgenfunction(called):
+        raise ConfigError(f"Tool {name!r} is an async generator. Return one value instead, such as a list.")
     return name
 
 

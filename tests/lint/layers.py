@@ -39,7 +39,8 @@ TABLE = {
     "run_logger": "protocol stores.base translation",
     "tools": "",
     "tools.arguments": "errors protocol pydantic docstring_parser",
-    "tools.registry": "errors protocol tools.arguments pydantic_core",
+    "tools.coroutines": "threads",
+    "tools.registry": "errors protocol tools.arguments tools.coroutines pydantic_core",
     "tools.calls": "errors protocol tools.registry run_logger",
     "tools.options": "errors protocol tools.registry",
     "tools.server": f"{DOMAIN} tools",
@@ -86,6 +87,8 @@ THREAD_STARTERS = {
 heartbeats."""
 THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
 GEVENT = {"threads", "__main__"}
+EVENT_LOOPS = {("tools.coroutines", "asyncio")}
+"""A host's `async def` tool needs an event loop, for the length of its call; the library itself uses threads."""
 DYNAMIC = {"", "stores", "engines", "encoders"}
 """Packages whose files are found by name, and the lazy public names."""
 
@@ -155,7 +158,7 @@ def module_problems(module: str, known: Mapping[str, Path]) -> Iterator[tuple[in
             yield line, f"imports {target}; the row {name!r} allows {TABLE[name]!r} and the standard library"
         if top in forbidden:
             yield line, f"imports {top}; the protocol and the translation are pure"
-        if top in {"asyncio", "multiprocessing", "concurrent"}:
+        if top in {"asyncio", "multiprocessing", "concurrent"} and (module, top) not in EVENT_LOOPS:
             yield line, f"imports {top}; `threading` is the only concurrency"
     for node in ast.walk(tree(known[module])):
         yield from ((getattr(node, "lineno", 1), text) for text in _node_problems(module, node))
