@@ -14,8 +14,8 @@ resource = Resource("chat")
 
 @resource.route("POST", "/chat/stream", body=schemas.ChatMessage(), stream=True)
 def chat(request: ApiRequest) -> Response:
-    """Send a message and stream the answer, on a new thread where none is named.
+    """Send a message and stream the answer; without a thread id, on a new thread.
 
-    A run that is still active on the thread is cancelled first.
+    An active run of the thread is cancelled first.
     """
     return stream(request, send(request, request.body.get("thread_id") or None))

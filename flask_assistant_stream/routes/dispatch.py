@@ -12,8 +12,8 @@ from flask.typing import RouteCallable
 from . import compat, request_log
 from .base import EXTENSION, ApiRequest, MakeEncoder, Operation, Registration
 from .body import body_limit, load, read_object
-from .error_responses import json_response
 from .request_keys import read_key
+from .responses import json_response
 from .stream import choose_format
 from .upload import read_upload
 

@@ -10,20 +10,14 @@ from flask import Blueprint, Response, current_app, got_request_exception, reque
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
-from ..protocol.events import dump
 from ..protocol.failures import RATE_LIMIT
-from ..protocol.objects import Object
 from . import request_log
+from .responses import json_response
 
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 CATCH_ALL = "unknown_route"
-
-
-def json_response(value: Object, status: int = 200) -> Response:
-    """Answer with an object; what belongs to an owner is nothing for a cache."""
-    return Response(dump(value), status, {"Cache-Control": "no-store"}, content_type="application/json")
 
 
 def add_error_responses(blueprint: Blueprint) -> None:

@@ -1,14 +1,16 @@
-"""The messages of a thread: its history, and sending one as the quickstart does."""
+"""The messages of a thread: read the history, send a message as the quickstart does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from typing import Any
 
 from flask import Response
 
 from ..assistants import Found
 from ..errors import NotFound, StoreError
-from ..protocol.objects import Object, page
+from ..protocol.objects import Object
 from ..runs.start_request import MessageDraft, RunPosition, StartRequest
 from ..stores.base import Kind
 from . import schemas
@@ -24,10 +26,9 @@ resource = Resource("messages")
 
 @resource.route("GET", "/threads/<thread_id>/messages", query=schemas.ListQuery(), answer=schemas.MessagePage())
 def list_messages(request: ApiRequest, thread_id: str) -> Object:
-    """List the messages of a thread, the newest first unless asked otherwise."""
+    """List the messages of a thread, newest first by default."""
     request.registration.store.get(Kind.THREAD, request.owner, thread_id)
-    found = list_page(request, Kind.MESSAGE, parent=thread_id)
-    return page([record.body for record in found.records], has_more=found.has_more)
+    return list_page(request, Kind.MESSAGE, thread_id)
 
 
 @resource.route("POST", "/threads/<thread_id>/messages", body=schemas.NewMessage(), stream=True)
@@ -37,7 +38,7 @@ def create_message(request: ApiRequest, thread_id: str) -> Response:
 
 
 def send(request: ApiRequest, thread_id: str | None) -> RunPosition:
-    """Store the message of a call and start its run, once; nothing is stored unless all of it is in order."""
+    """Store the message of a request and start its run, once; an invalid request stores nothing."""
     return once(request, lambda: _send(request, thread_id))
 
 
@@ -47,28 +48,29 @@ def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
     messages = [MessageDraft(content, attachments=request.body.get("attachments"))]
     check_messages(request, messages)
     assistant = find_assistant(request, request.body.get("assistant_id"), "assistantId")
-    waits = thread_id is not None and messages[0].attachments  # which change the thread before the run starts
+    # Attachments change the thread before the run starts, so they wait until the thread is free.
+    waits = thread_id is not None and messages[0].attachments
     free = registration.runner.free(request.owner, thread_id or "", request.key) if waits else nullcontext()
     with free, attaching(request, messages, thread_id) as new_thread:
-        position = registration.runner.start(
-            StartRequest(
-                request.owner,
-                assistant.body,
-                messages,
-                thread_id=thread_id,
-                new_thread=new_thread,
-                titled=True,
-                key=request.key,
-                request_id=request.request_id,
-            )
-        )
-    with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
+        return start_run(request, assistant, messages, thread_id=thread_id, new_thread=new_thread, titled=True)
+
+
+def start_run(request: ApiRequest, assistant: Found, messages: Sequence[MessageDraft], **options: Any) -> RunPosition:
+    """Start a run and keep its assistant.
+
+    Args:
+        options: more fields of the `StartRequest`.
+    """
+    key, request_id = request.key, request.request_id
+    start = StartRequest(request.owner, assistant.body, messages, key=key, request_id=request_id, **options)
+    position = request.registration.runner.start(start)
+    with suppress(StoreError):  # the run has started; the next use of the assistant keeps it
         assistant.keep()
     return position
 
 
 def find_assistant(request: ApiRequest, assistant_id: str | None, param: str) -> Found:
-    """Return the assistant that the key `param` of a body names; the default one for None."""
+    """Return the assistant that the key `param` of a body names; for None, the default one."""
     try:
         return request.registration.assistants.find(request.owner, assistant_id)
     except NotFound as error:

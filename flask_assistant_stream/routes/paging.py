@@ -1,25 +1,36 @@
-"""A page of a list, as its query asks for it."""
+"""Pages of lists, as the query requests them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound, RequestError
 from ..protocol.objects import Object, page
-from ..stores.base import Kind, Page
+from ..stores.base import Kind, Record
 from .base import ApiRequest
 
 
-def list_page(request: ApiRequest, kind: Kind, parent: str = "", *, run_id: str | None = None) -> Page:
-    """Return the records that a `ListQuery` asks for.
+def list_page(
+    request: ApiRequest,
+    kind: Kind,
+    parent: str = "",
+    *,
+    run_id: str | None = None,
+    shown: Callable[[Record], Object] = attrgetter("body"),
+) -> Object:
+    """Return the page of stored records that a `ListQuery` requests.
+
+    Args:
+        shown: returns a record as the client sees it.
 
     Raises:
         RequestError: `after` or `before` is not in the list.
     """
     query = request.query
     try:
-        return request.registration.store.list(
+        records = request.registration.store.list(
             kind,
             request.owner,
             parent=parent,
@@ -31,18 +42,19 @@ def list_page(request: ApiRequest, kind: Kind, parent: str = "", *, run_id: str 
         )
     except NotFound as error:
         raise _not_in_list(error.param or ("after" if "after" in query else "before")) from None
+    return page([shown(record) for record in records.records], has_more=records.has_more)
 
 
-def found_page(
+def page_from(
     request: ApiRequest, find: Callable[..., tuple[list[Object], bool]], *args: str, before: bool = True, **options: Any
 ) -> Object:
-    """Return the page that a query asks for as `find` gives it.
+    """Return the page that a query requests of a list that `find` reads.
 
     Args:
-        find: takes `args`, `limit`, `order`, `after`, `before` where the list knows it, and `options`.
+        find: takes `args`, `limit`, `order`, `after`, `before` if the list has that cursor, and `options`.
 
     Raises:
-        NotFound: what is listed is below something that is not there.
+        NotFound: the parent of the list does not exist.
         RequestError: `after` or `before` is not in the list.
     """
     query = request.query

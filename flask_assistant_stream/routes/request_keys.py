@@ -1,4 +1,4 @@
-"""Requests that start or go on with a run and may be sent again: their key read, their work done once."""
+"""Idempotency keys: a request that a client sends twice starts or continues one run."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from .base import ApiRequest, Operation
 def read_key(
     request: Request, operation: Operation, owner: str, path: Mapping[str, str], body: Mapping[str, Any]
 ) -> RequestKey | None:
-    """Return what a request is named by, or None where it has no name or its route knows none.
+    """Return the key of a request; None without one, or on a route that starts no run.
 
     Args:
-        body: as it was sent.
+        body: before validation.
 
     Raises:
-        RequestError: the header is no key.
+        RequestError: the header is not a valid key.
     """
     value = request.headers.get(HEADER) if operation.begins else None
     if value is None:
         return None
-    # Of the query only what the run depends on: its format may be another one next time.
+    # The stream format is no part of the request: a client may resume in another one.
     query = {name: request.args.getlist(name) for name in sorted(request.args) if name != "format"}
     return RequestKey.read(owner, value, {"route": operation.name, "path": path, "query": query, "body": body})
 
 
 def once(request: ApiRequest, begin: Callable[[], RunPosition]) -> RunPosition:
-    """Begin a run, unless a request with the same key has: then say where to follow that one."""
+    """Start or continue a run; if an earlier request has the same key, return where to follow its run."""
     if request.key is None:
         return begin()
     idempotency = request.registration.runner.idempotency

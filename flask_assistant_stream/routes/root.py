@@ -1,4 +1,4 @@
-"""`POST /`: which assistant answers here (the quickstart's set-up page asks)."""
+"""`POST /`: the id of the default assistant, for the quickstart's set-up page."""
 
 from __future__ import annotations
 

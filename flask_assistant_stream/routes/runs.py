@@ -1,4 +1,4 @@
-"""Runs: come back to one, live or finished, and stop one."""
+"""Runs: resume the stream of a run, and cancel a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ resource = Resource("runs")
 
 @resource.route("GET", "/threads/<thread_id>/runs/<run_id>/stream", query=schemas.AttachQuery(), stream=True)
 def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
-    """Stream the events of a run behind a number, from any worker, live or finished."""
+    """Stream the events of a live or finished run after a position, on any worker."""
     position = _position(request)
     run = request.registration.store.get(Kind.RUN, request.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
@@ -32,18 +32,18 @@ def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
 
 @resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.Run())
 def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
-    """Stop a run, from any tab or worker; what it has said so far is kept."""
+    """Cancel a run, from any tab or worker; its messages are kept."""
     return request.registration.runner.cancel(request.owner, thread_id, run_id)
 
 
 def _what_is_left(request: ApiRequest, run: RunRecord) -> str:
-    """Say where the answer of a run is when its events are gone."""
-    made = request.registration.store.list(
+    """Return where the answer of a run is after its events have expired."""
+    messages = request.registration.store.list(
         Kind.MESSAGE, request.owner, parent=run.parent, run_id=run.id, limit=1
     ).records
-    if not made:
+    if not messages:
         return f"it ended {run.body['status']} and left no message"
-    return f"its answer is message {made[0].id} of thread {run.parent}"
+    return f"its answer is message {messages[0].id} of thread {run.parent}"
 
 
 def _position(request: ApiRequest) -> Position:

@@ -1,22 +1,23 @@
-"""Threads: make, list, read, rename, delete."""
+"""Threads: create, list, read, rename, delete."""
 
 from __future__ import annotations
 
 from ..protocol import ids, objects
-from ..protocol.objects import Object, page
+from ..protocol.objects import Object
 from ..stores.base import Kind, Record
 from ..titles import BY_HAND, GENERATED, shown_title
 from . import schemas
 from .base import ApiRequest, Resource
 from .named_files import remove_thread
 from .paging import list_page
+from .responses import deleted
 
 resource = Resource("threads")
 
 
 @resource.route("POST", "/threads", body=schemas.NewThread(), answer=schemas.ThreadId())
 def create_thread(request: ApiRequest) -> Object:
-    """Make an empty thread; the body may be left out."""
+    """Create an empty thread; the body is optional."""
     now = int(request.registration.store.now())
     thread = objects.thread(ids.new_id(ids.THREAD), now, metadata=request.body.get("metadata"))
     extra = {BY_HAND: _title(request.body.get("title")), "updated_at": now}
@@ -26,9 +27,8 @@ def create_thread(request: ApiRequest) -> Object:
 
 @resource.route("GET", "/threads", query=schemas.ListQuery(), answer=schemas.ThreadPage())
 def list_threads(request: ApiRequest) -> Object:
-    """List your threads, the newest first unless asked otherwise."""
-    found = list_page(request, Kind.THREAD)
-    return page([_body(record) for record in found.records], has_more=found.has_more)
+    """List your threads, newest first by default."""
+    return list_page(request, Kind.THREAD, shown=_body)
 
 
 @resource.route("GET", "/threads/<thread_id>", answer=schemas.Thread())
@@ -39,7 +39,7 @@ def get_thread(request: ApiRequest, thread_id: str) -> Object:
 
 @resource.route("PATCH", "/threads/<thread_id>", body=schemas.ThreadPatch(), answer=schemas.Thread())
 def update_thread(request: ApiRequest, thread_id: str) -> Object:
-    """Change title or metadata of a thread; what is left out stays."""
+    """Change the title or metadata of a thread; absent keys keep their values."""
     body = {"metadata": request.body["metadata"] or {}} if "metadata" in request.body else {}
     extra: Object = {}
     if "title" in request.body:
@@ -50,15 +50,15 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
 
 @resource.route("POST", "/threads/<thread_id>/title", answer=schemas.Title())
 def create_title(request: ApiRequest, thread_id: str) -> Object:
-    """Give a thread a title after its first message; one that was set by hand stays."""
+    """Generate a title from the first message of a thread; a title set by hand stays."""
     return {"title": request.registration.titles.make(request.owner, thread_id)}
 
 
 @resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
-    """Delete a thread with all its messages; its active run is ended first."""
+    """Delete a thread with its messages, after ending its active run."""
     remove_thread(request, thread_id)
-    return {"id": thread_id, "object": "thread.deleted", "deleted": True}
+    return deleted(thread_id, "thread.deleted")
 
 
 def _body(record: Record) -> Object:
@@ -66,6 +66,6 @@ def _body(record: Record) -> Object:
     return {**record.body, "title": shown_title(record), "updated_at": updated_at}
 
 
-def _title(given: str | None) -> str | None:
-    """Return a title without blank edges; a blank one is none."""
-    return (given or "").strip() or None
+def _title(text: str | None) -> str | None:
+    """Return a title without surrounding space; None for a blank one."""
+    return (text or "").strip() or None

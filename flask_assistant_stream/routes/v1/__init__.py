@@ -1,4 +1,4 @@
-"""The SDK face: the Assistants API v2 under `/v1`, as the official OpenAI clients call it.
+"""The SDK face: the Assistants API v2 under `/v1`, for the official OpenAI clients.
 
 One file per resource, over the same stores, runner and run log as the app face.
 """

@@ -1,4 +1,4 @@
-"""Assistants of the SDK face: made, listed, read, changed, deleted; those declared in code are only read."""
+"""Assistants of the SDK face: create, list, read, change, delete; assistants declared in code are read-only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from ...protocol.objects import Object
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..named_files import check_resources, prepared
-from ..paging import found_page
+from ..paging import page_from
+from ..responses import deleted
 from . import schemas
 
 resource = Resource("SDK: assistants", "v1")
@@ -14,16 +15,16 @@ resource = Resource("SDK: assistants", "v1")
 
 @resource.route("POST", "/assistants", body=schemas.NewAssistant(), answer=schemas.Assistant())
 def create_assistant(request: ApiRequest) -> Object:
-    """Make an assistant."""
+    """Create an assistant."""
     with prepared(request, request.body.get("tool_resources")) as resources:
-        given = {**request.body, "tool_resources": resources} if resources else request.body
-        return request.registration.assistants.create(request.owner, given)
+        body = {**request.body, "tool_resources": resources} if resources else request.body
+        return request.registration.assistants.create(request.owner, body)
 
 
 @resource.route("GET", "/assistants", query=app_schemas.ListQuery(), answer=schemas.AssistantPage())
 def list_assistants(request: ApiRequest) -> Object:
-    """List your assistants, those declared in code and the default one among them."""
-    return found_page(request, request.registration.assistants.page, request.owner)
+    """List your assistants, with those declared in code and the default one."""
+    return page_from(request, request.registration.assistants.page, request.owner)
 
 
 @resource.route("GET", "/assistants/<assistant_id>", answer=schemas.Assistant())
@@ -34,13 +35,13 @@ def get_assistant(request: ApiRequest, assistant_id: str) -> Object:
 
 @resource.route("POST", "/assistants/<assistant_id>", body=schemas.AssistantPatch(), answer=schemas.Assistant())
 def update_assistant(request: ApiRequest, assistant_id: str) -> Object:
-    """Change an assistant; what is left out stays."""
+    """Change an assistant; absent keys keep their values."""
     check_resources(request, request.body.get("tool_resources"))
     return request.registration.assistants.update(request.owner, assistant_id, request.body)
 
 
 @resource.route("DELETE", "/assistants/<assistant_id>", answer=app_schemas.Deleted())
 def delete_assistant(request: ApiRequest, assistant_id: str) -> Object:
-    """Delete an assistant; its runs stay."""
+    """Delete an assistant; its runs are kept."""
     request.registration.assistants.delete(request.owner, assistant_id)
-    return {"id": assistant_id, "object": "assistant.deleted", "deleted": True}
+    return deleted(assistant_id, "assistant.deleted")

@@ -1,4 +1,4 @@
-"""Files of the SDK face. Its calls come without the `OpenAI-Beta` header of the others."""
+"""Files of the SDK face. SDKs send these requests without the `OpenAI-Beta` header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..download import download
 from ..files import remove
-from ..paging import found_page
+from ..paging import page_from
 from . import file_schemas as schemas
 
 resource = Resource("SDK: files", "v1")
@@ -23,25 +23,24 @@ def create_file(request: ApiRequest) -> Object:
 
 @resource.route("GET", "/files", query=schemas.FilesQuery(), answer=schemas.FilePage())
 def list_files(request: ApiRequest) -> Object:
-    """List your files, of one purpose if one is named."""
-    return found_page(
-        request, request.registration.files.page, request.owner, before=False, purpose=request.query.get("purpose")
-    )
+    """List your files, or those of one purpose."""
+    find, purpose = request.registration.files.page, request.query.get("purpose")
+    return page_from(request, find, request.owner, before=False, purpose=purpose)
 
 
 @resource.route("GET", "/files/<file_id>", answer=schemas.File())
 def get_file(request: ApiRequest, file_id: str) -> Object:
-    """Return a file's description."""
+    """Return the description of a file."""
     return request.registration.files.get(request.owner, file_id)
 
 
 @resource.route("DELETE", "/files/<file_id>", answer=app_schemas.Deleted())
 def delete_file(request: ApiRequest, file_id: str) -> Object:
-    """Delete a file, out of every vector store as well."""
+    """Delete a file, also from every vector store."""
     return remove(request, file_id)
 
 
 @resource.route("GET", "/files/<file_id>/content", download=True)
 def get_file_content(request: ApiRequest, file_id: str) -> Response:
-    """Return a file's bytes."""
+    """Return the bytes of a file."""
     return download(request.registration.files.content(request.owner, file_id))

@@ -1,4 +1,4 @@
-"""Records by id, with the words of the Assistants API where there is none (`spec/assistants.md#errors`)."""
+"""Records by id, with the Assistants API's error texts (`spec/assistants.md#errors`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _WORDS = {Kind.RUN_STEP: "run step"}
 
 
 def find(request: ApiRequest, kind: Kind, id: str, *, parent: str | None = None) -> Record:
-    """Return a record of the call's owner.
+    """Return a record of the request's owner.
 
     Raises:
-        NotFound: there is none, or it is below another parent.
+        NotFound: there is none below that parent.
     """
     try:
         return request.registration.store.get(kind, request.owner, id, parent=parent)
@@ -24,12 +24,12 @@ def find(request: ApiRequest, kind: Kind, id: str, *, parent: str | None = None)
 
 
 def unknown(kind: Kind, id: str) -> NotFound:
-    """Return the error that says that there is no such object."""
+    """Return the error for an unknown id."""
     return NotFound(f"No {_WORDS.get(kind) or kind.value.rpartition('.')[2]} found with id '{id}'.")
 
 
 def find_run(request: ApiRequest, thread_id: str, run_id: str) -> RunRecord:
-    """Return a run of a thread; where neither is there, the thread is what is missing."""
+    """Return a run of a thread; if both are unknown, the error names the thread."""
     try:
         run = find(request, Kind.RUN, run_id, parent=thread_id)
     except NotFound:
@@ -39,10 +39,18 @@ def find_run(request: ApiRequest, thread_id: str, run_id: str) -> RunRecord:
     return run
 
 
-def run_body(record: Record) -> Object:
-    """Return a run as it is shown: one that was asked to end is `cancelling` until it has.
+def patch_metadata(request: ApiRequest, record: Record) -> Record:
+    """Replace the metadata of a message or a run, if the body has any."""
+    if "metadata" not in request.body:
+        return record
+    metadata = {"metadata": request.body["metadata"] or {}}
+    return request.registration.store.update(record.kind, request.owner, record.id, parent=record.parent, body=metadata)
 
-    It waits for tool outputs only while it is `requires_action`: who answers or ends it claims it first.
+
+def run_body(record: Record) -> Object:
+    """Return a run as clients see it: `cancelling` between a cancel and the end of the run.
+
+    A `required_action` is shown only with the status `requires_action`: a stored one may be answered already.
     """
     assert isinstance(record, RunRecord)
     pending = record.active and record.cancel_requested
@@ -52,7 +60,7 @@ def run_body(record: Record) -> Object:
 
 
 def check_idle(request: ApiRequest, thread_id: str) -> None:
-    """Refuse to add messages while a run is active: they would not be part of what it answers.
+    """Reject a message on a thread with an active run, which would not read it.
 
     Raises:
         RequestError: a run is active.
@@ -62,7 +70,7 @@ def check_idle(request: ApiRequest, thread_id: str) -> None:
 
 
 def check_free(request: ApiRequest, thread_id: str) -> None:
-    """Refuse a run in the way of another before anything is prepared for it; the store has the last word.
+    """Reject a run on a busy thread before anything is prepared for it; the store checks again.
 
     Raises:
         RequestError: a run is active.
@@ -79,7 +87,7 @@ def _active_run(request: ApiRequest, thread_id: str) -> RunRecord | None:
 
 
 def check_written(request: ApiRequest, message: Record) -> None:
-    """Refuse to delete what an active run has made: its events would bring it back, whoever ends the run.
+    """Reject the deletion of an active run's message: the events of the run would store it again.
 
     Raises:
         RequestError: the run is active.

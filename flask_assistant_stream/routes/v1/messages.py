@@ -1,4 +1,4 @@
-"""Messages of the SDK face: added without a run, listed, read, annotated, deleted."""
+"""Messages of the SDK face: add without a run, list, read, annotate, delete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...protocol import ids
-from ...protocol.objects import Object, page
+from ...protocol.objects import Object
 from ...runs.start_request import MessageDraft
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
@@ -14,17 +14,18 @@ from ..base import ApiRequest, Resource
 from ..body import check_length
 from ..named_files import attaching, check_messages
 from ..paging import list_page
+from ..responses import deleted
 from . import schemas
-from .lookup import check_idle, check_written, find
+from .lookup import check_idle, check_written, find, patch_metadata
 
 resource = Resource("SDK: messages", "v1")
 
+MESSAGES = "/threads/<thread_id>/messages"
 
-@resource.route(
-    "POST", "/threads/<thread_id>/messages", body=schemas.NewAssistantsMessage(), answer=app_schemas.Message()
-)
+
+@resource.route("POST", MESSAGES, body=schemas.NewAssistantsMessage(), answer=app_schemas.Message())
 def create_message(request: ApiRequest, thread_id: str) -> Object:
-    """Add a message to a thread that has no active run."""
+    """Add a message to a thread without an active run."""
     store, now = request.registration.store, int(request.registration.store.now())
     (message,) = new_messages(request, [request.body])
     find(request, Kind.THREAD, thread_id)
@@ -37,60 +38,51 @@ def create_message(request: ApiRequest, thread_id: str) -> Object:
     return body
 
 
-@resource.route("GET", "/threads/<thread_id>/messages", query=schemas.MessagesQuery(), answer=app_schemas.MessagePage())
+@resource.route("GET", MESSAGES, query=schemas.MessagesQuery(), answer=app_schemas.MessagePage())
 def list_messages(request: ApiRequest, thread_id: str) -> Object:
     """List the messages of a thread, or of one of its runs."""
     find(request, Kind.THREAD, thread_id)
-    found = list_page(request, Kind.MESSAGE, thread_id, run_id=request.query.get("run_id"))
-    return page([record.body for record in found.records], has_more=found.has_more)
+    return list_page(request, Kind.MESSAGE, thread_id, run_id=request.query.get("run_id"))
 
 
-@resource.route("GET", "/threads/<thread_id>/messages/<message_id>", answer=app_schemas.Message())
+@resource.route("GET", f"{MESSAGES}/<message_id>", answer=app_schemas.Message())
 def get_message(request: ApiRequest, thread_id: str, message_id: str) -> Object:
     """Return a message."""
     return _find(request, thread_id, message_id).body
 
 
-@resource.route(
-    "POST",
-    "/threads/<thread_id>/messages/<message_id>",
-    body=schemas.MetadataPatch(),
-    answer=app_schemas.Message(),
-)
+@resource.route("POST", f"{MESSAGES}/<message_id>", body=schemas.MetadataPatch(), answer=app_schemas.Message())
 def update_message(request: ApiRequest, thread_id: str, message_id: str) -> Object:
     """Change the metadata of a message."""
-    record = _find(request, thread_id, message_id)
-    if "metadata" in request.body:
-        record = request.registration.store.update(
-            Kind.MESSAGE, request.owner, message_id, parent=thread_id, body={"metadata": request.body["metadata"] or {}}
-        )
-    return record.body
+    return patch_metadata(request, _find(request, thread_id, message_id)).body
 
 
-@resource.route("DELETE", "/threads/<thread_id>/messages/<message_id>", answer=app_schemas.Deleted())
+@resource.route("DELETE", f"{MESSAGES}/<message_id>", answer=app_schemas.Deleted())
 def delete_message(request: ApiRequest, thread_id: str, message_id: str) -> Object:
-    """Delete a message that no active run has made."""
+    """Delete a message that does not belong to an active run."""
     check_written(request, _find(request, thread_id, message_id))
     request.registration.store.delete(Kind.MESSAGE, request.owner, message_id, parent=thread_id)
-    return {"id": message_id, "object": "thread.message.deleted", "deleted": True}
+    return deleted(message_id, "thread.message.deleted")
 
 
-def new_messages(request: ApiRequest, given: Sequence[Mapping[str, Any]], param: str = "") -> list[MessageDraft]:
-    """Return the messages of a body.
+def new_messages(request: ApiRequest, bodies: Sequence[Mapping[str, Any]], param: str = "") -> list[MessageDraft]:
+    """Return the messages of a request.
 
     Args:
-        given: as `schemas.NewAssistantsMessage` loads them.
-        param: the key they are under, for errors.
+        bodies: as `schemas.NewAssistantsMessage` loads them.
+        param: their key in the request's body, for errors.
 
     Raises:
-        RequestError: one is too long, or names a file that is not the owner's.
+        RequestError: a message is too long, or names a file that the owner does not have.
     """
-    for index, one in enumerate(given):
-        text = "".join(part["text"]["value"] for part in one["content"] if part["type"] == "text")
+    for index, body in enumerate(bodies):
+        text = "".join(part["text"]["value"] for part in body["content"] if part["type"] == "text")
         check_length(text, request.registration.max_content_chars, f"{param}[{index}].content" if param else "content")
-    found = [MessageDraft(one["content"], one["role"], one.get("attachments"), one.get("metadata")) for one in given]
-    check_messages(request, found, param)
-    return found
+    drafts = [
+        MessageDraft(body["content"], body["role"], body.get("attachments"), body.get("metadata")) for body in bodies
+    ]
+    check_messages(request, drafts, param)
+    return drafts
 
 
 def _find(request: ApiRequest, thread_id: str, message_id: str) -> Record:

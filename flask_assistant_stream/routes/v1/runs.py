@@ -1,9 +1,8 @@
-"""Runs of the SDK face: begun with or without a stream, polled, answered, cancelled."""
+"""Runs of the SDK face: start with or without a stream, poll, submit tool outputs, cancel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,27 +11,29 @@ from flask import Response
 from ...encoders.base import Encoder, StreamStart
 from ...encoders.sse import SSEEncoder
 from ...encoders.vendor import WithoutVendorEvents
-from ...errors import StoreError
-from ...protocol.objects import Object, page
+from ...protocol.objects import Object
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ...runs.start_request import MessageDraft, RunPosition, StartRequest
+from ...runs.start_request import MessageDraft, RunPosition
 from ...runs.upstream_request import SEARCH_RESULTS
 from ...stores.base import Kind
 from .. import schemas as app_schemas
+from ..actions import submit
 from ..base import ApiRequest, Resource
 from ..body import outputs_by_call
-from ..error_responses import json_response
-from ..messages import find_assistant
+from ..messages import find_assistant, start_run
 from ..named_files import attaching, check_resources
 from ..paging import list_page
 from ..request_keys import once
+from ..responses import json_response
 from ..stream import stream
 from . import schemas
-from .lookup import check_free, find, find_run, run_body
+from .lookup import check_free, find, find_run, patch_metadata, run_body
 from .messages import new_messages
 from .threads import thread_fields
 
 resource = Resource("SDK: runs", "v1")
+
+RUNS = "/threads/<thread_id>/runs"
 
 OVERRIDES = (
     "model",
@@ -49,57 +50,56 @@ OVERRIDES = (
     "response_format",
     "reasoning_effort",
 )
-"""Fields of a request that go onto the run as they are."""
+"""Fields of a request that are stored on the run unchanged."""
 
 POLL_MS = 300
-"""How long SDKs wait between two looks at a run."""
+"""Milliseconds between two polls of an SDK."""
 _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.value}
 
 
 @resource.route(
     "POST",
-    "/threads/<thread_id>/runs",
+    RUNS,
     body=schemas.NewRun(),
     query=schemas.Include(),
     answer=schemas.AssistantsRun(),
     stream=True,
 )
 def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
-    """Run an assistant on a thread that has no active run."""
+    """Run an assistant on a thread without an active run."""
 
     def begin() -> RunPosition:
         messages = new_messages(request, request.body.get("additional_messages") or (), "additional_messages")
         find(request, Kind.THREAD, thread_id)
         if any(message.attachments for message in messages):
             check_free(request, thread_id)
-        return _begin(request, messages, thread_id=thread_id)
+        return _begin(request, messages, thread_id)
 
     return _answer(request, once(request, begin))
 
 
 @resource.route("POST", "/threads/runs", body=schemas.NewThreadRun(), answer=schemas.AssistantsRun(), stream=True)
 def create_thread_and_run(request: ApiRequest) -> Response | Object:
-    """Make a thread and run an assistant on it."""
+    """Create a thread and run an assistant on it."""
 
     def begin() -> RunPosition:
         thread: Mapping[str, Any] = request.body.get("thread") or {}
         messages = new_messages(request, thread.get("messages") or (), "thread.messages")
-        return _begin(request, messages, new_thread=thread_fields(thread))
+        return _begin(request, messages, None, thread_fields(thread))
 
     return _answer(request, once(request, begin))
 
 
-@resource.route("GET", "/threads/<thread_id>/runs", query=app_schemas.ListQuery(), answer=schemas.RunPage())
+@resource.route("GET", RUNS, query=app_schemas.ListQuery(), answer=schemas.RunPage())
 def list_runs(request: ApiRequest, thread_id: str) -> Object:
     """List the runs of a thread."""
     find(request, Kind.THREAD, thread_id)
-    found = list_page(request, Kind.RUN, thread_id)
-    return page([run_body(record) for record in found.records], has_more=found.has_more)
+    return list_page(request, Kind.RUN, thread_id, shown=run_body)
 
 
-@resource.route("GET", "/threads/<thread_id>/runs/<run_id>", answer=schemas.AssistantsRun())
+@resource.route("GET", f"{RUNS}/<run_id>", answer=schemas.AssistantsRun())
 def get_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
-    """Return a run; while it moves, the header `openai-poll-after-ms` says when to look again."""
+    """Return a run; until it stops, the header `openai-poll-after-ms` has the time to the next poll."""
     body = run_body(find_run(request, thread_id, run_id))
     response = json_response(body)
     if body["status"] in _MOVING:
@@ -107,84 +107,58 @@ def get_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     return response
 
 
-@resource.route(
-    "POST", "/threads/<thread_id>/runs/<run_id>", body=schemas.MetadataPatch(), answer=schemas.AssistantsRun()
-)
+@resource.route("POST", f"{RUNS}/<run_id>", body=schemas.MetadataPatch(), answer=schemas.AssistantsRun())
 def update_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
     """Change the metadata of a run."""
-    record = find_run(request, thread_id, run_id)
-    if "metadata" not in request.body:
-        return run_body(record)
-    metadata = {"metadata": request.body["metadata"] or {}}
-    return run_body(request.registration.store.update(Kind.RUN, request.owner, run_id, parent=thread_id, body=metadata))
+    return run_body(patch_metadata(request, find_run(request, thread_id, run_id)))
 
 
-@resource.route("POST", "/threads/<thread_id>/runs/<run_id>/cancel", answer=schemas.AssistantsRun())
+@resource.route("POST", f"{RUNS}/<run_id>/cancel", answer=schemas.AssistantsRun())
 def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
-    """Stop a run; what it has said so far is kept."""
+    """Cancel a run; its messages are kept."""
     find_run(request, thread_id, run_id)
     return request.registration.runner.cancel(request.owner, thread_id, run_id)
 
 
 @resource.route(
     "POST",
-    "/threads/<thread_id>/runs/<run_id>/submit_tool_outputs",
+    f"{RUNS}/<run_id>/submit_tool_outputs",
     body=schemas.ToolOutputs(),
     answer=schemas.AssistantsRun(),
     stream=True,
 )
 def submit_tool_outputs(request: ApiRequest, thread_id: str, run_id: str) -> Response | Object:
-    """Answer all pending function calls of a run and let it go on."""
+    """Answer all pending function calls of a run and continue it."""
     outputs = outputs_by_call(request.body["tool_outputs"], request.registration.max_content_chars, "tool_outputs")
     find_run(request, thread_id, run_id)
-    submit = request.registration.runner.submit
-    position = once(
-        request,
-        lambda: submit(request.owner, thread_id, run_id, outputs, key=request.key, request_id=request.request_id),
-    )
-    return _answer(request, position)
+    return _answer(request, submit(request, thread_id, run_id, outputs))
 
 
 def _begin(
     request: ApiRequest,
     messages: list[MessageDraft],
-    *,
-    thread_id: str | None = None,
+    thread_id: str | None,
     new_thread: Mapping[str, Any] | None = None,
 ) -> RunPosition:
-    body, registration = request.body, request.registration
+    body = request.body
     assistant = find_assistant(request, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
+    extra = {SEARCH_RESULTS: True} if request.query.get("include") else {}
     check_resources(request, body.get("tool_resources"))
     with attaching(request, messages, thread_id, new_thread, "thread.tool_resources") as thread:
-        position = registration.runner.start(
-            StartRequest(
-                request.owner,
-                assistant.body,
-                messages,
-                thread_id=thread_id,
-                new_thread=thread,
-                overrides=overrides,
-                extra={SEARCH_RESULTS: True} if request.query.get("include") else {},
-                busy="reject",
-                key=request.key,
-                request_id=request.request_id,
-            )
-        )
-    with suppress(StoreError):  # the run has begun; the next use of the assistant keeps it
-        assistant.keep()
-    return position
+        options = {"thread_id": thread_id, "new_thread": thread, "overrides": overrides, "extra": extra}
+        return start_run(request, assistant, messages, busy="reject", **options)
 
 
 def _instructions(assistant: Object, body: Mapping[str, Any]) -> str:
-    """Return the run's own instructions or the assistant's, and behind them what it adds."""
-    given = body.get("instructions")
-    base = assistant["instructions"] if given is None else given
+    """Return the run's own instructions or the assistant's, followed by the additional ones."""
+    own = body.get("instructions")
+    base = assistant["instructions"] if own is None else own
     return "\n".join(text for text in (base, body.get("additional_instructions")) if text)
 
 
 def _answer(request: ApiRequest, position: RunPosition) -> Response | Object:
-    """Return the run's events or the run: the body decides, not `Accept` (`spec/assistants.md#requests`)."""
+    """Return the stream or the run, as `stream` in the body says (`spec/assistants.md#requests`)."""
     if request.body.get("stream"):
         return stream(replace(request, format=_sse), position)
     return run_body(request.registration.store.get(Kind.RUN, request.owner, position.run_id))

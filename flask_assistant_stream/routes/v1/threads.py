@@ -1,7 +1,8 @@
-"""Threads of the SDK face: the same threads as those of the app face, without what only that one tells."""
+"""Threads of the SDK face: those of the app face, without its own fields."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...protocol import ids, objects
@@ -10,6 +11,7 @@ from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..named_files import attaching, check_resources, remove_thread
+from ..responses import deleted
 from . import schemas
 from .lookup import find
 from .messages import new_messages
@@ -19,7 +21,7 @@ resource = Resource("SDK: threads", "v1")
 
 @resource.route("POST", "/threads", body=schemas.NewAssistantsThread(), answer=schemas.AssistantsThread())
 def create_thread(request: ApiRequest) -> Object:
-    """Make a thread, with messages if some are given."""
+    """Create a thread, with or without messages."""
     store, now = request.registration.store, int(request.registration.store.now())
     messages = new_messages(request, request.body.get("messages") or (), "messages")
     with attaching(request, messages, None, thread_fields(request.body)) as fields:
@@ -38,7 +40,7 @@ def get_thread(request: ApiRequest, thread_id: str) -> Object:
 
 @resource.route("POST", "/threads/<thread_id>", body=schemas.AssistantsThreadPatch(), answer=schemas.AssistantsThread())
 def update_thread(request: ApiRequest, thread_id: str) -> Object:
-    """Change tool resources or metadata of a thread; what is left out stays."""
+    """Change the tool resources or metadata of a thread; absent keys keep their values."""
     find(request, Kind.THREAD, thread_id)
     check_resources(request, request.body.get("tool_resources"))
     return request.registration.store.update(
@@ -48,11 +50,11 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
 
 @resource.route("DELETE", "/threads/<thread_id>", answer=app_schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
-    """Delete a thread with all its messages; its active run is ended first."""
+    """Delete a thread with its messages, after ending its active run."""
     remove_thread(request, thread_id)
-    return {"id": thread_id, "object": "thread.deleted", "deleted": True}
+    return deleted(thread_id, "thread.deleted")
 
 
-def thread_fields(given: Any) -> dict[str, Any]:
-    """Return those fields of a thread that are given; null empties one."""
-    return {key: given[key] or {} for key in ("metadata", "tool_resources") if key in given}
+def thread_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a thread that a body has; null empties a field."""
+    return {key: body[key] or {} for key in ("metadata", "tool_resources") if key in body}
