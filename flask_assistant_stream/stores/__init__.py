@@ -1,28 +1,83 @@
-"""Stores: a module here is a store, and its name is the URL's scheme."""
+"""Stores: `make_store` makes the store that a URL names, `register_store` adds a kind of one's own."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+from typing import Protocol
 
 from ..errors import ConfigError
-from .base import Store
+from .base import AppendResult, Kind, Order, Page, Projection, Record, Row, RunRecord, Start, Store
+from .capabilities import Blobs, FoundPassage, Passages, Push
 
-_SCHEMES = ("mongodb", "sqlite")
+__all__ = [
+    "AppendResult",
+    "Blobs",
+    "FoundPassage",
+    "Kind",
+    "MakeStore",
+    "Order",
+    "Page",
+    "Passages",
+    "Projection",
+    "Push",
+    "Record",
+    "Row",
+    "RunRecord",
+    "Start",
+    "Store",
+    "make_store",
+    "register_store",
+]
+
+
+class MakeStore(Protocol):
+    """Makes a store without connecting to it yet; a store class fits."""
+
+    def __call__(self, url: str, *, log_seconds: float) -> Store:
+        """Return the store at `url`, which keeps the events of a run for `log_seconds` after its end.
+
+        Raises:
+            ConfigError: the URL is not valid.
+        """
+
+
+def _make_mongodb(url: str, *, log_seconds: float) -> Store:
+    from .mongodb.store import MongoDBStore
+
+    return MongoDBStore(url, log_seconds=log_seconds)
+
+
+def _make_sqlite(url: str, *, log_seconds: float) -> Store:
+    from .sqlite.store import SQLiteStore
+
+    return SQLiteStore(url, log_seconds=log_seconds)
+
+
+_makers: dict[str, MakeStore] = {"mongodb": _make_mongodb, "sqlite": _make_sqlite}
+
+
+def register_store(scheme: str, make: MakeStore) -> None:
+    """Let URLs `scheme://…` and `scheme+…://…` in `ASSISTANT_STORE` name a store that `make` makes.
+
+    Raises:
+        ConfigError: another store has that scheme.
+    """
+    if _makers.setdefault(scheme, make) is not make:
+        raise ConfigError(f"A store with the scheme '{scheme}' is already registered: choose another scheme.")
 
 
 def make_store(url: str, *, log_seconds: float = 86400.0) -> Store:
-    """Make the store that a URL names, without touching it yet.
+    """Make the store that a URL names, without connecting to it yet.
 
     Args:
-        url: `mongodb://…`, `mongodb+srv://…` or `sqlite:///path`.
-        log_seconds: how long a run's events stay readable after its end.
+        url: `mongodb://…`, `mongodb+srv://…`, `sqlite:///path` or a registered scheme.
+        log_seconds: how long the events of a run stay readable after its end.
 
     Raises:
-        ConfigError: no store has that scheme, its driver is missing, or the URL is not complete.
+        ConfigError: the scheme is unknown, or the URL is not valid.
     """
-    scheme = url.partition(":")[0].partition("+")[0]
-    if scheme not in _SCHEMES or find_spec(f".{scheme}", __name__) is None:
-        raise ConfigError("ASSISTANT_STORE: write mongodb://host/database, mongodb+srv://… or sqlite:///path/to/file.")
-    store: Store = import_module(f".{scheme}", __name__).make(url, log_seconds=log_seconds)
-    return store
+    make = _makers.get(url.partition(":")[0].partition("+")[0])
+    if make is None:
+        raise ConfigError(
+            f"ASSISTANT_STORE has an unknown scheme. Write {'://…, '.join(_makers)}://…, or call `register_store` first."
+        )
+    return make(url, log_seconds=log_seconds)

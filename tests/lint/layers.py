@@ -89,7 +89,7 @@ THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_threa
 GEVENT = {"threads", "__main__"}
 EVENT_LOOPS = {("tools.coroutines", "asyncio")}
 """A host's `async def` tool needs an event loop, for the length of its call; the library itself uses threads."""
-DYNAMIC = {"", "stores", "engines", "encoders"}
+DYNAMIC = {"", "engines", "encoders"}
 """Packages whose files are found by name, and the lazy public names."""
 
 IMPURE = {"asyncio", "logging", "os", "queue", "random", "socket", "subprocess", "threading", "time"}

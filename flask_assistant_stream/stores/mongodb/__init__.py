@@ -2,6 +2,4 @@
 
 from .store import MongoDBStore
 
-make = MongoDBStore
-
-__all__ = ["MongoDBStore", "make"]
+__all__ = ["MongoDBStore"]

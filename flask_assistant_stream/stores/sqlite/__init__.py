@@ -1,7 +1,5 @@
-"""The embedded store, `sqlite:///path`: one SQLite file for the processes of one host."""
+"""The store in one SQLite file, `sqlite:///path`: any number of processes on one host."""
 
 from .store import SQLiteStore
 
-make = SQLiteStore
-
-__all__ = ["SQLiteStore", "make"]
+__all__ = ["SQLiteStore"]
