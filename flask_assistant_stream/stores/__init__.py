@@ -77,7 +77,6 @@ def make_store(url: str, *, log_seconds: float = 86400.0) -> Store:
     """
     make = _makers.get(url.partition(":")[0].partition("+")[0])
     if make is None:
-        raise ConfigError(
-            f"ASSISTANT_STORE has an unknown scheme. Write {'://…, '.join(_makers)}://…, or call `register_store` first."
-        )
+        known = "://…, ".join(_makers)
+        raise ConfigError(f"ASSISTANT_STORE has an unknown scheme. Write {known}://…, or call `register_store` first.")
     return make(url, log_seconds=log_seconds)

@@ -17,7 +17,7 @@ APP = """
 from flask import Flask
 import register
 from flask_assistant_stream import create_assistant_blueprint, shared_owner
-from flask_assistant_stream.testing.decode import decode_sse, text_of
+from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 
 def make_app():
     app = Flask(__name__)
@@ -26,10 +26,10 @@ def make_app():
     return app
 
 client = make_app().test_client()
-reply = client.post("/assistant/chat", json={"message": "Hello, memory"})
-events = list(decode_sse(reply.data))
-thread_id = client.get("/assistant/threads").json["data"][0]["id"]
-messages = make_app().test_client().get(f"/assistant/threads/{thread_id}/messages").json["data"]
+reply = client.post("/api/assistants/chat/stream", json={"content": "Hello, memory"})
+events = list(decode_ndjson(reply.data))
+thread_id = client.get("/api/assistants/threads").json["data"][0]["id"]
+messages = make_app().test_client().get(f"/api/assistants/threads/{thread_id}/messages").json["data"]
 assert [message["role"] for message in messages] == ["assistant", "user"], messages
 assert messages[0]["content"][0]["text"]["value"] == text_of(events) != ""
 """
