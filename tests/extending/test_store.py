@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.stores import make_store, register_store
 from flask_assistant_stream.stores.sqlite import SQLiteStore
-from tests.test_docs import DOCS, blocks
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "extending-stores.md"
 APP = """
 from flask import Flask
 import register
@@ -22,7 +23,7 @@ from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 def make_app():
     app = Flask(__name__)
     app.config.update(TESTING=True, ASSISTANT_STORE="memory://app", ASSISTANT_ENGINE="offline")
-    app.register_blueprint(create_assistant_blueprint(authenticate=shared_owner))
+    app.register_blueprint(create_assistant_blueprint(authenticate=shared_owner("app")))
     return app
 
 client = make_app().test_client()
@@ -37,7 +38,7 @@ assert messages[0]["content"][0]["text"]["value"] == text_of(events) != ""
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    registration, *modules = blocks(DOCS / "extending-stores.md", "python")
+    registration, *modules = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "register.py").write_text(registration)
     for module in modules:
         (tmp_path / module.partition("\n")[0].removeprefix("# ")).write_text(module)
