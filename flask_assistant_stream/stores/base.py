@@ -1,7 +1,7 @@
-"""What a store is: records of an owner, runs under a lease, and the rows of their logs.
+"""What a store is: an owner's records, runs under a lease, and the rows of run logs.
 
-Everything the run protocol needs of a store stands here; how a store keeps it is its own affair. Knows neither
-Flask nor engines. Driver errors leave a store as `StoreError` only.
+The docstrings here are the contract that every store fulfils (`spec/run-protocol.md#what-a-store-guarantees`);
+`testing.StoreSuite` checks it. Knows neither Flask nor engines.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
+from ..errors import Duplicate, NotFound
 from ..protocol.events import Event, pack, unpack
 from ..protocol.objects import Object
 
 Order = Literal["asc", "desc"]
 
 TURN = 1 << 20
-"""Positions per turn of a thread: what a run makes is placed at `turn * TURN + seq`."""
+"""Positions per turn of a thread: event `seq` of a run places its object at `turn * TURN + seq`."""
 
 
 class Kind(str, Enum):
-    """What a record is; the value is its `object` on the wire."""
+    """The kind of a record; the value is its `object` on the wire."""
 
     ASSISTANT = "assistant"
     THREAD = "thread"
@@ -32,17 +33,17 @@ class Kind(str, Enum):
     FILE = "file"
     VECTOR_STORE = "vector_store"
     VECTOR_STORE_FILE = "vector_store.file"
-    """A file in a vector store, its parent. A file may be in several, so the record's id names both."""
+    """A file in a vector store, its parent. Its id names both, because a file may be in several."""
     FILE_BATCH = "vector_store.files_batch"
     OWNER = "owner"
-    """What is kept of an owner as such; one record each, id `owner`."""
+    """Settings of an owner; one record each, with the id `owner`."""
 
 
 PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
-"""Kinds whose ids each owner may have; every other id stands once in a store."""
+"""Kinds whose ids are unique per owner; every other id is unique in a store."""
 
 BELOW_VECTOR_STORE = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
-"""What goes with its vector store."""
+"""Kinds that are deleted with their vector store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,12 @@ class Record:
     """One stored object.
 
     Attributes:
-        kind: which kind of object.
-        owner: whose it is; no call finds it for anybody else.
-        body: the Assistants object, `id` in it.
-        parent: what it is listed below: the thread of a message or run, the run of a step, "" otherwise.
+        owner: the only owner for whom calls find it.
+        body: the Assistants object with its `id`.
+        parent: the id it is listed below: the thread of a message or run, the run of a step, "" otherwise.
         position: its place in lists, ascending. 0 on `insert` lets the store choose: the next turn of the
             thread for a message or run, the store's clock otherwise.
-        extra: what the wire does not carry (a thread's title …): flat, JSON values.
+        extra: values that are not on the wire (a thread's title …); a flat JSON object.
     """
 
     kind: Kind
@@ -74,16 +74,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord(Record):
-    """A run and what the run protocol keeps with it.
+    """A run (`spec/run-protocol.md#the-run-record`).
 
     Attributes:
-        epoch: grows by one with each claim; every write to the run compares it.
-        due_at: seconds on the store's clock from when any worker may claim the run: the end of the lease while
-            a worker has it, the expiry while it waits for tool outputs, earlier when a cancel is pending.
-        cancel_requested: somebody asked for its end.
+        epoch: each claim adds one; every write to the run compares it.
+        due_at: when any worker may claim the run, in seconds on the store's clock: the end of the lease, or the
+            expiry of a required action; earlier if a cancel is pending.
+        cancel_requested: the run is to be cancelled.
         active: not terminal; a thread has at most one active run.
-        last_seq: the highest event number that its projections have seen.
-        state: what the translator needs to go on after tool outputs and the wire does not carry.
+        last_seq: the last event number that was projected.
+        state: the translator's state while the run waits for tool outputs.
     """
 
     epoch: int = 1
@@ -96,14 +96,14 @@ class RunRecord(Record):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Consecutive events of a run, written by one append.
+    """Consecutive events of a run, stored by one append (`spec/run-protocol.md#log-rows`).
 
     Attributes:
-        first, last: the event numbers it covers; unique per (run, first). A fence covers numbers without events.
+        first, last: the event numbers it covers; `first` is unique in a run. A fence has numbers but no events.
         epoch: of the worker that wrote it.
-        token: names this append, so that a repeated one is told from a foreign one.
+        token: identifies the append, so that the store recognizes a repeated one.
         packed: `protocol.events.pack` of its events.
-        state: the translator's state after it, where a required action ends it.
+        state: the translator's state if the row ends with a required action.
     """
 
     run_id: str
@@ -116,22 +116,22 @@ class Row:
 
     @property
     def events(self) -> list[Event]:
-        """Its events, numbered."""
+        """The numbered events of the row."""
         return unpack(self.first, self.packed)
 
     @classmethod
     def of(cls, run_id: str, epoch: int, token: str, events: list[Event], state: Object | None = None) -> Row:
-        """Make the row of some consecutive events."""
+        """Return the row of consecutive events."""
         return cls(run_id, events[0].seq, events[-1].seq, epoch, token, pack(events), state)
 
 
 class AppendResult(Enum):
-    """What became of an append."""
+    """The result of an append."""
 
     STORED = "stored"
-    """This very row stands in the log, by this call or an earlier one with the same token."""
+    """The row is in the log, by this call or an earlier one with the same token."""
     REFUSED = "refused"
-    """Somebody else's row stands there: the run is lost to this worker."""
+    """Another row is in its place, or the run was deleted: the worker has lost the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,13 @@ class Projection:
     """The changes of a run's objects by stored rows (`spec/run-protocol.md#projections`); idempotent.
 
     Attributes:
-        run: the run it belongs to, as this worker holds it (`epoch`, owner, `position`).
-        objects: message and step records, the newest version each, `position` set; `seqs` gives the number of
-            the event that carried each version: a version replaces only an older one.
-        changes: the run's `RUN_VOLATILE` keys; empty when no run event was among the rows.
-        due_at: new `due_at` of the run, or None to leave it; a run that is to be cancelled keeps its own.
+        run: the run as this worker holds it (`epoch`, `owner`, `position`).
+        objects: messages and steps in their newest version, with their `position`.
+        seqs: for each object the number of the event that carried the version; it replaces only an older one.
+        changes: the run's `RUN_VOLATILE` keys; empty if the rows have no event of the run itself.
+        due_at: the run's new `due_at`; None keeps it, and so does a pending cancel.
         last_seq: the last event number covered.
-        state: the new `state`, or None to leave it.
+        state: the run's new `state`; None keeps it.
     """
 
     run: RunRecord
@@ -159,13 +159,13 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Everything that begins a run, stored together or not at all.
+    """The beginning of a run, stored as a whole or not at all (`spec/run-protocol.md#starts`).
 
     Attributes:
-        run: the new run (`due_at` set); its position is given by the store.
+        run: the new run with its `due_at`; the store sets its position.
         row: its first row of events.
         messages: the user's messages, in order.
-        thread: a thread to make with it, or None for one that must be there.
+        thread: a new thread for the run; None if the thread exists.
         touched: `extra` keys to set on the thread (`updated_at` …).
     """
 
@@ -178,7 +178,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A slice of a list."""
+    """A part of a list."""
 
     records: list[Record]
     has_more: bool
@@ -191,22 +191,22 @@ AppendResults = list[AppendResult]
 
 
 class Store(ABC):
-    """A place for everything that must outlive a process.
+    """Keeps everything that must outlive a process.
 
-    Every call blocks its thread but never the gevent loop, may be made from any thread, and raises `StoreError`
-    when the driver fails: the outcome of a write is then unknown, unless it is `Duplicate` or `ThreadBusy`.
-    Nothing touches the driver before the first call, so a store may be made before a fork.
+    Calls come from any thread. A call may block its thread but never the gevent loop. It raises `StoreError` if the
+    driver fails, which leaves the result of a write unknown; `Duplicate` and `ThreadBusy` mean that nothing was
+    written. A store does not connect before its first call, so it survives a fork.
     """
 
     # -- life ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def open(self) -> None:
-        """Make tables and indexes or migrate them forward; idempotent. Called by the first use in a process."""
+        """Create or migrate tables and indexes; idempotent. The first call in a process does the same."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections; a later call opens them again."""
+        """Close the connections of this process; a later call opens new ones."""
 
     @abstractmethod
     def ping(self) -> None:
@@ -214,7 +214,7 @@ class Store(ABC):
 
     @abstractmethod
     def now(self) -> float:
-        """Seconds since the epoch on the store's clock, the same for every worker."""
+        """Return the seconds since the epoch on the store's clock, which all workers share."""
 
     # -- records ------------------------------------------------------------------------------------------
 
@@ -223,16 +223,16 @@ class Store(ABC):
         """Store a new record and return it with its position.
 
         Raises:
-            Duplicate: a record of that kind and id stands already (for assistants and owners: of that owner).
-            NotFound: a message's thread is not this owner's.
+            Duplicate: the id is taken (see `PER_OWNER`).
+            NotFound: the owner has no such thread for the message.
         """
 
     @abstractmethod
     def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
-        """Return a record, a `RunRecord` for runs.
+        """Return a record; a `RunRecord` for runs.
 
         Raises:
-            NotFound: unknown, another owner's, or below another parent.
+            NotFound: the id is unknown, another owner's, or below another parent.
         """
 
     @abstractmethod
@@ -246,9 +246,9 @@ class Store(ABC):
         body: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Set some top-level keys of `body` and `extra` and return the record as it is then.
+        """Set top-level keys of `body` and `extra`, and return the changed record.
 
-        Never for the volatile keys of a run: those are written by `project` alone.
+        Never for the volatile keys of a run: only `project` writes those.
 
         Raises:
             NotFound: as `get`.
@@ -256,8 +256,9 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        """Remove a record; a thread goes with its messages, runs, steps and logs, a vector store with its
-        `VECTOR_STORE_FILE` and `FILE_BATCH` records.
+        """Delete a record and what belongs to it.
+
+        A thread has messages, runs, steps and logs; a vector store has `BELOW_VECTOR_STORE`.
 
         Raises:
             NotFound: as `get`.
@@ -278,23 +279,25 @@ class Store(ABC):
     ) -> Page:
         """Return up to `limit` records below `parent`, ordered by (position, id).
 
-        `after` and `before` are ids of the same list and bound it in the order asked for; `run_id` keeps the
-        messages of one run.
+        Args:
+            after, before: ids of the same list that bound the page, in the requested order. With `before` alone, the
+                page ends next to it.
+            run_id: only the messages of this run.
 
         Raises:
-            NotFound: `after` or `before` is not in this list.
+            NotFound: `after` or `before` is not in the list.
         """
 
     # -- runs ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def start(self, start: Start) -> RunRecord:
-        """Begin a run (`spec/run-protocol.md#starts`) and return it with its position: all of it is stored, or nothing.
+        """Store the beginning of a run, all of it or nothing, and return the run with its position.
 
         Raises:
             ThreadBusy: the thread has an active run.
-            NotFound: the thread is not this owner's.
-            Duplicate: the run or the new thread stands already.
+            NotFound: the owner has no such thread.
+            Duplicate: the run or the new thread exists.
         """
 
     @abstractmethod
@@ -308,30 +311,31 @@ class Store(ABC):
     ) -> RunRecord | None:
         """Take a run over if its status and epoch are those of `run` (`spec/run-protocol.md#claims`).
 
-        A run that required an action is `queued` from then on, so that of two answers one is taken; whoever finds
-        it abandoned like that releases it again.
+        A run with a required action becomes `queued`, so that only one of two answers is accepted.
 
         Args:
             run: as it was read.
             due_at: the end of the new lease.
             if_due: claim only if the run's `due_at` is not later than this.
-            extra: keys of its `extra` to set with the claim, in the same write.
+            extra: keys of its `extra` to set in the same write.
 
         Returns:
-            The run as it is now, or None if it has moved since it was read.
+            The claimed run; None if it has changed since it was read.
         """
 
     @abstractmethod
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
-        """Extend the leases of active runs, given as (run id, epoch); one with another epoch or with a cancel
-        pending stays as it is."""
+        """Extend the leases of active runs, given as (run id, epoch).
+
+        Skips runs with another epoch, a pending cancel or a required action.
+        """
 
     @abstractmethod
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
-        """Note that an active run is to end, and let it be claimed from `due_at` at the latest.
+        """Mark an active run as to be cancelled and let any worker claim it from `due_at` at the latest.
 
         Returns:
-            The run as it is then; unchanged if it was not active.
+            The run after that; unchanged if it was not active.
 
         Raises:
             NotFound: as `get`.
@@ -339,29 +343,28 @@ class Store(ABC):
 
     @abstractmethod
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """Return which of these runs have a cancel pending."""
+        """Return which of these runs have a pending cancel."""
 
     @abstractmethod
     def due(self, now: float, limit: int = 100) -> Runs:
-        """Return active runs of any owner whose `due_at` has passed, the longest due first."""
+        """Return the active runs of all owners whose `due_at` has passed, the longest due first."""
 
     # -- the log ------------------------------------------------------------------------------------------
 
     @abstractmethod
     def append(self, rows: Sequence[Row]) -> AppendResults:
-        """Store rows of many runs, each once (`spec/run-protocol.md#log-rows`); an outcome for each, in order.
+        """Store rows of many runs and return a result for each, in order (`spec/run-protocol.md#log-rows`).
 
-        A row whose place is taken is `STORED` if its own token stands there, else `REFUSED`; the others are
-        stored all the same.
+        One row that is refused does not affect the others.
         """
 
     @abstractmethod
     def project(self, projections: Sequence[Projection]) -> None:
-        """Apply what stored rows say: messages and steps first, the run last (`spec/run-protocol.md#projections`).
+        """Apply projections: messages and steps first, then the runs (`spec/run-protocol.md#projections`).
 
-        Objects: inserted, or replaced where the stored version is older (metadata is kept as stored).
-        Runs: written only where the epoch is the projection's and the run is still active; a terminal status
-        clears `active` and dates the log's expiry.
+        An object is inserted, or replaces an older version; its metadata stays as stored. A run is changed only in
+        the projection's epoch and while it is active. A terminal status clears `active` and starts the expiry of the
+        log. Nothing is written for a deleted run.
         """
 
     @abstractmethod
@@ -370,30 +373,43 @@ class Store(ABC):
 
     @abstractmethod
     def last_row(self, run_id: str) -> Row | None:
-        """Return the newest row of a run, a fence or not."""
+        """Return the last row of a run, even a fence; None if there is none."""
 
     @abstractmethod
     def projected(self, run_id: str) -> int | None:
-        """Return the number of the last event whose row has been projected, or None where there is no such run."""
-
-    # -- together -----------------------------------------------------------------------------------------
+        """Return the run's `last_seq`; None if there is no such run."""
 
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
-        """Append rows and apply the projections of those that were stored, in that order.
+        """Append rows, then apply the projections of those that were stored.
 
-        A store that can write both in one transaction overrides this to do so.
+        Override it if the store can do both in one transaction.
         """
-        outcomes = self.append([row for row, _ in writes])
-        self.project(
-            [
-                projection
-                for (_, projection), outcome in zip(writes, outcomes, strict=True)
-                if projection is not None and outcome is AppendResult.STORED
-            ]
-        )
-        return outcomes
+        results = self.append([row for row, _ in writes])
+        self.project(stored_projections(writes, results))
+        return results
+
+
+def stored_projections(
+    writes: Sequence[tuple[Row, Projection | None]], results: Sequence[AppendResult]
+) -> list[Projection]:
+    """Return the projections of the rows that were stored."""
+    return [
+        projection
+        for (_, projection), result in zip(writes, results, strict=True)
+        if projection is not None and result is AppendResult.STORED
+    ]
 
 
 def placed(record: Record, position: int) -> Record:
     """Return the record with its position set."""
     return replace(record, position=position)
+
+
+def not_found(kind: Kind, id: str) -> NotFound:
+    """Return the error for an id that an owner does not have."""
+    return NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
+
+
+def already_exists(kind: Kind, id: str) -> Duplicate:
+    """Return the error for an id that is taken."""
+    return Duplicate(f"A {kind.value} with id '{id}' already exists.")

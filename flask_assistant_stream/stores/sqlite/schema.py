@@ -1,4 +1,4 @@
-"""The tables, and the steps from each version of them to the next. A step is never changed once released."""
+"""The tables, and the migrations from each version to the next. A released migration never changes."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring a file to the newest version; processes that come at once wait for the one that does it.
+    """Migrate a file to the newest version; other processes wait meanwhile.
 
     Raises:
-        ConfigError: the file was written by a newer version of this library, or this SQLite cannot search.
+        ConfigError: a newer version of this library wrote the file, or this SQLite has no FTS5.
     """
     _require_fts5(connection)
     newest = len(migrations)
@@ -95,8 +95,8 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
         version = _version(connection)
         if version > newest:
             raise ConfigError(
-                f"The SQLite file has schema version {version}, this flask-assistant-stream knows {newest}: "
-                "upgrade the package or point ASSISTANT_STORE to another file."
+                f"The SQLite file has schema version {version}, this flask-assistant-stream supports {newest}: "
+                "upgrade the package or set ASSISTANT_STORE to another file."
             )
         for step in migrations[version:]:
             for statement in step.split(";"):
@@ -113,7 +113,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _require_fts5(connection: sqlite3.Connection) -> None:
-    """Refuse an SQLite without full-text search, also for a file that another one has made."""
+    """Reject an SQLite without FTS5, even for a file that another SQLite has migrated."""
     try:
         connection.execute("SELECT fts5_source_id()").fetchone()
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""The statements of the SQLite store, each on a connection that is lent to it; none begins or ends a transaction."""
+"""The statements of the SQLite store, each on a given connection; none begins or ends a transaction."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import Duplicate, NotFound, ThreadBusy
+from ...errors import ThreadBusy
 from ...protocol.events import dump
 from ...protocol.run_states import RUN_ACTIVE, RunStatus
-from ..base import BELOW_VECTOR_STORE, PER_OWNER, AppendResult, Kind, Projection, Record, Row, RunRecord
+from ..base import (
+    BELOW_VECTOR_STORE,
+    PER_OWNER,
+    AppendResult,
+    Kind,
+    Projection,
+    Record,
+    Row,
+    RunRecord,
+    already_exists,
+    not_found,
+)
 
 Connection = sqlite3.Connection
 
 PURGE_RUNS = 200
 PURGE_ROWS = 5_000
-"""How much one purge drops at most: it never holds up a write for long."""
+"""Limits of one purge, so that it never delays a write for long."""
 
 _RECORD = "r.kind, r.owner, r.parent, r.position, r.body, r.extra"
 _RUN = "u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state"
 RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
 PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
-"""Where a run's messages begin in its thread; its whole turn is its own."""
+"""The position where a run's messages begin; they have a turn of the thread to themselves."""
 _INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _STANDS = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
 _INSERT_RUN = """
@@ -46,22 +57,22 @@ LOG = """
     SELECT run_id, first, last, epoch, token, packed, state FROM log
     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
 """
-"""A run's rows, unless it ended before a certain time: whatever the last purge has left, they are gone then."""
+"""A run's rows unless the run ended before a time: an expired log is not readable even if it is still stored."""
 
 _BELOW = {Kind.THREAD: (Kind.MESSAGE, Kind.RUN), Kind.VECTOR_STORE: BELOW_VECTOR_STORE}
 
 
 def to_json(value: object) -> str:
-    """Return JSON as it is stored."""
+    """Return a value as stored JSON."""
     return dump(value).decode("ascii")
 
 
 def allot_turns(connection: Connection, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> int:
-    """Allot the thread's next turns and return the last of them; set keys of its `extra`."""
+    """Reserve the next turns of a thread, set keys of its `extra`, and return the last of the turns."""
     thread = "WHERE kind = 'thread' AND id = ? AND owner = ?"
     found = connection.execute(f"SELECT turns, extra FROM records {thread}", (thread_id, owner)).fetchone()
     if found is None:
-        raise _not_found(Kind.THREAD, thread_id)
+        raise not_found(Kind.THREAD, thread_id)
     last: int = found[0] + turns
     extra = to_json({**json.loads(found[1]), **touched}) if touched else found[1]
     connection.execute(f"UPDATE records SET turns = ?, extra = ? {thread}", (last, extra, thread_id, owner))
@@ -69,7 +80,7 @@ def allot_turns(connection: Connection, owner: str, thread_id: str, turns: int, 
 
 
 def insert_record(connection: Connection, record: Record) -> None:
-    """Insert a record, for a run also what the run protocol keeps of it; its position is set."""
+    """Insert a record that has its position; for a run also its lease and state."""
     if isinstance(record, RunRecord):
         _insert_run(connection, record)
     values = (record.kind.value, record.id, record.owner, record.parent, record.position)
@@ -78,7 +89,7 @@ def insert_record(connection: Connection, record: Record) -> None:
             raise sqlite3.IntegrityError
         connection.execute(_INSERT, (*values, to_json(record.body), to_json(record.extra)))
     except sqlite3.IntegrityError:
-        raise Duplicate(f"A {record.kind.value} with id '{record.id}' stands already.") from None
+        raise already_exists(record.kind, record.id) from None
 
 
 def _insert_run(connection: Connection, run: RunRecord) -> None:
@@ -88,21 +99,21 @@ def _insert_run(connection: Connection, run: RunRecord) -> None:
         connection.execute(_INSERT_RUN, (*values, run.last_seq, state))
     except sqlite3.IntegrityError:
         if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
-            raise Duplicate(f"A run with id '{run.id}' stands already.") from None
+            raise already_exists(run.kind, run.id) from None
         (busy,) = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (run.parent,)).fetchone()
         raise ThreadBusy(run.parent, busy) from None
 
 
-def _not_found(kind: Kind, id: str) -> NotFound:
-    return NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
-
-
 def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: str | None) -> Record:
-    """Return a record of an owner, or raise `NotFound`."""
+    """Return a record of an owner.
+
+    Raises:
+        NotFound: the owner has no such record.
+    """
     sql = f"{ALL} WHERE r.kind = ? AND r.id = ? AND r.owner = ?"
     row = connection.execute(sql, (kind.value, id, owner)).fetchone()
     if row is None or parent not in (None, row[2]):
-        raise _not_found(kind, id)
+        raise not_found(kind, id)
     return to_record(row)
 
 
@@ -140,21 +151,21 @@ def _row_values(row: Row) -> tuple[Any, ...]:
 
 
 def append_rows(connection: Connection, rows: Sequence[Row]) -> list[AppendResult]:
-    """Append rows to the log, those of runs that stand."""
+    """Append rows to the log; those of deleted runs are refused."""
     if connection.executemany(_APPEND, [_row_values(row) for row in rows]).rowcount == len(rows):
         return [AppendResult.STORED] * len(rows)
     return [AppendResult.STORED if _token_at(connection, row) == row.token else AppendResult.REFUSED for row in rows]
 
 
 def _token_at(connection: Connection, row: Row) -> str | None:
-    """Return whose row stands at a row's place; nobody's where its run was deleted."""
+    """Return the token of the row in a row's place; None if there is none."""
     sql = "SELECT token FROM log WHERE run_id = ? AND first = ?"
     found = connection.execute(sql, (row.run_id, row.first)).fetchone()
     return None if found is None else found[0]
 
 
 def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
-    """Write what stored rows say: messages and steps, then the runs."""
+    """Write the messages and steps, then the runs."""
     values = [
         (o.kind.value, o.id, o.owner, o.parent, o.position, to_json(o.body), seq, projection.run.id)
         for projection in projections
@@ -166,7 +177,7 @@ def apply_projections(connection: Connection, projections: Sequence[Projection],
 
 
 def _apply_to_run(connection: Connection, projection: Projection, now: float) -> None:
-    """Write what a run's events say of it where the epoch is still its writer's and the run has not ended."""
+    """Change a run if it is active and in the epoch of its writer."""
     run, changes = projection.run, projection.changes
     status = changes.get("status")
     ended = status is not None and RunStatus(status) not in RUN_ACTIVE
@@ -183,13 +194,13 @@ def _apply_to_run(connection: Connection, projection: Projection, now: float) ->
 
 
 def set_status(connection: Connection, run: RunRecord, status: RunStatus) -> None:
-    """Set a run's status, nothing else of it."""
+    """Set the status of a run."""
     connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status.value, run.id))
     _change_body(connection, run, {"status": status.value})
 
 
 def change_extra(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
-    """Set some keys of a run's `extra`."""
+    """Set keys of a run's `extra`."""
     where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
     (extra,) = connection.execute(f"SELECT extra FROM records {where}", (run.id, run.owner)).fetchone()
     changed = to_json({**json.loads(extra), **changes})
@@ -204,7 +215,7 @@ def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, A
 
 
 def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> None:
-    """Remove a record that is there, and what is below it."""
+    """Delete an existing record and the records below it."""
     connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
     for kind_below in _BELOW.get(kind, ()):
         below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
@@ -216,7 +227,7 @@ def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> No
 
 
 def _delete_runs(connection: Connection, owner: str, column: str, value: str) -> None:
-    """Remove what is kept of runs besides their records: log, steps, lease."""
+    """Delete the logs, steps and leases of runs."""
     which = f"(SELECT id FROM runs WHERE {column} = ?)"
     steps = f"DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent IN {which}"
     connection.execute(steps, (owner, value))
@@ -225,9 +236,9 @@ def _delete_runs(connection: Connection, owner: str, column: str, value: str) ->
 
 
 def purge_logs(connection: Connection, before: float) -> bool:
-    """Drop the logs of runs that ended before then, the oldest first, and say whether there are more.
+    """Delete logs of runs that ended before a time, the oldest first. Return whether there are more.
 
-    `ended_at` is cleared so that a run is looked at once.
+    Clears `ended_at`, so that the next purge skips the run.
     """
     sql = "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?"
     expired = connection.execute(sql, (before, PURGE_RUNS)).fetchall()

@@ -1,4 +1,4 @@
-"""The store verbs in SQL: a table of records, one of what the run protocol needs of runs, one of log rows."""
+"""The SQLite store: a table of records, one of the runs' leases and states, one of log rows."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ..base import (
     Start,
     Store,
     placed,
+    stored_projections,
 )
 from .blobs import SQLiteBlobs
 from .connections import Connections
@@ -61,19 +62,19 @@ Connection = sqlite3.Connection
 Values = list[Any]
 
 PURGE_SECONDS = 60.0
-"""How often expired logs are looked for."""
+"""How often expired logs are deleted."""
 
 
 class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
-    """One SQLite file, for the processes of one host.
+    """One SQLite file for the processes of one host.
 
-    What was committed survives the death of any process. The last commits before a power cut may be lost, but the
-    file stays whole; `?synchronous=full` closes that gap, at the price of a disk flush for each group of writes.
+    A commit survives the death of any process. A power cut may undo the last commits without damaging the file;
+    `?synchronous=full` prevents that, at the cost of a disk flush per group of writes.
 
     Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, as it is, nothing percent-encoded.
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`, not percent-encoded.
         log_seconds: how long a run's events stay after its end.
-        clock: seconds since the epoch; all processes of the host share it.
+        clock: the seconds since the epoch.
     """
 
     def __init__(self, url: str, *, log_seconds: float = 86400.0, clock: Callable[[], float] = time.time) -> None:
@@ -82,13 +83,13 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         synchronous = parse_qs(query).get("synchronous", ["normal"])[-1].lower()
         if not address.startswith("sqlite:///") or not path.name or path.name == ":memory:":
             raise ConfigError(
-                "ASSISTANT_STORE: write sqlite:///path/to/file (relative) or sqlite:////path/to/file (absolute); "
-                "a store in memory would lose everything."
+                "ASSISTANT_STORE: write sqlite:///path/to/file (relative) or sqlite:////path/to/file (absolute). "
+                "A store in memory is not possible: it would lose everything."
             )
         if synchronous not in ("normal", "full"):
-            raise ConfigError("ASSISTANT_STORE: synchronous is normal or full.")
+            raise ConfigError("ASSISTANT_STORE: `synchronous` must be normal or full.")
         if not os.path.isdir(path.parent) or not os.access(path.parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or cannot be written to.")
+            raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or is not writable.")
         self._connections = Connections(path.absolute(), synchronous)
         self._clock = clock
         self._log_seconds = log_seconds
@@ -96,26 +97,20 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         self._purge_at = 0.0
 
     def open(self) -> None:
-        """Make or migrate the tables."""
         self.ping()
 
     def close(self) -> None:
-        """Close the idle connections."""
         self._connections.close()
 
     def ping(self) -> None:
-        """Read one row."""
         self._connections.read(lambda connection: connection.execute("SELECT 1 FROM records LIMIT 1").fetchone())
 
     def now(self) -> float:
-        """Return the host's clock: all processes of the file share it."""
         return self._clock()
 
     # -- records ------------------------------------------------------------------------------------------
 
     def insert(self, record: Record) -> Record:
-        """Store a new record."""
-
         def work(connection: Connection) -> Record:
             position = record.position
             if record.kind in (Kind.MESSAGE, Kind.RUN):
@@ -128,7 +123,6 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
-        """Return a record."""
         return self._connections.read(lambda connection: get_record(connection, kind, owner, id, parent))
 
     def update(
@@ -141,8 +135,6 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         body: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Set some keys of a record."""
-
         def work(connection: Connection) -> Record:
             record = get_record(connection, kind, owner, id, parent)
             record.body.update(body or {})
@@ -156,8 +148,6 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        """Remove a record; a thread or vector store with all below it."""
-
         def work(connection: Connection) -> None:
             get_record(connection, kind, owner, id, parent)
             delete_record(connection, kind, owner, id)
@@ -176,8 +166,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         before: str | None = None,
         run_id: str | None = None,
     ) -> Page:
-        """Return a page."""
-        # Read backwards from `before`, so that the page is what stands next to it.
+        # `before` alone reads backwards, so that the page ends next to it.
         backwards = before is not None and after is None
         descending = (order == "desc") is not backwards
 
@@ -194,17 +183,15 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
                 values += [run_id, run_id, TURN, run_id]
             way = "DESC" if descending else "ASC"
             sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
-            found = [to_record(row) for row in connection.execute(sql, (*values, limit + 1))]
-            page = found[:limit]
-            return Page(page[::-1] if backwards else page, len(found) > limit)
+            records = [to_record(row) for row in connection.execute(sql, (*values, limit + 1))]
+            page = records[:limit]
+            return Page(page[::-1] if backwards else page, len(records) > limit)
 
         return self._connections.read(work)
 
     # -- runs ---------------------------------------------------------------------------------------------
 
     def start(self, start: Start) -> RunRecord:
-        """Begin a run."""
-
         def work(connection: Connection) -> RunRecord:
             run = start.run
             if start.thread is not None:
@@ -215,7 +202,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             for number, message in enumerate(start.messages):
                 insert_record(connection, placed(message, (turn - 1) * TURN + number))
             if append_rows(connection, [start.row]) != [AppendResult.STORED]:
-                raise Duplicate(f"The log of run '{run.id}' has begun already.")
+                raise Duplicate(f"The log of run '{run.id}' already exists.")
             return run
 
         return self._connections.write(work)
@@ -228,8 +215,6 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         if_due: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RunRecord | None:
-        """Compare and set."""
-
         def work(connection: Connection) -> RunRecord | None:
             changed = connection.execute(
                 "UPDATE runs SET epoch = epoch + 1, due_at = ?"
@@ -245,15 +230,12 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
-        """Extend leases."""
         sql = "UPDATE runs SET due_at = ? WHERE id = ? AND epoch = ? AND active AND NOT cancel_requested"
         sql += f" AND status != '{RunStatus.REQUIRES_ACTION.value}'"
         values = [(due_at, run_id, epoch) for run_id, epoch in runs]
         self._connections.write(lambda connection: connection.executemany(sql, values) and None)
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
-        """Note that a run is to end."""
-
         def work(connection: Connection) -> RunRecord:
             get_record(connection, Kind.RUN, owner, run_id, None)
             connection.execute(
@@ -265,13 +247,11 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """Return the runs with a cancel pending."""
         sql = "SELECT id FROM runs WHERE active AND cancel_requested AND id IN (SELECT value FROM json_each(?))"
         wanted = to_json(list(run_ids))
         return self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (wanted,))})
 
     def due(self, now: float, limit: int = 100) -> Runs:
-        """Return the runs that may be claimed, and drop expired logs now and then."""
         if now >= self._purge_at:
             self._purge(now)
         sql = f"{RUNS} WHERE u.active AND u.due_at <= ? ORDER BY u.due_at LIMIT ?"
@@ -280,28 +260,24 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     # -- the log ------------------------------------------------------------------------------------------
 
     def append(self, rows: Sequence[Row]) -> AppendResults:
-        """Store rows."""
         return self._connections.write(lambda connection: append_rows(connection, rows))
 
     def project(self, projections: Sequence[Projection]) -> None:
-        """Apply projections."""
         now = self.now()
         self._connections.write(lambda connection: apply_projections(connection, projections, now))
 
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
-        """Append and project in one transaction."""
         now = self.now()
 
         def work(connection: Connection) -> AppendResults:
             results = append_rows(connection, [row for row, _ in writes])
-            stored = [p for (_, p), result in zip(writes, results, strict=True) if p and result is AppendResult.STORED]
-            apply_projections(connection, stored, now)
+            apply_projections(connection, stored_projections(writes, results), now)
             return results
 
         return self._connections.write(work)
 
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
-        """Return rows, found through the one that holds `after + 1` so that a long log costs nothing."""
+        # Starts at the row that holds `after + 1`, so that a read costs the same in a long log.
         sql = (
             f"{LOG} AND first >= (SELECT coalesce(max(first), 0) FROM log WHERE run_id = ?1 AND first <= ?3 + 1)"
             " AND last > ?3 ORDER BY first LIMIT ?4"
@@ -310,14 +286,12 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.read(lambda connection: [to_row(row) for row in connection.execute(sql, values)])
 
     def last_row(self, run_id: str) -> Row | None:
-        """Return the newest row."""
         sql = f"{LOG} ORDER BY first DESC LIMIT 1"
         values = (run_id, self.now() - self._log_seconds)
         found = self._connections.read(lambda connection: connection.execute(sql, values).fetchone())
         return to_row(found) if found else None
 
     def projected(self, run_id: str) -> int | None:
-        """Return the run's last number."""
         sql = "SELECT last_seq FROM runs WHERE id = ?"
         found = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
         return found[0] if found else None
@@ -326,8 +300,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         self._purge_at = now + PURGE_SECONDS
         try:
             more = self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
-        except StoreError as error:  # later, then: nobody's run depends on it
-            logger.warning("Expired run logs could not be dropped: %s", error)
+        except StoreError as error:  # retried later: no run depends on it
+            logger.warning("expired run logs not deleted: %s", error)
             return
         if more:
             self._purge_at = now
