@@ -1,6 +1,6 @@
-"""What a store may offer beside records and runs: bytes of files, passages of text to search, news of logs.
+"""What a store may offer besides records and runs: bytes of files, passages to search, push of new log rows.
 
-Small interfaces that a store class also inherits from; who needs one asks with `isinstance` while the app starts.
+A store class inherits from the interfaces it offers; the app checks them with `isinstance` when it starts.
 """
 
 from __future__ import annotations
@@ -12,39 +12,35 @@ from dataclasses import dataclass
 from .base import Kind
 
 CHUNK_BYTES = 256 * 1024
-"""How much of a file is in memory at a time."""
+"""Bytes of a file that are in memory at a time."""
 
 
 class Blobs(ABC):
-    """Keeps bytes under an owner and an id, in pieces, never a whole file in memory."""
+    """Keeps bytes by owner and id, in pieces: a whole file is never in memory."""
 
     @abstractmethod
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
-        """Store the chunks in order and return how many bytes they are; whatever stood there is replaced.
+        """Store chunks of any sizes in order, replace earlier bytes, and return the number of bytes.
 
-        Nothing of them can be read before all of them can. Where `chunks` or the store raises, none are left, and
-        what stood there before still does.
-
-        Args:
-            chunks: of any sizes; they are cut into pieces of at most `CHUNK_BYTES`.
+        A reader sees the new bytes all at once. If `chunks` or the store raises, the earlier bytes stay.
         """
 
     @abstractmethod
     def read_blob(self, owner: str, id: str) -> Iterator[bytes]:
-        """Return the bytes, a piece at a time.
+        """Return the bytes in pieces of at most `CHUNK_BYTES`.
 
         Raises:
-            NotFound: at the call, not while iterating: nothing of this owner stands there.
-            StoreError: while iterating also where the bytes are replaced or deleted meanwhile.
+            NotFound: at the call: the owner has no bytes with this id.
+            StoreError: also while iterating, if the bytes are replaced or deleted meanwhile.
         """
 
     @abstractmethod
     def delete_blob(self, owner: str, id: str) -> None:
-        """Remove what stands there; nothing happens where nothing does."""
+        """Delete bytes if they exist."""
 
 
 def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut chunks of any sizes into pieces of `CHUNK_BYTES`, the last one shorter."""
+    """Cut chunks of any sizes into pieces of `CHUNK_BYTES`; the last may be shorter."""
     piece = bytearray()
     for chunk in chunks:
         rest = memoryview(chunk)
@@ -61,11 +57,11 @@ def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage that a search has found.
+    """A result of a search.
 
     Attributes:
-        number: its place in the file, from 0.
-        score: how well it fits, above 0 and at most 1; comparable within one search only.
+        number: the passage's place in the file, from 0.
+        score: above 0 and at most 1; comparable within one search only.
     """
 
     file_id: str
@@ -75,31 +71,31 @@ class FoundPassage:
 
 
 class Passages(ABC):
-    """Keeps passages of files and finds those that fit some words."""
+    """Keeps the passages of files and searches them."""
 
     @abstractmethod
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
-        """Store the passages of a file in order; those that it had are replaced.
+        """Replace the passages of a file.
 
-        A search meanwhile may find some of the old and of the new. Where the store fails, some of either may stand:
-        write again, or delete them.
+        A search meanwhile may find old and new ones. If the store fails, some of both may be left: write them again,
+        or delete them.
         """
 
     @abstractmethod
     def read_passages(self, owner: str, file_id: str) -> list[str]:
-        """Return the passages of a file in order; none where there are none."""
+        """Return the passages of a file in order; an empty list if it has none."""
 
     @abstractmethod
     def delete_passages(self, owner: str, file_id: str) -> None:
-        """Remove the passages of a file; nothing happens where there are none."""
+        """Delete the passages of a file if it has any."""
 
     @abstractmethod
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
-        """Return the passages of these files that fit best, the best first.
+        """Return the best matches in these files, the best first.
 
         Args:
-            query: words of any kind, as a person writes them: nothing in it is syntax. A passage fits with one
-                of the words; the more and the rarer ones it has, the better. Case and accents do not count.
+            query: words as a person writes them, without any syntax. A passage matches if it has one of the words;
+                more and rarer words give a higher score. Case and accents are ignored.
         """
 
     @abstractmethod
@@ -111,23 +107,22 @@ class Passages(ABC):
 
 
 class Push(ABC):
-    """Tells which logs grow, whoever writes them, so that readers need not ask over and over."""
+    """Reports which logs grow, on any worker, so that readers need not poll often."""
 
     @abstractmethod
     def pushes(self) -> bool:
-        """Ask the server whether it can.
+        """Return whether the server can push.
 
         Raises:
-            StoreError: it does not answer.
+            StoreError: the server does not answer.
         """
 
     @abstractmethod
     def grown(self) -> Iterator[str | None]:
-        """Yield the id of a run whenever its log has grown; None as soon as that is noticed, and in silence.
+        """Yield the id of a run whenever its log has grown.
 
-        What was appended before the first None is not told. None comes at least once a second while nothing else
-        does.
+        The first value is None: growth is reported from then on. None also comes every second without growth.
 
         Raises:
-            StoreError: while iterating: it tells no more; what has grown meanwhile is not told later.
+            StoreError: while iterating: reporting has ended, and later growth is not reported afterwards.
         """

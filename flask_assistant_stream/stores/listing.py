@@ -1,4 +1,4 @@
-"""Lists of records: all of them, or a page of those that somebody asks for."""
+"""Lists of records: all of them, or a page of those that pass a filter."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ..errors import NotFound
 from .base import Kind, Order, Page, Record, Store
 
 CHUNK = 500
-"""Records read at a time where all are looked at."""
+"""Records per read of a whole list."""
 
 Keep = Callable[[Record], bool]
 
 
 def all_records(store: Store, kind: Kind, owner: str, parent: str = "", order: Order = "asc") -> list[Record]:
-    """Return all records below `parent`, however many; begin again where one is deleted that was the cursor."""
+    """Return all records below `parent`; starts again if the record of a cursor is deleted meanwhile."""
     while True:
         try:
             return list(_walk(store, kind, owner, parent, order, None, None))
@@ -34,7 +34,7 @@ def page_of(
     after: str | None,
     before: str | None = None,
 ) -> Page:
-    """Return a page of the records that `keep` says yes to; cursors are record ids, of kept records or others.
+    """Return a page of the records for which `keep` is true; a cursor may be the id of any record of the list.
 
     Raises:
         NotFound: `after` or `before` is not in this list.
@@ -47,7 +47,7 @@ def page_of(
             kept.append(record)
         if len(kept) > limit and (before is None or after is not None):
             break
-    if before is not None and after is None:  # what stands next to it
+    if before is not None and after is None:  # the page ends next to the cursor
         return Page(kept[-limit:], len(kept) > limit)
     return Page(kept[:limit], len(kept) > limit)
 
@@ -56,7 +56,7 @@ def _walk(
     store: Store, kind: Kind, owner: str, parent: str, order: Order, after: str | None, before: str | None
 ) -> Iterator[Record]:
     if before is not None and after is None:
-        # A page before a cursor stands next to it, so walk towards the begin and turn the whole around.
+        # A page before a cursor ends next to it: walk backwards, then reverse.
         flipped: Order = "asc" if order == "desc" else "desc"
         yield from reversed(list(_walk(store, kind, owner, parent, flipped, before, None)))
         return

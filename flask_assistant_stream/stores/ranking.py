@@ -1,8 +1,7 @@
-"""Which words a text has and how well it fits a query: the search of every store's passages. Pure.
+"""The words of a text and the score of a passage: the search that all stores share, so that they find the same. Pure.
 
-A store keeps each passage's words and looks up which passages hold one word; what is compared, counted and weighed
-is settled here, so that all stores find the same. Numbers are taken from the files that are searched alone: what
-others keep in the same database does not show in a score.
+A store keeps the words of each passage and finds the passages with one word. Only the searched files count: the
+content of other files in the database does not change a score.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from .capabilities import FoundPassage
 from .stemming import stem
 
 QUERY_WORDS = 64
-"""How many different words of a query are looked for."""
+"""The most different words of a query that are searched for."""
 CANDIDATES = 500
-"""How many passages are weighed; where more have a word of the query, those with the most and rarest."""
+"""The most passages that are scored; of more matches those with the most and rarest words."""
 WORD_CHARACTERS = 64
 SATURATION, LENGTH_SHARE = 1.2, 0.75
 """BM25's k1 and b."""
 
-# Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Han; and Hangul, whose words grow endings.
+# Scripts without spaces (Thai, Lao, Burmese, Khmer, kana, Han), and Hangul, whose words have endings.
 _UNSPACED = (
     "\u0e01-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u3005\u3041-\u3096\u309d-\u309f\u30a1-\u30fa"
     "\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003fffd"
 )
-_INDIC = "\u0900-\u0963\u0966-\u0dff"  # vowel signs are marks, which `\w` leaves out
+_INDIC = "\u0900-\u0963\u0966-\u0dff"  # vowel signs are marks, which `\w` excludes
 _WORD = re.compile(f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}](?:[^\\W_{_UNSPACED}]|[{_INDIC}])*")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
@@ -42,22 +41,22 @@ _ACCENTS = re.compile(
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, in order, as they are compared: no case, no accents, no endings.
+    """Return the words of a text in order, without case, accents and endings.
 
-    Of scripts without spaces each character and each pair of neighbours is a word.
+    In scripts without spaces each character and each pair of neighbours is a word.
     """
     plain = _plain(text)
-    if plain.isascii():  # the same, and much faster
-        return [stem(found[:WORD_CHARACTERS]) for found in _ASCII_WORD.findall(plain)]
-    return [word for found in _WORD.findall(plain) for word in _as_words(found)]
+    if plain.isascii():  # the same result, much faster
+        return [stem(run[:WORD_CHARACTERS]) for run in _ASCII_WORD.findall(plain)]
+    return [word for run in _WORD.findall(plain) for word in _as_words(run)]
 
 
 def query_words(query: str) -> list[str]:
-    """Return the different words to look for; of scripts without spaces the pairs, if there are any."""
+    """Return the different words to search for; in scripts without spaces only the pairs, if there are any."""
     wanted: dict[str, None] = {}
-    for found in _WORD.findall(_plain(query)):
-        pairs = len(found) > 1 and _FIRST_UNSPACED.match(found)
-        wanted |= dict.fromkeys(_pairs(found) if pairs else _as_words(found))
+    for run in _WORD.findall(_plain(query)):
+        only_pairs = len(run) > 1 and _FIRST_UNSPACED.match(run)
+        wanted |= dict.fromkeys(_pairs(run) if only_pairs else _as_words(run))
         if len(wanted) >= QUERY_WORDS:
             break
     return [*wanted][:QUERY_WORDS]
@@ -70,23 +69,23 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))
 
 
-def _as_words(found: str) -> Iterable[str]:
-    if _FIRST_UNSPACED.match(found):
-        return [*found, *_pairs(found)]
-    return (stem(found[:WORD_CHARACTERS]),)
+def _as_words(run: str) -> Iterable[str]:
+    if _FIRST_UNSPACED.match(run):
+        return [*run, *_pairs(run)]
+    return (stem(run[:WORD_CHARACTERS]),)
 
 
-def _pairs(found: str) -> list[str]:
-    return [found[place : place + 2] for place in range(len(found) - 1)]
+def _pairs(run: str) -> list[str]:
+    return [run[start : start + 2] for start in range(len(run) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that has a word of the query.
+    """A passage with a word of the query.
 
     Attributes:
-        key: what the store calls it.
-        words: what `words` gave for its text, joined by blanks.
+        key: identifies it in the store.
+        words: the `words` of its text, joined by spaces.
     """
 
     key: Hashable
@@ -95,24 +94,24 @@ class Candidate:
     words: str
 
 
-class Index(Protocol):
-    """What a search asks a store, about the passages of some files of one owner."""
+class PassageIndex(Protocol):
+    """A store's passages of the searched files, all of one owner."""
 
     def total(self) -> int:
-        """Return how many passages there are."""
+        """Return the number of passages."""
 
     def holding(self, word: str) -> Collection[Hashable]:
-        """Return the keys of those that have a word."""
+        """Return the keys of the passages with a word."""
 
     def candidates(self, keys: Collection[Hashable]) -> Iterable[Candidate]:
-        """Return some passages, those that are still there."""
+        """Return passages by key, without those deleted meanwhile."""
 
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
-        """Return the texts of some passages, of those that are still there."""
+        """Return texts by key, without those deleted meanwhile."""
 
 
-def search(index: Index, query: str, limit: int) -> list[FoundPassage]:
-    """Return the passages that fit a query best, the best first; of equals the one that stands first."""
+def search(index: PassageIndex, query: str, limit: int) -> list[FoundPassage]:
+    """Return the best matches, the best first; equal ones in the order of the files."""
     wanted = query_words(query)
     if not wanted or limit < 1:
         return []
@@ -131,7 +130,7 @@ def search(index: Index, query: str, limit: int) -> list[FoundPassage]:
 
 
 def _weights(holding: Mapping[str, Collection[Hashable]], total: int) -> dict[str, float]:
-    """Return what each word counts, the rarer the more; above 0 even where all passages have it."""
+    """Return the weight of each word: higher for rarer ones, above 0 even if all passages have it."""
     rest = {word: max(total - len(keys), 0) for word, keys in holding.items()}
     return {word: math.log1p((rest[word] + 0.5) / (len(keys) + 0.5)) for word, keys in holding.items()}
 
@@ -147,12 +146,12 @@ def _most_promising(
 
 
 def _best(candidates: list[Candidate], weights: Mapping[str, float], limit: int) -> list[tuple[Candidate, float]]:
-    """Score by BM25, as a share of what a passage of nothing but the query's words could reach."""
+    """Score by BM25, as a share of the score of a passage with only the query's words."""
     counted = [(candidate, Counter(candidate.words.split(" "))) for candidate in candidates]
     mean = sum(counts.total() for _, counts in counted) / max(len(counted), 1)
     scored = [(candidate, _score(counts, weights, mean)) for candidate, counts in counted]
     fitting = [(candidate, score) for candidate, score in scored if score > 0]
-    return sorted(fitting, key=lambda one: (-one[1], one[0].file_id, one[0].number))[:limit]
+    return sorted(fitting, key=lambda hit: (-hit[1], hit[0].file_id, hit[0].number))[:limit]
 
 
 def _score(counts: Counter[str], weights: Mapping[str, float], mean: float) -> float:

@@ -1,6 +1,6 @@
 """The stem of an English word, so that `files` finds `file`: Porter's algorithm, from the Snowball project.
 
-Words of other languages mostly stay as they are; what is cut off them is cut off in queries and texts alike.
+It rarely changes words of other languages, and then the same way in queries and texts.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from snowballstemmer.porter_stemmer import PorterStemmer
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """Return a word's stem; one that is not of at least three letters a to z stays as it is."""
+    """Return the stem of a word; a word that is not three or more letters a to z is returned unchanged."""
     if len(word) < 3 or not (word.isascii() and word.isalpha()):
         return word
-    stemmed: str = PorterStemmer().stemWord(word)  # its own: one holds the word that it is at
+    stemmed: str = PorterStemmer().stemWord(word)  # a stemmer has state, so each call needs its own
     return stemmed

@@ -1,8 +1,7 @@
 """Bytes of files in MongoDB: a document per blob that names its pieces, and a document per piece.
 
-Not GridFS: its driver collects up to 48 MB of an upload and reads 16 MB ahead, for each file that is on its way, and
-a file of it cannot be replaced in one step. Pieces have a date of expiry until their blob is there, so that the
-server itself removes what a process that died has left.
+Does not use GridFS: its driver buffers up to 48 MB per upload and reads 16 MB ahead, and a file cannot be replaced in
+one step. Pieces expire until their blob exists, so the server deletes those of a process that died.
 """
 
 from __future__ import annotations
@@ -16,26 +15,25 @@ from bson import ObjectId
 
 from ...errors import NotFound, StoreError
 from ..capabilities import CHUNK_BYTES, Blobs, cut
-from .connection import BLOBS, PIECES, Connection, Db
+from .connection import BLOBS, PIECES, Db, MongoDBConnection
 from .documents import Document, owned_id
 
 logger = logging.getLogger(__name__)
 
 UPLOAD = timedelta(days=1)
-"""How long an upload may take."""
+"""The longest upload."""
 
 
 class MongoDBBlobs(Blobs):
     """Blobs of a store that has `_connection` and a clock."""
 
-    _connection: Connection
+    _connection: MongoDBConnection
 
     @abstractmethod
     def now(self) -> float:
         """Return the store's time."""
 
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
-        """Write the pieces under a new key, then let the id name that key."""
         pieces = _Pieces(str(ObjectId()))
         one = owned_id(owner, id)
         try:
@@ -49,7 +47,6 @@ class MongoDBBlobs(Blobs):
         return size
 
     def read_blob(self, owner: str, id: str) -> Iterator[bytes]:
-        """Return the pieces, each read by itself."""
         with self._connection.database() as db:
             found = db[BLOBS].find_one({"_id": owned_id(owner, id)})
         if found is None:
@@ -57,7 +54,7 @@ class MongoDBBlobs(Blobs):
         return self._read(_named(found))
 
     def delete_blob(self, owner: str, id: str) -> None:
-        """Let the pieces expire, in case this breaks off; then take the id from them and drop them."""
+        # The pieces expire even if this is interrupted.
         one = {"_id": owned_id(owner, id)}
         with self._connection.database() as db:
             found = db[BLOBS].find_one(one)
@@ -71,7 +68,7 @@ class MongoDBBlobs(Blobs):
             with self._connection.database() as db:
                 found = db[PIECES].find_one({"_id": one})
             if found is None:
-                raise StoreError("These bytes were replaced or deleted while they were read.")
+                raise StoreError("The bytes were replaced or deleted while they were read.")
             yield bytes(found["bytes"])
 
     def _write_pieces(self, pieces: _Pieces, chunks: Iterable[bytes]) -> int:
@@ -84,29 +81,29 @@ class MongoDBBlobs(Blobs):
         return size
 
     def _switch(self, one: str, blob: Document, pieces: _Pieces) -> Document | None:
-        """Let an id name pieces that now stay, and return what it named before."""
+        """Make pieces permanent, attach an id to them, and return the blob it was attached to before."""
         with self._connection.database() as db:
             kept = db[PIECES].update_many(pieces.all, {"$unset": {"expires_at": ""}}).matched_count
             if kept != len(pieces.ids):
-                raise StoreError("These bytes took so long to arrive that they were given up.")
+                raise StoreError("The upload took too long and was abandoned. Send the file again.")
             return db[BLOBS].find_one_and_replace({"_id": one}, blob, upsert=True)
 
     def _try_to_drop(self, pieces: _Pieces, of: str | None = None) -> None:
-        """Drop pieces, after the blob `of` if it names them: whether it does is unknown after an error."""
+        """Delete pieces, and before them the blob `of` if it names them, which is unknown after an error."""
         try:
             with self._connection.database() as db:
                 if of is not None:
                     db[BLOBS].delete_one({"_id": of, "key": pieces.key})
                 _drop(db, pieces)
         except StoreError as error:
-            logger.warning("Bytes that nobody needs could not be dropped: %s", error)
+            logger.warning("unused bytes not deleted: %s", error)
 
     def _expiry(self) -> datetime:
         return datetime.fromtimestamp(self.now(), timezone.utc) + UPLOAD
 
 
 class _Pieces:
-    """The ids of the pieces that were written, or tried, under a key."""
+    """The ids of the pieces written under a key, including a failed one."""
 
     def __init__(self, key: str, count: int = 0) -> None:
         self.key = key

@@ -1,6 +1,6 @@
-"""The connection of each process to the MongoDB database, and the collections with their indexes.
+"""The connection to the MongoDB database, and its collections with their indexes.
 
-What the driver raises leaves here as `StoreError`, without the address it was given.
+Driver errors become `StoreError`, without the address of the server.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .documents import Document
 Db = Database[Document]
 
 DATABASE = "assistant_stream"
-"""Taken where the URI names none."""
+"""The database if the URI names none."""
 PING_SECONDS = 2.0
 FRESH_SECONDS = 1.0
-"""How long an answer says that the server is there."""
+"""How long the server counts as reachable after an answer."""
 OPTIONS: dict[str, Any] = {
     "appname": "flask-assistant-stream",
     "serverSelectionTimeoutMS": 5_000,
@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     "socketTimeoutMS": 10_000,
     "waitQueueTimeoutMS": 5_000,
 }
-"""Where the URI does not say otherwise: a server that hangs is an error soon, never a worker that hangs."""
+"""Options that the URI may override: a server that hangs becomes an error soon, not a worker that hangs."""
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 """Acknowledged writes survive the loss of a server (`spec/run-protocol.md#what-a-store-guarantees`)."""
 
@@ -89,22 +89,22 @@ def _with_files(db: Db) -> None:
 Migration = Callable[[Db], None]
 
 MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files)
-"""From each version to the next; each may be run twice, also by two processes at once. Never changed once released."""
+"""From each version to the next; each may run twice, even in two processes at once. A released one never changes."""
 
 
 def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the database to the newest version.
+    """Migrate the database to the newest version.
 
     Raises:
         ConfigError: a newer version of this library wrote it.
     """
     newest = len(migrations)
-    found = db[META].find_one({"_id": "schema"})
-    version = found["version"] if found else 0
+    schema = db[META].find_one({"_id": "schema"})
+    version = schema["version"] if schema else 0
     if version > newest:
         raise ConfigError(
-            f"The MongoDB database has schema version {version}, this flask-assistant-stream knows {newest}: "
-            "upgrade the package or let ASSISTANT_STORE name another database."
+            f"The MongoDB database has schema version {version}, this flask-assistant-stream supports {newest}: "
+            "upgrade the package or set ASSISTANT_STORE to another database."
         )
     for migration in migrations[version:]:
         migration(db)
@@ -112,8 +112,8 @@ def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         db[META].update_one({"_id": "schema"}, {"$max": {"version": newest}}, upsert=True)
 
 
-class _Process:
-    """The client of one process, and whether its database has been migrated."""
+class _ProcessClient:
+    """The client of one process, and whether it has migrated the database."""
 
     def __init__(self, url: str) -> None:
         self.client = make_client(url)
@@ -121,19 +121,19 @@ class _Process:
         self.migrating = threading.Lock()
 
 
-class Connection:
+class MongoDBConnection:
     """One database, with a client per process: a client does not survive a fork.
 
     Args:
-        url: as the driver takes it.
+        url: a MongoDB URI.
 
     Raises:
-        ConfigError: the driver will not take it.
+        ConfigError: the driver rejects the URI.
     """
 
     def __init__(self, url: str) -> None:
         _check(url)
-        self._processes = PerProcess(lambda: _Process(url))
+        self._processes = PerProcess(lambda: _ProcessClient(url))
         self._answered_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -141,7 +141,7 @@ class Connection:
 
     @contextmanager
     def database(self) -> Iterator[Db]:
-        """Give the database, its indexes made, and turn what the driver raises into `StoreError`."""
+        """Give the migrated database; driver errors become `StoreError`."""
         with _translated():
             process = self._processes.get()
             db = default_database(process.client)
@@ -154,9 +154,9 @@ class Connection:
             self._answered_at = time.monotonic()
 
     def expect_answers(self) -> None:
-        """Raise `StoreError` soon where the server has not answered lately and does not now.
+        """Raise `StoreError` soon unless the server has answered lately or answers now.
 
-        For who is about to write several things: what is sent to a server that only hangs is done when it goes on.
+        For several writes in a row: a server that hangs would still do them when it continues.
         """
         if time.monotonic() - self._answered_at > FRESH_SECONDS:
             with self.admin() as admin:
@@ -164,7 +164,7 @@ class Connection:
 
     @contextmanager
     def admin(self) -> Iterator[Db]:
-        """Give the server's own database, for a call that must not take longer than `PING_SECONDS`."""
+        """Give the server's `admin` database; a call on it fails after `PING_SECONDS`."""
         with _translated(), pymongo.timeout(PING_SECONDS):
             yield self._processes.get().client.admin
 
@@ -176,9 +176,9 @@ class Connection:
 
 
 def _check(url: str) -> None:
-    """Refuse a URI that the driver refuses, without the driver's words: they may quote a piece of the password."""
+    """Reject a URI that the driver rejects, without its message, which may quote a part of the password."""
     try:
-        if not url.startswith("mongodb+srv://"):  # reading such a one asks DNS
+        if not url.startswith("mongodb+srv://"):  # parsing one would query DNS
             parse_uri(url, warn=True)
         elif not urlsplit(url).hostname:
             raise ValueError
@@ -191,8 +191,8 @@ def _check(url: str) -> None:
 
 def make_client(url: str) -> MongoClient[Document]:
     """Return a client for a URI; it connects at its first call."""
-    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
-    options = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
+    in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+    options = {name: value for name, value in OPTIONS.items() if name.lower() not in in_url}
     return MongoClient(url, connect=False, tz_aware=True, **options)
 
 
@@ -208,12 +208,12 @@ def _translated() -> Iterator[None]:
     except PyMongoError as error:
         raise StoreError(f"The MongoDB store failed: {_reason(error)}") from None
     except (BSONError, UnicodeError, OverflowError) as error:
-        raise StoreError(f"MongoDB cannot hold a value: {type(error).__name__}") from None
+        raise StoreError(f"MongoDB cannot store a value: {type(error).__name__}") from None
 
 
 def _reason(error: PyMongoError) -> str:
-    """Say in short what failed: the server's name for it, or the network's words without the whole topology."""
+    """Return the server's name for an error, or a network error's first words without the topology."""
     if isinstance(error, OperationFailure):
         return str((error.details or {}).get("codeName") or f"error {error.code}")
-    said = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-    return f"{type(error).__name__}: {said[:200]}"
+    text = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+    return f"{type(error).__name__}: {text[:200]}"

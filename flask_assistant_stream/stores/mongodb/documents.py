@@ -1,7 +1,7 @@
-"""Records and log rows as MongoDB documents, native BSON throughout so that hosts can query their data.
+"""Records and log rows as MongoDB documents, in native BSON so that hosts can query their data.
 
-Pure: knows no connection. A field name that MongoDB or its drivers would read as more than a name (`$ref`, `a.b`)
-is kept with `%24`, `%2E` for the characters in question.
+Pure: knows no connection. In field names `$`, `.`, `%` and NUL become `%24`, `%2E`, `%25` and `%00`, because MongoDB
+and its drivers give names like `$ref` or `a.b` a meaning.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _INT64 = 1 << 63
 
 
 def encode(value: Any) -> Any:
-    """Return a JSON value as BSON can hold it."""
+    """Return a JSON value in the form that BSON can store."""
     if isinstance(value, str):
         return value if value.isascii() else _text(value)
     if isinstance(value, Mapping):
@@ -30,12 +30,12 @@ def encode(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return float(value)  # as every JSON reader without big integers does
+        return float(value)  # like JSON readers without big integers
     return value
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given."""
+    """Reverse `encode`."""
     if isinstance(value, dict):
         return {_ESCAPED.sub(_plain, key) if "%" in key else key: decode(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -44,7 +44,7 @@ def decode(value: Any) -> Any:
 
 
 def field_name(key: str) -> str:
-    """Return a key as a field name."""
+    """Return a JSON key as a field name."""
     name = key if key.isascii() else _text(key)
     return _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", name)
 
@@ -54,7 +54,7 @@ def _plain(found: re.Match[str]) -> str:
 
 
 def _text(value: str) -> str:
-    """Join surrogate pairs and replace lone surrogates, which UTF-8 has no place for: a model may emit them."""
+    """Join surrogate pairs and replace lone surrogates: models emit them, and UTF-8 cannot encode them."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -63,12 +63,12 @@ def _text(value: str) -> str:
 
 
 def record_id(kind: Kind, owner: str, id: str) -> str:
-    """Return a record's `_id`: its id, with the owner before it where each owner may have it."""
+    """Return a record's `_id`: its id, prefixed by the owner for kinds of `PER_OWNER`."""
     return f"{owner}/{id}" if kind in PER_OWNER else id
 
 
 def owned_id(owner: str, id: str) -> str:
-    """Return the `_id` of what an owner keeps under an id; no two of them are one, whatever the names are made of."""
+    """Return an `_id` for an owner and an id; unique for every pair, whatever characters they contain."""
     return f"{len(owner)}/{owner}/{id}"
 
 
@@ -99,7 +99,7 @@ def to_document(record: Record) -> Document:
 
 
 def to_record(kind: Kind, document: Document) -> Record:
-    """Read a document."""
+    """Return the record of a document."""
     place = (kind, document["owner"], decode(document["body"]), document["parent"], document["position"])
     extra = decode(document["extra"])
     if kind is not Kind.RUN:
@@ -108,7 +108,7 @@ def to_record(kind: Kind, document: Document) -> Record:
 
 
 def to_run(document: Document) -> RunRecord:
-    """Read a run's document."""
+    """Return the run of a document."""
     return RunRecord(
         Kind.RUN,
         document["owner"],
@@ -126,7 +126,7 @@ def to_run(document: Document) -> RunRecord:
 
 
 def row_id(run_id: str, first: int) -> str:
-    """Return the `_id` of a log row: the server keeps (run, first) unique."""
+    """Return the `_id` of a log row, which makes (run, first) unique."""
     return f"{run_id}/{first}"
 
 
@@ -146,7 +146,7 @@ def row_to_document(row: Row, expires_at: datetime) -> Document:
 
 
 def to_row(document: Document) -> Row:
-    """Read a log row."""
+    """Return the log row of a document."""
     state: Object | None = decode(document["state"])
     return Row(
         document["run_id"],
@@ -160,16 +160,16 @@ def to_row(document: Document) -> Row:
 
 
 def assignments(prefix: str, changes: Mapping[str, Any]) -> Document:
-    """Return what `$set` takes to set some keys of `body` or `extra`."""
+    """Return the `$set` argument that sets keys of `body` or `extra`."""
     return {f"{prefix}.{field_name(key)}": encode(value) for key, value in changes.items()}
 
 
 def change_if(condition: Any, changes: Mapping[str, Any]) -> list[Document]:
-    """Return the update that sets top-level fields of a document (expressions) where a condition on it holds."""
+    """Return the update that sets top-level fields of a document to expressions if a condition on it holds."""
     changed = {"$mergeObjects": ["$$ROOT", changes]}
     return [{"$replaceWith": {"$cond": [condition, changed, "$$ROOT"]}}]
 
 
 def literal(value: Any) -> Document:
-    """Return an expression for a value: a text like `$owner` in it is that text, not another field."""
+    """Return an expression for a value, so that a text like `$owner` does not name a field."""
     return {"$literal": encode(value)}

@@ -1,8 +1,7 @@
-"""Passages in MongoDB: a document each, with its words in an array that an index finds it by.
+"""Passages in MongoDB: a document each, with an indexed array of its words.
 
-Not the server's text search: servers that only speak its protocol have none, and it reads `-word` and quotes as
-syntax, takes one text index per collection for all owners, and weighs words by none of their rarity. Which words a
-text has and what they weigh is `ranking`'s, as for every store.
+Does not use the server's text search: compatible servers have none, it reads `-word` and quotes as syntax, shares one
+index between owners, and ignores how rare a word is. `ranking` defines and weighs the words, as for every store.
 """
 
 from __future__ import annotations
@@ -15,20 +14,19 @@ from ...threads import run_blocking
 from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
-from .connection import COLLECTIONS, PASSAGES, Connection, Db
+from .connection import COLLECTIONS, PASSAGES, Db, MongoDBConnection
 from .documents import Document, encode, owned_id
 
 GROUP = 50
-"""How many passages are sent at once."""
+"""Passages per write."""
 
 
 class MongoDBPassages(Passages):
     """Passages of a store that has `_connection`."""
 
-    _connection: Connection
+    _connection: MongoDBConnection
 
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
-        """Store each passage in place of the one with its number, then drop those beyond the last."""
         for first in range(0, len(texts), GROUP):
             documents = run_blocking(_to_documents, owner, file_id, first, texts[first : first + GROUP])
             with self._connection.database() as db:
@@ -38,19 +36,16 @@ class MongoDBPassages(Passages):
         self._drop_from(owner, file_id, len(texts))
 
     def read_passages(self, owner: str, file_id: str) -> list[str]:
-        """Return the passages of a file."""
         with self._connection.database() as db:
             found = db[PASSAGES].find({"owner": owner, "file_id": file_id}, {"text": True}).sort("number")
             return [document["text"] for document in found]
 
     def delete_passages(self, owner: str, file_id: str) -> None:
-        """Remove the passages of a file."""
         self._drop_from(owner, file_id, 0)
 
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
-        """Search."""
         with self._connection.database() as db:
-            return ranking.search(_Index(db, owner, file_ids), query, limit)
+            return ranking.search(_MongoDBIndex(db, owner, file_ids), query, limit)
 
     def owner_of(self, kind: Kind, id: str) -> str | None:
         """Look the record up."""
@@ -65,7 +60,7 @@ class MongoDBPassages(Passages):
             db[PASSAGES].delete_many({"owner": owner, "file_id": file_id, "number": {"$gte": number}})
 
 
-class _Index:
+class _MongoDBIndex:
     """The passages of some files of one owner, for `ranking.search`."""
 
     def __init__(self, db: Db, owner: str, file_ids: Sequence[str]) -> None:
@@ -92,7 +87,7 @@ class _Index:
 
 
 def _to_documents(owner: str, file_id: str, first: int, texts: Sequence[str]) -> list[Document]:
-    """Make the documents of consecutive passages; to find the words of long ones takes its time."""
+    """Return the documents of consecutive passages; slow, because it finds the words of long texts."""
     return [_to_document(owner, file_id, number, text) for number, text in enumerate(texts, first)]
 
 

@@ -1,7 +1,7 @@
-"""Begin a run in several writes as if it were one: what was written is taken back when a later write fails.
+"""Store the beginning of a run in several writes; if one fails, the earlier ones are undone.
 
-A process that dies in between leaves at most a run without events, which is swept like any abandoned one; a message
-never stands without its run.
+If the process dies in between, at most a run without events is left, which a sweep ends like any abandoned run. A
+message never exists without its run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pymongo
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from ...errors import Duplicate, NotFound, StoreError, ThreadBusy
-from ..base import TURN, Kind, Record, RunRecord, Start, placed
+from ...errors import Duplicate, StoreError, ThreadBusy
+from ..base import TURN, Kind, Record, RunRecord, Start, already_exists, not_found, placed
 from .connection import COLLECTIONS, LOG, RUNS, THREADS, Db
 from .documents import Document, assignments, change_if, literal, row_to_document, to_document
 
@@ -31,13 +31,13 @@ Undo = Callable[[], object]
 
 
 class Beginning:
-    """One start of a run; `undo` takes back what `begin` wrote.
+    """One start of a run; `undo` reverses the writes of `begin`.
 
     Args:
         db: the database.
-        start: what begins.
-        position: of a new thread.
-        expires_at: of the first row.
+        start: the run to begin.
+        position: the position of a new thread.
+        expires_at: the expiry of the first row.
     """
 
     def __init__(self, db: Db, start: Start, position: int, expires_at: Any) -> None:
@@ -57,21 +57,21 @@ class Beginning:
         return run
 
     def undo(self) -> None:
-        """Take back, newest first; stops at the first failure so that nothing is left without its run."""
+        """Undo the writes, newest first; stops at the first failure, so that no message is left without its run."""
         try:
             with pymongo.timeout(UNDO_SECONDS):
                 for undo in reversed(self._undo):
                     undo()
         except Exception as error:
-            logger.warning("A start could not be taken back, the run is left to be swept: %s", type(error).__name__)
+            logger.warning("start not undone, a sweep will end the run: %s", type(error).__name__)
 
     def _make_thread(self, thread: Record) -> int:
         position = thread.position or self._position
         document = to_document(replace(thread, position=position, extra={**thread.extra, **self._start.touched}))
         document |= {"turns": 2, "begun": self._start.row.token}
-        # Once another start has used the thread it is no longer this one's to remove.
+        # Once another start has used the thread, this one must not delete it.
         mine = {"_id": thread.id, "turns": 2, "begun": self._start.row.token}
-        self._insert(THREADS, document, mine, f"A thread with id '{thread.id}' stands already.")
+        self._insert(THREADS, document, mine, str(already_exists(thread.kind, thread.id)))
         return 1
 
     def _use_thread(self) -> int:
@@ -83,13 +83,13 @@ class Beginning:
 
     def _insert_run(self, run: RunRecord) -> RunRecord:
         token = self._start.row.token
-        # Where it is not known whether this one landed, the run that stands may be that of the same request elsewhere.
+        # If the result of this insert is unknown, the existing run may be that of the same request elsewhere.
         mine = {"_id": run.id, "owner": run.owner, "parent": run.parent, "epoch": run.epoch, "begun": token}
         self._undo.append(lambda: self._db[RUNS].delete_one(mine))
         try:
             insert_run(self._db, run, begun=token)
         except (Duplicate, ThreadBusy):
-            self._undo.pop()  # the run that stands is not ours to remove
+            self._undo.pop()  # the existing run belongs to another start
             raise
         return run
 
@@ -97,7 +97,7 @@ class Beginning:
         messages = [placed(message, position + number) for number, message in enumerate(self._start.messages)]
         if not messages:
             return
-        # The positions of this turn are this start's alone: a message that stood already is not removed.
+        # Only this start has the positions of the turn, so an older message is never deleted.
         mine = {
             "_id": {"$in": [message.id for message in messages]},
             "parent": self._start.run.parent,
@@ -108,14 +108,14 @@ class Beginning:
             self._db[MESSAGES].insert_many([to_document(message) for message in messages])
         except BulkWriteError as error:
             if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
-                raise Duplicate("A message with one of these ids stands already.") from None
+                raise Duplicate("A message with one of these ids already exists.") from None
             raise
 
     def _insert_row(self) -> None:
         row = self._start.row
         document = row_to_document(row, self._expires_at)
         mine = {"_id": document["_id"], "token": row.token}
-        self._insert(LOG, document, mine, f"The log of run '{row.run_id}' has begun already.")
+        self._insert(LOG, document, mine, f"The log of run '{row.run_id}' already exists.")
 
     def _insert(self, collection: str, document: Document, mine: Document, duplicate: str) -> None:
         self._undo.append(lambda: self._db[collection].delete_one(mine))
@@ -127,10 +127,10 @@ class Beginning:
 
 
 def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> Document:
-    """Allot the next turns of a thread, set keys of its `extra`, and return its document as it was before.
+    """Reserve the next turns of a thread, set keys of its `extra`, and return its document before that.
 
     Raises:
-        NotFound: the thread is not this owner's.
+        NotFound: the owner has no such thread.
     """
     changes = {
         "turns": {"$add": ["$turns", turns]},
@@ -143,7 +143,7 @@ def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping
         return_document=ReturnDocument.BEFORE,
     )
     if before is None or before["owner"] != owner:
-        raise NotFound(f"No thread found with id '{thread_id}'.")
+        raise not_found(Kind.THREAD, thread_id)
     return before
 
 
@@ -151,11 +151,11 @@ def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:
     """Insert a run.
 
     Args:
-        begun: names the start that inserts it.
+        begun: identifies the start that inserts it.
 
     Raises:
-        Duplicate: it stands already.
-        ThreadBusy: its thread has another active one.
+        Duplicate: the run exists.
+        ThreadBusy: its thread has another active run.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -163,15 +163,15 @@ def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:
             return
         except DuplicateKeyError:
             if db[RUNS].find_one({"_id": run.id}, {"_id": True}):
-                raise Duplicate(f"A run with id '{run.id}' stands already.") from None
+                raise already_exists(run.kind, run.id) from None
             busy = db[RUNS].find_one({"parent": run.parent, "active": True}, {"_id": True})
             if busy is not None:
                 raise ThreadBusy(run.parent, busy["_id"]) from None
-    raise StoreError(f"Thread {run.parent} has ever other active runs.")
+    raise StoreError(f"Thread {run.parent} is used by many runs at once. Try again.")
 
 
 def _untouch(db: Db, thread_id: str, touched: Mapping[str, Any], before: Document) -> None:
-    """Set keys back to what they were, unless another start has used the thread or set them since."""
+    """Restore keys of a thread, unless another start has used the thread or set them meanwhile."""
     ours, extra = assignments("extra", touched), before["extra"]
     old = {path: extra[path.removeprefix("extra.")] for path in ours if path.removeprefix("extra.") in extra}
     change: Document = {"$unset": dict.fromkeys(ours.keys() - old.keys(), "")} if ours.keys() - old.keys() else {}

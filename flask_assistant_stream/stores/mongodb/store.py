@@ -1,4 +1,4 @@
-"""The verbs of the MongoDB store: a collection for each kind of record, one of log rows."""
+"""The MongoDB store: a collection for each kind of record, one for log rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from ...errors import Duplicate, NotFound, StoreError
+from ...errors import StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
     BELOW_VECTOR_STORE,
     TURN,
-    AppendResult,
     AppendResults,
     Kind,
     Order,
@@ -28,79 +27,77 @@ from ..base import (
     Runs,
     Start,
     Store,
+    already_exists,
+    not_found,
     placed,
+    stored_projections,
 )
 from .blobs import MongoDBBlobs
 from .changes import MongoDBPush
-from .connection import COLLECTIONS, LOG, RUNS, Connection, Db
+from .connection import COLLECTIONS, LOG, RUNS, Db, MongoDBConnection
 from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
 from .passages import MongoDBPassages
 from .starting import Beginning, allot_turns, insert_run
 from .writing import append_rows, apply_projections, existing_runs
 
 CLOCK_SECONDS = 60.0
-"""How often the server is asked for its time."""
+"""How often the server's clock is read."""
 ABANDONED = timedelta(days=30)
-"""How long rows stay that never got their date of expiry, because their run was deleted while it wrote."""
+"""How much longer the rows of a run stay that never ends, for example because it was deleted."""
 
 
 class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     """One MongoDB database.
 
     Args:
-        url: `mongodb://…` or `mongodb+srv://…`; its database, or `assistant_stream` where it names none.
+        url: `mongodb://…` or `mongodb+srv://…`; the default database is `assistant_stream`.
         log_seconds: how long a run's events stay after its end.
     """
 
     def __init__(self, url: str, *, log_seconds: float = 86400.0) -> None:
-        self._connection = Connection(url)
+        self._connection = MongoDBConnection(url)
         self._log_seconds = log_seconds
         self._offset: float | None = None
         self._measure_at = 0.0
         self._last_position = 0
 
     def open(self) -> None:
-        """Make the indexes."""
         with self._connection.database():
             pass
 
     def close(self) -> None:
-        """Close the client of this process."""
         self._connection.close()
 
     def ping(self) -> None:
-        """Ask the primary."""
         with self._connection.admin() as admin:
             admin.command("ping")
 
     def now(self) -> float:
-        """Return the server's time, by a clock here that is set by the server's once a minute.
+        """Return the server's time, from a monotonic local clock that is set to the server's once a minute.
 
-        The answer's way back makes it late by that much and never early, so no lease is taken before its end. In a
-        minute two quartzes drift apart by milliseconds, and the local time of day, which may be set, is not looked
-        at. A wrong time would cost time only: who writes a run is decided by its epoch and its log.
+        The network delay makes it late, never early, so no lease is claimed before its end. Clocks drift by
+        milliseconds in a minute. Even a wrong time only causes delays: epoch and log decide which worker writes.
         """
         offset = self._offset
         if offset is None or time.monotonic() >= self._measure_at:
             offset = self._measure(offset)
         return offset + time.monotonic()
 
-    def _measure(self, known: float | None) -> float:
-        self._measure_at = time.monotonic() + CLOCK_SECONDS  # others go on meanwhile with what is known
+    def _measure(self, last_offset: float | None) -> float:
+        self._measure_at = time.monotonic() + CLOCK_SECONDS  # other threads use the last offset meanwhile
         try:
             with self._connection.admin() as admin:
-                told: float = admin.command("hello")["localTime"].timestamp()
+                server_time: float = admin.command("hello")["localTime"].timestamp()
         except StoreError:
-            if known is None:
+            if last_offset is None:
                 raise
-            return known
-        self._offset = told - time.monotonic()
+            return last_offset
+        self._offset = server_time - time.monotonic()
         return self._offset
 
     # -- records ------------------------------------------------------------------------------------------
 
     def insert(self, record: Record) -> Record:
-        """Store a new record."""
         with self._connection.database() as db:
             stored = placed(record, record.position or self._position_of(db, record))
             if isinstance(stored, RunRecord):
@@ -111,11 +108,10 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             try:
                 db[COLLECTIONS[record.kind]].insert_one(to_document(stored))
             except DuplicateKeyError:
-                raise Duplicate(f"A {record.kind.value} with id '{record.id}' stands already.") from None
+                raise already_exists(record.kind, record.id) from None
             return stored
 
     def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
-        """Return a record."""
         with self._connection.database() as db:
             return to_record(kind, _find(db, kind, owner, id, parent))
 
@@ -129,7 +125,6 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         body: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Set some keys of a record."""
         changes = assignments("body", body or {}) | assignments("extra", extra or {})
         if not changes:
             return self.get(kind, owner, id, parent=parent)
@@ -138,11 +133,11 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 _one(kind, owner, id, parent), {"$set": changes}, return_document=ReturnDocument.AFTER
             )
             if found is None:
-                raise _not_found(kind, id)
+                raise not_found(kind, id)
             return to_record(kind, found)
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        """Remove a record, what is below it first: a delete that failed half-way can be repeated."""
+        # What belongs to the record goes first, so that an interrupted delete can be repeated.
         with self._connection.database() as db:
             one = {"_id": _find(db, kind, owner, id, parent)["_id"], "owner": owner}
             if kind is Kind.THREAD:
@@ -167,8 +162,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         before: str | None = None,
         run_id: str | None = None,
     ) -> Page:
-        """Return a page."""
-        # Read backwards from `before`, so that the page is what stands next to it.
+        # `before` alone reads backwards, so that the page ends next to it.
         backwards = before is not None and after is None
         way = DESCENDING if (order == "desc") is not backwards else ASCENDING
         listed: Document = {"owner": owner, "parent": parent}
@@ -181,17 +175,16 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 if cursor is not None:
                     anchor = collection.find_one({**listed, "_id": record_id(kind, owner, cursor)})
                     if anchor is None:
-                        raise _not_found(kind, cursor)
+                        raise not_found(kind, cursor)
                     bounds.append(_beyond(anchor, "$lt" if (order == "desc") is follows else "$gt"))
             where = {**listed, "$and": bounds} if bounds else listed
-            found = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
-        page = [to_record(kind, document) for document in found[:limit]]
-        return Page(page[::-1] if backwards else page, len(found) > limit)
+            documents = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
+        page = [to_record(kind, document) for document in documents[:limit]]
+        return Page(page[::-1] if backwards else page, len(documents) > limit)
 
     # -- runs ---------------------------------------------------------------------------------------------
 
     def start(self, start: Start) -> RunRecord:
-        """Begin a run."""
         self._connection.expect_answers()
         with self._connection.database() as db:
             beginning = Beginning(db, start, self._next_position(), self._expiry(ABANDONED))
@@ -209,7 +202,6 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         if_due: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RunRecord | None:
-        """Compare and set."""
         status = run.body["status"]
         same = {
             **_one(Kind.RUN, run.owner, run.id, run.parent),
@@ -229,7 +221,6 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             return None if claimed is None else to_run(claimed)
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
-        """Extend leases, in one write for all runs of an epoch."""
         leased = {"$ne": ["$body.status", RunStatus.REQUIRES_ACTION.value]}
         by_epoch: dict[int, list[str]] = {}
         for run_id, epoch in runs:
@@ -240,7 +231,6 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 db[RUNS].update_many({"_id": {"$in": ids}}, change_if({"$and": held}, {"due_at": due_at}))
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
-        """Note that a run is to end."""
         change = {"$set": {"cancel_requested": True}, "$min": {"due_at": due_at}}
         with self._connection.database() as db:
             active = {**_one(Kind.RUN, owner, run_id, None), "active": True}
@@ -248,13 +238,12 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             return to_run(_find(db, Kind.RUN, owner, run_id, None) if noted is None else noted)
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        """Return the runs with a cancel pending: of the few there are anywhere, those that were asked for."""
+        # Few runs of a database have a pending cancel, so an index on it finds them at once.
         pending = {"cancel_requested": True, "active": True}
         with self._connection.database() as db:
             return {document["_id"] for document in db[RUNS].find(pending, {"_id": True})}.intersection(run_ids)
 
     def due(self, now: float, limit: int = 100) -> Runs:
-        """Return the runs that may be claimed."""
         with self._connection.database() as db:
             found = db[RUNS].find({"active": True, "due_at": {"$lte": now}}).sort("due_at").limit(limit)
             return [to_run(document) for document in found]
@@ -262,44 +251,37 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     # -- the log ------------------------------------------------------------------------------------------
 
     def append(self, rows: Sequence[Row]) -> AppendResults:
-        """Store rows."""
         with self._connection.database() as db:
             return append_rows(db, rows, self._expiry(ABANDONED))
 
     def project(self, projections: Sequence[Projection]) -> None:
-        """Apply projections, but nothing of a run that was deleted meanwhile."""
         with self._connection.database() as db:
             there = existing_runs(db, [projection.run.id for projection in projections])
             apply_projections(db, [p for p in projections if p.run.id in there], self._expiry())
 
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
-        """Append and project; a row that is stored says that its run is there."""
         with self._connection.database() as db:
             results = append_rows(db, [row for row, _ in writes], self._expiry(ABANDONED))
-            stored = [p for (_, p), result in zip(writes, results, strict=True) if p and result is AppendResult.STORED]
-            apply_projections(db, stored, self._expiry())
+            apply_projections(db, stored_projections(writes, results), self._expiry())
             return results
 
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
-        """Return rows."""
         with self._connection.database() as db:
             found = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
             return [to_row(document) for document in self._kept(found)]
 
     def last_row(self, run_id: str) -> Row | None:
-        """Return the newest row."""
         with self._connection.database() as db:
             found = db[LOG].find({"run_id": run_id}).sort("last", DESCENDING).limit(1)
             return next((to_row(document) for document in self._kept(found)), None)
 
     def projected(self, run_id: str) -> int | None:
-        """Return the run's last number."""
         with self._connection.database() as db:
             found = db[RUNS].find_one({"_id": run_id}, {"last_seq": 1})
             return None if found is None else int(found["last_seq"])
 
     def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
-        """Leave out rows whose time is over: the server removes them up to a minute late."""
+        """Skip expired rows: the server deletes them up to a minute late."""
         now = datetime.fromtimestamp(self.now(), timezone.utc)
         return (document for document in documents if document["expires_at"] > now)
 
@@ -327,26 +309,22 @@ def _one(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
 def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Document:
     found = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
     if found is None or found["owner"] != owner or parent not in (None, found["parent"]):
-        raise _not_found(kind, id)
+        raise not_found(kind, id)
     return found
 
 
-def _not_found(kind: Kind, id: str) -> NotFound:
-    return NotFound(f"No {kind.value.rpartition('.')[2]} found with id '{id}'.")
-
-
 def _beyond(anchor: Document, way: str) -> Document:
-    """Return the condition for what stands on one side of a record in the order of (position, id)."""
+    """Return the condition for the records on one side of a record in the order of (position, id)."""
     position = anchor["position"]
     same_place = {"position": position, "_id": {way: anchor["_id"]}}
-    # The first condition says nothing new; it bounds the index scan, which `$or` does not.
+    # The first condition is redundant but bounds the index scan, which `$or` does not.
     return {"position": {f"{way}e": position}, "$or": [{"position": {way: position}}, same_place]}
 
 
 def _delete_runs(db: Db, which: Document) -> None:
-    """Remove runs with their logs and steps.
+    """Delete runs with their logs and steps.
 
-    They are marked first: their workers store nothing more while the rest goes, and a repeated delete finds them.
+    Marks them first, so that their workers store nothing more and a repeated delete finds them.
     """
     db[RUNS].update_many(which, {"$set": {"deleted": True}})
     ids = [run["_id"] for run in db[RUNS].find(which, {"_id": True})]

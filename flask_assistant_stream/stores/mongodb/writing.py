@@ -1,8 +1,7 @@
 """Log rows and projections of many runs in a few bulk writes.
 
-Each update finds its document by `_id`, an upsert also by what it is below, which says on which shard it goes, and
-decides there whether it may write: five hundred updates are five hundred look-ups, whatever a server's planner makes of
-further conditions.
+Each update finds its document by `_id` (an upsert also by `parent`, which chooses the shard) and checks its conditions
+in the update itself: five hundred updates are five hundred look-ups, whatever the server's query planner does.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from .starting import DUPLICATE_KEY
 
 
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
-    """Return which of these runs stand."""
+    """Return which of these runs exist and are not being deleted."""
     wanted = [*ids]
     found = db[RUNS].find({"_id": {"$in": wanted}}, {"deleted": True}, batch_size=len(wanted))
     return {document["_id"] for document in found if not document.get("deleted")}
 
 
 def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[AppendResult]:
-    """Append rows to the log, those of runs that stand."""
+    """Append rows to the log; those of deleted runs are refused."""
     if not rows:
         return []
     there = existing_runs(db, {row.run_id for row in rows})
@@ -44,7 +43,7 @@ def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[Appen
 
 
 def _insert_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[int]:
-    """Insert rows and return which of them found their place taken."""
+    """Insert rows and return the indexes of those whose place is taken."""
     if not rows:
         return []
     try:
@@ -55,17 +54,16 @@ def _insert_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[int]
 
 
 def _tokens(db: Db, places: Iterable[tuple[str, int]]) -> dict[str, str]:
-    """Return whose rows stand at some places, by row id."""
+    """Return the tokens of the rows in some places, by row id."""
     ids = [row_id(run_id, first) for run_id, first in places]
     found = db[LOG].find({"_id": {"$in": ids}}, {"token": True}) if ids else ()
     return {document["_id"]: document["token"] for document in found}
 
 
 def apply_projections(db: Db, projections: Sequence[Projection], expires_at: datetime) -> None:
-    """Write what stored rows say: messages and steps, then the runs; the logs of those that end get their date.
+    """Write the messages and steps, then the expiry of the logs of ended runs, then the runs.
 
-    They get it before their run has ended: a worker that dies in between leaves an active run, and whoever takes
-    that over dates its log again.
+    The expiry comes first: if the worker dies in between, the run is still active, and its takeover sets it again.
     """
     for kind in (Kind.MESSAGE, Kind.RUN_STEP):
         _apply_objects(db, kind, projections)
@@ -89,12 +87,12 @@ def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> Non
     updates = [_version(*version) for version in versions]
     try:
         db[COLLECTIONS[kind]].bulk_write(updates, ordered=False)
-    except BulkWriteError as error:  # another worker has inserted it at this very moment
+    except BulkWriteError as error:  # another worker has inserted one at the same moment
         db[COLLECTIONS[kind]].bulk_write([updates[n] for n in _duplicates(error)], ordered=False)
 
 
 def _version(record: Record, seq: int) -> UpdateOne:
-    """Return what inserts an object or replaces an older version; its metadata, place and extra stay as stored."""
+    """Return the upsert of an object, which replaces only an older version and keeps metadata, place and `extra`."""
     owner = literal(record.owner)
     place = {"owner": record.owner, "parent": record.parent, "position": record.position, "extra": encode(record.extra)}
     newer = [{"$lt": [{"$ifNull": ["$seq", -1]}, seq]}, {"$eq": [{"$ifNull": ["$owner", owner]}, owner]}]
@@ -128,7 +126,7 @@ def _ends(projection: Projection) -> bool:
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:
-    """Return which writes of a bulk found their key taken; raises the error if anything else went wrong."""
+    """Return the indexes of writes whose key is taken; raise the error if anything else failed."""
     failed = error.details["writeErrors"]
     if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in failed):
         raise error

@@ -1,7 +1,7 @@
-"""Bytes of files in the SQLite file: a header per blob, its pieces under a key of that one writing.
+"""Bytes of files in the SQLite file: a header per blob, and its pieces under the key of one upload.
 
-Each piece is a write of its own, so an upload holds up nobody. A blob is there when its header is switched to
-complete; what never gets that far, because its process died, is dropped by a later writing.
+Each piece is a separate write, so an upload delays no other write. A blob exists once its header is complete. If its
+process dies before that, a later upload deletes the pieces.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 
 from ...errors import NotFound, StoreError
 from ..capabilities import CHUNK_BYTES, Blobs, cut
-from .connections import Connections
+from .connections import SQLiteConnections
 
 logger = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
 
 ABANDONED_SECONDS = 3600.0
-"""After how long without a new piece a writing counts as broken off."""
+"""How long after its last piece an upload counts as abandoned."""
 DROPPED_PIECES = 64
-"""How many pieces one write drops at most: it never holds up others for long."""
+"""Pieces per write that deletes, so that it never delays other writes for long."""
 
 _COMPLETE = "UPDATE blobs SET complete = 1, size = ? WHERE key = ?"
 _DROP = "DELETE FROM blob_pieces WHERE rowid IN (SELECT rowid FROM blob_pieces WHERE key = ? LIMIT ?)"
@@ -33,11 +33,10 @@ _DROP = "DELETE FROM blob_pieces WHERE rowid IN (SELECT rowid FROM blob_pieces W
 class SQLiteBlobs(Blobs):
     """Blobs of a store that has `_connections` and a clock."""
 
-    _connections: Connections
+    _connections: SQLiteConnections
     _clock: Callable[[], float]
 
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
-        """Write the pieces under a new key, then let the id name that key."""
         key = secrets.token_hex(16)
         try:
             size = self._write_pieces(key, owner, id, chunks)
@@ -50,7 +49,6 @@ class SQLiteBlobs(Blobs):
         return size
 
     def read_blob(self, owner: str, id: str) -> Iterator[bytes]:
-        """Return the pieces, each read by itself."""
         sql = "SELECT key, size FROM blobs WHERE owner = ? AND id = ? AND complete"
         found = self._connections.read(partial(_one, sql, (owner, id)))
         if found is None:
@@ -58,8 +56,7 @@ class SQLiteBlobs(Blobs):
         return self._pieces(*found)
 
     def delete_blob(self, owner: str, id: str) -> None:
-        """Take the id from its pieces, then drop them."""
-        for key in self._connections.write(partial(_put_off, owner, id)):
+        for key in self._connections.write(partial(_detach, owner, id)):
             self._drop(key)
 
     def _pieces(self, key: str, size: int) -> Iterator[bytes]:
@@ -67,7 +64,7 @@ class SQLiteBlobs(Blobs):
         for number in range(-(-size // CHUNK_BYTES)):
             found = self._connections.read(partial(_one, sql, (key, number)))
             if found is None:
-                raise StoreError("These bytes were replaced or deleted while they were read.")
+                raise StoreError("The bytes were replaced or deleted while they were read.")
             yield found[0]
 
     def _write_pieces(self, key: str, owner: str, id: str, chunks: Iterable[bytes]) -> int:
@@ -81,7 +78,7 @@ class SQLiteBlobs(Blobs):
         return size
 
     def _drop(self, key: str) -> None:
-        """Drop what stands under a key, the header last: a drop that was cut off is found and taken up again."""
+        """Delete the pieces of a key, then its header: an interrupted deletion can be repeated."""
         while self._connections.write(lambda connection: connection.execute(_DROP, (key, DROPPED_PIECES)).rowcount):
             pass
         self._connections.write(
@@ -92,8 +89,8 @@ class SQLiteBlobs(Blobs):
         for key in keys:
             try:
                 self._drop(key)
-            except StoreError as error:  # a later writing does it
-                logger.warning("Bytes that nobody needs could not be dropped: %s", error)
+            except StoreError as error:  # a later upload repeats it
+                logger.warning("unused bytes not deleted: %s", error)
 
     def _drop_abandoned(self) -> None:
         sql = "SELECT key FROM blobs WHERE NOT complete AND touched_at < ? LIMIT 10"
@@ -101,7 +98,7 @@ class SQLiteBlobs(Blobs):
         try:
             found = self._connections.read(lambda connection: connection.execute(sql, (before,)).fetchall())
         except StoreError as error:
-            logger.warning("Abandoned bytes could not be looked for: %s", error)
+            logger.warning("abandoned bytes not searched for: %s", error)
             return
         self._try_to_drop(key for (key,) in found)
 
@@ -116,20 +113,20 @@ def _insert_piece(row: tuple[str, int, bytes], now: float, connection: Connectio
     connection.execute("INSERT INTO blob_pieces (key, number, bytes) VALUES (?, ?, ?)", row)
 
 
-def _put_off(owner: str, id: str, connection: Connection) -> list[str]:
-    """Let an id name no pieces and return the key that it named; whatever happens next, they are dropped."""
+def _detach(owner: str, id: str, connection: Connection) -> list[str]:
+    """Detach an id from its key and return the key; its pieces count as abandoned from now on."""
     found = connection.execute("SELECT key FROM blobs WHERE owner = ? AND id = ? AND complete", (owner, id)).fetchall()
     connection.executemany("UPDATE blobs SET complete = 0, touched_at = 0 WHERE key = ?", found)
     return [key for (key,) in found]
 
 
 def _switch(key: str, owner: str, id: str, size: int, connection: Connection) -> list[str]:
-    """Let an id name the pieces of a key and return the key that it named before."""
-    replaced = _put_off(owner, id, connection)
+    """Attach an id to the pieces of a key and return the key it had before."""
+    replaced = _detach(owner, id, connection)
     _require(connection.execute(_COMPLETE, (size, key)).rowcount)
     return replaced
 
 
 def _require(rows: int) -> None:
     if not rows:
-        raise StoreError("These bytes took so long to arrive that they were given up.")
+        raise StoreError("The upload took too long and was abandoned. Send the file again.")

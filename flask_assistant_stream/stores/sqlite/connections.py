@@ -1,6 +1,6 @@
-"""Connections to one SQLite file: lent to one native thread at a time, never across a fork.
+"""Connections to one SQLite file: each used by one native thread at a time, never across a fork.
 
-Every call goes to a native thread where threads are greenlets, so a lock held elsewhere never stops the loop.
+Under gevent every call runs in a native thread, so a lock that another process holds never stops the loop.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
 BUSY_SECONDS = 5.0
-"""How long a write waits for another process's before it fails."""
+"""How long a write waits for another process before it fails."""
 
 WAL_BYTES = 64 << 20
-"""What is left of the write-ahead log after a burst made it grow."""
+"""The size to which the write-ahead log is cut after a burst."""
 
 UNSTORABLE = (UnicodeError, OverflowError)
-"""What the driver raises for a value that SQLite cannot hold: the fault of one call, not of the connection."""
+"""The driver's errors for a value that SQLite cannot store; the connection stays usable."""
 
 
-class _Process:
-    """What one process has of the file."""
+class _OfProcess:
+    """The idle connections and the group commit of one process."""
 
     def __init__(self, execute: Callable[[Sequence[Job[Work]]], None]) -> None:
         self.idle: deque[sqlite3.Connection] = deque()
@@ -41,19 +41,19 @@ class _Process:
         self.migrated = False
 
 
-class Connections:
+class SQLiteConnections:
     """Reads and grouped writes on one file.
 
     Args:
-        path: of the file; made when first used.
+        path: the file; created at the first use.
         synchronous: SQLite's `synchronous`, `normal` or `full`.
     """
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
         self._synchronous = synchronous
-        # A forked child never closes its parent's connections: that would drop the parent's locks.
-        self._processes = PerProcess(lambda: _Process(lambda jobs: run_blocking(self._execute, jobs)))
+        # A forked child never closes its parent's connections: that would release the parent's locks.
+        self._processes = PerProcess(lambda: _OfProcess(lambda jobs: run_blocking(self._execute, jobs)))
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` reads.
@@ -65,12 +65,12 @@ class Connections:
         return result
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` returns, its writes committed together with those of others.
+        """Return what `work` returns after its writes are committed, together with those of other threads.
 
-        `work` may be undone and never half done; what it raises undoes it alone.
+        All of its writes are committed or none; an exception of it undoes only them.
 
         Raises:
-            StoreError: SQLite failed; nothing is written unless the process died in the commit.
+            StoreError: SQLite failed and nothing was written.
         """
         result: T = self._processes.get().group.write(work)
         return result
@@ -83,20 +83,20 @@ class Connections:
         process.migrated = False
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._lent() as connection:
+        with self._borrowed() as connection:
             return work(connection)
 
     def _execute(self, jobs: Sequence[Job[Work]]) -> None:
-        """Do a group of writes in one transaction; the connection is closed, which undoes all, where that fails."""
-        with self._lent() as connection:
+        """Do a group of writes in one transaction; a failure closes the connection, which undoes all of them."""
+        with self._borrowed() as connection:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 _attempt(connection, job)
             connection.execute("COMMIT")
 
     @contextmanager
-    def _lent(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection; one that failed is not used again."""
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """Give an idle or new connection; a failed one is closed."""
         process = self._processes.get()
         try:
             try:
@@ -115,7 +115,7 @@ class Connections:
         except (sqlite3.Error, *UNSTORABLE) as error:
             raise _store_error(error) from error
 
-    def _connect(self, process: _Process) -> sqlite3.Connection:
+    def _connect(self, process: _OfProcess) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -133,12 +133,12 @@ class Connections:
 
 
 def _attempt(connection: sqlite3.Connection, job: Job[Work]) -> None:
-    """Do one write of a group so that its failure undoes nothing else."""
+    """Do one write of a group; its failure undoes no other."""
     connection.execute("SAVEPOINT job")
     try:
         job.value = job.work(connection)
     except (AssistantStreamError, sqlite3.Error, *UNSTORABLE) as error:
-        if not connection.in_transaction:  # SQLite has rolled back all of it: the disk is full or broken
+        if not connection.in_transaction:  # SQLite has rolled the group back: the disk is full or broken
             raise
         connection.execute("ROLLBACK TO job")
         job.error = error if isinstance(error, AssistantStreamError) else _store_error(error)
@@ -146,7 +146,7 @@ def _attempt(connection: sqlite3.Connection, job: Job[Work]) -> None:
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
-    """Switch a file to WAL mode, for good; SQLite does not wait for others at that, so the waiting is ours."""
+    """Switch a file to WAL mode, permanently; retries, because SQLite does not wait for other processes here."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -161,4 +161,4 @@ def _to_wal(connection: sqlite3.Connection) -> None:
 def _store_error(error: Exception) -> StoreError:
     if isinstance(error, sqlite3.Error):
         return StoreError(f"The SQLite store failed: {error}")
-    return StoreError(f"SQLite cannot hold a value: {type(error).__name__}")
+    return StoreError(f"SQLite cannot store a value: {type(error).__name__}")

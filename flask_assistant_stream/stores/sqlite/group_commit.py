@@ -1,6 +1,6 @@
-"""Group commit: writes that come while a write is under way are then done together, by one of those that wait.
+"""Group commit: writes that arrive during a write are then done together, by one of the waiting threads.
 
-No thread of its own: whoever finds nobody writing writes, for itself and for all that have come. Knows no database.
+Has no thread of its own: a thread that finds no write in progress leads the group. Knows no database.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Work = TypeVar("Work")
 
 
 class Job(Generic[Work]):
-    """One write that waits: set `value` or `error` when it is done."""
+    """One waiting write; the executor sets its `value` or `error`."""
 
     __slots__ = ("_turn", "error", "leads", "value", "work")
 
@@ -28,7 +28,7 @@ class Job(Generic[Work]):
         self._turn.acquire()
 
     def wake(self) -> None:
-        """Let the one that waits go on: its write is done, or it is to lead the next group."""
+        """Wake the waiting thread: its write is done, or it leads the next group."""
         self._turn.release()
 
     def wait(self) -> None:
@@ -37,11 +37,11 @@ class Job(Generic[Work]):
 
 
 class GroupCommit(Generic[Work]):
-    """Collects writes.
+    """Collects writes into groups.
 
     Args:
-        execute: does all of a group and sets each job's `value` or `error`; one call at a time. What it raises is
-            the error of all of them.
+        execute: does a group and sets each job's `value` or `error`; one call at a time. An exception of it becomes
+            the error of all jobs.
     """
 
     def __init__(self, execute: Callable[[Sequence[Job[Work]]], None]) -> None:
@@ -51,7 +51,7 @@ class GroupCommit(Generic[Work]):
         self._busy = False
 
     def write(self, work: Work) -> Any:
-        """Do one write, alone or with others; blocks until it is done and returns its value or raises its error."""
+        """Do one write, alone or in a group. Return its value or raise its error."""
         job = Job(work)
         with self._lock:
             self._waiting.append(job)
@@ -66,7 +66,7 @@ class GroupCommit(Generic[Work]):
         return job.value
 
     def _wait(self, job: Job[Work]) -> None:
-        """Wait for the group's leader; who is killed meanwhile leads nobody."""
+        """Wait for the group's leader; a killed thread passes the lead on."""
         try:
             job.wait()
         except BaseException:
@@ -104,9 +104,9 @@ class GroupCommit(Generic[Work]):
 
 
 def _for_another(error: BaseException) -> Exception:
-    """Return what a leader's failure is to the others of its group, an exception of their own each."""
+    """Return the error for another thread of the group: an exception object of its own."""
     if isinstance(error, StoreError):
         return StoreError(error.message)
     if isinstance(error, Exception):
         return error
-    return StoreError("The write was cut off; its outcome is unknown.")  # the leader was killed
+    return StoreError("The write was interrupted; whether it was stored is unknown.")  # the leader was killed

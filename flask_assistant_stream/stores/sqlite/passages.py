@@ -1,8 +1,7 @@
 """Passages in the SQLite file: their texts in a table, their words in an FTS5 index.
 
-The index answers which passages have a word; the words themselves and what they weigh are `ranking`'s. It is one for
-all owners, so each row carries a mark of its owner, which every look-up asks for too: a common word costs an owner
-what stands in the owner's own files.
+The index finds the passages with a word; `ranking` defines and weighs the words. All owners share the index, so each
+row has a mark of its owner that every query includes: the cost of a common word depends on the owner's files only.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from ...threads import run_blocking
 from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
-from .connections import Connections
+from .connections import SQLiteConnections
 from .statements import to_json
 
 Connection = sqlite3.Connection
 
 GROUP = 50
-"""How many passages one write stores or drops: it never holds up others for long."""
+"""Passages per write, so that it never delays other writes for long."""
 
 _WRITE = "INSERT INTO passages (owner, file_id, number, text) VALUES (?, ?, ?, ?)"
 _FIRST = "SELECT id FROM passages WHERE owner = ? AND file_id = ? AND number >= ? AND number < ? LIMIT ?"
@@ -33,30 +32,26 @@ _MANY = 1 << 62
 class SQLitePassages(Passages):
     """Passages of a store that has `_connections`."""
 
-    _connections: Connections
+    _connections: SQLiteConnections
 
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
-        """Store the passages some at a time; a search meanwhile finds old ones, new ones, each whole."""
         for first in range(0, len(texts), GROUP):
             group = run_blocking(_with_words, texts[first : first + GROUP])
             self._connections.write(partial(_replace, owner, file_id, first, group))
         self._drop_from(owner, file_id, len(texts))
 
     def read_passages(self, owner: str, file_id: str) -> list[str]:
-        """Return the passages of a file."""
         sql = "SELECT text FROM passages WHERE owner = ? AND file_id = ? ORDER BY number"
         return self._connections.read(
             lambda connection: [row[0] for row in connection.execute(sql, (owner, file_id)).fetchall()]
         )
 
     def delete_passages(self, owner: str, file_id: str) -> None:
-        """Remove the passages of a file."""
         self._drop_from(owner, file_id, 0)
 
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
-        """Search."""
         return self._connections.read(
-            lambda connection: ranking.search(_Index(connection, owner, file_ids), query, limit)
+            lambda connection: ranking.search(_SQLiteIndex(connection, owner, file_ids), query, limit)
         )
 
     def owner_of(self, kind: Kind, id: str) -> str | None:
@@ -72,7 +67,7 @@ class SQLitePassages(Passages):
             pass
 
 
-class _Index:
+class _SQLiteIndex:
     """The passages of some files of one owner, for `ranking.search`."""
 
     def __init__(self, connection: Connection, owner: str, file_ids: Sequence[str]) -> None:
@@ -85,7 +80,7 @@ class _Index:
         return len(self._allowed)
 
     def holding(self, word: str) -> Collection[Hashable]:
-        # In quotes nothing is an operator, and a word has no quotes in it.
+        # Quotes prevent operators, and a word contains no quotes.
         match = f'owner : "{self._mark}" AND words : "{word}"'
         sql = "SELECT rowid FROM passage_words WHERE passage_words MATCH ?"
         return {row[0] for row in self._connection.execute(sql, (match,))} & self._allowed
@@ -107,7 +102,7 @@ def _with_words(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _replace(owner: str, file_id: str, first: int, group: Sequence[tuple[str, str]], connection: Connection) -> None:
-    """Store consecutive passages, given as text and words, in place of those with the same numbers."""
+    """Store consecutive passages (text, words) in place of those with the same numbers."""
     _drop(connection, owner, file_id, first, first + len(group))
     mark = _mark(owner)
     for number, (text, words) in enumerate(group, first):
@@ -116,7 +111,7 @@ def _replace(owner: str, file_id: str, first: int, group: Sequence[tuple[str, st
 
 
 def _drop(connection: Connection, owner: str, file_id: str, first: int, end: int) -> int:
-    """Drop up to `GROUP` of a file's passages with these numbers and return how many they were."""
+    """Delete up to `GROUP` of a file's passages with these numbers and return their count."""
     keys = connection.execute(_FIRST, (owner, file_id, first, end, GROUP)).fetchall()
     connection.executemany("DELETE FROM passage_words WHERE rowid = ?", keys)
     connection.executemany("DELETE FROM passages WHERE id = ?", keys)
@@ -124,10 +119,10 @@ def _drop(connection: Connection, owner: str, file_id: str, first: int, end: int
 
 
 def _mark(owner: str) -> str:
-    """Return one word for an owner, whatever the name is made of."""
+    """Return one word that identifies an owner."""
     return hashlib.sha256(owner.encode()).hexdigest()[:32]
 
 
 def whole(text: str) -> str:
-    """Replace halves of characters, which SQLite cannot hold: bad files have them."""
+    """Replace lone surrogates, which SQLite cannot store and damaged files contain."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

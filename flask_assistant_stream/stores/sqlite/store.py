@@ -33,7 +33,7 @@ from ..base import (
     stored_projections,
 )
 from .blobs import SQLiteBlobs
-from .connections import Connections
+from .connections import SQLiteConnections
 from .passages import SQLitePassages
 from .statements import (
     ALL,
@@ -90,7 +90,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             raise ConfigError("ASSISTANT_STORE: `synchronous` must be normal or full.")
         if not os.path.isdir(path.parent) or not os.access(path.parent, os.W_OK | os.X_OK):
             raise ConfigError(f"ASSISTANT_STORE: the folder of {path.name} does not exist or is not writable.")
-        self._connections = Connections(path.absolute(), synchronous)
+        self._connections = SQLiteConnections(path.absolute(), synchronous)
         self._clock = clock
         self._log_seconds = log_seconds
         self._last_position = 0
