@@ -1,7 +1,7 @@
 """What a store is: an owner's records, runs under a lease, and the rows of run logs.
 
 The docstrings here are the contract that every store fulfils (`spec/run-protocol.md#what-a-store-guarantees`);
-`testing.StoreSuite` checks it. Long because the author of a store reads it as one page. Knows neither Flask nor engines.
+`testing.StoreSuite` checks it. Long because the author of a store reads it as one page. Knows no Flask.
 """
 
 from __future__ import annotations

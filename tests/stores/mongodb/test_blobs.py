@@ -120,7 +120,7 @@ def test_an_upload_that_took_too_long_is_given_up(store: MongoDBStore, db: Db) -
         db[PIECES].delete_many({})  # as the server does when their time is over
         yield PIECE
 
-    with pytest.raises(StoreError, match="given up"):
+    with pytest.raises(StoreError, match="abandoned"):
         store.write_blob(ANN, "one", chunks())
     assert kept(db) == (0, 0)
 

@@ -17,8 +17,8 @@ from flask_assistant_stream.stores.mongodb.connection import (
     META,
     MIGRATIONS,
     RUNS,
-    Connection,
     Db,
+    MongoDBConnection,
     default_database,
     make_client,
     migrate,
@@ -120,7 +120,9 @@ def test_the_uri_names_the_database_or_we_do(mongodb_uri: str) -> None:
 
 def test_what_the_uri_sets_is_kept_but_durability_is_ours(mongodb_url: str) -> None:
     separator = "&" if "?" in mongodb_url else "?"
-    connection = Connection(f"{mongodb_url}{separator}w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine")
+    connection = MongoDBConnection(
+        f"{mongodb_url}{separator}w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine"
+    )
     with connection.database() as db:
         assert db.write_concern.document == {"w": "majority", "j": True, "wtimeout": 10_000}
         assert db.client.options.server_selection_timeout == 1.234

@@ -122,7 +122,7 @@ def test_an_upload_that_sleeps_too_long_is_given_up(store: SQLiteStore, path: Pa
         store.write_blob(ANN, "other", [b"other"])
         yield PIECE
 
-    with pytest.raises(StoreError, match="given up"):
+    with pytest.raises(StoreError, match="abandoned"):
         store.write_blob(ANN, "one", chunks())
     assert kept(path) == (1, 1)
 

@@ -68,18 +68,18 @@ def test_writes_at_once_share_transactions(store: Store, path: Path, monkeypatch
     messages[9] = replace(messages[9], position=1 << 70)
     entered: list[object] = []
     groups: list[int] = []
-    write, execute = GroupCommit.write, connections.Connections._execute
+    write, execute = GroupCommit.write, connections.SQLiteConnections._execute
 
     def entering(group: GroupCommit[Any], work: Any) -> Any:
         entered.append(work)
         return write(group, work)
 
-    def executing(self: connections.Connections, jobs: Sequence[Job[Any]]) -> None:
+    def executing(self: connections.SQLiteConnections, jobs: Sequence[Job[Any]]) -> None:
         groups.append(len(jobs))
         execute(self, jobs)
 
     monkeypatch.setattr(GroupCommit, "write", entering)
-    monkeypatch.setattr(connections.Connections, "_execute", executing)
+    monkeypatch.setattr(connections.SQLiteConnections, "_execute", executing)
     results: list[Any] = []
     writing = threading.Thread(target=lambda: results.extend(at_once(*[lambda m=m: store.insert(m) for m in messages])))
     with locked(path):
