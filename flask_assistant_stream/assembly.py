@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +64,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     upstream_tools = check_upstream_tools(options.pop("upstream_tools", None))
     given_store = _object(options, "store", Store)
     given_engine = _object(options, "engine", Engine)
+    if given_engine is not None and "search" not in signature(given_engine.stream).parameters:
+        raise ConfigError(f"{type(given_engine).__name__}.stream must accept the keyword argument `search`.")
     settings = resolve(options, app.config)
     gate = build_gate(
         app,
@@ -78,8 +81,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
     models = {settings.model, *(one["model"] for one in declared.values())}
-    storage = _storage(settings, store, profile)
-    engine = given_engine or _engine(app, settings, storage, profile, models)
+    storage = _storage(settings, store, profile, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
+    engine = given_engine or _engine(app, settings, profile, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
@@ -91,6 +94,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
             store,
             resources,
             vector_store_ids=settings.vector_store_ids,
+            search=storage.find if isinstance(storage, LocalStorage) else None,
             extra_tools=upstream_tools,
             reasoning_summaries=settings.reasoning_summaries,
         ),
@@ -198,28 +202,41 @@ def _with(store: Store, kind: type[Any]) -> Any:
     return store
 
 
-def _storage(settings: Settings, store: Store, profile: Profile | None) -> Storage:
-    """Make what indexes files: the upstream where that searches, else our own store."""
+def _storage(settings: Settings, store: Store, profile: Profile | None, shared: Sequence[str]) -> Storage:
+    """Create what indexes files: the upstream if it searches, else the app's own store.
+
+    Args:
+        shared: ids of the vector stores that runs of every owner may search.
+    """
     if profile is not None and _searches(profile):
         return _upstream_storage(settings, profile)
-    return LocalStorage(_with(_with(store, Blobs), Passages))
+    return LocalStorage(
+        _with(_with(store, Blobs), Passages),
+        shared=shared,
+        shared_owner=settings.vector_store_owner,
+    )
 
 
-def _engine(app: Flask, settings: Settings, storage: Storage, profile: Profile | None, models: Iterable[str]) -> Engine:
+def _engine(app: Flask, settings: Settings, profile: Profile | None, models: Iterable[str]) -> Engine:
     """Make the engine: the server of a profile, or the offline one; files in our own store are searched for either."""
     if profile is not None:
         upstream = _openai(settings, profile, models)
-        if not isinstance(storage, LocalStorage):
+        if _searches(profile):
             return upstream
         from .engines.search.engine import LocalSearchEngine
 
-        return LocalSearchEngine(upstream, storage.find)
+        return LocalSearchEngine(upstream)
     if settings.engine is None and not (app.debug or app.testing):
         logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
-    assert isinstance(storage, LocalStorage)
     from .engines.offline import OfflineEngine
 
-    return OfflineEngine(settings.offline_delay_seconds, storage.find)
+    return OfflineEngine(settings.offline_delay_seconds)
+
+
+def _vector_stores_of(assistants: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the vector stores that assistants declared in code search."""
+    searches = (((body.get("tool_resources") or {}).get("file_search") or {}) for body in assistants)
+    return [id for search in searches for id in search.get("vector_store_ids") or ()]
 
 
 def _searches(profile: Profile) -> bool:

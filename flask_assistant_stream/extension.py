@@ -59,6 +59,7 @@ class Options(TypedDict, total=False):
     mongo_uri: str | None
     engine: str | Engine | None
     vector_store_ids: Iterable[str] | str | None
+    vector_store_owner: str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
     ui: bool | str | None

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_assistant_stream import EngineError, create_assistant_blueprint
-from flask_assistant_stream.engines.base import Engine, Item, ItemStream
+from flask_assistant_stream.engines.base import Engine, Item, ItemStream, Search
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
@@ -38,7 +38,7 @@ class TwoModels(Engine):
         self.may_end.set()
         self._title = title
 
-    def stream(self, request: dict[str, Any]) -> ItemStream:
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
         if request["model"] != "small":
             return _Held(ScriptedEngine(text("An answer.")).stream(request), self.may_end)
         self.asked.append(request)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 Item = dict[str, Any]
 """One decoded event of the Responses API, `type` in it."""
+
+
+class Search(Protocol):
+    """Find passages in vector stores on behalf of one owner. It may block."""
+
+    def __call__(self, vector_store_ids: Sequence[str], query: str, limit: int, /) -> list[dict[str, Any]]:
+        """Return at most `limit` passages, best first: `{"file_id", "filename", "score", "text"}` each.
+
+        Raises:
+            AssistantStreamError: the search failed.
+        """
 
 
 class ItemStream(ABC):
@@ -45,11 +56,12 @@ class Engine(ABC):
     """Whether its streams may end without a terminal item, and mean that all is said."""
 
     @abstractmethod
-    def stream(self, request: dict[str, Any]) -> ItemStream:
-        """Begin a response; nothing is sent before the iteration starts.
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
+        """Start a response; nothing is sent before the iteration starts.
 
         Args:
             request: a `POST /responses` body with `stream: true` (`translation.request`).
+            search: searches the files that the run's owner may use; None if the upstream searches them itself.
         """
 
     def ping(self) -> str | None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import AssistantStreamError, EngineError
+from .base import Search
 
 USUAL_RESULTS = 20
 """How many passages a search finds where the tool says nothing of it; it is OpenAI's number."""
-
-Search = Callable[[Sequence[str], str, int], list[dict[str, Any]]]
-"""From ids of vector stores, a query and a limit to passages, the best first: file_id, filename, score, text."""
 
 _RESULT = ("file_id", "filename", "score", "text")
 

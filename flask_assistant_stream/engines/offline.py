@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..protocol.ids import NewId, new_id
-from .base import Engine, Item, ItemStream
-from .file_search import Search, file_search_of, input_of, results_of, shown_results
+from .base import Engine, Item, ItemStream, Search
+from .file_search import file_search_of, input_of, results_of, shown_results
 from .quotes import Answer, fitting, quoting
 from .response_items import ResponseItems, by_delta, usage, words
 
@@ -32,7 +32,6 @@ class OfflineEngine(Engine):
 
     Args:
         delay: seconds between two words.
-        search: finds passages in vector stores; without it no files are searched. It may block.
         new_id, now: for tests that compare ids and times.
     """
 
@@ -42,20 +41,18 @@ class OfflineEngine(Engine):
     def __init__(
         self,
         delay: float = 0.02,
-        search: Search | None = None,
         *,
         new_id: NewId = new_id,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._delay = delay
-        self._search = search
         self._new_id = new_id
         self._now = now
 
-    def stream(self, request: dict[str, Any]) -> ItemStream:
-        """Begin a response."""
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
+        """Start a response; without `search` no files are searched."""
         writer = ResponseItems(request, new_id=self._new_id, now=self._now)
-        return PacedStream(by_delta(_items(request, writer, self._search)), self._delay)
+        return PacedStream(by_delta(_items(request, writer, search)), self._delay)
 
 
 class PacedStream(ItemStream):

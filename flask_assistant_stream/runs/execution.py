@@ -145,7 +145,7 @@ class Execution:
         """Hand the items of one response to the translator, read by read, and its events to the log."""
         translator = self.translator
         self._read_at = time.monotonic()
-        self._stream = stream = context.engine.stream(request)
+        self._stream = stream = context.engine.stream(request, search=context.requests.search(self.run.owner))
         if self.stopping:
             stream.close()
         for items in stream:

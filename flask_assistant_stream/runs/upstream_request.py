@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
+from ..engines.base import Search
 from ..files.tool_resources import Resources
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
@@ -30,6 +33,7 @@ class RequestBuilder:
         store: where the threads are.
         resources: files and vector stores of owners, or None where there are none.
         vector_store_ids: searched by every run.
+        search: searches files for an owner: owner, ids of vector stores, query, limit; None if the upstream does.
         extra_tools: tools of the upstream that every run may use, as the upstream takes them.
         reasoning_summaries: whether summaries of what the model thinks are asked for.
     """
@@ -40,12 +44,14 @@ class RequestBuilder:
         resources: Resources | None = None,
         *,
         vector_store_ids: Sequence[str] = (),
+        search: Callable[[str, Sequence[str], str, int], list[dict[str, Any]]] | None = None,
         extra_tools: Sequence[Object] = (),
         reasoning_summaries: bool = False,
     ) -> None:
         self._store = store
         self._resources = resources
         self._shared = tuple(vector_store_ids)
+        self._search = search
         self._extra_tools = tuple(extra_tools)
         self._reasoning_summaries = reasoning_summaries
 
@@ -82,6 +88,10 @@ class RequestBuilder:
             used_prompt_tokens=translator.prompt_tokens,
         )
         return request if self._resources is None else self._resources.given(run.owner, request)
+
+    def search(self, owner: str) -> Search | None:
+        """Return the search of files bound to an owner, or None if the upstream searches them."""
+        return None if self._search is None else partial(self._search, owner)
 
     def history(self, run: RunRecord) -> list[Object]:
         """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""

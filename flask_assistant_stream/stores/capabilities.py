@@ -9,8 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .base import Kind
-
 CHUNK_BYTES = 256 * 1024
 """Bytes of a file that are in memory at a time."""
 
@@ -96,13 +94,6 @@ class Passages(ABC):
         Args:
             query: words as a person writes them, without any syntax. A passage matches if it has one of the words;
                 more and rarer words give a higher score. Case and accents are ignored.
-        """
-
-    @abstractmethod
-    def owner_of(self, kind: Kind, id: str) -> str | None:
-        """Return whose record stands under an id, for what the configuration shares with everybody.
-
-        None where there is none, and for the kinds of which each owner may have the same id (`base.PER_OWNER`).
         """
 
 

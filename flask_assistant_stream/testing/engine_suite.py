@@ -66,6 +66,14 @@ class EngineSuite:
         collect(engine.stream(asked))
         assert asked == before
 
+    def test_a_search_may_come_with_the_request(self, engine: Engine, asked: dict[str, Any]) -> None:
+        """`search` is accepted; an engine whose upstream searches by itself ignores it."""
+
+        def search(*_: object) -> list[dict[str, Any]]:
+            return []
+
+        assert collect(engine.stream(asked, search=search))[-1]["type"] in ENDINGS
+
     def test_streams_do_not_mix(self, engine: Engine, asked: dict[str, Any]) -> None:
         """Two at once say what each would say alone, under ids of their own."""
         first, second = engine.stream(asked), engine.stream(asked)

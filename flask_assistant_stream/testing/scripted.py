@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..engines.base import Engine, Item, ItemStream
+from ..engines.base import Engine, Item, ItemStream, Search
 from ..engines.response_items import ResponseItems, by_delta, usage, words
 from ..engines.sse import SSEDecoder
 from ..errors import EngineError
@@ -35,6 +35,7 @@ class ScriptedEngine(Engine):
 
     Attributes:
         requests: the requests so far, as they were then.
+        searches: the search that came with each request.
         streams: the streams so far.
     """
 
@@ -43,15 +44,17 @@ class ScriptedEngine(Engine):
 
     def __init__(self, *scripts: Script, delay: float = 0) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.searches: list[Search | None] = []
         self.streams: list[ScriptedStream] = []
         self._scripts = iter(scripts)
         self._lock = threading.Lock()
         self._delay = delay
 
-    def stream(self, request: dict[str, Any]) -> ScriptedStream:
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ScriptedStream:
         """Begin the next script; where all were played, the iteration raises an EngineError."""
         with self._lock:
             self.requests.append(copy.deepcopy(request))
+            self.searches.append(search)
             missing = EngineError(f"There is no script for call number {len(self.requests)}.")
             script = next(self._scripts, [missing])
             stream = ScriptedStream(read_sse(script) if isinstance(script, (str, Path)) else script, self._delay)

@@ -10,11 +10,10 @@ from typing import cast
 
 import pytest
 
-from ..protocol.ids import new_id
-from ..stores.base import PER_OWNER, Kind, Record, Store
+from ..stores.base import Store
 from ..stores.capabilities import FoundPassage, Passages
 from .store_blobs import ODD_NAMES
-from .store_material import ANN, ASSISTANT, BOB, at_once
+from .store_material import ANN, BOB, at_once
 
 TEXTS = {
     "garden": ["Tomatoes want water and sun.", "Roses are pruned in March.", "Compost feeds every garden bed."],
@@ -191,17 +190,6 @@ class PassageSuite:
         at_once(*[partial(views[n % 2].write_passages, ANN, f"file_{n}", [f"apple {n}"] * 3) for n in range(8)])
         found = places(passages, "apple", [f"file_{n}" for n in range(8)], limit=50)
         assert sorted(found) == [(f"file_{n}", number) for n in range(8) for number in range(3)]
-
-    def test_whose_a_record_is(self, passages: Passages) -> None:
-        store = cast(Store, passages)
-        for owner in (ANN, BOB):
-            made = store.insert(Record(Kind.VECTOR_STORE, owner, {"id": new_id("vs")}))
-            assert passages.owner_of(Kind.VECTOR_STORE, made.id) == owner
-            assert passages.owner_of(Kind.FILE, made.id) is None
-            store.insert(Record(Kind.ASSISTANT, owner, ASSISTANT))
-            store.insert(Record(Kind.OWNER, owner, {"id": "owner"}))
-        assert passages.owner_of(Kind.VECTOR_STORE, "unknown") is None
-        assert [passages.owner_of(kind, id) for kind in PER_OWNER for id in ("owner", "asst_1")] == [None] * 4
 
 
 def places(

@@ -201,7 +201,7 @@ def passage(text: str, score: float = 0.9, file_id: str = "file-1", filename: st
 def look(search: Any, *given: dict[str, Any], **more: Any) -> list[Item]:
     """Ask with file search on."""
     request = {"model": "m", "input": list(given) or [user("How long is the warranty?")], "tools": [SEARCH], **more}
-    return collect(OfflineEngine(0, search).stream(request))
+    return collect(OfflineEngine(0).stream(request, search=search))
 
 
 def searches(items: list[Item]) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ LOCAL = """
     own = resources(storage)
     assert watched(lambda: own.upload_own("ann", upload(b"The sky is blue."))) >= 1.0
     assert [file["status"] for file in own.own_files("ann")] == ["completed"]
-    assert storage.find([own.own_store("ann")], "sky", 3)[0]["text"] == "The sky is blue."
+    assert storage.find("ann", [own.own_store("ann")], "sky", 3)[0]["text"] == "The sky is blue."
     store.close()
 """
 

@@ -49,7 +49,7 @@ def test_the_owners_own_files_are_searched_on(worlds: tuple[World, World]) -> No
     assert own is not None
     assert own == after.resources.own_store(ANN)
     assert after.statuses() == ["completed"]
-    assert [hit["file_id"] for hit in after.storage.find([own], "blue", 5)] == [file_id]
+    assert [hit["file_id"] for hit in after.storage.find(ANN, [own], "blue", 5)] == [file_id]
     assert after.resources.searchable(ANN, [own]) == [own]
 
 

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from werkzeug.test import TestResponse
 
-from flask_assistant_stream.engines.base import Engine
+from flask_assistant_stream.engines.base import Engine, Search
 from flask_assistant_stream.errors import EngineError
 from flask_assistant_stream.protocol.run_states import RUN_ACTIVE, RUN_MOVES, RunStatus
 from flask_assistant_stream.stores.base import Kind, RunRecord
@@ -111,7 +111,7 @@ class Upstream(Engine):
     def __init__(self) -> None:
         self.planned: dict[str, Response] = {}
 
-    def stream(self, request: dict[str, Any]) -> ScriptedStream:
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ScriptedStream:
         return ScriptedStream(self.planned[request["model"]].script())
 
 

@@ -20,7 +20,7 @@ import jiter
 from ...credentials import holds_secret, with_key
 from ...errors import EngineError
 from ...protocol.events import dump
-from ..base import Engine, Item, ItemStream
+from ..base import Engine, Item, ItemStream, Search
 from ..sse import SSEDecoder
 from . import http_errors
 from .base_urls import endpoint, unusual_base
@@ -101,7 +101,7 @@ class OpenAIEngine(Engine):
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._address.authority}{self._address.path})"
 
-    def stream(self, request: dict[str, Any]) -> ItemStream:
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:  # noqa: ARG002
         """Begin a response; the request goes out when the iteration starts."""
         return _ResponseStream(self, request)
 

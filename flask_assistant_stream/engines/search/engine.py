@@ -14,8 +14,8 @@ from typing import Any
 
 from ...errors import EngineError
 from ...protocol.ids import NewId, new_id
-from ..base import Engine, Item, ItemStream
-from ..file_search import Search, file_search_of, results_of, shown_results
+from ..base import Engine, Item, ItemStream, Search
+from ..file_search import file_search_of, results_of, shown_results
 from ..response_items import ResponseItems
 from .cited_items import CitedItems
 from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
@@ -26,32 +26,28 @@ class LocalSearchEngine(Engine):
 
     Args:
         engine: the upstream; no `file_search` tool ever reaches it.
-        search: finds passages in vector stores. It may block.
         new_id, now: for tests that compare ids and times.
     """
 
     takes_files = False
 
-    def __init__(
-        self, engine: Engine, search: Search, *, new_id: NewId = new_id, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, engine: Engine, *, new_id: NewId = new_id, now: Callable[[], float] = time.time) -> None:
         self.name = engine.name
         self.writes_titles = engine.writes_titles
         self.ignores = engine.ignores
         self.bare_end = engine.bare_end
         self._engine = engine
-        self._search = search
         self._new_id = new_id
         self._now = now
 
-    def stream(self, request: dict[str, Any]) -> ItemStream:
-        """Begin a response; where files are to be searched, that happens when the iteration starts."""
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
+        """Start a response; files are searched when the iteration starts, not at all without `search`."""
         if not any(tool.get("type") == "file_search" for tool in request.get("tools") or ()):
             return self._engine.stream(request)
         query = query_of(request)
-        if not query:
+        if search is None or not query:
             return self._engine.stream(without_file_search(request, searched=False))
-        return _SearchingStream(self, request, query)
+        return _SearchingStream(self, request, query, search)
 
     def ping(self) -> str | None:
         """Say what keeps the upstream's engine from working."""
@@ -71,10 +67,11 @@ class LocalSearchEngine(Engine):
 
 
 class _SearchingStream(ItemStream):
-    def __init__(self, engine: LocalSearchEngine, request: dict[str, Any], query: str) -> None:
+    def __init__(self, engine: LocalSearchEngine, request: dict[str, Any], query: str, search: Search) -> None:
         self._owner = engine
         self._request = request
         self._query = query
+        self._search = search
         self._lock = threading.Lock()
         self._closed = False
         self._inner: ItemStream | None = None
@@ -82,7 +79,7 @@ class _SearchingStream(ItemStream):
     def __iter__(self) -> Iterator[list[Item]]:
         if self._closed:
             return
-        results = usable(results_of(file_search_of(self._request), self._query, self._owner._search))
+        results = usable(results_of(file_search_of(self._request), self._query, self._search))
         told = self._search_items(results) if begins(self._request) else []
         if told:
             yield told

@@ -51,6 +51,8 @@ class LocalStorage(Storage):
 
     Args:
         store: a `Store` that is `Blobs` and `Passages` as well.
+        shared: ids of the configured vector stores that runs of every owner search.
+        shared_owner: owner of the records of those vector stores; None means the owner of the run.
         now: seconds since the epoch.
     """
 
@@ -59,12 +61,21 @@ class LocalStorage(Storage):
     ask_seconds = 0.0
     indexes_kept_bytes = True
 
-    def __init__(self, store: Store, *, new_id: ids.NewId = ids.new_id, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        shared: Sequence[str] = (),
+        shared_owner: str | None = None,
+        new_id: ids.NewId = ids.new_id,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         if not isinstance(store, Blobs) or not isinstance(store, Passages):
             raise TypeError(f"{type(store).__name__} is no stores.capabilities.Blobs and Passages: it cannot search.")
         self._store = store
         self._blobs: Blobs = store
         self._passages: Passages = store
+        self._shared_owners = dict.fromkeys(shared, shared_owner)
         self._new_id = new_id
         self._clock = now
         self._missed: set[str] = set()
@@ -140,16 +151,16 @@ class LocalStorage(Storage):
                 result["content"].append({"type": "text", "text": passage.text})
         return list(results.values())[:limit]
 
-    def find(self, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
-        """Return the best passages of some vector stores, whoever's they are: whether they may be used is settled.
+    def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
+        """Return the best passages of the owner's vector stores and of the shared ones, for a run of the owner.
 
         Returns:
             `{"file_id", "filename", "score", "text"}` each, the best first.
         """
         found: list[Object] = []
         seen: set[tuple[str, int]] = set()
-        for owner, known in self._by_owner(vector_store_ids).items():
-            for passage in self._passages.search_passages(owner, list(known), query, limit):
+        for holder, known in self._by_owner(owner, vector_store_ids).items():
+            for passage in self._passages.search_passages(holder, list(known), query, limit):
                 if (passage.file_id, passage.number) not in seen:
                     seen.add((passage.file_id, passage.number))
                     filename = known[passage.file_id].extra["filename"]
@@ -254,23 +265,32 @@ class LocalStorage(Storage):
             and matches(filters, member.body.get("attributes") or {})
         }
 
-    def _by_owner(self, vector_store_ids: Sequence[str]) -> dict[str, dict[str, Record]]:
-        """Return the files in vector stores by owner and id."""
-        found: dict[str, dict[str, Record]] = {}
-        for id in dict.fromkeys(vector_store_ids):
-            owner = self._passages.owner_of(Kind.VECTOR_STORE, id)
-            if owner is None:
-                self._miss(id)
-                continue
-            with suppress(NotFound):
-                found.setdefault(owner, {}).update(self._usable_members(self._get(Kind.VECTOR_STORE, owner, id)))
-        return found
+    def _by_owner(self, owner: str, vector_store_ids: Sequence[str]) -> dict[str, dict[str, Record]]:
+        """Return the files in vector stores by the owner of their records and by id.
 
-    def _miss(self, vector_store_id: str) -> None:
-        """Log an id of the configuration that was meant for an upstream, once."""
-        if vector_store_id not in self._missed:
+        A shared vector store is searched for every owner, under the one owner that the configuration names. Any other
+        must belong to the run's owner.
+        """
+        files: dict[str, dict[str, Record]] = {}
+        for id in dict.fromkeys(vector_store_ids):
+            holder = self._shared_owners.get(id) or owner
+            try:
+                vector_store = self._get(Kind.VECTOR_STORE, holder, id)
+            except NotFound:
+                self._warn_missing(id)
+            else:
+                files.setdefault(holder, {}).update(self._usable_members(vector_store))
+        return files
+
+    def _warn_missing(self, vector_store_id: str) -> None:
+        """Log a configured vector store that is not here, once."""
+        if vector_store_id in self._shared_owners and vector_store_id not in self._missed:
             self._missed.add(vector_store_id)
-            logger.warning("Vector store %s is not in our store, where files are searched.", vector_store_id)
+            logger.warning(
+                "vector store %s is not searched: it is not in the app's store, or belongs to another owner; "
+                "ASSISTANT_VECTOR_STORE_OWNER names the owner",
+                vector_store_id,
+            )
 
     def _status_of(self, member: Record) -> Object:
         """Return status, size and error of a file in a vector store."""

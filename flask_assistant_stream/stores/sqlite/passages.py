@@ -14,7 +14,6 @@ from functools import partial
 
 from ...threads import run_blocking
 from .. import ranking
-from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
 from .connections import SQLiteConnections
 from .statements import to_json
@@ -53,14 +52,6 @@ class SQLitePassages(Passages):
         return self._connections.read(
             lambda connection: ranking.search(_SQLiteIndex(connection, owner, file_ids), query, limit)
         )
-
-    def owner_of(self, kind: Kind, id: str) -> str | None:
-        """Look the record up."""
-        if kind in PER_OWNER:
-            return None
-        sql = "SELECT owner FROM records WHERE kind = ? AND id = ?"
-        found = self._connections.read(lambda connection: connection.execute(sql, (kind.value, id)).fetchone())
-        return None if found is None else found[0]
 
     def _drop_from(self, owner: str, file_id: str, number: int) -> None:
         while self._connections.write(lambda connection: _drop(connection, owner, file_id, number, _MANY)):

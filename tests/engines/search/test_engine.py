@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_assistant_stream.engines.base import Engine, Item
+from flask_assistant_stream.engines.base import Engine, Item, ItemStream, Search
 from flask_assistant_stream.engines.offline import OfflineEngine
 from flask_assistant_stream.engines.response_items import ResponseItems, by_delta, url_citation, usage
 from flask_assistant_stream.engines.search.engine import LocalSearchEngine
@@ -63,7 +63,7 @@ class Finds:
 def ask(script: Any, *found: dict[str, Any], asked: dict[str, Any] | None = None) -> tuple[list[Item], dict[str, Any]]:
     """Return the items that come out and the request that reached the upstream."""
     inner = ScriptedEngine(script)
-    items = collect(LocalSearchEngine(inner, Finds(*(found or FOUND))).stream(asked or request()))
+    items = collect(LocalSearchEngine(inner).stream(asked or request(), search=Finds(*(found or FOUND))))
     return items, inner.requests[0]
 
 
@@ -79,12 +79,19 @@ def cited(items: list[Item]) -> list[tuple[int, str, str]]:
     return [(note["index"], note["file_id"], note["filename"]) for note in found]
 
 
+class Searching(LocalSearchEngine):
+    """Gets a search with every request, as in a run."""
+
+    def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
+        return super().stream(request, search=search or Finds(*FOUND))
+
+
 class TestSuite(EngineSuite):
-    """Around the offline engine, which is given what it would have searched for itself."""
+    """Around the offline engine."""
 
     @pytest.fixture
     def engine(self, asked: dict[str, Any]) -> Engine:
-        return LocalSearchEngine(OfflineEngine(0.0005), Finds(*FOUND))
+        return Searching(OfflineEngine(0.0005))
 
     @pytest.fixture
     def asked(self) -> dict[str, Any]:
@@ -112,12 +119,18 @@ def test_the_upstream_has_passages_and_no_tool() -> None:
     assert items[0]["item"]["type"] == "file_search_call"
 
 
+def test_without_a_search_the_tool_is_left_out() -> None:
+    inner = ScriptedEngine(saying("Hi [doc1]."))
+    items = collect(LocalSearchEngine(inner).stream(request()))
+    assert ("tools" in inner.requests[0], text_of(items)) == (False, "Hi [doc1].")
+
+
 def test_the_search_is_as_the_tool_says() -> None:
     search = Finds(*FOUND)
     tool = {**SEARCH, "max_num_results": 3, "ranking_options": {"ranker": "auto", "score_threshold": 0.5}}
     asked = request(tools=[tool, WEATHER], include=["file_search_call.results"])
     inner = ScriptedEngine(saying("Yes [doc1]. No [doc2]."))
-    items = collect(LocalSearchEngine(inner, search).stream(asked))
+    items = collect(LocalSearchEngine(inner).stream(asked, search=search))
     assert search.asked == [(["vs_1", "vs_2"], QUESTION, 3)]
     (done,) = [i["item"] for i in items if i["type"] == "response.output_item.done" and i["output_index"] == 0]
     assert done["queries"] == [QUESTION]
@@ -214,7 +227,7 @@ def test_what_was_held_back_is_told_before_a_failure() -> None:
     begun = saying("Of 37 months [doc")[:5]
     inner = ScriptedEngine([begun, EngineError("gone")])
     told: list[Item] = []
-    stream = LocalSearchEngine(inner, Finds(*FOUND)).stream(request())
+    stream = LocalSearchEngine(inner).stream(request(), search=Finds(*FOUND))
     with pytest.raises(EngineError, match="gone"):
         told.extend(item for items in stream for item in items)
     assert text_of(told) == "Of 37 months [doc"
@@ -291,7 +304,7 @@ def test_an_answer_in_json_has_the_passages_and_no_marks() -> None:
 
 def test_nothing_found_is_told_and_the_request_has_no_sources() -> None:
     inner = ScriptedEngine(saying("I do not know [doc1]."))
-    items = collect(LocalSearchEngine(inner, Finds()).stream(request(include=["file_search_call.results"])))
+    items = collect(LocalSearchEngine(inner).stream(request(include=["file_search_call.results"]), search=Finds()))
     assert inner.requests[0]["input"] == [user(QUESTION)]
     (done,) = [i["item"] for i in items if i["type"] == "response.output_item.done" and i["output_index"] == 0]
     assert (done["queries"], done["results"]) == ([QUESTION], [])
@@ -318,7 +331,7 @@ def test_later_responses_have_the_sources_and_no_second_search_step() -> None:
 )
 def test_a_choice_of_something_else_searches_nothing(more: dict[str, Any], choice: Any) -> None:
     search, inner = Finds(*FOUND), ScriptedEngine(saying("Hi [doc1]."))
-    items = collect(LocalSearchEngine(inner, search).stream(request(tools=[SEARCH, WEATHER], **more)))
+    items = collect(LocalSearchEngine(inner).stream(request(tools=[SEARCH, WEATHER], **more), search=search))
     assert search.asked == []
     assert (inner.requests[0]["tools"], inner.requests[0]["tool_choice"]) == ([WEATHER], choice)
     assert items == saying("Hi [doc1].") or text_of(items) == "Hi [doc1]."
@@ -330,7 +343,7 @@ def test_a_search_that_fails_fails_the_response_before_the_upstream_is_asked() -
 
     inner = ScriptedEngine(saying("x"))
     with pytest.raises(EngineError) as raised:
-        collect(LocalSearchEngine(inner, broken).stream(request()))
+        collect(LocalSearchEngine(inner).stream(request(), search=broken))
     assert raised.value.message == "The files cannot be searched at the moment."
     assert inner.requests == []
 
@@ -343,7 +356,7 @@ def test_closed_while_it_searches_it_asks_nobody() -> None:
         assert holding.wait(10)
         return FOUND
 
-    stream = LocalSearchEngine(inner, slow).stream(request())
+    stream = LocalSearchEngine(inner).stream(request(), search=slow)
     told: list[list[Item]] = []
     thread = threading.Thread(target=lambda: told.extend(stream))
     thread.start()
@@ -357,7 +370,7 @@ def test_closed_while_it_searches_it_asks_nobody() -> None:
 
 def test_it_is_named_and_pinged_as_the_engine_it_is_around() -> None:
     inner = ScriptedEngine()
-    engine = LocalSearchEngine(inner, Finds())
+    engine = LocalSearchEngine(inner)
     assert (engine.name, engine.writes_titles, engine.ping()) == (inner.name, inner.writes_titles, None)
     assert not engine.takes_files
 

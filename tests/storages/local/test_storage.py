@@ -144,28 +144,31 @@ def test_an_expired_store_is_not_searched(world: World) -> None:
     assert found(world, id, "sky") == ["facts.txt"]  # and is used by that
     world.clock.move(1.5 * DAY)
     assert world.vector_stores.get(ANN, id)["status"] == "completed"
-    assert world.storage.find([id], "sky", 5)
+    assert world.storage.find(ANN, [id], "sky", 5)
     world.clock.move(2.1 * DAY)
     assert world.vector_stores.get(ANN, id)["status"] == "expired"
     assert found(world, id, "sky") == []
-    assert world.storage.find([id], "sky", 5) == []
+    assert world.storage.find(ANN, [id], "sky", 5) == []
     with pytest.raises(RequestError, match="expired"):
         world.vector_stores.attach(ANN, id, {"file_id": file_id})
 
 
-def test_find_looks_into_every_store_it_is_given(world: World) -> None:
+def test_a_run_searches_the_owners_vector_stores_and_shared_ones_but_no_others(world: World) -> None:
     mine, theirs = world.upload("mine.txt", "blue sky over Oslo"), world.upload("theirs.txt", "blue sea", owner=BOB)
     one, two, shared = world.vector_store(mine), world.vector_store(mine), world.vector_store(theirs, owner=BOB)
-    hits = world.storage.find([one, two, shared], "blue sky", 5)
+    assert [hit["file_id"] for hit in world.storage.find(ANN, [one, shared], "blue", 5)] == [mine]
+    storage = LocalStorage(world.store, shared=[shared], shared_owner=BOB, now=world.clock)
+    hits = storage.find(ANN, [one, two, shared], "blue sky", 5)
     assert [(hit["file_id"], hit["filename"], hit["text"]) for hit in hits] == [
         (mine, "mine.txt", "blue sky over Oslo"),
         (theirs, "theirs.txt", "blue sea"),
     ]
     assert hits[0]["score"] >= hits[1]["score"]
-    assert len(world.storage.find([one, shared], "blue", 1)) == 1
-    assert world.storage.find([], "blue", 5) == []
+    assert len(storage.find(ANN, [one, shared], "blue", 1)) == 1
+    assert storage.find(ANN, [], "blue", 5) == []
+    assert [hit["file_id"] for hit in storage.find("cleo", [one, shared], "blue", 5)] == [theirs]
     world.files.delete(ANN, mine)
-    assert [hit["file_id"] for hit in world.storage.find([one, two, shared], "blue", 5)] == [theirs]
+    assert [hit["file_id"] for hit in storage.find(ANN, [one, two, shared], "blue", 5)] == [theirs]
 
 
 def test_a_file_without_bytes_cannot_be_searched(world: World) -> None:
@@ -193,9 +196,10 @@ def test_a_static_strategy_is_shown(world: World) -> None:
         assert body["chunking_strategy"] == shown
 
 
-def test_an_id_that_was_meant_for_an_upstream_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_shared_vector_store_that_is_missing_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     id = world.vector_store(world.upload())
+    storage = LocalStorage(world.store, shared=[id, "vs_unknown"], now=world.clock)
     for _ in range(2):
-        assert len(world.storage.find([id, "vs_unknown"], "sky", 5)) == 1
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert said == "Vector store vs_unknown is not in our store, where files are searched."
+        assert len(storage.find(ANN, [id, "vs_unknown", "vs_deleted"], "sky", 5)) == 1
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("vector store vs_unknown is not searched")

@@ -44,7 +44,6 @@ def test_nothing_is_looked_for_row_by_row(store: SQLiteStore) -> None:
         lambda: store.search_passages(ANN, ["file"], "apple", 2),
         lambda: store.read_passages(ANN, "file"),
         lambda: store.write_passages(ANN, "file", ["pear"]),
-        lambda: store.owner_of(Kind.FILE, "file"),
         lambda: [*store.read_blob(ANN, "blob")],
         lambda: store.write_blob(ANN, "blob", [b"bytes"]),
         lambda: store.delete_blob(ANN, "blob"),
