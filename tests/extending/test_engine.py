@@ -27,8 +27,8 @@ def test_a_run_gives_the_engine_a_search_of_the_owners_files(tmp_path: Path) -> 
     engine = ScriptedEngine(text("The sky is blue."))
     client = host(tmp_path, engine).test_client()
     file = {"file": (BytesIO(b"The sky is blue."), "facts.txt")}
-    assert client.post("/assistant/files", data=file).status_code == 201
-    assert client.post("/assistant/chat", json={"content": "Which colour?"}).status_code == 200
+    assert client.post("/api/assistants/files", data=file).status_code == 200
+    assert client.post("/api/assistants/chat/stream", json={"content": "Which colour?"}).get_data()
     (tool,) = engine.requests[0]["tools"]
     search = engine.searches[0]
     assert search is not None
