@@ -103,7 +103,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     )
     runner = Runner(store, log, context, _runner_options(settings), titles=titles)
     clients = Clients(settings.max_streams, settings.send_timeout_seconds)
-    log.on_tick.append(clients.look)
+    log.on_tick.append(clients.check)
     readers = Readers(store, log, runner.cancel, _grace_seconds(settings))
     runner.on_sweep.append(readers.look)
     return Registration(

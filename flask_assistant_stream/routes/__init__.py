@@ -1,7 +1,4 @@
-"""The app face: one file per resource, collected here with those of the SDK face (`v1`).
-
-Knows nothing of how a registration is put together.
-"""
+"""The routes of the app face, one file per resource, and those of the SDK face (`v1`)."""
 
 from __future__ import annotations
 
@@ -22,10 +19,10 @@ RESOURCES = (*_DESCRIBED, openapi_resource(_DESCRIBED))
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put every route on a blueprint, with errors and headers around them."""
+    """Add every route to a blueprint, with error responses and common headers."""
     for resource in RESOURCES:
         for operation in resource.operations:
             add_operation(blueprint, operation)
-    blueprint.record(add_page)  # before the routes that take what no other does
+    blueprint.record(add_page)  # before the catch-all
     add_error_responses(blueprint)
     blueprint.after_request(finish)

@@ -1,6 +1,6 @@
-"""What a route is: declared once, with the schemas of what goes in and out; dispatch and description read the same.
+"""Routes are declared once, with the schemas of requests and responses; dispatch and API description read the same.
 
-A view sees a `ApiRequest` and path parameters, never Flask's request.
+A view receives an `ApiRequest` and path parameters, and does not read Flask's request.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from ..titles import Titles
 from .clients import Client, Clients
 
 STREAM_HEADERS = {
-    # Without these, proxies that compress and nginx hold a stream back (`spec/clients.md#proxies`).
+    # Without these, nginx and compressing proxies buffer a stream (`spec/clients.md#proxies`).
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every answer that streams events."""
+"""Headers of every event stream."""
 
 EXTENSION = "flask_assistant_stream"
-"""The key of `app.extensions` under which registrations stand by name."""
+"""The key of `app.extensions` for the registrations by name."""
 
 
 MakeEncoder = Callable[[StreamStart], Encoder]
@@ -46,21 +46,21 @@ MakeEncoder = Callable[[StreamStart], Encoder]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One blueprint in one app under one name, and all it works with.
+    """One blueprint in one app under one name, with everything it uses.
 
     Attributes:
         name: the blueprint's name in the app, dotted where it is nested.
-        gate: decides who owns a request.
+        gate: finds the owner of a request.
         cors: adds the CORS headers to a response.
-        max_content_chars: of one message or one tool output.
+        max_content_chars: the limit of one message or one tool output.
         ui: whether the chat page is served.
-        files, vector_stores: what owners have uploaded.
-        resources: what their threads and runs use of that.
-        titles: writes titles of threads.
+        files, vector_stores: the uploads of all owners.
+        resources: the files and vector stores of threads and runs.
+        titles: generates titles of threads.
         clients: the clients of open streams.
-        readers: who reads which run.
-        quickstart_compat: the app face speaks to the quickstart's page (`routes.compat`).
-        model: of the default assistant, as configured.
+        readers: the readers of each run.
+        quickstart_compat: the app face adapts to the quickstart's page (`routes.compat`).
+        model: the configured model of the default assistant.
     """
 
     name: str
@@ -85,17 +85,17 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request as a view sees it: authenticated and validated.
+    """An authenticated and validated request.
 
     Attributes:
         owner: "" on public routes.
-        body: the loaded body, of an upload the form's fields; empty where the route takes none.
+        body: the loaded body, or an upload's form fields; empty if the route takes none.
         query: the loaded query.
         format: makes the encoder of the stream, where the route streams.
-        request_id: for the records of a run that it starts.
-        upload: the file that was sent, where the route takes one; it is closed when the view returns.
-        client: who is sent the stream, where the answer is one.
-        key: what the client names the request by, where the route starts or goes on with a run, or None.
+        request_id: for the log records of a run that it starts.
+        upload: the file, on routes that take one; closed when the view returns.
+        client: the receiver of the stream, if the response is one.
+        key: the idempotency key, on routes that start or continue a run.
     """
 
     registration: Registration
@@ -110,30 +110,29 @@ class ApiRequest:
 
     @property
     def file(self) -> Upload:
-        """The file that was sent; only where the route takes one."""
+        """The file, on a route that takes one."""
         assert self.upload is not None
         return self.upload
 
 
 View = Callable[..., Any]
-"""Takes a `ApiRequest` and the path parameters by name; returns an object, which becomes JSON, or a response."""
+"""Takes an `ApiRequest` and the path parameters by name; returns an object to send as JSON, or a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route: method and rule, its view, and what it takes and gives.
+    """A route: method, rule, view and schemas.
 
     Attributes:
-        rule: below the prefix, Flask's syntax.
-        summary: one line for the API description; the first of the view's docstring.
-        body, query: schemas of what is taken, or None.
-        upload: the body is multipart instead of JSON, one file in it; the schema of its parts.
-        answer: the schema of the JSON answer, or None for a stream or a free document.
-        download: the answer is a file's bytes.
-        stream: the answer is a stream; its format is chosen before the view is called. With an `answer` too it is
-            one of both, as the body's `stream` says.
-        public: needs no owner.
-        face: the first part of the rule, where the API is another one than the app's own.
+        rule: below the prefix, in Flask's syntax.
+        summary: the first line of the view's docstring, for the API description.
+        body, query: their schemas, or None.
+        upload: the schema of a multipart body with one file, instead of JSON.
+        answer: the schema of the JSON response; None for a stream or any document.
+        download: the response is the bytes of a file.
+        stream: the response is a stream. With an `answer`, too, the body's `stream` chooses.
+        public: the route needs no owner.
+        face: the first part of the rule, if it is not the app face.
     """
 
     method: str
@@ -156,31 +155,31 @@ class Operation:
 
     @property
     def begins(self) -> bool:
-        """Whether it starts a run or lets one go on."""
+        """Whether it starts or continues a run."""
         return self.stream and self.method == "POST"
 
     @property
     def lists(self) -> bool:
-        """Whether its answer is a bare array."""
+        """Whether its response is an array."""
         return self.answer is not None and self.answer.many
 
     @property
     def negotiates(self) -> bool:
-        """Whether query or `Accept` choose the format of its stream."""
+        """Whether `?format=` or `Accept` chooses the format of its stream."""
         return self.stream and self.answer is None
 
     def streams(self, body: Mapping[str, Any]) -> bool:
-        """Say whether the answer to a body is a stream."""
+        """Return if the response to a body is a stream."""
         return self.stream and (self.answer is None or bool(body.get("stream")))
 
 
 @dataclass(slots=True)
 class Resource:
-    """Collects the routes of one file.
+    """The routes of one file.
 
     Attributes:
-        tag: what the API description groups them under.
-        face: goes before their rules and names.
+        tag: their group in the API description.
+        face: the prefix of their rules and names.
     """
 
     tag: str
@@ -205,8 +204,8 @@ class Resource:
         def declare(view: View) -> View:
             summary = (view.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
             path = f"/{self.face}{rule}" if self.face else rule
-            made = (summary, body, upload, query, answer, stream, download, public, self.face)
-            self.operations.append(Operation(method, path, view, *made))
+            options = (summary, body, upload, query, answer, stream, download, public, self.face)
+            self.operations.append(Operation(method, path, view, *options))
             return view
 
         return declare

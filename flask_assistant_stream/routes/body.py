@@ -1,4 +1,4 @@
-"""Read and validate what a request carries: JSON of any or no Content-Type, within a bound of bytes."""
+"""Read and validate the body of a request: JSON of any Content-Type, within a limit of bytes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from ..errors import RequestError, TooLarge
 
 BYTES_PER_CHAR = 12
-"""The longest JSON escape of one character: a pair of surrogates."""
+"""The longest JSON escape of a character: two surrogates."""
 SLACK_BYTES = 256 * 1024
-"""For everything in a body that is not content."""
+"""The limit of everything in a body beside the content."""
 
 
 def body_limit(max_content_chars: int) -> int:
-    """Return how many bytes a body may have, so that a huge one is refused before it is read."""
+    """Return the limit of a body in bytes, so that a huge one is rejected before it is read."""
     return max_content_chars * BYTES_PER_CHAR + SLACK_BYTES
 
 
 def read_object(request: Request, limit: int) -> dict[str, Any]:
-    """Return the JSON object of a request; no body at all is an empty one.
+    """Return the JSON object of a request; an empty one without a body.
 
     The Content-Type is ignored: front-ends send JSON without one (`spec/clients.md#what-the-quickstart-sends`).
 
     Args:
-        limit: in bytes; the app's own `MAX_CONTENT_LENGTH` holds where it is lower.
+        limit: in bytes; a lower `MAX_CONTENT_LENGTH` of the app applies.
 
     Raises:
         TooLarge: over the limit.
@@ -53,7 +53,7 @@ def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
     """Validate values against a schema.
 
     Raises:
-        RequestError: the first thing that does not fit; `param` is its path, as in `attachments[0].file_id`.
+        RequestError: for the first invalid value; `param` is its path, such as `attachments[0].file_id`.
     """
     try:
         loaded: dict[str, Any] = schema.load(values)
@@ -64,7 +64,7 @@ def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_length(text: str, limit: int, param: str) -> None:
-    """Refuse a text of more than `limit` characters."""
+    """Reject a text of more than `limit` characters."""
     if len(text) > limit:
         raise RequestError(
             f"Invalid '{param}': it is {len(text)} characters long, the limit is {limit}.",
@@ -73,24 +73,27 @@ def check_length(text: str, limit: int, param: str) -> None:
         )
 
 
-def outputs_by_call(given: Iterable[Mapping[str, Any]], limit: int, field: str) -> dict[str, str]:
-    """Return tool outputs by call id; a missing one is empty, as a page sends it that does not know the function.
+def outputs_by_call(sent: Iterable[Mapping[str, Any]], limit: int, field: str) -> dict[str, str]:
+    """Return tool outputs by call id. An absent one is empty: pages leave it out for a function they do not know.
 
     Args:
-        given: `tool_call_id` and `output` of each.
-        limit: characters of one output.
-        field: where they stand in the body, for `param`.
+        sent: objects with `tool_call_id` and `output`.
+        limit: of one output, in characters.
+        field: their key in the body, for `param`.
 
     Raises:
-        RequestError: an output is too long or there twice.
+        RequestError: an output is too long, or a call has two.
     """
     outputs: dict[str, str] = {}
-    for index, one in enumerate(given):
-        param, output = f"{field}[{index}]", one["output"] or ""
+    for index, item in enumerate(sent):
+        param, output = f"{field}[{index}]", item["output"] or ""
         check_length(output, limit, f"{param}.output")
-        if one["tool_call_id"] in outputs:
-            raise RequestError(f"Invalid '{param}.tool_call_id': it is there twice.", param=f"{param}.tool_call_id")
-        outputs[one["tool_call_id"]] = output
+        if item["tool_call_id"] in outputs:
+            raise RequestError(
+                f"Invalid '{param}.tool_call_id': it appears twice. Send one output per call.",
+                param=f"{param}.tool_call_id",
+            )
+        outputs[item["tool_call_id"]] = output
     return outputs
 
 
@@ -101,7 +104,7 @@ def _read(request: Request, limit: int) -> bytes:
         data = request.get_data(cache=False)
     except RequestEntityTooLarge:
         data = None
-    # A chunked body says no length, and werkzeug stops reading it at the limit without a word.
+    # A chunked body has no length, and werkzeug silently stops reading it at the limit.
     if data is None or (request.content_length is None and len(data) >= limit):
         raise TooLarge(f"The body is too large: the limit is {limit} bytes.")
     return data
@@ -119,11 +122,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _first(messages: Any) -> tuple[str, str]:
-    """Return path and text of the first message in marshmallow's tree of them."""
+    """Return path and text of the first message in marshmallow's tree of messages."""
     path = ""
     while isinstance(messages, dict):
         key, messages = next(iter(messages.items()))
-        if key == "_schema":  # marshmallow's word for the value as a whole
+        if key == "_schema":  # marshmallow's key for the value as a whole
             continue
         path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
     return path, str(messages[0] if isinstance(messages, list) else messages)

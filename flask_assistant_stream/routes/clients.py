@@ -1,6 +1,6 @@
-"""The clients of this process's open streams: how many there may be, who has gone, who does not read.
+"""The clients of this process's open streams: their limit, and the end of those that have gone or do not read.
 
-The log's ticker looks at all of them twice a second, in one system call; a stream pays nothing per event for it.
+The log's ticker checks all of them twice a second in one system call, so a stream has no cost per event.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from . import request_log
 logger = logging.getLogger(__name__)
 
 GONE = getattr(select, "POLLRDHUP", 0)
-"""The peer has closed its side. It says so whatever is still to be read, and below TLS, too; Linux only."""
+"""The peer has closed its side. The flag does not wait for unread data and works below TLS; Linux only."""
 SOCKETS = ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket")
-"""Where gunicorn (its own workers and its pywsgi ones) and `flask run` put a connection's socket."""
+"""The environ keys of a connection's socket in gunicorn, gunicorn with pywsgi, and `flask run`."""
 
 Body = Generator[bytes, None, None]
 
 
 class Client:
-    """The client of one stream, from its admission until its response is closed.
+    """The client of one stream, from its admission to the end of its response.
 
     Attributes:
-        streaming: it has been given a stream.
+        streaming: it receives a stream.
     """
 
     __slots__ = ("__weakref__", "_body", "_connection", "_cut", "_extra", "_follower", "_leave", "streaming")
@@ -52,7 +52,7 @@ class Client:
         self._extra: dict[str, str] = {}
 
     def follow(self, follower: Follower, body: Body, extra: dict[str, str]) -> None:
-        """Note what the client is sent: its place in a run's log, and the generator that the server iterates.
+        """Set the follower of the client's run, and the generator that the server iterates.
 
         Args:
             extra: for log records.
@@ -61,41 +61,41 @@ class Client:
         self.streaming = True
 
     def leave(self) -> None:
-        """Give the place back; however often it is called, from any thread."""
+        """Free the place, from any thread; repeated calls do nothing."""
         self._leave()
 
-    def let_go(self) -> None:
-        """End the stream of a client that has gone."""
+    def disconnected(self) -> None:
+        """End the stream of a client that has closed its connection."""
         if self._follower is not None:
             self._follower.close()
 
     def cut_if_stuck(self, now: float, seconds: float) -> None:
-        """Close the connection of a client that has not taken for so long what the server sends it.
+        """Close the connection of a client that has not read for `seconds`.
 
-        While the body stands at its `yield`, the server is busy with what the follower gave out last.
+        While the body waits at a `yield`, the server is sending the follower's last events.
         """
         if self._follower is None or self._body is None or self._cut:
             return
         if getgeneratorstate(self._body) == GEN_RUNNING or now - self._follower.wrote_at <= seconds:
             return
         self._cut = True
-        logger.info("a client that does not read is let go [%s]", request_log.readable(self._extra), extra=self._extra)
+        logger.info("client disconnected: it does not read [%s]", request_log.readable(self._extra), extra=self._extra)
         self._follower.close()
-        # By a duplicate, as gevent would tell the greenlet that sends of a closed file instead of a broken pipe, and
-        # a TLS socket would say goodbye first. Reading and sending end for both.
+        # On a duplicate: on the socket itself, gevent would report a closed file instead of a broken pipe, and TLS
+        # would send a close message first. The shutdown ends reading and sending of both.
         with suppress(OSError), socket.socket(fileno=os.dup(_fileno(self._connection))) as twin:
             twin.shutdown(socket.SHUT_RDWR)
 
     @property
     def descriptor(self) -> int:
-        """The file descriptor of its connection; -1 where there is none to be had, or its stream is over."""
+        """The file descriptor of its connection; -1 without one, or after the stream's end."""
         return -1 if self._follower is None or self._follower.closed else _fileno(self._connection)
 
 
 def _fileno(connection: Any) -> int:
     try:
         return int(connection.fileno())
-    except (AttributeError, OSError, ValueError):  # there is none, or it was closed meanwhile
+    except (AttributeError, OSError, ValueError):  # none, or closed meanwhile
         return -1
 
 
@@ -103,57 +103,57 @@ class Clients:
     """The clients of this process.
 
     Args:
-        limit: open streams at once.
-        send_seconds: how long a client may take nothing of what it is sent.
+        limit: of open streams.
+        send_seconds: seconds a client may stop reading before it is disconnected.
     """
 
     def __init__(self, limit: int, send_seconds: float) -> None:
         self._limit = limit
         self._send_seconds = send_seconds
-        # Weak: a response that a host's own code drops without closing it gives its place back as well.
+        # Weak: a response that a host drops without closing it frees its place, too.
         self._open: WeakValueDictionary[int, Client] = WeakValueDictionary()
         self._numbers = count()
-        self._lock = threading.Lock()  # never held across a switch, so it may be from before a fork and a patch
+        self._lock = threading.Lock()  # never held across a switch, so a fork or a patch is safe
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, environ: Mapping[str, Any]) -> Client:
-        """Give a place to the client of a request.
+        """Return the client of a request, counted as an open stream.
 
         Raises:
-            TooManyStreams: there is none; nothing was begun.
+            TooManyStreams: the limit is reached; nothing has started.
         """
         with self._lock:
             if len(self._open) >= self._limit:
-                raise TooManyStreams("This server has as many streams open as it may have; try again in a moment.")
+                raise TooManyStreams("This server has reached its limit of open streams; try again in a moment.")
             number = next(self._numbers)
             client = Client(connection_of(environ), partial(self._open.pop, number, None))
             self._open[number] = client
         return client
 
-    def look(self, now: float) -> None:
-        """Let go of the clients that have gone or do not read; called by the log's ticker."""
-        there = [client for ref in self._open.valuerefs() if (client := ref()) is not None]
-        for client in there:
+    def check(self, now: float) -> None:
+        """End the streams of clients that have gone or do not read; the log's ticker calls it."""
+        clients = [client for ref in self._open.valuerefs() if (client := ref()) is not None]
+        for client in clients:
             client.cut_if_stuck(now, self._send_seconds)
         poll = plain_poll() if GONE else None
         if poll is None:
             return
-        by_descriptor = {client.descriptor: client for client in there}
+        by_descriptor = {client.descriptor: client for client in clients}
         by_descriptor.pop(-1, None)
         for descriptor in by_descriptor:
             poll.register(descriptor, GONE)
         for descriptor, _ in poll.poll(0) if by_descriptor else ():
-            by_descriptor[descriptor].let_go()
+            by_descriptor[descriptor].disconnected()
 
 
 def connection_of(environ: Mapping[str, Any]) -> Any:
-    """Return something with the `fileno` of a request's connection, or None where the server gives nothing."""
+    """Return an object with the `fileno` of a request's connection; None if the server has none in its environ."""
     if not str(environ.get("SERVER_PROTOCOL", "")).startswith("HTTP/1"):
-        return None  # HTTP/2 has many streams on one connection
+        return None  # a connection of HTTP/2 has many streams
     for name in SOCKETS:
         if name in environ:
             return environ[name]
-    # gevent's pywsgi: the reader that the request was read from, a file over the socket.
+    # gevent's pywsgi has the request's reader, a file over the socket.
     return getattr(environ.get("wsgi.input"), "rfile", None)

@@ -1,4 +1,4 @@
-"""What happens around a view: owner, validation, answer, headers, log record. The only place that knows all of it."""
+"""The steps around a view: owner, validation, response, headers, log record."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ANY_TYPE = "*/*"
 def current_registration() -> Registration:
     """Return the registration that the current request belongs to."""
     registrations: dict[str, Registration] = current_app.extensions[EXTENSION]
-    # The innermost that is ours: a host may nest blueprints of its own below this one.
+    # The innermost of ours: a host may nest its own blueprints below this one.
     return next(registrations[name] for name in request.blueprints if name in registrations)
 
 
 def add_operation(blueprint: Blueprint | BlueprintSetupState, operation: Operation) -> None:
-    """Register a route: with a blueprint, or with one registration of it."""
+    """Add a route to a blueprint, or to one registration of it."""
     blueprint.add_url_rule(
         operation.rule,
         operation.name,
@@ -40,11 +40,11 @@ def add_operation(blueprint: Blueprint | BlueprintSetupState, operation: Operati
 
 
 def finish(response: Response) -> Response:
-    """Put what every answer carries on a response and write the request's record; an `after_request`."""
+    """Add the common headers to a response and write the request's log record; an `after_request`."""
     info = request_log.current()
     request_log.write(response)
-    if info.tell_error is not None and response.status_code >= 400:
-        response = info.tell_error(response)
+    if info.show_error is not None and response.status_code >= 400:
+        response = info.show_error(response)
     response.headers["X-Request-Id"] = info.request_id
     return current_registration().cors(response)
 
@@ -55,7 +55,7 @@ def _endpoint(operation: Operation) -> RouteCallable:
         registration.runner.wake()
         info.thread_id, info.run_id = path.get("thread_id", ""), path.get("run_id", "")
         if operation.lists and _compat(registration, operation):
-            info.tell_error = compat.as_list
+            info.show_error = compat.as_list
         owner = "" if operation.public else registration.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
@@ -65,13 +65,11 @@ def _endpoint(operation: Operation) -> RouteCallable:
         finally:
             if api_request.upload is not None:
                 api_request.upload.content.close()
-            if (
-                api_request.client is not None and not api_request.client.streaming
-            ):  # it failed, or it is no stream after all
+            if api_request.client is not None and not api_request.client.streaming:  # an error, or a JSON response
                 api_request.client.leave()
         return answer if isinstance(answer, Response) else json_response(answer)
 
-    endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host tell views apart by it
+    endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host identify views by it
     return endpoint
 
 
@@ -89,19 +87,19 @@ def _api_request(
         body, upload = read_upload(request, operation.upload, registration.files.max_bytes)
     if format is not None and _compat(registration, operation):
         if operation.begins:  # the request is valid: later errors are shown as a stream
-            request_log.current().tell_error = partial(compat.as_stream, format, path)
+            request_log.current().show_error = partial(compat.as_stream, format, path)
         format = compat.wrap(format)
     client = registration.clients.admit(request.environ) if operation.streams(body) else None
     return ApiRequest(registration, owner, body, query, format, request_id, upload, client, key)
 
 
 def _compat(registration: Registration, operation: Operation) -> bool:
-    """Say whether to speak to the quickstart's page: it has a bare `fetch`, and names no type that it wants."""
+    """Return if compat mode applies: the quickstart's page uses a bare `fetch`, so it accepts any type."""
     bare = request.headers.get("Accept", ANY_TYPE) == ANY_TYPE
     return registration.quickstart_compat and not operation.face and bare
 
 
 def _arguments() -> dict[str, Any]:
-    """Return the query's values; those whose name ends in `[]` are lists, however often they come."""
+    """Return the query's values; a name that ends in `[]` has a list."""
     args = request.args
     return {name: args.getlist(name) if name.endswith("[]") else args[name] for name in args}

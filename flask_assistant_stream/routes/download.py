@@ -1,4 +1,4 @@
-"""Give out a file's bytes so that no browser does anything with them but save them."""
+"""File downloads, with headers that let a browser save the bytes and nothing else."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _ATTR_CHARS = "!#$&+-.^_`|~"
-"""What RFC 8187 leaves as it is beside letters and digits."""
+"""Characters that RFC 8187 does not escape, beside letters and digits."""
 
 
 def download(content: Content) -> Response:
-    """Return a response that reads a file as it is sent."""
+    """Return a response that reads the file while it is sent."""
     response = Response(_chunks(content, request_log.current().extra), headers=HEADERS)
-    response.headers["Content-Type"] = content.content_type  # as it is: text of an unknown charset gets none
+    response.headers["Content-Type"] = content.content_type  # unchanged: the charset of a text is unknown
     response.headers["Content-Disposition"] = disposition(content.filename)
     response.content_length = content.size
     return response
 
 
 def disposition(filename: str) -> str:
-    """Return the header that offers a file under its name, and under an ASCII one to clients that know no other."""
+    """Return the header with the file's name, and with an ASCII name for old clients."""
     plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
     plain = "".join(char if char.isprintable() and char not in '"\\%' else "_" for char in plain).strip()
     stem, dot, end = plain.rpartition(".") if "." in plain else (plain, "", "")
@@ -43,7 +43,7 @@ def disposition(filename: str) -> str:
 
 
 def _chunks(content: Content, extra: dict[str, str]) -> Iterator[bytes]:
-    """Yield the bytes. Never raises into an open body: it ends early, which `Content-Length` tells the client."""
+    """Yield the bytes. On an error the body just ends; the client sees that by `Content-Length`."""
     try:
         yield from content.chunks
     except AssistantStreamError as error:

@@ -1,4 +1,4 @@
-"""Answer everything that goes wrong below the prefix as JSON: our errors, Flask's, surprises, unknown routes."""
+"""JSON responses for every error below the prefix: our errors, Flask's, unexpected exceptions, unknown routes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CATCH_ALL = "unknown_route"
 
 
 def add_error_responses(blueprint: Blueprint) -> None:
-    """Register the error answers and the catch-all; nothing outside the blueprint changes."""
-    blueprint.register_error_handler(AssistantStreamError, _ours)
-    blueprint.register_error_handler(HTTPException, _flasks)
-    blueprint.register_error_handler(Exception, _surprise)
+    """Register the error responses and the catch-all for the blueprint alone."""
+    blueprint.register_error_handler(AssistantStreamError, _own_error)
+    blueprint.register_error_handler(HTTPException, _http_error)
+    blueprint.register_error_handler(Exception, _unexpected_error)
     for rule in ("/", "/<path:path>"):
         blueprint.add_url_rule(
             rule, CATCH_ALL, unknown_route, methods=METHODS, provide_automatic_options=False, strict_slashes=False
@@ -32,11 +32,11 @@ def add_error_responses(blueprint: Blueprint) -> None:
 
 
 def unknown_route(**_path: str) -> Response:
-    """Answer what no route takes: 405 where the path is known, 404 else; OPTIONS for all routes."""
+    """Return 405 for a known path and 404 for another one; answer OPTIONS for all routes."""
     allowed = _allowed_methods()
     preflight = "Access-Control-Request-Method" in request.headers
     if request.method == "OPTIONS" and (allowed or preflight):
-        # A preflight for an unknown path passes, so that the front-end gets to read the 404.
+        # A preflight for an unknown path passes, so that the front-end can read the 404.
         return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
     if allowed:
         raise MethodNotAllowed([*allowed, "OPTIONS"], f"{request.method} is not allowed here, {', '.join(allowed)} is.")
@@ -44,7 +44,7 @@ def unknown_route(**_path: str) -> Response:
 
 
 def _allowed_methods() -> list[str]:
-    """Return the methods that a route of its own takes at this path."""
+    """Return the methods of the routes at this path, without the catch-all."""
     adapter = current_app.create_url_adapter(request)
     assert adapter is not None
     allowed = []
@@ -58,7 +58,7 @@ def _allowed_methods() -> list[str]:
     return allowed
 
 
-def _ours(error: AssistantStreamError) -> Response:
+def _own_error(error: AssistantStreamError) -> Response:
     if isinstance(error, StoreError):
         return _store_failed(error)
     if isinstance(error, Unavailable):
@@ -75,16 +75,16 @@ def _ours(error: AssistantStreamError) -> Response:
 
 
 def _store_failed(error: StoreError) -> Response:
-    """Say that the store is away and no more: a driver's message may name hosts."""
+    """Report a store failure without its reason: a driver's message may name hosts."""
     _log(logging.ERROR, f"store failed: {error.message}")
-    told = StoreError("The store does not answer; try again in a moment.")
-    response = json_response(told.body(), told.status)
+    public = StoreError("The store does not answer; try again in a moment.")
+    response = json_response(public.body(), public.status)
     response.headers["Retry-After"] = "1"
-    return _not_repeated(response)
+    return _without_retry(response)
 
 
 def _unavailable(error: Unavailable) -> Response:
-    """Have the request sent again in a moment, perhaps to another process: nothing was begun."""
+    """Ask for a retry, perhaps at another process: nothing has started."""
     response = json_response(error.body(), error.status)
     response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     response.headers["x-should-retry"] = "true"
@@ -92,25 +92,25 @@ def _unavailable(error: Unavailable) -> Response:
 
 
 def _upstream_failed(error: UpstreamError) -> Response:
-    """Pass on what the upstream made of a request; its message is fit for clients."""
+    """Return the upstream's error; its message is safe for clients."""
     _log(logging.WARNING, f"upstream failed: {error.message}")
     response = json_response(error.body(), error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
-    return _not_repeated(response)
+    return _without_retry(response)
 
 
-def _not_repeated(response: Response) -> Response:
-    """Tell OpenAI's clients, which repeat such a failure by themselves, to leave it: a write may have landed."""
+def _without_retry(response: Response) -> Response:
+    """Stop the automatic retry of OpenAI's clients: the write may have succeeded."""
     if request.method not in ("GET", "HEAD"):
         response.headers["x-should-retry"] = "false"
     return response
 
 
-def _flasks(error: HTTPException) -> Response:
-    """Turn what Flask or the host aborted with into JSON, its status and headers kept."""
+def _http_error(error: HTTPException) -> Response:
+    """Return an abort of Flask or the host as JSON, with its status and headers."""
     if error.response is not None:
-        return current_app.make_response(error.response)  # a redirect to the host's login page, for one
+        return current_app.make_response(error.response)  # such as a redirect to the host's login page
     status = error.code or 500
     kind = RequestError if status < 500 else AssistantStreamError
     code = RATE_LIMIT if status == TooManyRequests.code else None
@@ -121,8 +121,8 @@ def _flasks(error: HTTPException) -> Response:
     return response
 
 
-def _surprise(error: Exception) -> Response:
-    """Answer 500 and log where it happened; an exception's text may quote content, so it is left out."""
+def _unexpected_error(error: Exception) -> Response:
+    """Return 500 and log the stack without the exception's text, which may quote content."""
     got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]
     frames = "".join(traceback.format_tb(error.__traceback__))
     _log(logging.ERROR, f"{type(error).__name__} at\n{frames}")

@@ -1,4 +1,4 @@
-"""`GET /openapi.json`: the API described from the routes' own declarations and schemas."""
+"""`GET /openapi.json`: a description of the API, built from the routes' declarations and schemas."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def describe(resources: Sequence[Resource], server: str) -> Object:
     """Return the OpenAPI document.
 
     Args:
-        server: where the routes are, a URL or a path.
+        server: the URL or path of the routes.
     """
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
@@ -76,13 +76,13 @@ def _operation(group: Resource, operation: Operation) -> Object:
         "tags": [group.tag],
         "summary": operation.summary,
         "operationId": operation.name,
-        # Cookies and other ways of the host's own are beyond this document, hence the empty alternative.
+        # The empty alternative is for cookies and other ways of the host.
         "security": [] if operation.public else [{"bearer": []}, {}],
         "parameters": _parameters(operation),
-        "responses": {"200": _answer(operation), "default": _json("What went wrong.", schemas.Error())},
+        "responses": {"200": _answer(operation), "default": _json("The error.", schemas.Error())},
     }
     if operation.body is not None:
-        body = _json("JSON; the Content-Type is not looked at.", operation.body)
+        body = _json("JSON; the Content-Type is ignored.", operation.body)
         described["requestBody"] = {**body, "required": _required(operation.body)}
     if operation.upload is not None:
         described["requestBody"] = {"content": {MULTIPART: {"schema": operation.upload}}, "required": True}
@@ -94,32 +94,32 @@ def _required(body: Schema) -> bool:
 
 
 def _parameters(operation: Operation) -> list[Any]:
-    found: list[Any] = [
+    parameters: list[Any] = [
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(operation.rule)
     ]
     if operation.query is not None:
-        found.append({"in": "query", "schema": operation.query})
+        parameters.append({"in": "query", "schema": operation.query})
     if operation.begins:
-        words = "Names the request: sent again with the same key, it gives the same run and its stream."
+        words = "Identifies the request: a repetition with the same key returns the same run and its stream."
         key = {"type": "string", "minLength": 1, "maxLength": MAX_CHARS}
-        found.append({"in": "header", "name": HEADER, "description": words, "schema": key})
+        parameters.append({"in": "header", "name": HEADER, "description": words, "schema": key})
     if operation.negotiates:
-        words = "The stream format; without it, Accept decides."
+        words = "The stream format. Default: by Accept."
         choices = {"type": "string", "enum": list(formats())}
-        found.append({"in": "query", "name": "format", "description": words, "schema": choices})
-    return found
+        parameters.append({"in": "query", "name": "format", "description": words, "schema": choices})
+    return parameters
 
 
 def _answer(operation: Operation) -> Object:
     if operation.download:
-        # The type is that of the file's name: OpenAPI takes a pattern for the key.
+        # The type depends on the file's name.
         return {"description": "The file's bytes.", "content": {"*/*": {"schema": {}}}}
     if not operation.stream:
         return _json("Done.", operation.answer or {"type": "object"})
     text = {"type": "string"}
     if operation.answer is not None:
-        answer = _json("Done; where the body's `stream` is true, the run's events.", operation.answer)
+        answer = _json("Done. With `stream` true in the body, the run's events.", operation.answer)
         answer["content"][SSEEncoder.media_type] = {"schema": text}
         return answer
     return {

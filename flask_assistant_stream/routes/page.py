@@ -1,7 +1,7 @@
-"""The chat page: `GET /`, and `GET /ui/<version>/<name>` for its scripts and styles. Public, as no data is in either.
+"""The chat page: `GET /`, and `GET /ui/<version>/<name>` for its scripts and styles. Public: they hold no data.
 
-Only a registration with the setting `ui` has these routes. They are left out of `openapi.json`: that describes the API,
-for programs, and is the same whatever is set; the page is for people.
+Only a registration with the setting `ui` has these routes. `openapi.json` leaves them out: it describes the API for
+programs, whatever the settings.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .dispatch import add_operation
 
 UI = Path(__file__).parent.parent / "ui"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
-"""What is given out of that folder. Said here, as the host system's own table may say otherwise."""
+"""The types that are served. The table of the host system may have others for these endings."""
 VERSION_CHARS = 12
 UNCHANGING = "public, max-age=31536000, immutable"
-"""Of a file at the address of its version. At another one a browser asks each time: pages and files may come from
-processes of different versions while a server is updated."""
+"""For a file at the address of its own version. At another version's address a browser revalidates each time: during
+an update, page and files may come from processes of different versions."""
 
 POLICY = "; ".join(
     (
@@ -44,18 +44,18 @@ POLICY = "; ".join(
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # extensions that check for forged requests look at it under HTTPS
-    "Cache-Control": "private, no-cache",  # there may be a token of the visitor's session in it
+    "Referrer-Policy": "same-origin",  # CSRF extensions read it under HTTPS
+    "Cache-Control": "private, no-cache",  # the page may have a token of the visitor's session
 }
 
 
 @dataclass(frozen=True)
 class PageFiles:
-    """What the page loads.
+    """The files of the page.
 
     Attributes:
-        version: of all of them together; part of their addresses.
-        scripts: names of the modules, which are asked for at once instead of one after the other imports it.
+        version: of all files together; part of their addresses.
+        scripts: names of the modules, so that a browser loads them at once instead of import by import.
     """
 
     version: str
@@ -64,7 +64,7 @@ class PageFiles:
 
 @functools.cache
 def page_files() -> PageFiles:
-    """Return what is in the folder, as this process found it."""
+    """Return the files in the folder, read once per process."""
     names = sorted(path.relative_to(UI).as_posix() for path in UI.rglob("*") if path.suffix in TYPES)
     digest = hashlib.sha256()
     for name in names:
@@ -73,13 +73,13 @@ def page_files() -> PageFiles:
 
 
 def files_of(blueprint: str) -> PageFiles:
-    """Return what the page of a registration loads, for the template that hosts include.
+    """Return the files of a registration's page, for the template that hosts include.
 
     Args:
-        blueprint: the registration's name, as the host has written it.
+        blueprint: the registration's name.
 
     Raises:
-        ConfigError: it has no page.
+        ConfigError: there is no such registration, or it has no page.
     """
     registrations: dict[str, Registration] = current_app.extensions[EXTENSION]
     if blueprint not in registrations:
@@ -104,20 +104,21 @@ def page(request: ApiRequest) -> Response:
 
 @resource.route("GET", "/ui/<version>/<path:name>", public=True)
 def ui(_request: ApiRequest, version: str, name: str) -> Response:
-    """Return a script or a style sheet of the page; a browser keeps it, as another version has another address."""
+    """Return a script or a style sheet of the page; a browser caches it, since each version has its own address."""
     path, media_type = safe_join(str(UI), name), TYPES.get(PurePosixPath(name).suffix)
     if path is None or media_type is None or not Path(path).is_file():
         raise NotFound(f"The chat page has no file {name!r}.")
     response = Response(Path(path).read_bytes(), mimetype=media_type)
-    keeps = version == page_files().version and not current_app.debug  # who works on the files debugs
-    response.headers.update({"Cache-Control": UNCHANGING if keeps else "no-cache", "X-Content-Type-Options": "nosniff"})
-    response.add_etag()  # of the content: files of a wheel may all bear one time
+    cached = version == page_files().version and not current_app.debug  # in debug mode the files may change
+    response.headers["Cache-Control"] = UNCHANGING if cached else "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.add_etag()  # of the content: all files of a wheel may have the same time
     response.make_conditional(flask_request)
     return response
 
 
 def add_page(state: BlueprintSetupState) -> None:
-    """Add the routes to a registration whose settings want them; for `Blueprint.record`."""
+    """Add the routes to a registration with the setting `ui`; for `Blueprint.record`."""
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
     registrations: dict[str, Registration] = state.app.extensions[EXTENSION]
     state.app.add_template_global(files_of, "assistant_stream_files")

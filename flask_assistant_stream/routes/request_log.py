@@ -1,4 +1,4 @@
-"""What is known of a request while it is answered, and its one log record: never content, never a key."""
+"""The facts of the current request, and its log record, which has neither content nor keys."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 @dataclass(slots=True)
 class RequestInfo:
-    """Who asked for what; filled in as it becomes known.
+    """The facts of a request, set as they become known.
 
     Attributes:
-        request_id: the client's, where it is sane; else our own.
+        request_id: the client's if it is well-formed, else a new one.
         started: on the monotonic clock.
-        owner: hashed.
-        tell_error: makes what is sent of an error, where its client cannot read one; the record has it as it was.
+        owner: a digest.
+        show_error: turns an error response into one that the client can read; the log record keeps the original.
     """
 
     request_id: str
@@ -34,10 +34,10 @@ class RequestInfo:
     owner: str = ""
     thread_id: str = ""
     run_id: str = ""
-    tell_error: Callable[[Response], Response] | None = None
+    show_error: Callable[[Response], Response] | None = None
 
     def of_owner(self, owner: str) -> None:
-        """Note whose request it is."""
+        """Set the owner."""
         self.owner = owner_digest(owner)
 
     @property
@@ -55,12 +55,12 @@ class RequestInfo:
 
 
 def readable(extra: Mapping[str, str]) -> str:
-    """Return the attributes of a record as they stand in its message."""
+    """Return the attributes of a record for its message."""
     return " ".join(f"{key}={value}" for key, value in extra.items() if value)
 
 
 def current() -> RequestInfo:
-    """Return the current request's information; the first call makes it."""
+    """Return the facts of the current request."""
     info = g.get("flask_assistant_stream")
     if info is None:
         info = g.flask_assistant_stream = RequestInfo(_request_id(request))
@@ -69,7 +69,7 @@ def current() -> RequestInfo:
 
 
 def write(response: Response) -> None:
-    """Write the record of a request that is answered; a stream's duration is the time to its headers."""
+    """Write the record of an answered request; for a stream, the duration ends at its headers."""
     info = current()
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
     duration = (time.monotonic() - info.started) * 1000
@@ -85,5 +85,5 @@ def write(response: Response) -> None:
 
 
 def _request_id(request: Request) -> str:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    sent = request.headers.get("X-Request-Id", "")
+    return sent if _SANE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"

@@ -1,4 +1,4 @@
-"""Read an upload: a multipart body with one file, streamed to disk and checked before anybody keeps it."""
+"""Read an upload: a multipart body with one file, written to disk and checked before it is stored."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..storages.base import Upload
 from .body import load
 
 FIELD = "file"
-"""The form's part that is the file."""
+"""The part of the form with the file."""
 MULTIPART = "multipart/form-data"
 SLACK_BYTES = 64 * 1024
-"""For everything in a body that is not the file."""
+"""The limit of everything in a body beside the file."""
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 256 * 1024
-"""Of a text part. The form parser also holds as much of a header: more than it reads at once, which is 64 KiB."""
+"""The limit of a text part. The form parser applies it to headers, too, so it must exceed one read of 64 KiB."""
 MAX_NAME_CHARS = 255
-BROKEN = "The form is not whole: the upload broke off, or its parts do not end as its boundary says."
+BROKEN = "The form is incomplete: the upload was cut off, or its parts do not match its boundary. Send it again."
 
 Form = MultiDict[str, str]
 Files = MultiDict[str, FileStorage]
@@ -38,14 +38,14 @@ def read_upload(request: Request, schema: Schema, max_bytes: int) -> tuple[dict[
     """Return the fields and the file of a multipart body; the caller closes `Upload.content`.
 
     Args:
-        schema: of the form's fields; the file is `file` there, the purpose `purpose` or `assistants` for all.
-        max_bytes: of the file; the app's own `MAX_CONTENT_LENGTH` holds for the body where it is lower.
+        schema: of the form's fields, among them `file`; the default purpose is `assistants`.
+        max_bytes: the limit of the file; a lower `MAX_CONTENT_LENGTH` of the app applies to the body.
 
     Raises:
-        TooLarge: over the limit; `Content-Length` need not say so.
-        RequestError: not a whole form with one named file in it, or a field does not fit.
+        TooLarge: over the limit, with or without a `Content-Length`.
+        RequestError: not a complete form with one named file, or an invalid field.
     """
-    opened: list[IO[bytes]] = []  # an unnamed file on disk each: gone when it is closed
+    opened: list[IO[bytes]] = []  # unnamed files on disk, which closing deletes
 
     def open_part(*_: Any, **__: Any) -> IO[bytes]:
         opened.append(TemporaryFile("w+b"))  # noqa: SIM115
@@ -67,13 +67,13 @@ def read_upload(request: Request, schema: Schema, max_bytes: int) -> tuple[dict[
         raise
 
 
-def plain_name(given: str) -> str:
-    """Return a file's name in composed form.
+def plain_name(filename: str) -> str:
+    """Return a file name in composed Unicode.
 
     Raises:
-        RequestError: it is empty, too long, a path, or has characters that no name should have.
+        RequestError: it is empty, too long, a path, or has control characters.
     """
-    name = unicodedata.normalize("NFC", given)
+    name = unicodedata.normalize("NFC", filename)
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         raise _refused(f"its name must have 1 to {MAX_NAME_CHARS} characters.")
     if "/" in name or "\\" in name or name in (".", ".."):
@@ -85,7 +85,7 @@ def plain_name(given: str) -> str:
 
 
 class _LimitedBody:
-    """The body as the form parser reads it: too much of it, or an end too early, are errors of ours."""
+    """A body for the form parser: it raises our errors when the body is too long or ends early."""
 
     def __init__(self, request: Request, max_bytes: int) -> None:
         own = request.max_content_length
@@ -94,7 +94,7 @@ class _LimitedBody:
         self._too_large = TooLarge(_too_large(max_bytes if own is None else min(own, max_bytes)))
         try:
             self._stream = request.stream
-        except RequestEntityTooLarge:  # as its Content-Length says
+        except RequestEntityTooLarge:  # by its Content-Length
             raise self._too_large from None
 
     def read(self, size: int) -> bytes:
@@ -110,7 +110,7 @@ class _LimitedBody:
 def _parse(request: Request, max_bytes: int, open_part: Any) -> tuple[Form, Files]:
     if request.mimetype != MULTIPART:
         raise RequestError(f"Send the file as {MULTIPART}, in the part '{FIELD}'.")
-    if "files" in vars(request):  # somebody before us, such as a CSRF check, has read the form
+    if "files" in vars(request):  # a host's CSRF check has read the form already
         return request.form, request.files
     parser = FormDataParser(open_part, MAX_FIELD_BYTES, max_form_parts=MAX_PARTS, silent=False)
     body = cast(IO[bytes], _LimitedBody(request, max_bytes))
@@ -127,7 +127,7 @@ def _parse(request: Request, max_bytes: int, open_part: Any) -> tuple[Form, File
 
 
 def _only_file(files: Files, form: Mapping[str, str]) -> FileStorage:
-    """Return the one file of a form; a browser sends one without a name where none was chosen."""
+    """Return the only file of a form. A browser sends one without a name when the user has chosen none."""
     parts = [part for _, part in files.items(multi=True)]
     if len(parts) > 1:
         raise _refused("send one file at a time.")

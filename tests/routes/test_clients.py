@@ -83,12 +83,12 @@ def test_a_client_that_has_gone_is_noticed_and_one_that_is_there_is_not(
     ours, theirs = pair
     client = clients.admit(environ(ours))
     follower = follow(client)
-    clients.look(100.0)
+    clients.check(100.0)
     assert not follower.closed
     theirs.close()
-    clients.look(100.0)
+    clients.check(100.0)
     assert follower.closed
-    clients.look(100.0)
+    clients.check(100.0)
     assert len(clients) == 1, "the place is given back when the response is closed"
 
 
@@ -99,10 +99,10 @@ def test_what_a_client_sends_ahead_is_left_for_the_server(
     client = clients.admit(environ(ours))
     follower = follow(client)
     theirs.sendall(b"GET /next HTTP/1.1\r\n\r\n")
-    clients.look(100.0)
+    clients.check(100.0)
     assert not follower.closed
     theirs.close()
-    clients.look(100.0)
+    clients.check(100.0)
     assert follower.closed, "the end is seen although it stands behind unread bytes"
     assert ours.recv(100) == b"GET /next HTTP/1.1\r\n\r\n"
 
@@ -127,10 +127,10 @@ def test_below_tls(clients: Clients) -> None:
     with ours, made[0] as theirs:
         client = clients.admit(environ(ours))
         follower = follow(client)
-        clients.look(100.0)
+        clients.check(100.0)
         assert not follower.closed
         theirs.close()
-        clients.look(100.0)
+        clients.check(100.0)
         assert follower.closed
 
 
@@ -140,9 +140,9 @@ def test_a_connection_that_the_server_has_closed_or_does_not_show_is_left_alone(
     followers = [follow(client) for client in there]
     ours.close()
     theirs.close()
-    clients.look(100.0)
+    clients.check(100.0)
     assert not any(follower.closed for follower in followers)
-    clients.look(1000.0)  # nor do they read: there is nothing to shut down, but their streams end
+    clients.check(1000.0)  # nor do they read: there is nothing to shut down, but their streams end
     assert all(follower.closed for follower in followers)
 
 
@@ -151,7 +151,7 @@ def test_a_place_without_a_stream_yet(clients: Clients) -> None:
     with ours:
         client = clients.admit(environ(ours))
         theirs.close()
-        clients.look(1000.0)
+        clients.check(1000.0)
         assert not client.streaming
 
 
@@ -172,7 +172,7 @@ def test_a_client_that_does_not_read_loses_its_connection(clients: Clients) -> N
     with ours, theirs:
         client = clients.admit(environ(ours))
         follower = follow(client)
-        clients.look(100.0 + SEND)
+        clients.check(100.0 + SEND)
         assert not follower.closed
         broken = threading.Event()
 
@@ -185,7 +185,7 @@ def test_a_client_that_does_not_read_loses_its_connection(clients: Clients) -> N
 
         thread = threading.Thread(target=send)
         thread.start()
-        clients.look(100.0 + SEND + 0.1)
+        clients.check(100.0 + SEND + 0.1)
         thread.join(10)
         assert broken.is_set(), "the send that was stuck has ended"
         assert follower.closed
@@ -207,11 +207,11 @@ def test_a_stream_that_waits_for_events_is_not_stuck(clients: Clients) -> None:
     follower = follow(client, waiting)
     thread.start()
     assert inside.wait(10)
-    clients.look(100_000.0)
+    clients.check(100_000.0)
     assert not follower.closed
     onward.set()
     thread.join()
-    clients.look(100_000.0)
+    clients.check(100_000.0)
     assert follower.closed
 
 

@@ -207,7 +207,7 @@ def test_errors_of_messages(make_site: MakeSite) -> None:
         assert not {"X-Thread-Id", "X-Run-Id"} & set(busy.headers), "there is nothing to come back to"
         assert busy.headers["Access-Control-Allow-Origin"] == FRONT_END
         with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}):
-            assert "as many streams open" in told(site.post(path, {"content": "?"}))
+            assert "limit of open streams" in told(site.post(path, {"content": "?"}))
         gate.set()
         held.close()
     assert "No thread found" in told(site.post("/threads/thread_unknown/messages", {"content": "?"}))
