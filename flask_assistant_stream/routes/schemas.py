@@ -1,7 +1,4 @@
-"""The shapes of bodies, queries and answers. What breaks a rule is a `ValidationError`; nothing here stores.
-
-Unknown keys are ignored: front-ends send extra ones.
-"""
+"""Schemas of bodies, queries and responses. Unknown keys are ignored, since front-ends send extra ones."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ MAX_SEQ = 2**53 - 1
 
 
 def check_text(value: Any) -> str:
-    """Return a string that every store and every encoder can take."""
+    """Return a string that every store and every encoder accepts."""
     if not isinstance(value, str):
         raise ValidationError("It must be a string.")
     if "\0" in value:
@@ -38,14 +35,14 @@ class Text(fields.String):
 
 
 class Id(Text):
-    """An id of ours; an ill-formed one is as unknown as any other, so only its length is checked."""
+    """An id. Only its length is checked: a malformed id is unknown like any other."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(1, MAX_ID_CHARS), **kwargs)
 
 
 class Digits(fields.Integer):
-    """A whole number in a query: ASCII digits only."""
+    """A whole number in a query, in ASCII digits."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,16}", value):
@@ -64,7 +61,7 @@ class Place(fields.String):
 
 
 class TextContent(fields.Field[list[objects.Object]]):
-    """A message's content: a string or text parts; loads to message content parts."""
+    """The content of a message: a string or text parts; loads to content parts."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[objects.Object]:
         texts = [self._part(part) for part in value] if isinstance(value, list) else [check_text(value)]
@@ -93,10 +90,10 @@ class Metadata(fields.Dict):
 
 
 class Body(Schema):
-    """Base of everything that comes in."""
+    """Base of bodies and queries."""
 
     class Meta:
-        """Extra keys are dropped."""
+        """Drop unknown keys."""
 
         unknown = EXCLUDE
 
@@ -111,7 +108,7 @@ class AttachmentTool(Body):
 
 
 class Attachment(Body):
-    """A file that goes with a message."""
+    """A file attached to a message."""
 
     file_id = Id(required=True)
     tools = fields.List(fields.Nested(AttachmentTool), validate=validate.Length(1, 2))
@@ -139,44 +136,44 @@ class NewMessage(Body):
         },
     )
     attachments = fields.List(fields.Nested(Attachment), allow_none=True, validate=validate.Length(max=10))
-    assistant_id = Id(data_key="assistantId", allow_none=True, metadata={"description": "Instead of the default one."})
+    assistant_id = Id(
+        data_key="assistantId", allow_none=True, metadata={"description": "Instead of the default assistant."}
+    )
 
 
 class ThreadRef(Text):
-    """The id of a thread, or null or "" for a new one: a page that has none yet sends its empty state."""
+    """The id of a thread; null or "" for a new one, as pages without a thread send it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_none=True, validate=validate.Length(max=MAX_ID_CHARS), **kwargs)
 
 
 class ChatMessage(NewMessage):
-    """A user's message, on a thread or on a new one."""
+    """A user's message, on an existing or a new thread."""
 
-    thread_id = ThreadRef(
-        data_key="threadId", metadata={"description": "Absent, null or empty: a thread is made for the message."}
-    )
+    thread_id = ThreadRef(data_key="threadId", metadata={"description": "Absent, null or empty: a new thread."})
 
 
 class NewThread(Body):
-    """A thread to make."""
+    """A new thread."""
 
     title = Text(allow_none=True, validate=validate.Length(max=MAX_TITLE_CHARS))
     metadata = Metadata(allow_none=True)
 
 
 class ThreadPatch(NewThread):
-    """What to change of a thread; null clears the title or empties the metadata."""
+    """Changes of a thread; null clears the title or the metadata."""
 
 
 class ToolOutput(Body):
-    """What a function call came to; front-ends leave `output` out for functions they do not know."""
+    """The output of a function call; front-ends omit `output` for functions they do not know."""
 
     tool_call_id = Id(required=True)
     output = Text(load_default="", allow_none=True)
 
 
 class Actions(Body):
-    """The answers to a required action: all pending calls, in one request."""
+    """The outputs of all pending calls of a run."""
 
     run_id = Id(required=True, data_key="runId")
     outputs = fields.List(
@@ -207,12 +204,12 @@ class ListQuery(Body):
 
     limit = Digits(load_default=20, validate=validate.Range(1, 100))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
-    after = Id(metadata={"description": "Id of the last object of the page before."})
-    before = Id(metadata={"description": "Id of the first object of the page behind."})
+    after = Id(metadata={"description": "Id of the last object of the previous page."})
+    before = Id(metadata={"description": "Id of the first object of the next page."})
 
 
 class AttachQuery(Body):
-    """Where to go on in a run's events."""
+    """Where to resume in a run's events."""
 
     after = Place(
         load_default=Position(),
@@ -224,15 +221,15 @@ class AttachQuery(Body):
     )
 
 
-# -- answers --------------------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------------------
 
 
 class ErrorDetail(Schema):
-    """What went wrong."""
+    """The details of an error."""
 
     message = fields.String(required=True)
     type = fields.String(required=True)
-    param = fields.String(required=True, allow_none=True, metadata={"description": "The field at fault."})
+    param = fields.String(required=True, allow_none=True, metadata={"description": "The invalid field."})
     code = fields.String(required=True, allow_none=True)
 
 
@@ -243,7 +240,7 @@ class Error(Schema):
 
 
 class ThreadId(Schema):
-    """The id of a thread that was made."""
+    """The id of a new thread."""
 
     thread_id = fields.String(required=True, data_key="threadId")
 
@@ -255,19 +252,20 @@ class Title(Schema):
 
 
 class UploadedFile(Schema):
-    """A file that was uploaded."""
+    """An uploaded file."""
 
     file_id = fields.String(required=True, data_key="fileId")
     filename = fields.String(required=True)
 
 
 class OwnFile(Schema):
-    """A file that your questions are answered from."""
+    """A file that answers are found in."""
 
     file_id = fields.String(required=True)
     filename = fields.String(required=True)
     status = fields.String(
-        required=True, metadata={"description": "`in_progress`, `completed`, `failed` or `cancelled`: of indexing."}
+        required=True,
+        metadata={"description": "The indexing status: `in_progress`, `completed`, `failed` or `cancelled`."},
     )
 
 
@@ -277,17 +275,22 @@ class AssistantId(Schema):
     assistant_id = fields.String(required=True, data_key="assistantId")
 
 
-class ApiObject(Schema):
-    """What every object of the Assistants API has."""
+class StoredObject(Schema):
+    """The keys of every object."""
 
     class Meta:
-        """More keys may come: clients of the original had to expect that, too."""
+        """Allow more keys, as the Assistants API does."""
 
         unknown = INCLUDE
 
     id = fields.String(required=True)
     object = fields.String(required=True)
     created_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
+
+
+class ApiObject(StoredObject):
+    """An object with metadata."""
+
     metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
 
 
@@ -327,7 +330,7 @@ class Run(ApiObject):
 
 
 class Deleted(Schema):
-    """What was deleted."""
+    """A deletion."""
 
     id = fields.String(required=True)
     object = fields.String(required=True)
@@ -335,7 +338,7 @@ class Deleted(Schema):
 
 
 class ObjectPage(Schema):
-    """A page of a list; each kind of object has its own."""
+    """A page of a list."""
 
     object = fields.String(required=True)
     first_id = fields.String(required=True, allow_none=True)
@@ -356,13 +359,13 @@ class MessagePage(ObjectPage):
 
 
 class Health(Schema):
-    """That the process answers."""
+    """The state of the process."""
 
     status = fields.String(required=True)
 
 
 class UpstreamState(Schema):
-    """Who answers: `host`, `profile` and `leaves_out` where that is a server."""
+    """The engine and its model; `host`, `profile` and `leaves_out` for a server."""
 
     engine = fields.String(required=True)
     model = fields.String(required=True)
@@ -372,7 +375,7 @@ class UpstreamState(Schema):
 
 
 class Readiness(Schema):
-    """Whether requests can be served: each part is `ok` or what is wrong with it."""
+    """Whether requests can be served: each part is `ok` or its problem."""
 
     status = fields.String(required=True)
     store = fields.String(required=True)

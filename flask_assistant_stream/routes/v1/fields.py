@@ -1,4 +1,4 @@
-"""Kinds of values that only the SDK face takes: strict JSON types, objects told apart by their `type`, free JSON."""
+"""Fields of the SDK face: strict JSON types, objects with a `type`, free JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...protocol.objects import Object
 from ..schemas import MAX_ID_CHARS, Body, Id, Text, check_text
 
 MAX_DEPTH = 32
-"""Of free JSON: stores have limits of their own."""
+"""The depth of free JSON, within the limits of the stores."""
 MAX_WHOLE = 2**53 - 1
 MAX_URL_CHARS = 1_000_000
 MAX_FILTER_DEPTH = 4
@@ -23,7 +23,7 @@ IMAGE_URLS = ("http://", "https://", "data:image/")
 
 
 class Whole(fields.Integer):
-    """A whole number, as JSON has it."""
+    """A whole number in JSON."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_WHOLE:
@@ -32,7 +32,7 @@ class Whole(fields.Integer):
 
 
 class Number(fields.Float):
-    """A number, as JSON has it."""
+    """A number in JSON."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -41,7 +41,7 @@ class Number(fields.Float):
 
 
 class Flag(fields.Boolean):
-    """True or false, as JSON has them."""
+    """True or false in JSON."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
@@ -50,7 +50,7 @@ class Flag(fields.Boolean):
 
 
 class Free(fields.Dict):
-    """Any JSON object that every store can keep, such as a JSON schema."""
+    """A JSON object that every store can hold, such as a JSON schema."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
         if not isinstance(value, dict):
@@ -76,20 +76,20 @@ def _check_json(value: Any, depth: int) -> None:
 
 
 class Attributes(fields.Dict):
-    """Up to 16 texts, numbers and truths that a search can filter by; keys up to 64 characters, texts up to 512."""
+    """Up to 16 strings, numbers and booleans for filters; keys up to 64 characters, strings up to 512."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
         if not isinstance(value, dict) or len(value) > 16:
             raise ValidationError("It must be an object of at most 16 keys.")
-        for key, one in value.items():
-            if len(check_text(key)) > 64 or (isinstance(one, str) and len(one) > 512):
+        for key, attribute in value.items():
+            if len(check_text(key)) > 64 or (isinstance(attribute, str) and len(attribute) > 512):
                 raise ValidationError("Its keys are at most 64 characters long, its texts at most 512.")
-            _check_plain(one)
+            _check_plain(attribute)
         return value
 
 
 class Filters(fields.Dict):
-    """Comparisons of attributes, and such joined by `and` and `or`."""
+    """Comparisons of attributes, joined by `and` and `or`."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[Any, Any]:
         _check_filter(value, MAX_FILTER_DEPTH)
@@ -103,18 +103,18 @@ def _check_filter(value: Any, depth: int) -> None:
     if kind in ("and", "or"):
         inner = value.get("filters")
         if not isinstance(inner, list) or not 1 <= len(inner) <= MAX_FILTERS:
-            raise ValidationError(f"What `and` and `or` join is a list of 1 to {MAX_FILTERS} `filters`.")
-        for one in inner:
-            _check_filter(one, depth - 1)
+            raise ValidationError(f"`and` and `or` need a list of 1 to {MAX_FILTERS} `filters`.")
+        for part in inner:
+            _check_filter(part, depth - 1)
         return
     if not isinstance(kind, str) or kind not in COMPARISONS:
         raise ValidationError(f"A filter is an object whose type is one of: {', '.join(COMPARISONS)}, and, or.")
     check_text(value.get("key"))
     compared = value.get("value")
     if (kind in ("in", "nin")) != isinstance(compared, list):
-        raise ValidationError("The value of `in` and `nin` is a list, that of other comparisons is none.")
-    for one in compared if isinstance(compared, list) else [compared]:
-        _check_plain(one)
+        raise ValidationError("The value of `in` and `nin` must be a list, that of other comparisons must not.")
+    for operand in compared if isinstance(compared, list) else [compared]:
+        _check_plain(operand)
 
 
 def _check_plain(value: Any) -> None:
@@ -124,7 +124,7 @@ def _check_plain(value: Any) -> None:
 
 
 class Variant(fields.Field[Any]):
-    """An object whose `type` names its schema, or one of some words."""
+    """An object whose `type` selects its schema, or one of some words."""
 
     def __init__(self, variants: Mapping[str, Schema], *, words: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -166,7 +166,7 @@ class _ImageUrlPart(Body):
 
 
 class MessageContent(fields.Field[list[Object]]):
-    """A message's content: a string, or parts of text and images; loads to stored content parts."""
+    """The content of a message: a string, or parts of text and images; loads to stored content parts."""
 
     part = Variant({"text": _TextPart(), "image_file": _ImageFilePart(), "image_url": _ImageUrlPart()})
 
@@ -178,9 +178,9 @@ class MessageContent(fields.Field[list[Object]]):
             raise ValidationError("It must not be empty.")
         return [objects.text_part(text)]
 
-    def _parts(self, given: list[Any]) -> list[Object]:
+    def _parts(self, parts: list[Any]) -> list[Object]:
         loaded: list[Object] = []
-        for index, part in enumerate(given):
+        for index, part in enumerate(parts):
             try:
                 loaded.append(_stored(self.part.deserialize(part)))
             except ValidationError as error:
@@ -197,6 +197,6 @@ def _stored(part: Object) -> Object:
 
 
 def ids(most: int, **kwargs: Any) -> fields.List[str]:
-    """A list of up to `most` ids."""
+    """Return a field for a list of up to `most` ids."""
     too_many = f"It must have at most {most} of up to {MAX_ID_CHARS} characters."
     return fields.List(Id(), validate=validate.Length(max=most, error=too_many), **kwargs)

@@ -1,13 +1,10 @@
-"""The shapes of files and vector stores: bodies, queries and responses, with `spec/assistants.md#limits`.
-
-Unknown keys are ignored, as everywhere.
-"""
+"""Schemas of files and vector stores: bodies, queries and responses (`spec/assistants.md#limits`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from .. import schemas
 from ..schemas import Body, Digits, Id, Metadata, Text
@@ -24,7 +21,7 @@ MAX_QUERY_CHARS = 4096
 
 
 class FixedChunks(Body):
-    """Passages of one size."""
+    """Chunks of one size."""
 
     max_chunk_size_tokens = Whole(required=True, validate=validate.Range(100, 4096))
     chunk_overlap_tokens = Whole(required=True, validate=validate.Range(min=0))
@@ -36,7 +33,7 @@ class FixedChunks(Body):
 
 
 class StaticChunking(Body):
-    """Files are cut into passages of one size."""
+    """The strategy of one chunk size."""
 
     static = fields.Nested(FixedChunks, required=True)
 
@@ -45,11 +42,11 @@ def _chunking() -> Variant:
     return Variant({"auto": Body(), "static": StaticChunking()}, allow_none=True)
 
 
-# -- what assistants, threads and runs use of them --------------------------------------------------------------
+# -- tool resources of assistants, threads and runs --------------------------------------------------------------
 
 
 class SearchedFiles(Body):
-    """A vector store to make beside what uses it."""
+    """A vector store to create with its assistant or thread."""
 
     file_ids = ids(MAX_STORE_FILES)
     chunking_strategy = _chunking()
@@ -57,33 +54,31 @@ class SearchedFiles(Body):
 
 
 class CodeFiles(Body):
-    """What an interpreter may read."""
+    """The files of the code interpreter."""
 
     file_ids = ids(20)
 
 
 def _refuse_stores(_: Any) -> None:
-    raise ValidationError(
-        "Only a new assistant or thread can have one made; name the vector store in vector_store_ids."
-    )
+    raise ValidationError("Only a new assistant or thread can create one. Name the vector store in vector_store_ids.")
 
 
 class SearchStores(Body):
-    """What a file search searches."""
+    """The vector stores of a file search."""
 
     vector_store_ids = ids(1)
-    vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not taken here."})
+    vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not accepted here."})
 
 
 class AssistantsToolResources(Body):
-    """What tools work on."""
+    """The resources of tools."""
 
     code_interpreter = fields.Nested(CodeFiles)
     file_search = fields.Nested(SearchStores)
 
 
 class NewSearchStores(Body):
-    """What a file search searches: a vector store, or files to make one of."""
+    """The vector store of a file search, or a new one."""
 
     vector_store_ids = ids(1)
     vector_stores = fields.List(
@@ -91,13 +86,13 @@ class NewSearchStores(Body):
     )
 
     @validates_schema
-    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+    def _not_both(self, data: dict[str, Any], **_: Any) -> None:
         if data.get("vector_store_ids") and data.get("vector_stores"):
             raise ValidationError("Give either vector_store_ids or vector_stores.", "vector_stores")
 
 
 class NewToolResources(AssistantsToolResources):
-    """What tools work on, vector stores to make among it."""
+    """The resources of tools, with vector stores to create."""
 
     file_search = fields.Nested(NewSearchStores)
 
@@ -119,7 +114,7 @@ class NewFile(schemas.FileForm):
 
     @post_load
     def _join(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Put the parts of `expires_after` together."""
+        """Join the parts of `expires_after`."""
         if "anchor" in data:
             data["expires_after"] = {"anchor": data.pop("anchor"), "seconds": data.pop("seconds")}
         return data
@@ -131,21 +126,13 @@ class FilesQuery(Body):
     purpose = Id()
     limit = Digits(load_default=MAX_LISTED_FILES, validate=validate.Range(1, MAX_LISTED_FILES))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
-    after = Id(metadata={"description": "Id of the last object of the page before."})
+    after = Id(metadata={"description": "Id of the last object of the previous page."})
 
 
-class File(Schema):
+class File(schemas.StoredObject):
     """A file."""
 
-    class Meta:
-        """More keys may come."""
-
-        unknown = INCLUDE
-
-    id = fields.String(required=True)
-    object = fields.String(required=True)
     bytes = fields.Integer(required=True)
-    created_at = fields.Integer(required=True)
     expires_at = fields.Integer(required=True, allow_none=True)
     filename = fields.String(required=True)
     purpose = fields.String(required=True)
@@ -163,14 +150,14 @@ class FilePage(schemas.ObjectPage):
 
 
 class ExpiresAfter(Body):
-    """How long after its last use a vector store is removed."""
+    """When a vector store expires after its last use."""
 
     anchor = Text(required=True, validate=validate.OneOf(("last_active_at",)))
     days = Whole(required=True, validate=validate.Range(1, 365))
 
 
 class VectorStorePatch(Body):
-    """What to change of a vector store."""
+    """Changes of a vector store."""
 
     name = Text(allow_none=True, validate=validate.Length(max=256))
     expires_after = fields.Nested(ExpiresAfter, allow_none=True)
@@ -178,7 +165,7 @@ class VectorStorePatch(Body):
 
 
 class NewVectorStore(VectorStorePatch):
-    """A vector store to make, with files if some are named."""
+    """A new vector store, with or without files."""
 
     description = Text(allow_none=True, validate=validate.Length(max=512))
     file_ids = ids(MAX_STORE_FILES, allow_none=True)
@@ -186,17 +173,17 @@ class NewVectorStore(VectorStorePatch):
 
 
 class SearchRanking(Body):
-    """How what is found is ranked."""
+    """The ranking of results."""
 
     ranker = Text(validate=validate.OneOf(RANKERS))
     score_threshold = Number(validate=validate.Range(0, 1))
 
 
 class Queries(fields.Field[list[str]]):
-    """A text or some texts to search for; loads to a list."""
+    """One or several queries; loads to a list."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
-        texts = [schemas.check_text(one) for one in (value if isinstance(value, list) else [value])]
+        texts = [schemas.check_text(query) for query in (value if isinstance(value, list) else [value])]
         if not 1 <= len(texts) <= MAX_QUERIES or not all(text.strip() for text in texts):
             raise ValidationError(f"It must be a text, or 1 to {MAX_QUERIES} texts, none of them empty.")
         if any(len(text) > MAX_QUERY_CHARS for text in texts):
@@ -237,7 +224,7 @@ class VectorStorePage(schemas.ObjectPage):
 
 
 class TextPage(Schema):
-    """Texts of one kind, all of them."""
+    """All texts of a file, on one page."""
 
     object = fields.String(required=True)
     data = fields.List(fields.Dict(), required=True)
@@ -246,7 +233,7 @@ class TextPage(Schema):
 
 
 class FoundPage(TextPage):
-    """What a search has found."""
+    """The results of a search."""
 
     search_query = fields.List(fields.String(), required=True)
 
@@ -255,13 +242,13 @@ class FoundPage(TextPage):
 
 
 class AttributesPatch(Body):
-    """What a search may filter a file by; null empties it."""
+    """The attributes that searches filter a file by; null empties them."""
 
     attributes = Attributes(required=True, allow_none=True)
 
 
 class AttachedFile(Body):
-    """A file to put into a vector store."""
+    """A file to attach to a vector store."""
 
     file_id = Id(required=True)
     attributes = Attributes(allow_none=True)
@@ -269,7 +256,7 @@ class AttachedFile(Body):
 
 
 class NewBatch(Body):
-    """Files to put into a vector store together: ids, with options for all, or files with options of their own."""
+    """Files to attach together: ids with common options, or files with their own options."""
 
     file_ids = ids(MAX_BATCH_FILES, allow_none=True)
     files = fields.List(
@@ -281,28 +268,20 @@ class NewBatch(Body):
     chunking_strategy = _chunking()
 
     @validates_schema
-    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+    def _not_both(self, data: dict[str, Any], **_: Any) -> None:
         if bool(data.get("file_ids")) == bool(data.get("files")):
             raise ValidationError("Give either file_ids or files, at least one.", "file_ids")
 
 
 class AttachedQuery(schemas.ListQuery):
-    """A page of the files in a vector store, of one status if one is named."""
+    """A page of the files in a vector store, or of those of one status."""
 
     filter = Text(validate=validate.OneOf(STATUSES))
 
 
-class VectorStoreFile(Schema):
-    """A file in a vector store; its id is the file's."""
+class VectorStoreFile(schemas.StoredObject):
+    """A file in a vector store; it has the id of the file."""
 
-    class Meta:
-        """More keys may come."""
-
-        unknown = INCLUDE
-
-    id = fields.String(required=True)
-    object = fields.String(required=True)
-    created_at = fields.Integer(required=True)
     vector_store_id = fields.String(required=True)
     status = fields.String(required=True)
     usage_bytes = fields.Integer(required=True)
@@ -317,17 +296,9 @@ class VectorStoreFilePage(schemas.ObjectPage):
     data = fields.List(fields.Nested(VectorStoreFile), required=True)
 
 
-class Batch(Schema):
-    """Files that were put into a vector store together."""
+class Batch(schemas.StoredObject):
+    """Files that were attached together."""
 
-    class Meta:
-        """More keys may come."""
-
-        unknown = INCLUDE
-
-    id = fields.String(required=True)
-    object = fields.String(required=True)
-    created_at = fields.Integer(required=True)
     vector_store_id = fields.String(required=True)
     status = fields.String(required=True)
     file_counts = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)

@@ -1,7 +1,4 @@
-"""The shapes of the Assistants API v2: bodies, queries and answers, with `spec/assistants.md#limits`.
-
-Unknown keys are ignored, as on the app face.
-"""
+"""Schemas of the Assistants API v2: bodies, queries and responses (`spec/assistants.md#limits`)."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from .file_schemas import AssistantsToolResources, NewToolResources
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 RANKERS = ("auto", "default_2024_08_21")
 SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
-"""The one thing that `include[]` may name."""
+"""The only value of `include[]`."""
 MAX_INSTRUCTIONS = 256_000
 MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
@@ -34,7 +31,7 @@ def _name() -> Text:
 
 
 class Function(Body):
-    """A function that the client runs."""
+    """A function of the client."""
 
     name = _name()
     description = Text(allow_none=True)
@@ -43,7 +40,7 @@ class Function(Body):
 
 
 class RankingOptions(Body):
-    """How the results of a file search are ranked."""
+    """The ranking of file search results."""
 
     score_threshold = Number(required=True, validate=validate.Range(0, 1))
     ranker = Text(validate=validate.OneOf(RANKERS))
@@ -57,23 +54,23 @@ class FileSearch(Body):
 
 
 class FunctionTool(Body):
-    """A tool of the client."""
+    """A function as a tool."""
 
     function = fields.Nested(Function, required=True)
 
 
 class FileSearchTool(Body):
-    """The search in vector stores."""
+    """The search in vector stores as a tool."""
 
     file_search = fields.Nested(FileSearch)
 
 
 class CodeInterpreterTool(Body):
-    """The interpreter."""
+    """The code interpreter as a tool."""
 
 
 class JsonSchema(Body):
-    """The shape that an answer must have."""
+    """A JSON schema for the response."""
 
     name = _name()
     description = Text()
@@ -82,13 +79,13 @@ class JsonSchema(Body):
 
 
 class JsonSchemaFormat(Body):
-    """An answer in a shape."""
+    """The response format of a JSON schema."""
 
     json_schema = fields.Nested(JsonSchema, required=True)
 
 
 class FunctionName(Body):
-    """A function by name."""
+    """The name of a function."""
 
     name = _name()
 
@@ -100,13 +97,13 @@ class FunctionChoice(Body):
 
 
 class LastMessages(Body):
-    """How many messages are kept."""
+    """Truncation to the last messages."""
 
     last_messages = Whole(required=True, validate=validate.Range(min=1))
 
 
 class Automatic(Body):
-    """Truncation as the upstream likes."""
+    """Truncation by the upstream."""
 
     last_messages = fields.Constant(None)
 
@@ -130,7 +127,7 @@ def _response_format() -> Variant:
 
 
 class AssistantPatch(Body):
-    """What to change of an assistant; null puts a field back to its default."""
+    """Changes of an assistant; null restores a default."""
 
     model = Text(validate=validate.Length(1, 256))
     name = Text(allow_none=True, validate=validate.Length(max=256))
@@ -146,7 +143,7 @@ class AssistantPatch(Body):
 
 
 class NewAssistant(AssistantPatch):
-    """An assistant to make."""
+    """A new assistant."""
 
     model = Text(required=True, validate=validate.Length(1, 256))
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
@@ -156,13 +153,13 @@ class NewAssistant(AssistantPatch):
 
 
 class MetadataPatch(Body):
-    """Metadata to put in place of what is there."""
+    """New metadata."""
 
     metadata = Metadata(allow_none=True)
 
 
 class AssistantsAttachment(Body):
-    """A file that goes with a message."""
+    """A file attached to a message."""
 
     file_id = Id(required=True)
     tools = fields.List(
@@ -171,7 +168,7 @@ class AssistantsAttachment(Body):
 
 
 class NewAssistantsMessage(Body):
-    """A message to add to a thread."""
+    """A new message."""
 
     role = Text(required=True, validate=validate.OneOf(("user", "assistant")))
     content = MessageContent(
@@ -195,14 +192,14 @@ def _messages() -> fields.List[Any]:
 
 
 class AssistantsThreadPatch(Body):
-    """What to change of a thread."""
+    """Changes of a thread."""
 
     tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
     metadata = Metadata(allow_none=True)
 
 
 class NewAssistantsThread(AssistantsThreadPatch):
-    """A thread to make."""
+    """A new thread."""
 
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
     messages = _messages()
@@ -212,7 +209,7 @@ class NewAssistantsThread(AssistantsThreadPatch):
 
 
 class RunOptions(Body):
-    """What a run may have instead of what its assistant has."""
+    """The options of a run that override its assistant's."""
 
     assistant_id = Id(required=True)
     model = Text(allow_none=True, validate=validate.Length(1, 256))
@@ -231,7 +228,7 @@ class RunOptions(Body):
 
 
 class NewRun(RunOptions):
-    """A run of a thread."""
+    """A new run on a thread."""
 
     reasoning_effort = Text(allow_none=True, validate=validate.OneOf(EFFORTS))
     additional_instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
@@ -239,14 +236,14 @@ class NewRun(RunOptions):
 
 
 class NewThreadRun(RunOptions):
-    """A run of a thread that is made for it."""
+    """A new run on a new thread."""
 
     thread = fields.Nested(NewAssistantsThread, allow_none=True)
     tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
 
 
 class ToolOutputs(Body):
-    """The answers to a required action: all pending calls, in one request."""
+    """The outputs of all pending calls of a run."""
 
     tool_outputs = fields.List(
         fields.Nested(schemas.ToolOutput), required=True, validate=validate.Length(max=schemas.MAX_TOOL_OUTPUTS)
@@ -258,19 +255,19 @@ class ToolOutputs(Body):
 
 
 class MessagesQuery(schemas.ListQuery):
-    """A page of messages, of one run if one is named."""
+    """A page of messages, or of those of one run."""
 
     run_id = Id()
 
 
 class Include(Body):
-    """What is told beside the rest."""
+    """Additional parts of the response."""
 
     include = fields.List(
         Text(validate=validate.OneOf((SEARCH_CONTENT,))),
         data_key="include[]",
         load_default=list,
-        metadata={"description": "The text that file searches have found."},
+        metadata={"description": "The text of file search results."},
     )
 
 
@@ -278,7 +275,7 @@ class StepsQuery(schemas.ListQuery, Include):
     """A page of run steps."""
 
 
-# -- answers --------------------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------------------
 
 
 class Assistant(schemas.ApiObject):
