@@ -1,4 +1,4 @@
-"""Blocking calls that do not block the gevent loop, and calls that never block; the only file that looks at gevent."""
+"""Blocking calls that do not block the gevent loop; the only file that knows gevent."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ POOL_SIZE = 8
 
 
 def patched() -> bool:
-    """Say whether gevent has replaced `threading` in this process (a thread is then a greenlet)."""
+    """Return whether gevent has patched `threading`, so that threads are greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 def run_blocking(call: Callable[..., T], *args: object) -> T:
-    """Return `call(*args)`, made in a native thread where this one is a greenlet.
+    """Return `call(*args)`, executed in a native thread if this one is a greenlet.
 
-    The pool is ours: gevent's own also resolves names, and a locked database must not hold those up.
+    Not in gevent's own pool, which also resolves host names: a locked database must not delay those.
     """
     if not patched():
         return call(*args)
@@ -45,9 +45,9 @@ def run_native(call: Callable[..., T], *args: object) -> T:
 
 
 def plain_poll() -> Any:
-    """Return the operating system's own `select.poll` object, for looks that do not wait; None where it has none.
+    """Return an unpatched `select.poll` object, for polls that do not wait; None if the system has none.
 
-    gevent's knows fewer events and watches each descriptor by itself.
+    gevent's has fewer events and watches each descriptor separately.
     """
     if "gevent.monkey" not in sys.modules:
         return select.poll() if hasattr(select, "poll") else None

@@ -1,4 +1,4 @@
-"""Blocking calls: as they are on plain threads, in native threads where gevent has made threads greenlets."""
+"""Blocking calls, on plain threads and under gevent."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ except KeyError as error:
 """
 
 
-def test_on_plain_threads_the_caller_makes_the_call() -> None:
+def test_on_plain_threads_the_call_stays_in_its_thread() -> None:
     assert not patched()
     assert run_blocking(threading.get_ident) == threading.get_ident()
     with pytest.raises(KeyError, match="missing"):
         run_blocking({}.__getitem__, "missing")
 
 
-def test_a_look_at_descriptors_does_not_wait() -> None:
+def test_a_poll_does_not_wait() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         poll = plain_poll()
@@ -58,6 +58,6 @@ def test_a_look_at_descriptors_does_not_wait() -> None:
         assert poll.poll(0) == [(ours.fileno(), 1)]
 
 
-def test_under_gevent_the_loop_goes_on_and_errors_are_told_to_the_caller_alone() -> None:
+def test_under_gevent_the_loop_continues_and_only_the_caller_gets_the_error() -> None:
     done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("raised\n", "")

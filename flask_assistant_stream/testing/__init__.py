@@ -1,1 +1,1 @@
-"""For tests of host apps and of extensions: suites that a store, an engine or an encoder must pass, and a decoder."""
+"""Suites for stores, engines and encoders, a scripted engine, and decoders, for tests of host apps and extensions."""

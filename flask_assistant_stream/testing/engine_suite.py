@@ -1,4 +1,4 @@
-"""What every engine must do, as a test class: subclass it, give its fixtures, and an engine of yours is checked."""
+"""The contract of an engine, as a test class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from ..engines.base import Engine, Item, ItemStream
 
 SOON = 2.0
-"""Seconds within which `close` must have ended an iteration."""
+"""Seconds within which `close` must end an iteration."""
 
 ENDINGS = frozenset(("response.completed", "response.incomplete", "response.failed"))
 
@@ -27,7 +27,7 @@ def collect(stream: ItemStream) -> list[Item]:
 
 
 def text_of(items: list[Item]) -> str:
-    """Join the text deltas."""
+    """Return the joined text deltas."""
     return "".join(item["delta"] for item in items if item["type"] == "response.output_text.delta")
 
 
@@ -41,16 +41,16 @@ class EngineSuite:
 
     @pytest.fixture
     def asked(self) -> dict[str, Any]:
-        """Return a request that is answered with text and completed."""
+        """Return a request whose response has text and completes."""
         raise NotImplementedError
 
     @pytest.fixture
     def slow(self) -> dict[str, Any]:
-        """Return a request whose answer begins at once and then takes longer than ten seconds."""
+        """Return a request whose response begins at once and takes longer than ten seconds."""
         raise NotImplementedError
 
-    def test_the_answer_comes_in_filled_lists_and_ends(self, engine: Engine, asked: dict[str, Any]) -> None:
-        """Each list holds items that name their type; the last item ends the response."""
+    def test_the_response_is_lists_of_items_and_ends(self, engine: Engine, asked: dict[str, Any]) -> None:
+        """No list is empty, each item has a type, and the last item ends the response."""
         stream = engine.stream(asked)
         lists = list(stream)
         stream.close()
@@ -60,7 +60,7 @@ class EngineSuite:
         assert items[-1]["type"] in ENDINGS
         assert text_of(items)
 
-    def test_the_request_stays_as_it_was(self, engine: Engine, asked: dict[str, Any]) -> None:
+    def test_the_request_is_not_changed(self, engine: Engine, asked: dict[str, Any]) -> None:
         """The caller may send it again."""
         before = copy.deepcopy(asked)
         collect(engine.stream(asked))
@@ -75,7 +75,7 @@ class EngineSuite:
         assert collect(engine.stream(asked, search=search))[-1]["type"] in ENDINGS
 
     def test_streams_do_not_mix(self, engine: Engine, asked: dict[str, Any]) -> None:
-        """Two at once say what each would say alone, under ids of their own."""
+        """Two simultaneous streams have the same text and different response ids."""
         first, second = engine.stream(asked), engine.stream(asked)
         items: tuple[list[Item], list[Item]] = ([], [])
         for one, other in itertools.zip_longest(first, second):
@@ -88,21 +88,21 @@ class EngineSuite:
         assert ids[0] != ids[1]
         assert text_of(items[0]) == text_of(items[1])
 
-    def test_closed_before_it_began(self, engine: Engine, asked: dict[str, Any]) -> None:
-        """Nothing comes, and nothing is raised."""
+    def test_close_before_the_first_read(self, engine: Engine, asked: dict[str, Any]) -> None:
+        """The iteration is empty and raises nothing."""
         stream = engine.stream(asked)
         stream.close()
         assert list(stream) == []
 
     def test_close_again(self, engine: Engine, asked: dict[str, Any]) -> None:
-        """Closing is allowed any number of times, also after the end."""
+        """A stream may be closed any number of times, even after its end."""
         stream = engine.stream(asked)
         collect(stream)
         stream.close()
         stream.close()
 
     def test_close_from_another_thread_ends_the_iteration(self, engine: Engine, slow: dict[str, Any]) -> None:
-        """Whoever waits for the next items is woken, without an error."""
+        """The iterating thread wakes and ends without an error."""
         stream = engine.stream(slow)
         begun = threading.Event()
         ended: list[float] = []
@@ -118,11 +118,11 @@ class EngineSuite:
         closed = time.monotonic()
         stream.close()
         thread.join(10)
-        assert ended, "the iteration raised or goes on"
+        assert ended, "the iteration raised or continues"
         assert ended[0] - closed < SOON
 
     def test_close_between_two_reads(self, engine: Engine, slow: dict[str, Any]) -> None:
-        """The thread that iterates may close the stream and find it ended."""
+        """The iterating thread may close the stream itself."""
         stream = engine.stream(slow)
         reads = iter(stream)
         next(reads)
@@ -132,5 +132,5 @@ class EngineSuite:
         assert time.monotonic() - begun < SOON
 
     def test_ping_does_not_raise(self, engine: Engine) -> None:
-        """It says what is wrong, or None."""
+        """It returns the problem, or None."""
         assert engine.ping() is None or isinstance(engine.ping(), str)

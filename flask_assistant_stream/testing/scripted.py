@@ -1,4 +1,4 @@
-"""An engine that plays what a test tells it to: items, recorded streams, failures, pauses held open by the test."""
+"""An engine that plays a test's scripts: items, recorded streams, failures, and gates that the test opens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..engines.sse import SSEDecoder
 from ..errors import EngineError
 
 Step: TypeAlias = "Item | list[Item] | threading.Event | EngineError | Callable[[], object]"
-"""One step of a script: an item, the items of one read, a gate to wait for, an error to raise, a call to make."""
+"""A step of a script: an item, the items of one read, a gate to wait for, an error to raise, a function to call."""
 
 Script: TypeAlias = "Iterable[Step] | str | Path"
 """Steps in order, or the path of an `.sse` file."""
@@ -34,7 +34,7 @@ class ScriptedEngine(Engine):
         delay: seconds between two reads.
 
     Attributes:
-        requests: the requests so far, as they were then.
+        requests: copies of the requests so far.
         searches: the search that came with each request.
         streams: the streams so far.
     """
@@ -51,11 +51,11 @@ class ScriptedEngine(Engine):
         self._delay = delay
 
     def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ScriptedStream:
-        """Begin the next script; where all were played, the iteration raises an EngineError."""
+        """Play the next script; without one, the iteration raises an `EngineError`."""
         with self._lock:
             self.requests.append(copy.deepcopy(request))
             self.searches.append(search)
-            missing = EngineError(f"There is no script for call number {len(self.requests)}.")
+            missing = EngineError(f"No script is left for request {len(self.requests)}: give one per request.")
             script = next(self._scripts, [missing])
             stream = ScriptedStream(read_sse(script) if isinstance(script, (str, Path)) else script, self._delay)
             self.streams.append(stream)
@@ -63,10 +63,10 @@ class ScriptedEngine(Engine):
 
 
 class ScriptedStream(ItemStream):
-    """One script being played.
+    """A script that is being played.
 
     Attributes:
-        closed: set once `close` was called.
+        closed: set by `close`.
     """
 
     def __init__(self, steps: Iterable[Step], delay: float = 0) -> None:
@@ -90,7 +90,7 @@ class ScriptedStream(ItemStream):
                 step()
 
     def close(self) -> None:
-        """End the stream, also where it waits."""
+        """End the stream, even at a gate."""
         self.closed.set()
 
     def _wait_for(self, gate: threading.Event) -> None:
@@ -103,33 +103,33 @@ def text(said: str, *, citations: Iterable[dict[str, Any]] = ()) -> list[list[It
 
     Args:
         said: the whole text.
-        citations: annotations of the Responses API, each with the `index` of the character it stands before.
+        citations: annotations of the Responses API, each with the `index` of the character that follows it.
     """
     return _script(lambda items: items.text(words(said), citations), words(said))
 
 
 def refusal(said: str) -> list[list[Item]]:
-    """Script an answer that refuses."""
+    """Script a refusal."""
     return _script(lambda items: items.refusal(words(said)), words(said))
 
 
 def call(name: str, arguments: dict[str, Any] | str | None = None) -> list[list[Item]]:
-    """Script one function call; `arguments` is an object, or a string to be sent as it is."""
+    """Script one function call; `arguments` is an object, or a string that is sent unchanged."""
     return calls((name, arguments))
 
 
-def calls(*wanted: tuple[str, dict[str, Any] | str | None]) -> list[list[Item]]:
-    """Script several function calls in one response: pairs of name and arguments."""
+def calls(*pairs: tuple[str, dict[str, Any] | str | None]) -> list[list[Item]]:
+    """Script several function calls in one response, given as (name, arguments)."""
 
     def middle(items: ResponseItems) -> Iterator[Item]:
-        for name, arguments in wanted:
+        for name, arguments in pairs:
             yield from items.call(name, arguments if isinstance(arguments, str) else json.dumps(arguments or {}))
 
-    return _script(middle, [name for name, _ in wanted])
+    return _script(middle, [name for name, _ in pairs])
 
 
 def failure(code: str = "server_error", message: str = "The model failed.", *, after: str = "") -> list[list[Item]]:
-    """Script `response.failed`, behind the text `after` if there is one."""
+    """Script `response.failed`, after the text `after`."""
     items, reads = _begun(after)
     return [*reads, [items.fail(code, message)]]
 
@@ -142,12 +142,12 @@ def incomplete(said: str, reason: str = "max_output_tokens") -> list[list[Item]]
 
 
 def unfinished(said: str) -> list[list[Item]]:
-    """Script the begin of an answer and nothing after it: put a gate or an `EngineError` behind it."""
+    """Script the beginning of an answer; put a gate or an `EngineError` after it."""
     return _begun(said)[1]
 
 
 def read_sse(path: str | Path) -> list[Item]:
-    """Read the items of a recorded `.sse` file; what is not JSON (`[DONE]`) is left out."""
+    """Return the items of a recorded `.sse` file; data that is not JSON (`[DONE]`) is skipped."""
     decoder = SSEDecoder()
     payloads = [*decoder.feed(Path(path).read_bytes()), *decoder.end()]
     return [json.loads(payload) for payload in payloads if payload.startswith(b"{")]
@@ -164,7 +164,7 @@ def _script(middle: Callable[[ResponseItems], Iterable[Item]], words: list[str])
 
 
 def _begun(said: str) -> tuple[ResponseItems, list[list[Item]]]:
-    """Begin an answer and leave its message open."""
+    """Script an answer whose message stays open."""
     items = _items()
     begun = items.begin()
     for item in items.text(words(said)) if said else ():

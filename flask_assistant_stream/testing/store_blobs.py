@@ -1,6 +1,6 @@
-"""What a store that is `Blobs` must do with bytes, as a test class."""
+"""The contract of `Blobs`, as a test class."""
 
-# ruff: noqa: D102 (the name of a test says what it is about)
+# ruff: noqa: D102 (the name of a test is its description)
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ODD_NAMES = ["$owner", "$$ROOT.owner", "", "%", "ann/", "' OR '1'='1", "1/ann", 
 
 
 def some_bytes(size: int, seed: int = 1) -> bytes:
-    """Return bytes that repeat nowhere."""
+    """Return random bytes."""
     return random.Random(seed).randbytes(size)
 
 
 def in_chunks(data: bytes, *sizes: int) -> Iterator[bytes]:
-    """Cut bytes into chunks of these sizes, over and over."""
+    """Cut bytes into chunks whose sizes repeat."""
     place = number = 0
     while place < len(data):
         size = sizes[number % len(sizes)]
@@ -58,13 +58,13 @@ class BlobSuite:
             assert b"".join(pieces) == data
             assert max(map(len, pieces), default=0) <= CHUNK_BYTES
 
-    def test_whatever_stood_there_is_replaced(self, blobs: Blobs) -> None:
+    def test_earlier_bytes_are_replaced(self, blobs: Blobs) -> None:
         for size in (3 * CHUNK_BYTES, 10, 0, 2 * CHUNK_BYTES):
             data = some_bytes(size, size)
             blobs.write_blob(ANN, "blob_1", [data])
             assert b"".join(blobs.read_blob(ANN, "blob_1")) == data
 
-    def test_nothing_is_there_before_all_is(self, blobs: Blobs, others_blobs: Blobs) -> None:
+    def test_new_bytes_appear_all_at_once(self, blobs: Blobs, others_blobs: Blobs) -> None:
         seen: list[bytes | None] = []
 
         def chunks() -> Iterator[bytes]:
@@ -81,7 +81,7 @@ class BlobSuite:
 
     @pytest.mark.parametrize("before", [None, b"before"])
     @pytest.mark.parametrize("error", [ValueError, StoreError, KeyboardInterrupt])
-    def test_an_upload_that_breaks_off_leaves_nothing(
+    def test_a_failed_upload_leaves_the_earlier_bytes(
         self, blobs: Blobs, before: bytes | None, error: type[BaseException]
     ) -> None:
         def chunks() -> Iterator[bytes]:
@@ -95,7 +95,7 @@ class BlobSuite:
         assert read(blobs) == before
 
     @pytest.mark.parametrize("stranger", [BOB, *ODD_NAMES])
-    def test_owners_are_walls_for_bytes(self, blobs: Blobs, stranger: str) -> None:
+    def test_owners_are_isolated_for_bytes(self, blobs: Blobs, stranger: str) -> None:
         blobs.write_blob(ANN, "blob_1", [b"Ann's"])
         with pytest.raises(NotFound):
             blobs.read_blob(stranger, "blob_1")
@@ -106,7 +106,7 @@ class BlobSuite:
         blobs.delete_blob(stranger, "blob_1")
         assert read(blobs) == b"Ann's"
 
-    def test_no_two_names_are_one(self, blobs: Blobs) -> None:
+    def test_owner_and_id_are_not_just_joined(self, blobs: Blobs) -> None:
         for owner, id in (("a/b", "c"), ("a", "b/c"), ("a/b/c", "")):
             blobs.write_blob(owner, id, [f"{owner} {id}".encode()])
         assert read(blobs, "a/b", "c") == b"a/b c"
@@ -120,7 +120,7 @@ class BlobSuite:
             with pytest.raises(NotFound):
                 others_blobs.read_blob(ANN, "blob_1")
 
-    def test_bytes_that_go_while_they_are_read_are_no_shorter_file(self, blobs: Blobs) -> None:
+    def test_bytes_deleted_while_they_are_read_are_an_error(self, blobs: Blobs) -> None:
         blobs.write_blob(ANN, "blob_1", [some_bytes(3 * CHUNK_BYTES)])
         reading = blobs.read_blob(ANN, "blob_1")
         next(reading)
@@ -128,7 +128,7 @@ class BlobSuite:
         with pytest.raises(StoreError):
             next(reading)
 
-    def test_of_writers_at_once_one_wins_whole(self, blobs: Blobs, others_blobs: Blobs) -> None:
+    def test_one_of_simultaneous_uploads_wins(self, blobs: Blobs, others_blobs: Blobs) -> None:
         written = [some_bytes(2 * CHUNK_BYTES + 3, seed) for seed in range(6)]
         views = (blobs, others_blobs)
         calls = [
@@ -144,7 +144,7 @@ class BlobSuite:
 
 
 def read(blobs: Blobs, owner: str = ANN, id: str = "blob_1") -> bytes | None:
-    """Return a blob's bytes, None where there is none."""
+    """Return the bytes of a blob; None if there is none."""
     try:
         return b"".join(blobs.read_blob(owner, id))
     except NotFound:

@@ -1,6 +1,6 @@
-"""What every store must do with the log and its projections, as a test class."""
+"""The contract for the log and its projections, as a test class."""
 
-# ruff: noqa: D102 (the name of a test says what it is about)
+# ruff: noqa: D102 (the name of a test is its description)
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LogSuite(StoreFixtures):
         assert store.append([]) == []
 
     def test_a_taken_place(self, store: Store, other: Store, run: RunRecord) -> None:
-        """A repeated row is stored, a foreign one refused, and the others of the call do not suffer."""
+        """A repeated row is stored, a foreign one refused; the other rows of the call are stored."""
         mine, after = a_row(run, 2, 3), a_row(run, 4)
         assert store.append([mine]) == [AppendResult.STORED]
         foreign = replace(a_row(run, 2), token="foreign")
@@ -49,7 +49,7 @@ class LogSuite(StoreFixtures):
         ]
         assert other.read(run.id, after=1) == [mine, after]
 
-    def test_of_rows_at_once_one_is_stored(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_one_of_simultaneous_rows_is_stored(self, store: Store, other: Store, run: RunRecord) -> None:
         rows = [a_row(run, 2) for _ in range(6)]
         results = at_once(*[lambda n=n, row=row: (store, other)[n % 2].append([row]) for n, row in enumerate(rows)])
         assert sorted(str(result) for result in results) == sorted(
@@ -71,19 +71,17 @@ class LogSuite(StoreFixtures):
         assert [event.seq for event in rows[2].events] == [69, 70]
         assert store.last_row(run.id) == rows[-1]
         assert store.last_row("run_unknown") is None
+        last_fence = Row(run.id, 72, 135, 3, "fence")
+        store.append([last_fence])
+        assert store.last_row(run.id) == last_fence
 
-    def test_the_last_row_may_be_a_fence(self, store: Store, run: RunRecord) -> None:
-        fence = Row(run.id, 2, 65, 2, "fence")
-        store.append([fence])
-        assert store.last_row(run.id) == fence
-
-    def test_it_is_known_how_far_a_run_is_projected(self, store: Store, run: RunRecord) -> None:
+    def test_projected_is_the_last_projected_number(self, store: Store, run: RunRecord) -> None:
         before = store.projected(run.id)
         store.project([Projection(run, changes=changed(run, "in_progress"), last_seq=7)])
         assert (before, store.projected(run.id)) == (run.last_seq, 7)
         assert store.projected("run_unknown") is None
 
-    def test_a_projection_twice_is_one(self, store: Store, thread: Record, run: RunRecord) -> None:
+    def test_a_projection_is_idempotent(self, store: Store, thread: Record, run: RunRecord) -> None:
         step = Record(Kind.RUN_STEP, ANN, {"id": new_id("step"), "metadata": {}}, run.id, run.position + 2)
         answer = an_answer(run, 3)
         changes = changed(run, "in_progress")
@@ -94,7 +92,7 @@ class LogSuite(StoreFixtures):
             assert store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=1).records == [answer]
         store.project([])
 
-    def test_a_newer_version_stands(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_only_a_newer_version_replaces_an_object(self, store: Store, other: Store, run: RunRecord) -> None:
         first = an_answer(run, 2, "half")
         later = replace(an_answer(run, 7, "whole", id=first.id), extra={"x": 1})
         store.project([Projection(run, (first,), (2,), last_seq=2)])
@@ -110,7 +108,7 @@ class LogSuite(StoreFixtures):
             {"seen": True},
         )
 
-    def test_of_versions_at_once_the_newest_stands(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_the_newest_of_simultaneous_versions_is_stored(self, store: Store, other: Store, run: RunRecord) -> None:
         for attempt in range(5):
             id = new_id("msg")
             answers = [an_answer(run, seq, str(seq), id=id) for seq in range(2, 8)]
@@ -121,7 +119,7 @@ class LogSuite(StoreFixtures):
             text = store.get(Kind.MESSAGE, ANN, id).body["content"][0]["text"]["value"]
             assert text == "7", attempt
 
-    def test_only_the_claimant_writes_a_run(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_only_the_current_epoch_writes_a_run(self, store: Store, other: Store, run: RunRecord) -> None:
         claimed = other.claim(run, due_at=200.0)
         assert claimed is not None
         answer = an_answer(run, 2)
@@ -134,7 +132,7 @@ class LogSuite(StoreFixtures):
         assert isinstance(ended, RunRecord)
         assert (ended.body["status"], ended.active, ended.last_seq) == ("failed", False, 3)
 
-    def test_a_projection_keeps_what_no_event_changes(self, store: Store, run: RunRecord) -> None:
+    def test_a_projection_keeps_the_other_fields(self, store: Store, run: RunRecord) -> None:
         store.update(Kind.RUN, ANN, run.id, body={"metadata": {"kept": "yes"}}, extra={"seen": True})
         store.request_cancel(ANN, run.id, due_at=50.0)
         store.project([Projection(run, changes=changed(run, "in_progress"), last_seq=4)])
@@ -148,8 +146,8 @@ class LogSuite(StoreFixtures):
             last_seq=4,
         )
 
-    def test_a_commit_projects_what_was_stored(self, store: Store, other: Store, run: RunRecord) -> None:
-        """Also for many runs at once; a refused row says nothing of its run."""
+    def test_a_commit_projects_the_stored_rows(self, store: Store, other: Store, run: RunRecord) -> None:
+        """For many runs at once; the projection of a refused row is not applied."""
         runs = [run] + [store.start(a_start(store.insert(a_thread()))) for _ in range(30)]
         other.append([a_row(run, 2)])
         answers = [an_answer(each, 2) for each in runs]
@@ -166,8 +164,8 @@ class LogSuite(StoreFixtures):
         assert store.commit([]) == []
         assert store.commit([(a_row(run, 3), None)]) == [AppendResult.STORED]
 
-    def test_writes_at_once_lose_nothing(self, store: Store, other: Store) -> None:
-        """Starts, messages and rows of many threads of execution, through two store objects."""
+    def test_simultaneous_writes_lose_nothing(self, store: Store, other: Store) -> None:
+        """Starts, messages and rows from many threads, through two stores."""
 
         def converse(each: Store) -> str:
             thread = each.insert(a_thread())

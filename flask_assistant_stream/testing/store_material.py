@@ -1,4 +1,4 @@
-"""What the store suites make and share: records, rows, starts, and calls made at once."""
+"""Records, rows, starts, fixtures and simultaneous calls for the store suites."""
 
 from __future__ import annotations
 
@@ -28,61 +28,61 @@ AWKWARD = {
     "none": None,
     "flag": True,
 }
-"""JSON that users' tools and models produce, and that a database may take for something else."""
+"""JSON that tools and models produce and that a database could misread."""
 
 ASSISTANT = objects.assistant("asst_1", 1, "model")
 
 
 def a_thread(owner: str = ANN, **extra: Any) -> Record:
-    """Make a thread's record."""
+    """Return a new thread."""
     return Record(Kind.THREAD, owner, objects.thread(new_id("thread"), 1), extra=extra)
 
 
 def a_message(thread: Record, text: str = "Hello", **fields: Any) -> Record:
-    """Make a message's record."""
+    """Return a new message."""
     body = objects.message(new_id("msg"), 1, thread.id, "user", [objects.text_part(text)], **fields)
     return Record(Kind.MESSAGE, thread.owner, body, thread.id)
 
 
 def a_row(run: RunRecord, first: int = 1, last: int | None = None, *, token: str | None = None) -> Row:
-    """Make a row of events, all alike."""
+    """Return a row of equal events."""
     events = [Event(seq, "thread.run.queued", b'{"id":"x"}') for seq in range(first, (last or first) + 1)]
     return Row.of(run.id, run.epoch, token or new_id("token"), events)
 
 
 def a_start(thread: Record, /, *texts: str, due_at: float = 100.0, **fields: Any) -> Start:
-    """Make the start of a run on a thread."""
+    """Return the start of a run on a thread."""
     body = objects.run(new_id("run"), 1, thread.id, ASSISTANT)
     run = RunRecord(Kind.RUN, thread.owner, body, thread.id, due_at=due_at)
     return Start(run, a_row(run), tuple(a_message(thread, text) for text in texts), **fields)
 
 
 def again(start: Start) -> Start:
-    """Make the start that the same request makes anew: run and thread are the same, all else is its own."""
+    """Return the start of the same request sent again: same run and thread, other messages and row."""
     row = replace(start.row, token=new_id("token"))
-    messages = [replace(one, body={**one.body, "id": new_id("msg")}) for one in start.messages]
+    messages = [replace(message, body={**message.body, "id": new_id("msg")}) for message in start.messages]
     return replace(start, row=row, messages=tuple(messages))
 
 
 def an_answer(run: RunRecord, seq: int, text: str = "Hi", *, id: str | None = None) -> Record:
-    """Make a run's message, as event `seq` carries it."""
+    """Return a message of a run, as of event `seq`."""
     part = [objects.text_part(text)]
     body = objects.message(id or new_id("msg"), 1, run.parent, "assistant", part, run_id=run.id)
     return Record(Kind.MESSAGE, run.owner, body, run.parent, run.position + seq)
 
 
 def changed(run: RunRecord, status: str) -> dict[str, Any]:
-    """Return what a run event with this status changes."""
+    """Return the changes of a run event with this status."""
     return {**{key: run.body[key] for key in RUN_VOLATILE}, "status": status}
 
 
 def ids_of(records: list[Record]) -> list[str]:
-    """Return the ids."""
+    """Return the ids of records."""
     return [record.id for record in records]
 
 
 def at_once(*calls: Callable[[], T]) -> list[T | AssistantStreamError]:
-    """Make calls at the same time, each in a thread of its own, and return what they return or raise."""
+    """Make calls at the same time in threads of their own. Return their results or errors in order."""
     results: list[Any] = [None] * len(calls)
     barrier = threading.Barrier(len(calls))
 
@@ -102,11 +102,11 @@ def at_once(*calls: Callable[[], T]) -> list[T | AssistantStreamError]:
 
 
 class StoreFixtures:
-    """One fixture to give, `open_store`, and what follows from it."""
+    """The fixtures of the suites; a subclass overrides `open_store`."""
 
     @pytest.fixture
     def open_store(self) -> Iterator[Callable[[], Store]]:
-        """Yield what makes store objects on the same data: empty at first, each test its own."""
+        """Yield a function that returns stores on the same data, which each test has to itself, empty at first."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -126,5 +126,5 @@ class StoreFixtures:
 
     @pytest.fixture
     def run(self, store: Store, thread: Record) -> RunRecord:
-        """Return a run of Ann's that has begun."""
+        """Return a started run of Ann's."""
         return store.start(a_start(thread, "Hello"))

@@ -1,6 +1,6 @@
-"""What a store that is `Passages` must do with texts, and how it must find them, as a test class."""
+"""The contract of `Passages`, search included, as a test class."""
 
-# ruff: noqa: D102 (the name of a test says what it is about)
+# ruff: noqa: D102 (the name of a test is its description)
 
 from __future__ import annotations
 
@@ -52,24 +52,24 @@ class PassageSuite:
             assert {file_id: view.read_passages(ANN, file_id) for file_id in TEXTS} == TEXTS
             assert view.read_passages(ANN, "unknown") == []
 
-    def test_half_a_character_stops_nothing(self, passages: Passages) -> None:
+    def test_lone_surrogates_are_replaced(self, passages: Passages) -> None:
         passages.write_passages(ANN, "odd", ["cut \ud83d short\x00 with NUL"])
         assert passages.read_passages(ANN, "odd") == ["cut \ufffd short\x00 with NUL"]
         assert places(passages, "short \ud83d nul") == [("odd", 0)]
 
-    def test_the_more_and_the_rarer_words_the_better(self, passages: Passages) -> None:
+    def test_more_and_rarer_words_score_higher(self, passages: Passages) -> None:
         found = passages.search_passages(ANN, EVERYWHERE, "Which tomatoes want water?", 10)
-        assert [(one.file_id, one.number) for one in found] == [("garden", 0), ("kitchen", 0)]
+        assert [(hit.file_id, hit.number) for hit in found] == [("garden", 0), ("kitchen", 0)]
         assert 1 >= found[0].score > found[1].score > 0
         assert found[0].text == TEXTS["garden"][0]
         assert places(passages, "tomatoes")[0] == ("kitchen", 0), "it has the word twice"
         assert places(passages, "garden roses")[0] == ("garden", 1), "roses are rarer"
 
-    def test_of_equals_the_first_is_first(self, passages: Passages) -> None:
+    def test_equal_scores_keep_the_order_of_passages(self, passages: Passages) -> None:
         passages.write_passages(ANN, "same", ["All the same"] * 12)
         found = passages.search_passages(ANN, ["same"], "same", 20)
-        assert [one.number for one in found] == [*range(12)]
-        assert len({one.score for one in found}) == 1
+        assert [hit.number for hit in found] == [*range(12)]
+        assert len({hit.score for hit in found}) == 1
         assert 0 < found[0].score <= 1
 
     @pytest.mark.parametrize(
@@ -94,9 +94,7 @@ class PassageSuite:
             ("don't", ("signs", 1)),
         ],
     )
-    def test_case_accents_and_endings_do_not_count(
-        self, passages: Passages, query: str, place: tuple[str, int]
-    ) -> None:
+    def test_case_accents_and_endings_are_ignored(self, passages: Passages, query: str, place: tuple[str, int]) -> None:
         assert places(passages, query)[0] == place
 
     @pytest.mark.parametrize(
@@ -123,20 +121,20 @@ class PassageSuite:
             "garden" + "".join(f" word{number}" for number in range(5000)),
         ],
     )
-    def test_nothing_in_a_query_is_syntax(self, passages: Passages, query: str) -> None:
+    def test_a_query_has_no_syntax(self, passages: Passages, query: str) -> None:
         found = places(passages, query)
         assert ("garden", 2) in found
         assert ("kitchen", 0) in found
 
     @pytest.mark.parametrize("query", ["AND", "NEAR", "where", "column", "minus", "100"])
-    def test_words_like_operators_are_words(self, passages: Passages, query: str) -> None:
+    def test_operator_names_are_words(self, passages: Passages, query: str) -> None:
         assert ("signs", 0) in places(passages, query)
 
     @pytest.mark.parametrize("query", ["", " ", "\n", '"', "$", "{}", "*", "?!", "\x00", "'", "👋", "unheard"])
-    def test_no_words_find_nothing(self, passages: Passages, query: str) -> None:
+    def test_a_query_without_known_words_finds_nothing(self, passages: Passages, query: str) -> None:
         assert places(passages, query) == []
 
-    def test_a_part_of_a_word_is_another_word(self, passages: Passages) -> None:
+    def test_a_part_of_a_word_does_not_match(self, passages: Passages) -> None:
         assert places(passages, "tom") == places(passages, "京中") == []
 
     def test_a_limit(self, passages: Passages) -> None:
@@ -146,28 +144,28 @@ class PassageSuite:
         )
         assert places(passages, "tomatoes", limit=0) == []
 
-    def test_only_these_files_are_searched(self, passages: Passages) -> None:
+    def test_only_the_named_files_are_searched(self, passages: Passages) -> None:
         assert passages.search_passages(ANN, [], "tomatoes", 10) == []
         assert places(passages, "tomatoes", ["kitchen", "kitchen", "unknown"]) == [("kitchen", 0)]
         assert places(passages, "tomatoes", [f"file_{number}" for number in range(5000)]) == []
         many = [f"file_{number}" for number in range(5000)] + ["garden"]
         assert places(passages, "tomatoes", many) == [("garden", 0)]
 
-    def test_other_files_do_not_show_in_a_score(self, passages: Passages) -> None:
+    def test_other_files_do_not_change_a_score(self, passages: Passages) -> None:
         before = passages.search_passages(ANN, ["garden", "kitchen"], "tomatoes water", 10)
         passages.write_passages(BOB, "garden", ["tomatoes"] * 30)
         passages.write_passages(ANN, "elsewhere", ["water"] * 30)
         assert passages.search_passages(ANN, ["garden", "kitchen"], "tomatoes water", 10) == before
 
     @pytest.mark.parametrize("stranger", [BOB, *ODD_NAMES])
-    def test_owners_are_walls_for_passages(self, passages: Passages, stranger: str) -> None:
+    def test_owners_are_isolated_for_passages(self, passages: Passages, stranger: str) -> None:
         assert passages.read_passages(stranger, "garden") == []
         assert passages.search_passages(stranger, EVERYWHERE, "tomatoes", 10) == []
         passages.delete_passages(stranger, "garden")
         passages.write_passages(stranger, "garden", ["My own tomatoes"])
         assert passages.read_passages(ANN, "garden") == TEXTS["garden"]
         found = passages.search_passages(stranger, EVERYWHERE, "tomatoes", 10)
-        assert [one.text for one in found] == ["My own tomatoes"]
+        assert [hit.text for hit in found] == ["My own tomatoes"]
         passages.delete_passages(stranger, "garden")
         assert passages.read_passages(ANN, "garden") == TEXTS["garden"]
 
@@ -195,6 +193,6 @@ class PassageSuite:
 def places(
     passages: Passages, query: str, file_ids: Sequence[str] = EVERYWHERE, *, limit: int = 10
 ) -> list[tuple[str, int]]:
-    """Return which passages of Ann's are found, the best first."""
+    """Return the places of Ann's passages that match, the best first."""
     found: list[FoundPassage] = passages.search_passages(ANN, file_ids, query, limit)
-    return [(one.file_id, one.number) for one in found]
+    return [(hit.file_id, hit.number) for hit in found]

@@ -1,6 +1,6 @@
-"""What every store must do with records, as a test class."""
+"""The contract for records, as a test class."""
 
-# ruff: noqa: D102 (the name of a test says what it is about)
+# ruff: noqa: D102 (the name of a test is its description)
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class RecordSuite(StoreFixtures):
         assert updated.body == {**body, "metadata": {"$set": AWKWARD}}
         assert updated.extra == {**AWKWARD, "a.b": 1}
 
-    def test_half_a_character_stops_nothing(self, store: Store, thread: Record) -> None:
+    def test_lone_surrogates_are_stored(self, store: Store, thread: Record) -> None:
         stored = store.insert(a_message(thread, "cut \ud83d"))
         text = store.get(Kind.MESSAGE, ANN, stored.id).body["content"][0]["text"]["value"]
         assert text in ("cut \ud83d", "cut \ufffd")
 
-    def test_an_id_stands_once(self, store: Store, thread: Record) -> None:
+    def test_an_id_is_unique(self, store: Store, thread: Record) -> None:
         message = store.insert(a_message(thread))
         for record in (thread, message):
             with pytest.raises(Duplicate):
@@ -84,7 +84,7 @@ class RecordSuite(StoreFixtures):
         assert other.get(Kind.OWNER, BOB, "owner").owner == BOB
 
     @pytest.mark.parametrize("kind", [Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.VECTOR_STORE_FILE])
-    def test_any_other_id_stands_once_for_all_owners(self, store: Store, kind: Kind) -> None:
+    def test_any_other_id_is_unique_for_all_owners(self, store: Store, kind: Kind) -> None:
         stored = store.insert(Record(kind, ANN, {"id": "one"}, extra={"whose": ANN}))
         with pytest.raises(Duplicate):
             store.insert(Record(kind, BOB, {"id": "one"}))
@@ -117,12 +117,12 @@ class RecordSuite(StoreFixtures):
                 call(Kind.MESSAGE, ANN, message.id, parent=elsewhere.id)
         assert store.get(Kind.MESSAGE, ANN, message.id, parent=thread.id) == message
 
-    def test_owners_are_walls(self, store: Store, thread: Record, run: RunRecord) -> None:
-        """Somebody else's id answers exactly like an unknown one, whatever is asked."""
+    def test_owners_are_isolated(self, store: Store, thread: Record, run: RunRecord) -> None:
+        """Another owner's id behaves exactly like an unknown one in every call."""
         message = store.list(Kind.MESSAGE, ANN, parent=thread.id).records[0]
-        found = {Kind.THREAD: thread, Kind.MESSAGE: message, Kind.RUN: run}
-        before = [store.get(kind, ANN, record.id) for kind, record in found.items()]
-        for kind, record in found.items():
+        records = {Kind.THREAD: thread, Kind.MESSAGE: message, Kind.RUN: run}
+        before = [store.get(kind, ANN, record.id) for kind, record in records.items()]
+        for kind, record in records.items():
             for id in (record.id, "unknown"):
                 for call in (
                     lambda kind=kind, id=id: store.get(kind, BOB, id),
@@ -137,11 +137,11 @@ class RecordSuite(StoreFixtures):
         with pytest.raises(NotFound):
             store.start(a_start(replace(thread, owner=BOB), "Mine?"))
         assert store.list(Kind.MESSAGE, BOB, parent=thread.id).records == []
-        assert [store.get(kind, ANN, record.id) for kind, record in found.items()] == before
+        assert [store.get(kind, ANN, record.id) for kind, record in records.items()] == before
 
     @pytest.mark.parametrize("stranger", ["$owner", "$$ROOT.owner", "", "%", "ann/", "' OR '1'='1"])
-    def test_no_name_of_an_owner_is_a_key(self, store: Store, run: RunRecord, stranger: str) -> None:
-        """Names come from hosts: whatever they look like to a database, they are names."""
+    def test_owner_names_are_never_syntax(self, store: Store, run: RunRecord, stranger: str) -> None:
+        """Names come from hosts and may look like queries."""
         before = store.get(Kind.THREAD, ANN, run.parent)
         foreign = replace(a_thread(stranger), body=before.body)
         with pytest.raises(NotFound):
@@ -169,7 +169,7 @@ class RecordSuite(StoreFixtures):
             with pytest.raises(NotFound):
                 call(Kind.MESSAGE, ANN, message.id)
 
-    def test_a_thread_goes_with_all_that_is_below_it(self, store: Store, thread: Record, run: RunRecord) -> None:
+    def test_a_thread_is_deleted_with_everything_below_it(self, store: Store, thread: Record, run: RunRecord) -> None:
         step = Record(Kind.RUN_STEP, ANN, {"id": new_id("step"), "metadata": {}}, run.id, run.position + 2)
         answer = an_answer(run, 3)
         writing = (a_row(run, 2, 3), Projection(run, (step, answer), (2, 3), last_seq=3))
@@ -185,7 +185,7 @@ class RecordSuite(StoreFixtures):
         assert [due.id for due in store.due(1e12)] == [kept.id]
         assert len(store.read(kept.id)) == len(store.list(Kind.MESSAGE, ANN, parent=kept.parent).records) == 1
 
-    def test_a_vector_store_goes_with_its_files_and_batches(self, store: Store, other: Store) -> None:
+    def test_a_vector_store_is_deleted_with_its_files_and_batches(self, store: Store, other: Store) -> None:
         kinds = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
         for id in ("vs_1", "vs_2"):
             store.insert(Record(Kind.VECTOR_STORE, ANN, {"id": id}))
@@ -202,7 +202,7 @@ class RecordSuite(StoreFixtures):
         assert other.get(Kind.FILE, ANN, "file_1") == file
         assert other.get(Kind.VECTOR_STORE_FILE, BOB, theirs.id) == theirs
 
-    def test_what_a_deleted_run_still_writes_is_refused(self, store: Store, thread: Record, run: RunRecord) -> None:
+    def test_writes_of_a_deleted_run_are_refused(self, store: Store, thread: Record, run: RunRecord) -> None:
         store.delete(Kind.THREAD, ANN, thread.id)
         projection = Projection(run, (an_answer(run, 2),), (2,), changed(run, "completed"), last_seq=2)
         assert store.commit([(a_row(run, 2), projection)]) == [AppendResult.REFUSED]
@@ -230,7 +230,7 @@ class RecordSuite(StoreFixtures):
 
     @pytest.mark.parametrize("order", ["asc", "desc"])
     def test_paging_backwards(self, store: Store, thread: Record, order: Order) -> None:
-        """`before` gives what stands next to the cursor, still in the order asked for."""
+        """`before` returns the records next to the cursor, in the requested order."""
         stored = [store.insert(a_message(thread, str(number))) for number in range(7)]
         expected = ids_of(stored if order == "asc" else stored[::-1])
         page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=3, order=order, before=expected[5])
@@ -242,7 +242,7 @@ class RecordSuite(StoreFixtures):
         )
         assert (ids_of(page.records), page.has_more) == (expected[1:3], False)
 
-    def test_a_cursor_is_of_the_same_list(self, store: Store, thread: Record) -> None:
+    def test_a_cursor_must_be_in_the_list(self, store: Store, thread: Record) -> None:
         stranger = store.insert(a_message(store.insert(a_thread())))
         for cursor in (stranger.id, "unknown"):
             with pytest.raises(NotFound):
@@ -255,8 +255,8 @@ class RecordSuite(StoreFixtures):
         assert ids_of(store.list(Kind.THREAD, ANN).records) == ids_of(threads[::-1])
         assert store.list(Kind.THREAD, BOB).records == store.list(Kind.ASSISTANT, ANN).records == []
 
-    def test_messages_stand_where_they_were_said(self, store: Store, thread: Record) -> None:
-        """A message sent while a run answers stands behind all that the run says."""
+    def test_messages_are_in_the_order_of_the_conversation(self, store: Store, thread: Record) -> None:
+        """A message sent during a run comes after all messages of the run."""
         store.insert(a_message(thread, "zero"))
         run = store.start(a_start(thread, "one", "two"))
         during = store.insert(a_message(thread, "five"))

@@ -1,6 +1,6 @@
-"""What every store must do with runs under a lease, as a test class."""
+"""The contract for runs and their leases, as a test class."""
 
-# ruff: noqa: D102 (the name of a test says what it is about)
+# ruff: noqa: D102 (the name of a test is its description)
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .store_material import (
 class RunSuite(StoreFixtures):
     """Runs: start, claim, renew, cancel, due."""
 
-    def test_a_run_begins(self, store: Store, other: Store, thread: Record) -> None:
+    def test_a_run_starts(self, store: Store, other: Store, thread: Record) -> None:
         start = a_start(thread, "one", "two", due_at=12.5, touched={"updated_at": 7})
         state = {"calls": [AWKWARD]}
         start = replace(start, run=replace(start.run, extra={"$a.b": 1}, state=state, last_seq=1))
@@ -40,7 +40,7 @@ class RunSuite(StoreFixtures):
         assert other.read(run.id) == [start.row] == [other.last_row(run.id)]
         assert other.get(Kind.THREAD, ANN, thread.id) == replace(thread, extra={"updated_at": 7})
 
-    def test_a_run_begins_with_its_thread(self, store: Store) -> None:
+    def test_a_run_starts_with_a_new_thread(self, store: Store) -> None:
         thread = a_thread(title="New")
         run = store.start(a_start(thread, "Hello", thread=thread, touched={"updated_at": 7}))
         stored = store.get(Kind.THREAD, ANN, thread.id)
@@ -49,7 +49,7 @@ class RunSuite(StoreFixtures):
         later = store.insert(a_message(thread))
         assert later.position > run.position
 
-    def test_a_busy_thread_takes_nothing(self, store: Store, thread: Record, run: RunRecord) -> None:
+    def test_a_busy_thread_rejects_a_start(self, store: Store, thread: Record, run: RunRecord) -> None:
         before = store.get(Kind.THREAD, ANN, thread.id)
         second = a_start(thread, "Too early", touched={"updated_at": 9})
         with pytest.raises(ThreadBusy) as busy:
@@ -61,7 +61,7 @@ class RunSuite(StoreFixtures):
         store.project([Projection(run, changes=changed(run, "failed"), last_seq=2)])
         assert store.start(second).active
 
-    def test_nothing_is_left_of_a_start_that_cannot_be(self, store: Store, thread: Record, run: RunRecord) -> None:
+    def test_a_failed_start_leaves_nothing(self, store: Store, thread: Record, run: RunRecord) -> None:
         unknown, new = a_thread(), a_thread()
         standing = store.list(Kind.MESSAGE, ANN, parent=thread.id).records[0]
         failing = [
@@ -82,14 +82,16 @@ class RunSuite(StoreFixtures):
         assert [due.id for due in store.due(1e12)] == [run.id]
         assert store.get(Kind.RUN, ANN, run.id) == run
 
-    def test_the_same_start_again_doubles_nothing(self, store: Store, thread: Record) -> None:
+    def test_the_same_start_again_is_a_duplicate(self, store: Store, thread: Record) -> None:
+        """Even though the thread is busy; nothing is stored twice."""
         start = a_start(thread, "Hello")
         store.start(start)
-        with pytest.raises(Duplicate):
-            store.start(start)
+        for repeated in (start, again(start)):
+            with pytest.raises(Duplicate):
+                store.start(repeated)
         assert len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == len(store.read(start.run.id)) == 1
 
-    def test_of_starts_at_once_one_wins(self, store: Store, other: Store, thread: Record) -> None:
+    def test_one_of_simultaneous_starts_wins(self, store: Store, other: Store, thread: Record) -> None:
         starts = [a_start(thread, str(number)) for number in range(6)]
         results = at_once(*[lambda n=n, s=s: (store, other)[n % 2].start(s) for n, s in enumerate(starts)])
         begun = [result for result in results if isinstance(result, RunRecord)]
@@ -99,9 +101,9 @@ class RunSuite(StoreFixtures):
         assert len(messages) == 1
         assert messages[0].position // TURN + 1 == begun[0].position // TURN
 
-    @pytest.mark.parametrize("new", [False, True], ids=["a-thread-that-stands", "a-new-thread"])
-    def test_of_one_start_at_once_from_everywhere_one_wins(self, store: Store, other: Store, new: bool) -> None:
-        """Requests that are sent again give run and thread the same ids; nothing of the losers stays."""
+    @pytest.mark.parametrize("new", [False, True], ids=["existing-thread", "new-thread"])
+    def test_one_of_simultaneous_repeats_wins(self, store: Store, other: Store, new: bool) -> None:
+        """A repeated request has the same run and thread ids; the losers leave nothing."""
         thread = a_thread() if new else store.insert(a_thread())
         first = a_start(thread, "Hello", thread=thread if new else None, touched={"updated_at": 7})
         starts = [again(first) for _ in range(8)]
@@ -116,12 +118,6 @@ class RunSuite(StoreFixtures):
         assert store.get(Kind.RUN, ANN, first.run.id) == begun[0]
         assert store.get(Kind.THREAD, ANN, thread.id).extra["updated_at"] == 7
 
-    def test_the_same_start_on_a_busy_thread_is_told_as_the_same(self, store: Store, thread: Record) -> None:
-        start = a_start(thread, "Hello")
-        store.start(start)
-        with pytest.raises(Duplicate):
-            store.start(again(start))
-
     def test_a_claim_is_compare_and_set(self, store: Store, other: Store, run: RunRecord) -> None:
         claimed = other.claim(run, due_at=200.0)
         assert claimed == replace(run, epoch=2, due_at=200.0) == store.get(Kind.RUN, ANN, run.id)
@@ -133,7 +129,7 @@ class RunSuite(StoreFixtures):
         assert again is not None
         assert (again.epoch, again.due_at) == (3, 300.0)
 
-    def test_a_claim_leaves_its_note(self, store: Store, other: Store, thread: Record) -> None:
+    def test_a_claim_sets_extra_keys(self, store: Store, other: Store, thread: Record) -> None:
         start = a_start(thread)
         run = store.start(replace(start, run=replace(start.run, extra={"kept": 1})))
         claims = [
@@ -147,12 +143,12 @@ class RunSuite(StoreFixtures):
         assert refused is None
         assert store.get(Kind.RUN, ANN, run.id) == claimed[0]
 
-    def test_of_claims_at_once_one_wins(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_one_of_simultaneous_claims_wins(self, store: Store, other: Store, run: RunRecord) -> None:
         claims = [lambda s=s: s.claim(run, due_at=200.0) for s in (store, other) * 4]
         assert sum(claimed is not None for claimed in at_once(*claims)) == 1
         assert store.get(Kind.RUN, ANN, run.id) == replace(run, epoch=2, due_at=200.0)
 
-    def test_a_claimed_run_waits_for_nobody(self, store: Store, run: RunRecord) -> None:
+    def test_a_claimed_required_action_is_queued(self, store: Store, run: RunRecord) -> None:
         store.project([Projection(run, changes=changed(run, "requires_action"), due_at=600.0, last_seq=2, state={})])
         waiting = store.get(Kind.RUN, ANN, run.id)
         assert isinstance(waiting, RunRecord)
@@ -189,26 +185,26 @@ class RunSuite(StoreFixtures):
         }
         store.renew([], 600.0)
 
-    def test_a_run_that_waits_has_no_lease_to_renew(self, store: Store, run: RunRecord) -> None:
-        """It ends when its action expires, whoever still believes that it is theirs."""
+    def test_a_required_action_has_no_lease_to_renew(self, store: Store, run: RunRecord) -> None:
+        """It expires even if a worker still believes it has the run."""
         store.project([Projection(run, changes=changed(run, "requires_action"), due_at=600.0, last_seq=2)])
         store.renew([(run.id, run.epoch)], 900.0)
         assert [due.due_at for due in store.due(1e12)] == [600.0]
 
-    def test_a_cancel_is_not_put_off_by_what_the_run_does_meanwhile(self, store: Store, run: RunRecord) -> None:
+    def test_a_projection_does_not_delay_a_cancel(self, store: Store, run: RunRecord) -> None:
         store.request_cancel(ANN, run.id, due_at=40.0)
         store.project([Projection(run, changes=changed(run, "requires_action"), due_at=900.0, last_seq=5)])
         (due,) = store.due(41.0)
         assert (due.id, due.body["status"], due.cancel_requested) == (run.id, "requires_action", True)
 
-    def test_a_cancel_is_noted(self, store: Store, other: Store, run: RunRecord) -> None:
+    def test_a_cancel_is_requested(self, store: Store, other: Store, run: RunRecord) -> None:
         assert other.cancel_requested([run.id, "run_unknown"]) == other.cancel_requested([]) == set()
         noted = store.request_cancel(ANN, run.id, due_at=40.0)
         assert noted == replace(run, cancel_requested=True, due_at=40.0) == other.get(Kind.RUN, ANN, run.id)
         assert other.cancel_requested([run.id, "run_unknown"]) == {run.id}
         assert store.request_cancel(ANN, run.id, due_at=70.0).due_at == 40.0
 
-    def test_the_longest_due_comes_first(self, store: Store) -> None:
+    def test_the_longest_due_run_comes_first(self, store: Store) -> None:
         runs = [store.start(a_start(store.insert(a_thread(o)), due_at=d)) for o, d in ((ANN, 30.0), (BOB, 10.0))]
         runs.append(store.start(a_start(store.insert(a_thread()), due_at=20.0)))
         assert [run.due_at for run in store.due(30.0)] == [10.0, 20.0, 30.0]

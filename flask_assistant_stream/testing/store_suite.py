@@ -1,7 +1,4 @@
-"""What every store must do, as a test class: subclass it, give one fixture, and a store of yours is checked.
-
-Only what the run protocol and the routes rely on is asserted; how a store keeps its data is its own affair.
-"""
+"""The contract of a store as a test class; it asserts only what the run protocol and the routes rely on."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from .store_runs import RunSuite
 
 
 class StoreSuite(RecordSuite, RunSuite, LogSuite):
-    """Subclass as `Test…` with a fixture `open_store` that makes store objects on the same, initially empty, data.
+    """Subclass as `Test…` with a fixture `open_store`: a function that returns stores on the same data.
 
-    Each call is another process's view: what one writes, the others read at once. A store that is also `Blobs` or
-    `Passages` must pass `BlobSuite` (`store_blobs`) or `PassageSuite` (`store_passages`), with the same fixture.
+    The data is empty at first. Each store is the view of another process: all read at once what one writes. A store
+    that is also `Blobs` or `Passages` must pass `BlobSuite` (`store_blobs`) or `PassageSuite` (`store_passages`).
     """

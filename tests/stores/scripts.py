@@ -1,4 +1,4 @@
-"""Run a piece of Python in a process of its own: patched by gevent, forked, limited or killed, as a test needs."""
+"""Run a script in a process of its own: patched by gevent, forked, limited or killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ store = make_store(sys.argv[1])
 
 
 def run_script(code: str, url: str, *, patched: bool = False, expect: int = 0) -> list[str]:
-    """Run `code` with `store` made of `url`; return the words it printed."""
+    """Run `code` with the `store` of `url`. Return the printed words."""
     source = (PATCHED if patched else "") + PRELUDE + textwrap.dedent(code)
     command = [sys.executable, "-W", "ignore::pytest.PytestAssertRewriteWarning", "-c", source, url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A run's events stay readable for a time after its end, on both stores alike; an active run's stay."""
+"""A run's events stay readable for a time after its end; those of an active run stay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def begun(store: Store) -> RunRecord:
     return run
 
 
-def test_a_log_goes_some_time_after_its_runs_end(store: Store) -> None:
+def test_a_log_expires_after_the_end_of_its_run(store: Store) -> None:
     ended, active = begun(store), begun(store)
     begin = time.monotonic()
     store.project([Projection(ended, changes=changed(ended, "completed"), last_seq=3)])

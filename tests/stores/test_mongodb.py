@@ -1,4 +1,4 @@
-"""The mongodb store: the suite, and what is its own."""
+"""The MongoDB store passes the suites."""
 
 from __future__ import annotations
 

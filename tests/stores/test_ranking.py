@@ -1,4 +1,4 @@
-"""Which words a text has, and what of a large index a search looks at."""
+"""The words of a text, and how much of a large index a search reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask_assistant_stream.stores.ranking import Candidate, query_words, search
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("", []),
         ("The Files, of a_b!", ["the", "file", "of", "a", "b"]),
@@ -25,11 +25,11 @@ from flask_assistant_stream.stores.ranking import Candidate, query_words, search
         ("x" * 1000, ["x" * 64]),
     ],
 )
-def test_words(text: str, found: list[str]) -> None:
-    assert words(text) == found
+def test_words(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
 
 
-def test_plain_text_is_cut_as_any_other() -> None:
+def test_the_shortcut_for_ascii_gives_the_same_words() -> None:
     text = "".join(map(chr, range(128))) + " Files_of x86-64, don't! " + "y" * 100
     assert [*words(text), "e"] == words(f"{text} é")
 
@@ -41,13 +41,13 @@ def test_words_of_a_query() -> None:
 
 
 @pytest.mark.parametrize("text", ["files and Größe", "北京市", "हिन्दी कि", "Ａｂｃ", "ＩＩ Ⅷ ﬁne ½"])
-def test_words_stay_words_when_they_are_joined(text: str) -> None:
-    """A store keeps them as one text, by which an index cuts them again."""
+def test_joined_words_stay_words(text: str) -> None:
+    """A store keeps them as one text, which its index splits again."""
     assert set(query_words(text)) <= set(" ".join(words(text)).split(" "))
 
 
 class Texts:
-    """An index over a list of texts; some may be gone before they are read."""
+    """An index of a list of texts; some may be deleted before they are read."""
 
     def __init__(self, texts: list[str], gone: Collection[int] = ()) -> None:
         self.words = [words(text) for text in texts]
@@ -68,19 +68,19 @@ class Texts:
         return {key: "" for key in keys if key not in self.gone}
 
 
-def test_of_many_passages_the_most_promising_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_most_promising_passages_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "CANDIDATES", 3)
     index = Texts(["common"] * 50 + ["common rare", "plain rare"])
-    assert [found.number for found in search(index, "common rare", 2)] == [50, 51]
+    assert [hit.number for hit in search(index, "common rare", 2)] == [50, 51]
     assert len(index.read) == 3
 
 
-def test_what_goes_while_it_is_searched_is_left_out() -> None:
-    assert [found.number for found in search(Texts(["one", "one", "one"], gone=[1]), "one", 3)] == [0, 2]
+def test_passages_deleted_meanwhile_are_skipped() -> None:
+    assert [hit.number for hit in search(Texts(["one", "one", "one"], gone=[1]), "one", 3)] == [0, 2]
 
 
-def test_a_word_that_all_have_still_finds() -> None:
+def test_a_word_in_all_passages_still_matches() -> None:
     found = search(Texts(["all all all", "all alone", "all"]), "all", 3)
     assert found[0].number == 0
-    assert all(0 < one.score <= 1 for one in found)
+    assert all(0 < hit.score <= 1 for hit in found)
     assert search(Texts(["only"]), "only", 1)[0].score > 0

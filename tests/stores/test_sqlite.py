@@ -1,10 +1,11 @@
-"""The SQLite store: the suite, and what is its own: addresses, durability, what things cost, when logs go."""
+"""The SQLite store: the suite, addresses, durability, query plans, expired logs."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,13 @@ from flask_assistant_stream.testing.store_material import ANN, a_message, a_row,
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
+from tests.stores.conftest import Clock, Spy
 
 
 class TestSuite(StoreSuite, BlobSuite, PassageSuite):
     @pytest.fixture
     def open_store(self, sqlite_url: str) -> Iterator[OpenStore]:
         yield from opened(sqlite_url)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
 
 
 @pytest.fixture
@@ -53,7 +50,7 @@ def store(sqlite_url: str) -> Iterator[SQLiteStore]:
         ("sqlite:///store.db?synchronous=off", "synchronous"),
     ],
 )
-def test_an_address_that_will_not_do(url: str, said: str) -> None:
+def test_an_invalid_address(url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make_store(url)
 
@@ -76,15 +73,16 @@ def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("query", "level"), [("", 1), ("?synchronous=normal", 1), ("?synchronous=FULL", 2)])
-def test_how_far_a_commit_reaches(sqlite_url: str, query: str, level: int) -> None:
+def test_durability_of_a_commit(spy: Spy, sqlite_url: str, query: str, level: int) -> None:
     store = SQLiteStore(sqlite_url + query)
-    told = store._connections.read(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
-    mode = store._connections.read(lambda connection: connection.execute("PRAGMA journal_mode").fetchone())
+    store.open()
+    (connection,) = spy.connections
+    assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
-    assert (told, mode) == ((level,), ("wal",))
 
 
-# -- what may go wrong ----------------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file(store: Store, path: Path) -> None:
@@ -94,8 +92,8 @@ def test_a_damaged_file(store: Store, path: Path) -> None:
             call()
 
 
-def test_one_bad_write_of_a_group_undoes_only_itself(store: SQLiteStore) -> None:
-    """Whether it raises our own error or the driver's, and also when the driver takes no such value."""
+def test_a_failed_write_of_a_group_undoes_only_itself(store: SQLiteStore, path: Path) -> None:
+    """For our own errors, the driver's, and values that the driver rejects."""
     thread = store.insert(a_thread())
 
     def writing(value: str) -> Callable[[sqlite3.Connection], None]:
@@ -108,36 +106,28 @@ def test_one_bad_write_of_a_group_undoes_only_itself(store: SQLiteStore) -> None
         raise NotFound("gone")
 
     jobs = [Job[Any](work) for work in (writing("a"), refused, writing("a"), writing("\ud800"), writing("b"))]
-    store._connections._execute(jobs)
+    group = connections.SQLiteConnections(path, "normal")
+    group.execute(jobs)
     assert [type(job.error) for job in jobs] == [type(None), NotFound, StoreError, StoreError, type(None)]
-    logged = store._connections.read(lambda connection: connection.execute("SELECT run_id FROM log").fetchall())
+    logged = group.read(lambda connection: connection.execute("SELECT run_id FROM log").fetchall())
+    group.close()
     assert logged == [("a",), ("b",)]
     with pytest.raises(StoreError):
         store.get(Kind.THREAD, ANN, "\ud800")
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
 
 
-# -- the cost of things ---------------------------------------------------------------------------------------
+# -- query plans ---------------------------------------------------------------------------------------------
 
 
-def plans(store: SQLiteStore, call: Callable[[], object]) -> list[str]:
-    """Return how SQLite finds what a call reads."""
-    statements_seen: list[str] = []
-    store._connections.read(lambda connection: connection.set_trace_callback(statements_seen.append))
-    call()
-    store._connections.read(lambda connection: connection.set_trace_callback(None))
-    seen = [sql for sql in statements_seen if sql.lstrip().startswith("SELECT")]
-    assert seen
-    return [
-        str(step[3])
-        for sql in seen
-        for step in store._connections.read(
-            lambda connection, sql=sql: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
-        )
-    ]
+def plans(spy: Spy, call: Callable[[], object]) -> list[str]:
+    """Return the query plans of the reads of a call."""
+    selects = [sql for sql in spy.statements(call) if sql.lstrip().startswith("SELECT")]
+    assert selects
+    return [step for sql in selects for step in spy.plan(sql)]
 
 
-def test_a_page_costs_the_same_in_a_long_list(store: SQLiteStore) -> None:
+def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
     thread = store.insert(a_thread())
     run = store.start(a_start(thread, "Hello"))
     middle = store.insert(a_message(thread))
@@ -146,32 +136,24 @@ def test_a_page_costs_the_same_in_a_long_list(store: SQLiteStore) -> None:
     listed = [{"kind": Kind.MESSAGE, "parent": thread.id, **page} for page in pages]
     listed.append({"kind": Kind.MESSAGE, "parent": thread.id, "run_id": run.id})
     for wanted in ({"kind": Kind.THREAD}, {"kind": Kind.RUN, "parent": thread.id}, *listed):
-        steps = plans(store, lambda wanted=wanted: store.list(owner=ANN, **wanted))
+        steps = plans(spy, lambda wanted=wanted: store.list(owner=ANN, **wanted))
         assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step], steps
         assert any("records_listed" in step for step in steps)
     for call in (lambda: store.read(run.id, after=4), lambda: store.last_row(run.id)):
-        assert not [step for step in plans(store, call) if step.startswith("SCAN r") or "TEMP" in step]
-    store.due(0)  # it drops old logs the first time
-    steps = plans(store, lambda: store.due(1e12))
+        assert not [step for step in plans(spy, call) if step.startswith("SCAN r") or "TEMP" in step]
+    store.due(0)  # the first call deletes expired logs
+    steps = plans(spy, lambda: store.due(1e12))
     assert any("runs_due" in step for step in steps)
     assert not [step for step in steps if step.startswith("SCAN") and "USING INDEX" not in step]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-def test_logs_go_when_their_time_after_the_end_is_over(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_logs_are_deleted(sqlite_url: str, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "PURGE_ROWS", 3)
-    clock = Clock()
 
     def rows(run: Record) -> int:
         sql = "SELECT count(*) FROM log WHERE run_id = ?"
-        return store._connections.read(lambda connection: int(connection.execute(sql, (run.id,)).fetchone()[0]))
+        with closing(sqlite3.connect(path)) as connection:
+            return int(connection.execute(sql, (run.id,)).fetchone()[0])
 
     store = SQLiteStore(sqlite_url, log_seconds=100, clock=clock)
     ended, active = [store.start(a_start(store.insert(a_thread()), due_at=9e9)) for _ in range(2)]
@@ -191,14 +173,16 @@ def test_logs_go_when_their_time_after_the_end_is_over(sqlite_url: str, monkeypa
     store.close()
 
 
-def test_a_purge_that_fails_holds_up_no_sweep(
-    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_failed_purge_does_not_fail_a_sweep(
+    store: Store,
+    path: Path,
+    locked: Callable[[], AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.05)
     run = store.start(a_start(store.insert(a_thread()), due_at=5.0))
-    holder = sqlite3.connect(path, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    assert [due.id for due in store.due(10.0)] == [run.id]
-    holder.close()
+    with locked():
+        assert [due.id for due in store.due(10.0)] == [run.id]
     assert "expired run logs not deleted" in caplog.text
     assert os.fspath(path) not in caplog.text

@@ -47,7 +47,7 @@ def test_scripts_are_played_in_order_and_requests_kept() -> None:
     output = collect(engine.stream(request))[-1]["response"]["output"]
     assert [(item["name"], item["arguments"]) for item in output] == [("f", '{"a": 1}')]
     assert engine.requests == [{"input": ["hello"]}, {"input": ["hello", "again"]}]
-    with pytest.raises(EngineError, match="call number 3"):
+    with pytest.raises(EngineError, match="request 3"):
         collect(engine.stream(request))
 
 

@@ -53,7 +53,7 @@ class SQLiteConnections:
         self._path = path
         self._synchronous = synchronous
         # A forked child never closes its parent's connections: that would release the parent's locks.
-        self._processes = PerProcess(lambda: _OfProcess(lambda jobs: run_blocking(self._execute, jobs)))
+        self._processes = PerProcess(lambda: _OfProcess(lambda jobs: run_blocking(self.execute, jobs)))
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` reads.
@@ -86,7 +86,7 @@ class SQLiteConnections:
         with self._borrowed() as connection:
             return work(connection)
 
-    def _execute(self, jobs: Sequence[Job[Work]]) -> None:
+    def execute(self, jobs: Sequence[Job[Work]]) -> None:
         """Do a group of writes in one transaction; a failure closes the connection, which undoes all of them."""
         with self._borrowed() as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -50,6 +50,11 @@ class GroupCommit(Generic[Work]):
         self._waiting: list[Job[Work]] = []
         self._busy = False
 
+    @property
+    def waiting(self) -> int:
+        """The number of writes that wait for the current group."""
+        return len(self._waiting)
+
     def write(self, work: Work) -> Any:
         """Do one write, alone or in a group. Return its value or raise its error."""
         job = Job(work)

@@ -1,4 +1,4 @@
-"""What bytes and passages leave behind in MongoDB, and data of the first version."""
+"""What uploads and passages leave in MongoDB, and data of the first version."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from flask_assistant_stream.stores.mongodb.connection import (
 )
 from flask_assistant_stream.stores.mongodb.documents import to_document
 from flask_assistant_stream.testing.store_material import ANN, a_thread
-from tests.mongodb_server import reading
 from tests.stores.mongodb.test_starting import break_after
 from tests.stores.scripts import run_script
 
@@ -39,17 +38,11 @@ def store(mongodb_url: str) -> Iterator[MongoDBStore]:
     store.close()
 
 
-@pytest.fixture
-def db(mongodb_url: str) -> Iterator[Db]:
-    with reading(mongodb_url) as db:
-        yield db
-
-
 def kept(db: Db) -> tuple[int, int]:
     return db[BLOBS].count_documents({}), db[PIECES].count_documents({})
 
 
-def test_nothing_that_nobody_needs_is_kept(store: MongoDBStore, db: Db) -> None:
+def test_unused_bytes_are_deleted(store: MongoDBStore, db: Db) -> None:
     def broken() -> Iterator[bytes]:
         yield from [PIECE] * 7
         raise ValueError
@@ -81,7 +74,7 @@ def test_a_lost_connection_leaves_nothing(
     assert store.write_blob(ANN, "one", [PIECE, b"more"]) == CHUNK_BYTES + 4
 
 
-def test_what_cannot_be_dropped_expires(store: MongoDBStore, db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_cannot_be_deleted_expire(store: MongoDBStore, db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
         raise AutoReconnect("connection closed")
 
@@ -95,7 +88,7 @@ def test_what_cannot_be_dropped_expires(store: MongoDBStore, db: Db, monkeypatch
         store.read_blob(ANN, "one")
 
 
-def test_what_a_killed_process_has_left_expires(store: MongoDBStore, mongodb_url: str, db: Db) -> None:
+def test_bytes_of_a_killed_process_expire(store: MongoDBStore, mongodb_url: str, db: Db) -> None:
     run_script(
         """
         def chunks():
@@ -114,10 +107,10 @@ def test_what_a_killed_process_has_left_expires(store: MongoDBStore, mongodb_url
     assert db[PIECES].index_information()["expiry"]["expireAfterSeconds"] == 0
 
 
-def test_an_upload_that_took_too_long_is_given_up(store: MongoDBStore, db: Db) -> None:
+def test_an_upload_that_takes_too_long_is_abandoned(store: MongoDBStore, db: Db) -> None:
     def chunks() -> Iterator[bytes]:
         yield PIECE
-        db[PIECES].delete_many({})  # as the server does when their time is over
+        db[PIECES].delete_many({})  # as the server does after their expiry
         yield PIECE
 
     with pytest.raises(StoreError, match="abandoned"):
@@ -133,7 +126,7 @@ def test_passages_are_found_by_indexes(store: MongoDBStore, db: Db) -> None:
     assert {"listed"} <= set(db[COLLECTIONS[Kind.VECTOR_STORE_FILE]].index_information())
 
 
-def test_passages_that_failed_are_written_again(store: MongoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_passages_can_be_written_again(store: MongoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         break_after(broken, PASSAGES, "delete_many", landed=False)
         with pytest.raises(StoreError):
@@ -148,7 +141,7 @@ def test_data_of_the_first_version_is_kept(store: MongoDBStore, db: Db) -> None:
     db[COLLECTIONS[Kind.THREAD]].insert_one(to_document(thread))
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
     store.write_passages(ANN, "file", ["apples"])
-    assert [found.text for found in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
     assert db[META].find_one({"_id": "schema"}) == {"_id": "schema", "version": len(MIGRATIONS)}
     store.close()
-    assert [found.text for found in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]

@@ -1,4 +1,4 @@
-"""Addresses, servers that do not answer, versions of the data, processes."""
+"""Addresses, servers that do not answer, schema versions, processes, the clock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from flask_assistant_stream.errors import ConfigError, StoreError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.mongodb import store as mongodb_store
 from flask_assistant_stream.stores.mongodb.connection import (
     META,
     MIGRATIONS,
@@ -24,31 +25,14 @@ from flask_assistant_stream.stores.mongodb.connection import (
     migrate,
 )
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread
-from tests.mongodb_server import opened, reading
 from tests.stores.scripts import run_script
 
 PASSWORD = "hunter2"
 
 
 @pytest.fixture
-def open_store(mongodb_url: str) -> Iterator[Callable[[], Store]]:
-    yield from opened(mongodb_url)
-
-
-@pytest.fixture
-def store(open_store: Callable[[], Store]) -> Store:
-    return open_store()
-
-
-@pytest.fixture
-def db(mongodb_url: str) -> Iterator[Db]:
-    with reading(mongodb_url) as db:
-        yield db
-
-
-@pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port where nobody listens."""
+    """A port without a server."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -66,13 +50,13 @@ def closed_port() -> Iterator[int]:
         "mongodb://host/a b",
     ],
 )
-def test_an_address_that_will_not_do(url: str) -> None:
+def test_an_invalid_address(url: str) -> None:
     with pytest.raises(ConfigError, match="percent-encoded") as refused:
         make_store(url)
     assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
-def test_a_server_that_is_not_there(closed_port: int) -> None:
+def test_an_unreachable_server(closed_port: int) -> None:
     url = f"mongodb://ann:{PASSWORD}@127.0.0.1:{closed_port}/app?serverSelectionTimeoutMS=300"
     store = make_store(url)
     calls: list[Callable[[], object]] = [
@@ -103,7 +87,7 @@ def test_a_server_that_accepts_and_never_answers() -> None:
         store.close()
 
 
-def test_wrong_credentials_are_not_repeated(mongodb_uri: str) -> None:
+def test_wrong_credentials_do_not_appear_in_errors(mongodb_uri: str) -> None:
     url = mongodb_uri.replace("mongodb://", f"mongodb://ann:{PASSWORD}@")
     store = make_store(f"{url.partition('?')[0]}/app?authSource=admin")
     with pytest.raises(StoreError) as failed:
@@ -112,13 +96,13 @@ def test_wrong_credentials_are_not_repeated(mongodb_uri: str) -> None:
     store.close()
 
 
-def test_the_uri_names_the_database_or_we_do(mongodb_uri: str) -> None:
+def test_the_database_of_the_uri_or_the_default(mongodb_uri: str) -> None:
     for url, name in ((mongodb_uri, "assistant_stream"), (f"{mongodb_uri.rstrip('/')}/app", "app")):
         with make_client(url) as client:
             assert default_database(client).name == name
 
 
-def test_what_the_uri_sets_is_kept_but_durability_is_ours(mongodb_url: str) -> None:
+def test_the_uri_overrides_options_but_not_durability(mongodb_url: str) -> None:
     separator = "&" if "?" in mongodb_url else "?"
     connection = MongoDBConnection(
         f"{mongodb_url}{separator}w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine"
@@ -145,19 +129,17 @@ def test_a_closed_store_opens_again(store: Store) -> None:
 # -- versions -------------------------------------------------------------------------------------------------
 
 
-def test_data_is_brought_forward(store: Store, db: Db) -> None:
+def test_data_is_migrated(store: Store, db: Db) -> None:
     store.open()
-    taken: list[int] = []
-    steps = (*MIGRATIONS, lambda db: taken.append(1), lambda db: taken.append(2))
+    ran: list[int] = []
+    steps = (*MIGRATIONS, lambda db: ran.append(1), lambda db: ran.append(2))
     for _ in range(2):
         migrate(db, steps)
-        assert taken == [1, 2]
-    found = db[META].find_one({"_id": "schema"})
-    assert found is not None
-    assert found["version"] == len(steps)
+        assert ran == [1, 2]
+    assert db[META].find_one({"_id": "schema"}) == {"_id": "schema", "version": len(steps)}
 
 
-def test_a_step_that_fails_is_taken_again(store: Store, db: Db) -> None:
+def test_a_failed_migration_is_repeated(store: Store, db: Db) -> None:
     store.open()
 
     def broken(db: Db) -> None:
@@ -168,14 +150,14 @@ def test_a_step_that_fails_is_taken_again(store: Store, db: Db) -> None:
     migrate(db, MIGRATIONS)
 
 
-def test_data_of_a_newer_version_is_refused(store: Store, db: Db) -> None:
+def test_data_of_a_newer_version_is_rejected(store: Store, db: Db) -> None:
     db[META].insert_one({"_id": "schema", "version": 99})
     for call in (store.open, lambda: store.insert(a_thread())):
         with pytest.raises(ConfigError, match="99"):
             call()
 
 
-def test_indexes_are_there(store: Store, db: Db) -> None:
+def test_indexes_exist(store: Store, db: Db) -> None:
     store.open()
     indexes = db[RUNS].index_information()
     assert indexes["one_active"]["unique"]
@@ -187,7 +169,7 @@ def test_indexes_are_there(store: Store, db: Db) -> None:
 # -- processes ------------------------------------------------------------------------------------------------
 
 
-def test_a_forked_child_has_a_client_of_its_own(mongodb_url: str) -> None:
+def test_a_forked_child_opens_its_own_client(mongodb_url: str) -> None:
     said = run_script(
         """
         import warnings; warnings.simplefilter("ignore")
@@ -206,7 +188,7 @@ def test_a_forked_child_has_a_client_of_its_own(mongodb_url: str) -> None:
 
 
 def test_greenlets_share_a_worker(mongodb_url: str) -> None:
-    """Conversations interleave under gevent, and the loop turns meanwhile."""
+    """Under gevent conversations interleave, and the loop continues meanwhile."""
     said = run_script(
         """
         import gevent
@@ -238,7 +220,7 @@ def test_greenlets_share_a_worker(mongodb_url: str) -> None:
     assert int(said[1]) < 100
 
 
-def test_a_killed_process_loses_nothing_it_was_told_is_stored(store: Store, mongodb_url: str) -> None:
+def test_a_killed_process_loses_no_acknowledged_write(store: Store, mongodb_url: str) -> None:
     run_id, thread_id = run_script(
         """
         thread = store.insert(a_thread())
@@ -254,27 +236,30 @@ def test_a_killed_process_loses_nothing_it_was_told_is_stored(store: Store, mong
     assert len(store.list(Kind.MESSAGE, ANN, parent=thread_id).records) == 1
 
 
-def test_the_clock_is_the_servers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A local clock that is set forth or back is not looked at."""
+def test_the_clock_is_that_of_the_server(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes of the local clock have no effect."""
     first = store.now()
     assert abs(first - time.time()) < 5, "the server of the tests runs here"
     monkeypatch.setattr(time, "time", lambda: 1.0)
     assert 0 <= store.now() - first < 5
 
 
-def test_the_clock_goes_on_while_the_server_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_continues_while_the_server_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongodb_store, "CLOCK_SECONDS", 0.0)
     first = store.now()
+    calls: list[object] = []
 
-    def gone() -> Any:
+    def gone(connection: MongoDBConnection) -> Any:
+        calls.append(connection)
         raise StoreError("gone")
 
-    monkeypatch.setattr(store._connection, "admin", gone)  # type: ignore[attr-defined]
-    monkeypatch.setattr(store, "_measure_at", 0.0)
+    monkeypatch.setattr(MongoDBConnection, "admin", gone)
     assert 0 <= store.now() - first < 5
+    assert calls
 
 
-def test_a_start_writes_rows_that_outlive_an_abandoned_run(store: Store, db: Db) -> None:
-    """They have a date from the first, for a run that is deleted while it writes; it is far off."""
+def test_rows_expire_even_if_the_run_never_ends(store: Store, db: Db) -> None:
+    """For a run that is deleted while it writes; the expiry is far off."""
     run = store.start(a_start(store.insert(a_thread())))
     store.append([a_row(run, 2)])
     dates = [row["expires_at"].timestamp() for row in db["assistant_run_log"].find()]

@@ -1,7 +1,8 @@
-"""What the store asks while runs run: every question names what it is about, so that its cost does not grow."""
+"""Every query of a running app names a record, thread, run or owner, so its cost does not grow with the data."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,9 @@ from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import build, run_of
 
 NAMES = {"_id", "parent", "run_id", "owner"}
-"""What a question may be about: a record, a thread, a run, an owner."""
+"""A query names one of these."""
 SWEEPS = ({"active", "due_at"}, {"active", "cancel_requested"})
-"""What every worker asks four times a second; small indexes of active runs answer it."""
+"""The queries of every sweep, which small indexes of active runs answer."""
 
 
 class Listener(CommandListener):
@@ -53,7 +54,7 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
     return heard
 
 
-def test_every_question_names_what_it_is_about(listener: Listener, mongodb_url: str, tmp_path: Path) -> None:
+def test_every_query_names_its_subject(listener: Listener, mongodb_url: str, tmp_path: Path) -> None:
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
     assistants = [{"id": "asst_default", "tools": [tool]}]
     site = build(tmp_path, text("Hi."), call("look"), text("Seen."), store=mongodb_url, assistants=assistants)
@@ -64,7 +65,9 @@ def test_every_question_names_what_it_is_about(listener: Listener, mongodb_url: 
     answered = site.post(f"/threads/{thread_id}/actions", {"runId": run["id"], "toolCallOutputs": outputs})
     assert decode_ndjson(answered.data)[-1].name == "thread.run.completed", answered.text
     site.get(f"/threads/{thread_id}/runs/{run['id']}/stream?after=3")
-    site.registration.runner._sweeper.sweep()
+    swept = threading.Event()
+    site.registration.runner.on_sweep.append(swept.set)
+    assert swept.wait(30)
     assert (
         site.get(f"/threads/{thread_id}/messages?order=desc").get_json()["data"][0]["content"][0]["text"]["value"]
         == "Seen."

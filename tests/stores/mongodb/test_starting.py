@@ -1,8 +1,8 @@
-"""A start that breaks off at any of its writes leaves nothing, or a run that can be swept."""
+"""A start that fails at any of its writes leaves nothing, or a run that a sweep ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,27 +14,10 @@ from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, RunRecord, Store
 from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
-from tests.mongodb_server import opened, reading
-
-
-@pytest.fixture
-def open_store(mongodb_url: str) -> Iterator[Callable[[], Store]]:
-    yield from opened(mongodb_url)
-
-
-@pytest.fixture
-def store(open_store: Callable[[], Store]) -> Store:
-    return open_store()
-
-
-@pytest.fixture
-def db(mongodb_url: str) -> Iterator[Db]:
-    with reading(mongodb_url) as db:
-        yield db
 
 
 def break_after(monkeypatch: pytest.MonkeyPatch, collection: str, method: str, *, landed: bool) -> None:
-    """Let a write fail as a lost connection does, before or after it reached the server."""
+    """Make a write fail like a lost connection, before or after it reaches the server."""
     real = getattr(Collection, method)
 
     def broken(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
@@ -81,8 +64,8 @@ def test_a_lost_connection_leaves_nothing(
     assert begun.active
 
 
-def test_a_server_that_stays_away_leaves_a_run_to_be_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing can be taken back then; a message never stands without its run, and the run without rows can end."""
+def test_a_server_that_stays_away_leaves_a_run_for_a_sweep(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be undone; no message is left without its run, and the run without rows can end."""
     thread = store.insert(a_thread())
     start = a_start(thread, "Hello", due_at=5.0)
     with monkeypatch.context() as broken:
@@ -103,10 +86,10 @@ def test_a_server_that_stays_away_leaves_a_run_to_be_swept(store: Store, monkeyp
 
 @pytest.mark.parametrize("new_thread", [False, True])
 @pytest.mark.parametrize("landed", [False, True])
-def test_a_start_that_fails_takes_nothing_back_of_the_same_start_elsewhere(
+def test_a_failed_start_undoes_nothing_of_its_repeat(
     store: Store, open_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, new_thread: bool, landed: bool
 ) -> None:
-    """Its write to the runs is lost, and before it takes back what it wrote, another worker has begun the run."""
+    """Its insert of the run fails, and before it undoes its writes, another worker has started the run."""
     thread, elsewhere = a_thread(updated_at=1), open_store()
     if not new_thread:
         thread = store.insert(thread)
@@ -133,8 +116,8 @@ def test_a_start_that_fails_takes_nothing_back_of_the_same_start_elsewhere(
     assert len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == len(store.read(run.id)) == 1
 
 
-def test_only_what_this_start_set_is_set_back(store: Store, db: Db) -> None:
-    """A start that is refused does not undo what another start has set meanwhile."""
+def test_a_start_undoes_only_its_own_changes(store: Store, db: Db) -> None:
+    """A rejected start does not undo what another start has set meanwhile."""
     thread = store.insert(a_thread(updated_at=1))
     store.start(a_start(thread, touched={"updated_at": 2}))
     with pytest.raises(StoreError):
@@ -144,7 +127,7 @@ def test_only_what_this_start_set_is_set_back(store: Store, db: Db) -> None:
     assert found["extra"] == {"updated_at": 2}
 
 
-def test_a_log_gets_its_date_when_the_run_ends(store: Store, db: Db) -> None:
+def test_the_expiry_of_a_log_is_set_when_the_run_ends(store: Store, db: Db) -> None:
     ended, active = [store.start(a_start(store.insert(a_thread()))) for _ in range(2)]
     projection = Projection(ended, changes=changed(ended, "completed"), last_seq=2)
     before = store.now()

@@ -1,4 +1,4 @@
-"""What bytes leave behind in the SQLite file, and whom an upload or a download holds up."""
+"""What uploads leave in the SQLite file, and that they delay no other call."""
 
 from __future__ import annotations
 
@@ -13,26 +13,10 @@ from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.capabilities import CHUNK_BYTES
 from flask_assistant_stream.stores.sqlite import SQLiteStore, blobs
 from flask_assistant_stream.testing.store_material import ANN, a_message, a_thread
+from tests.stores.conftest import Clock
 from tests.stores.scripts import run_script
 
 PIECE = b"x" * CHUNK_BYTES
-
-
-class Clock:
-    time = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def path(sqlite_url: str) -> Path:
-    return Path(sqlite_url.removeprefix("sqlite:///"))
 
 
 @pytest.fixture
@@ -50,7 +34,7 @@ def kept(path: Path) -> tuple[int, int]:
         )
 
 
-def test_nothing_that_nobody_needs_is_kept(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unused_bytes_are_deleted(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blobs, "DROPPED_PIECES", 2)
 
     def broken() -> Iterator[bytes]:
@@ -67,7 +51,7 @@ def test_nothing_that_nobody_needs_is_kept(store: SQLiteStore, path: Path, monke
     assert kept(path) == (0, 0)
 
 
-def test_an_upload_holds_up_nobody(store: SQLiteStore) -> None:
+def test_an_upload_delays_no_other_write(store: SQLiteStore) -> None:
     thread = store.insert(a_thread())
 
     def chunks() -> Iterator[bytes]:
@@ -80,7 +64,7 @@ def test_an_upload_holds_up_nobody(store: SQLiteStore) -> None:
 
 
 def test_a_download_keeps_no_transaction_open(store: SQLiteStore, path: Path) -> None:
-    """A reader between two pieces is no reason to keep the write-ahead log."""
+    """Between two pieces the write-ahead log can be truncated."""
     store.write_blob(ANN, "one", [PIECE] * 3)
     reading = store.read_blob(ANN, "one")
     next(reading)
@@ -90,15 +74,14 @@ def test_a_download_keeps_no_transaction_open(store: SQLiteStore, path: Path) ->
     assert len([*reading]) == 2
 
 
-def test_what_a_killed_process_has_left_is_dropped(
-    store: SQLiteStore, sqlite_url: str, path: Path, clock: Clock
-) -> None:
+def test_bytes_of_a_killed_process_are_deleted(store: SQLiteStore, sqlite_url: str, path: Path, clock: Clock) -> None:
     run_script(
         """
         def chunks():
             yield b"x" * (1 << 20)
             os.kill(os.getpid(), signal.SIGKILL)
-        store._clock = lambda: 1_000_000.0
+        from flask_assistant_stream.stores.sqlite import SQLiteStore
+        store = SQLiteStore(sys.argv[1], clock=lambda: 1_000_000.0)
         store.write_blob(ANN, "one", chunks())
         """,
         sqlite_url,
@@ -115,7 +98,7 @@ def test_what_a_killed_process_has_left_is_dropped(
     assert kept(path) == (2, 2)
 
 
-def test_an_upload_that_sleeps_too_long_is_given_up(store: SQLiteStore, path: Path, clock: Clock) -> None:
+def test_an_upload_that_pauses_too_long_is_abandoned(store: SQLiteStore, path: Path, clock: Clock) -> None:
     def chunks() -> Iterator[bytes]:
         yield PIECE
         clock.time += blobs.ABANDONED_SECONDS + 1
@@ -127,7 +110,7 @@ def test_an_upload_that_sleeps_too_long_is_given_up(store: SQLiteStore, path: Pa
     assert kept(path) == (1, 1)
 
 
-def test_a_slow_upload_is_not_given_up(store: SQLiteStore, clock: Clock) -> None:
+def test_a_slow_upload_is_not_abandoned(store: SQLiteStore, clock: Clock) -> None:
     def chunks() -> Iterator[bytes]:
         for number in range(4):
             yield PIECE

@@ -1,16 +1,15 @@
-"""Writes that share a transaction, a writer killed in the midst of them, folders that refuse."""
+"""Writes that share a transaction, a killed writer, folders that are not usable."""
 
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,39 +35,27 @@ def store(open_store: Callable[[], Store]) -> Store:
     return open_store()
 
 
-@pytest.fixture
-def path(sqlite_url: str) -> Path:
-    return Path(sqlite_url.removeprefix("sqlite:///"))
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the file's write lock."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-
-
 def run(code: str, *arguments: str) -> str:
-    """Run code in a process of its own; it fails by itself."""
+    """Run code in a process of its own; it must succeed and print nothing to stderr."""
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(code), *arguments]
     done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-def test_writes_at_once_share_transactions(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a record that stands already, or that SQLite cannot hold, undoes nobody else's."""
+def test_simultaneous_writes_share_transactions(
+    store: Store, locked: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A duplicate, or a value that SQLite cannot store, does not affect the other writes."""
     thread = store.insert(a_thread())
-    standing = store.insert(a_message(thread))
+    existing = store.insert(a_message(thread))
     messages = [a_message(thread, str(number)) for number in range(20)]
     good = [*messages]
-    messages[7] = standing
+    messages[7] = existing
     messages[9] = replace(messages[9], position=1 << 70)
     entered: list[object] = []
     groups: list[int] = []
-    write, execute = GroupCommit.write, connections.SQLiteConnections._execute
+    write, execute = GroupCommit.write, connections.SQLiteConnections.execute
 
     def entering(group: GroupCommit[Any], work: Any) -> Any:
         entered.append(work)
@@ -79,10 +66,10 @@ def test_writes_at_once_share_transactions(store: Store, path: Path, monkeypatch
         execute(self, jobs)
 
     monkeypatch.setattr(GroupCommit, "write", entering)
-    monkeypatch.setattr(connections.SQLiteConnections, "_execute", executing)
+    monkeypatch.setattr(connections.SQLiteConnections, "execute", executing)
     results: list[Any] = []
     writing = threading.Thread(target=lambda: results.extend(at_once(*[lambda m=m: store.insert(m) for m in messages])))
-    with locked(path):
+    with locked():
         writing.start()
         deadline = time.monotonic() + 20
         while len(entered) < 20:
@@ -92,9 +79,9 @@ def test_writes_at_once_share_transactions(store: Store, path: Path, monkeypatch
     assert isinstance(results[7], Duplicate)
     assert isinstance(results[9], StoreError)
     assert sum(groups) == 20
-    assert len(groups) <= 5, "those that came while the file was locked are written together"
+    assert len(groups) <= 5, "writes that arrived while the file was locked are done together"
     listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=100).records
-    assert {record.id for record in listed} == {m.id for n, m in enumerate(good) if n not in (7, 9)} | {standing.id}
+    assert {record.id for record in listed} == {m.id for n, m in enumerate(good) if n not in (7, 9)} | {existing.id}
 
 
 WRITER = """

@@ -1,4 +1,4 @@
-"""Group commit by itself: who writes, with whom, and what a failure or a death does to the others."""
+"""Group commit: which writes are done together, and what a failure does to the others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SECONDS = 20.0
 
 
 class Killed(BaseException):
-    """What ends a greenlet from outside is no `Exception`."""
+    """A killed greenlet raises no `Exception`."""
 
 
 class Gate:
-    """Executes groups, the first one only when it is told to."""
+    """Executes groups; the first one waits until `open` is set."""
 
     def __init__(self) -> None:
         self.groups: list[list[Any]] = []
@@ -41,7 +41,7 @@ class Gate:
             job.value = f"{job.work} done"
 
     def write_in_threads(self, works: Sequence[str]) -> tuple[list[threading.Thread], dict[str, Any]]:
-        """Begin a write, then the others one by one while it is under way."""
+        """Start a write, then the others one by one while it is in progress."""
         results: dict[str, Any] = {}
 
         def write(work: str) -> None:
@@ -55,7 +55,7 @@ class Gate:
         assert self.entered.wait(SECONDS)
         for count, thread in enumerate(threads[1:], 1):
             thread.start()
-            wait_for(lambda count=count: len(self.group._waiting) == count)
+            wait_for(lambda count=count: self.group.waiting == count)
         return threads, results
 
     def finish(self, threads: list[threading.Thread]) -> None:
@@ -79,7 +79,7 @@ def test_one_write_is_done_alone() -> None:
     assert gate.groups == [["a"], ["b"]]
 
 
-def test_what_comes_meanwhile_is_done_together() -> None:
+def test_writes_that_arrive_meanwhile_are_done_together() -> None:
     gate = Gate()
     threads, results = gate.write_in_threads(["a", "b", "c", "d"])
     gate.finish(threads)
@@ -87,7 +87,7 @@ def test_what_comes_meanwhile_is_done_together() -> None:
     assert results == {work: f"{work} done" for work in "abcd"}
 
 
-def test_a_group_that_fails_fails_for_all_of_it_and_nobody_else() -> None:
+def test_a_failed_group_fails_for_its_writes_only() -> None:
     gate = Gate()
     gate.errors[1] = StoreError("disk full")
     threads, results = gate.write_in_threads(["a", "b", "c"])
@@ -98,7 +98,7 @@ def test_a_group_that_fails_fails_for_all_of_it_and_nobody_else() -> None:
     assert gate.group.write("d") == "d done"
 
 
-def test_a_leader_that_is_killed_hands_over() -> None:
+def test_a_killed_leader_passes_the_lead_on() -> None:
     gate = Gate()
     gate.errors[0] = Killed()
     threads, results = gate.write_in_threads(["a", "b", "c"])
@@ -107,7 +107,7 @@ def test_a_leader_that_is_killed_hands_over() -> None:
     assert results == {"b": "b done", "c": "c done"}
 
 
-def test_those_in_the_group_of_a_killed_leader_are_told() -> None:
+def test_the_group_of_a_killed_leader_fails() -> None:
     gate = Gate()
     gate.errors[1] = Killed()
     threads, results = gate.write_in_threads(["a", "b", "c"])
@@ -117,13 +117,13 @@ def test_those_in_the_group_of_a_killed_leader_are_told() -> None:
     assert gate.group.write("d") == "d done"
 
 
-def test_one_that_is_killed_while_it_waits_leads_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_write_that_is_killed_passes_the_lead_on(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
     wait = Job.wait
 
     def killed(job: Job[Any]) -> None:
         if job.work == "b":
-            wait_for(lambda: job.leads)  # it was chosen, and dies before it knows
+            wait_for(lambda: job.leads)  # chosen as the leader, but killed before it runs
             raise Killed
         wait(job)
 

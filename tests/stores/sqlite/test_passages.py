@@ -1,4 +1,4 @@
-"""What a search costs in the SQLite file, and what passages leave behind."""
+"""The cost of a search in the SQLite file, and what passages leave there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from flask_assistant_stream.stores.base import Kind, Record
 from flask_assistant_stream.stores.sqlite import SQLiteStore, passages
 from flask_assistant_stream.testing.store_material import ANN, BOB
+from tests.stores.conftest import Spy
 
 
 @pytest.fixture
@@ -21,13 +22,13 @@ def store(sqlite_url: str) -> Iterator[SQLiteStore]:
     store.close()
 
 
-def test_no_word_of_what_is_gone_is_kept(store: SQLiteStore, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_of_deleted_passages_are_deleted(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passages, "GROUP", 2)
     store.write_passages(ANN, "file", [f"apple {number}" for number in range(7)])
     store.write_passages(ANN, "file", ["pear"] * 5)
     store.write_passages(BOB, "file", ["apple"])
     store.delete_passages(BOB, "file")
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*), max(number) FROM passages").fetchone() == (5, 4)
         assert connection.execute("SELECT count(*) FROM passage_words").fetchone() == (5,)
         connection.execute("INSERT INTO passage_words (passage_words) VALUES ('integrity-check')")
@@ -36,7 +37,7 @@ def test_no_word_of_what_is_gone_is_kept(store: SQLiteStore, sqlite_url: str, mo
     assert kept == [("pear", 5)]
 
 
-def test_nothing_is_looked_for_row_by_row(store: SQLiteStore) -> None:
+def test_no_statement_scans_a_table(spy: Spy, store: SQLiteStore) -> None:
     store.write_passages(ANN, "file", ["apple"] * 3)
     store.insert(Record(Kind.FILE, ANN, {"id": "file"}))
     store.write_blob(ANN, "blob", [b"bytes"])
@@ -48,18 +49,11 @@ def test_nothing_is_looked_for_row_by_row(store: SQLiteStore) -> None:
         lambda: store.write_blob(ANN, "blob", [b"bytes"]),
         lambda: store.delete_blob(ANN, "blob"),
     ]
-    seen: list[str] = []
-    store._connections.read(lambda connection: connection.set_trace_callback(seen.append))
-    for call in calls:
-        call()
-    store._connections.read(lambda connection: connection.set_trace_callback(None))
-    wanted = [sql for sql in seen if sql.lstrip().startswith(("SELECT", "DELETE", "UPDATE")) and "%_" not in sql]
+    statements = [sql for call in calls for sql in spy.statements(call)]
+    wanted = [sql for sql in statements if sql.lstrip().startswith(("SELECT", "DELETE", "UPDATE")) and "%_" not in sql]
     assert len(wanted) > 10
     for sql in wanted:
-        plan = store._connections.read(
-            lambda connection, sql=sql: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
-        )
-        scans = [step[3] for step in plan if step[3].startswith("SCAN") or "TEMP B-TREE FOR ORDER" in step[3]]
+        scans = [step for step in spy.plan(sql) if step.startswith("SCAN") or "TEMP B-TREE FOR ORDER" in step]
         assert not [scan for scan in scans if "VIRTUAL TABLE" not in scan], (sql, scans)
 
 
@@ -68,6 +62,6 @@ def test_a_reopened_file_has_it_all(sqlite_url: str, store: SQLiteStore, tmp_pat
     store.write_blob(ANN, "blob", [b"bytes"])
     store.close()
     again = SQLiteStore(sqlite_url)
-    assert [one.text for one in again.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert [hit.text for hit in again.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
     assert [*again.read_blob(ANN, "blob")] == [b"bytes"]
     again.close()

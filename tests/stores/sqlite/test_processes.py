@@ -1,10 +1,9 @@
-"""One file shared with others: locks held elsewhere, forks, and a disk that is full."""
+"""One file in several processes: locks, forks, and a full disk."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,32 +17,20 @@ from tests.stores.scripts import run_script
 
 
 @pytest.fixture
-def path(sqlite_url: str) -> Path:
-    return Path(sqlite_url.removeprefix("sqlite:///"))
-
-
-@pytest.fixture
 def store(sqlite_url: str) -> Iterator[Store]:
     store = make_store(sqlite_url)
     yield store
     store.close()
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the file's write lock."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
-        yield
-        holder.execute("ROLLBACK")
-
-
-def test_a_lock_held_too_long_is_an_error(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write gives up after the busy time and leaves nothing; a read does not even notice."""
+def test_a_lock_held_too_long_is_an_error(
+    store: Store, path: Path, locked: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write fails after the busy time and leaves nothing; reads are not affected."""
     monkeypatch.setattr(connections, "BUSY_SECONDS", 0.1)
     thread = store.insert(a_thread())
     message = a_message(thread)
-    with locked(path):
+    with locked():
         with pytest.raises(StoreError, match="locked") as failed:
             store.insert(message)
         assert str(path) not in str(failed.value)
@@ -88,7 +75,7 @@ def test_a_lock_held_elsewhere_does_not_stop_the_loop(sqlite_url: str) -> None:
     assert written == 20
 
 
-def test_a_forked_child_has_connections_of_its_own(store: Store, sqlite_url: str) -> None:
+def test_a_forked_child_opens_its_own_connections(store: Store, sqlite_url: str) -> None:
     thread = store.insert(a_thread())
     said = run_script(
         f"""
@@ -107,7 +94,7 @@ def test_a_forked_child_has_connections_of_its_own(store: Store, sqlite_url: str
 
 
 def test_a_full_disk(store: Store, sqlite_url: str) -> None:
-    """What was acknowledged stays readable, and the store works on when there is room again."""
+    """Acknowledged writes stay readable, and the store continues once there is room."""
     said = run_script(
         """
         import resource

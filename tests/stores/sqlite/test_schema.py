@@ -1,4 +1,4 @@
-"""Migrations of the SQLite file: forward, once, and never back."""
+"""Migrations of the SQLite file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,6 @@ SECOND = "ALTER TABLE notes ADD COLUMN stars INTEGER DEFAULT 5"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
 def connection(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, isolation_level=None)) as opened:
         yield opened
@@ -39,7 +34,7 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def test_an_older_file_is_brought_forward_with_its_data(connection: sqlite3.Connection) -> None:
+def test_an_older_file_is_migrated_with_its_data(connection: sqlite3.Connection) -> None:
     migrate(connection, (FIRST,))
     assert version(connection) == 1
     for _ in range(2):
@@ -48,7 +43,7 @@ def test_an_older_file_is_brought_forward_with_its_data(connection: sqlite3.Conn
         assert version(connection) == 2
 
 
-def test_a_step_that_fails_leaves_the_file_as_it_was(connection: sqlite3.Connection) -> None:
+def test_a_failed_migration_leaves_the_file_unchanged(connection: sqlite3.Connection) -> None:
     migrate(connection, (FIRST,))
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection, (FIRST, SECOND, "CREATE TABLE broken ("))
@@ -56,7 +51,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(connection: sqlite3.Connect
     assert connection.execute("SELECT * FROM notes").fetchall() == [("one",)]
 
 
-def test_a_newer_file_is_refused_with_the_way_out(path: Path, connection: sqlite3.Connection) -> None:
+def test_a_newer_file_is_rejected(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     store = make_store(f"sqlite:///{path}")
     for call in (store.open, lambda: store.insert(a_thread())):
@@ -77,7 +72,7 @@ store.close()
 """
 
 
-def test_several_processes_may_make_the_file_at_once(path: Path) -> None:
+def test_several_processes_may_create_the_file_at_once(path: Path) -> None:
     command = [sys.executable, "-c", OPEN, f"sqlite:///{path}"]
     pipe = subprocess.PIPE
     processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
@@ -108,16 +103,16 @@ def test_a_file_of_the_first_version_keeps_its_data(path: Path, connection: sqli
 
 
 class WithoutFTS5(sqlite3.Connection):
-    """As an SQLite that was built without it answers."""
+    """Behaves like an SQLite without FTS5."""
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         return super().execute(sql.replace("fts5_source_id", "no_such_function"), *values)
 
 
-def test_an_sqlite_that_cannot_search_is_refused(
+def test_an_sqlite_without_fts5_is_rejected(
     path: Path, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also for a file that another one has made: it would fail in the middle of an upload."""
+    """Even for a file that another SQLite has created: otherwise uploads would fail halfway."""
     migrate(connection)
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, factory=WithoutFTS5, **options))
