@@ -346,16 +346,14 @@ class ObjectPage(Schema):
     has_more = fields.Boolean(required=True)
 
 
-class ThreadPage(ObjectPage):
-    """A page of threads, newest first."""
+def page_of(item: type[Schema]) -> type[Schema]:
+    """Return the schema of a page of objects."""
+    data = fields.List(fields.Nested(item), required=True)
+    return type(f"{item.__name__}Page", (ObjectPage,), {"__module__": item.__module__, "data": data})
 
-    data = fields.List(fields.Nested(Thread), required=True)
 
-
-class MessagePage(ObjectPage):
-    """A page of messages."""
-
-    data = fields.List(fields.Nested(Message), required=True)
+ThreadPage = page_of(Thread)
+MessagePage = page_of(Message)
 
 
 class Health(Schema):

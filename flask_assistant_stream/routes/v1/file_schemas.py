@@ -140,10 +140,7 @@ class File(schemas.StoredObject):
     status_details = fields.String(required=True, allow_none=True)
 
 
-class FilePage(schemas.ObjectPage):
-    """A page of files."""
-
-    data = fields.List(fields.Nested(File), required=True)
+FilePage = schemas.page_of(File)
 
 
 # -- vector stores --------------------------------------------------------------------------------------------
@@ -217,10 +214,7 @@ class VectorStore(schemas.ApiObject):
     last_active_at = fields.Integer(required=True, allow_none=True)
 
 
-class VectorStorePage(schemas.ObjectPage):
-    """A page of vector stores."""
-
-    data = fields.List(fields.Nested(VectorStore), required=True)
+VectorStorePage = schemas.page_of(VectorStore)
 
 
 class TextPage(Schema):
@@ -290,10 +284,7 @@ class VectorStoreFile(schemas.StoredObject):
     chunking_strategy = fields.Dict(allow_none=True)
 
 
-class VectorStoreFilePage(schemas.ObjectPage):
-    """A page of the files in a vector store."""
-
-    data = fields.List(fields.Nested(VectorStoreFile), required=True)
+VectorStoreFilePage = schemas.page_of(VectorStoreFile)
 
 
 class Batch(schemas.StoredObject):

@@ -339,19 +339,6 @@ class RunStep(schemas.ApiObject):
     usage = fields.Dict(required=True, allow_none=True)
 
 
-class AssistantPage(schemas.ObjectPage):
-    """A page of assistants."""
-
-    data = fields.List(fields.Nested(Assistant), required=True)
-
-
-class RunPage(schemas.ObjectPage):
-    """A page of runs."""
-
-    data = fields.List(fields.Nested(AssistantsRun), required=True)
-
-
-class RunStepPage(schemas.ObjectPage):
-    """A page of run steps."""
-
-    data = fields.List(fields.Nested(RunStep), required=True)
+AssistantPage = schemas.page_of(Assistant)
+RunPage = schemas.page_of(AssistantsRun)
+RunStepPage = schemas.page_of(RunStep)
