@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from flask_assistant_stream import ConfigError
 from flask_assistant_stream.encoders import Encoder, formats, register_encoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.errors import Gone, StoreError
-from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.encoder_suite import Decode, EncoderSuite
 from flask_assistant_stream.testing.scripted import failure
-from tests.routes.conftest import MakeSite, Site, run_of
+from tests.routes.conftest import FakeFollower, MakeSite, Site, run_of
 from tests.routes.conftest import make_site as make_site
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending-formats.md"
@@ -96,17 +94,7 @@ def test_a_stream_that_breaks_off_ends_with_the_error(
     body, url = streamed(site)
     events = decode_ndjson(site.get(url.replace("lines", "ndjson")).data)
 
-    class Breaking:
-        closed, patient, wrote_at = False, True, 0.0
-
-        def __iter__(self) -> Iterator[list[Event]]:
-            yield events[:-1]
-            raise error
-
-        def close(self) -> None:
-            self.closed = True
-
-    monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: Breaking())
+    monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: FakeFollower(events[:-1], error))
     broken = site.get(url).data
     assert blocks(broken)[:2] == blocks(body)[:2]
     assert blocks(broken)[-1].startswith(b"event: error\n")

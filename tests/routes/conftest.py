@@ -88,6 +88,20 @@ class Site:
         assert response.status_code == 200, response.text
         return decode_ndjson(response.data)
 
+    def listed(self, path: str, query: str = "limit=100", **options: Any) -> list[dict[str, Any]]:
+        """Return the objects of a list, from all pages."""
+        objects: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self.get(f"{path}?{query}{after}", **options).get_json()
+            assert (page["object"], page["has_more"]) in (("list", True), ("list", False))
+            ends = (page["data"][0]["id"], page["data"][-1]["id"]) if page["data"] else (None, None)
+            assert (page["first_id"], page["last_id"]) == ends
+            objects += page["data"]
+            if not page["has_more"]:
+                return objects
+            after = f"&after={page['last_id']}"
+
     def contents(self) -> list[Any]:
         """Return everything that is stored for anybody."""
         store, found = self.registration.store, []
@@ -102,6 +116,32 @@ class Site:
 
 
 MakeSite = Callable[..., Site]
+
+
+class FakeFollower:
+    """A follower that plays batches and raises the exceptions among them."""
+
+    def __init__(self, *batches: list[Event] | Exception) -> None:
+        self.batches = batches
+        self.closed, self.patient, self.wrote_at = False, True, 100.0
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        for batch in self.batches:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def fail_with(error: Exception) -> Callable[..., Any]:
+    """Return a function that raises an error."""
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return failing
 
 
 def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **options: Any) -> Site:

@@ -18,20 +18,9 @@ from flask_assistant_stream.errors import TooManyStreams
 from flask_assistant_stream.log.follow import Follower
 from flask_assistant_stream.routes.clients import Client, Clients, connection_of
 from flask_assistant_stream.testing.scripted import text
-from tests.routes.conftest import MakeSite, Site
+from tests.routes.conftest import FakeFollower, MakeSite, Site
 
 LIMIT, SEND = 2, 30.0
-
-
-class FakeFollower:
-    """What a client needs of a follower."""
-
-    def __init__(self) -> None:
-        self.wrote_at = 100.0
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def sending() -> Generator[bytes, None, None]:

@@ -20,7 +20,7 @@ from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse, text_of
 from flask_assistant_stream.testing.scripted import call, failure, incomplete, text, unfinished
-from tests.routes.conftest import FRONT_END, MakeSite, Site, build, run_of
+from tests.routes.conftest import FRONT_END, FakeFollower, MakeSite, Site, build, fail_with, run_of
 from tests.translation.checker import check
 
 FAILED = failure(message="The model broke.", after="Half an")
@@ -39,13 +39,6 @@ def new_thread(site: Site) -> str:
 def stored(site: Site, run_id: str) -> list[Event]:
     """Return the events of a run as they stand in the log."""
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
-
-
-def fail_with(error: Exception) -> Any:
-    def failing(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return failing
 
 
 # -- endings --------------------------------------------------------------------------------------------------
@@ -149,17 +142,7 @@ def test_a_stream_that_breaks_off_is_told_without_numbers(
     run = run_of(whole)
     url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
 
-    class Breaking:
-        closed, patient, wrote_at = False, True, 0.0
-
-        def __iter__(self) -> Iterator[list[Event]]:
-            yield whole[:6]
-            raise error
-
-        def close(self) -> None:
-            self.closed = True
-
-    monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: Breaking())
+    monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: FakeFollower(whole[:6], error))
     broken = site.get(url)
     monkeypatch.undo()
     events = decode_ndjson(broken.data)

@@ -12,14 +12,7 @@ from flask_cors import CORS
 from flask_assistant_stream.errors import StoreError, UpstreamError
 from flask_assistant_stream.testing.scripted import text
 
-from .conftest import FRONT_END, MakeSite, Site, run_of
-
-
-def fail_with(error: Exception) -> Any:
-    def failing(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return failing
+from .conftest import FRONT_END, MakeSite, Site, fail_with, run_of
 
 
 @pytest.fixture

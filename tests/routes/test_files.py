@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from flask_assistant_stream.routes.download import disposition
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.scripted import text
 
-from .conftest import FRONT_END, MakeSite, Site, run_of
+from .conftest import FRONT_END, MakeSite, Site, fail_with, run_of
 
 SKY = b"The sky is green."
 SEARCH, CODE = {"type": "file_search"}, {"type": "code_interpreter"}
@@ -38,13 +37,6 @@ def kept(site: Site) -> list[tuple[str, str]]:
                 below = store.list(Kind.VECTOR_STORE_FILE, owner, parent=record.id, limit=100).records
                 found += [(owner, one.id) for one in below]
     return found
-
-
-def fail_with(error: Exception) -> Callable[..., Any]:
-    def failing(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return failing
 
 
 def error_of(answer: TestResponse) -> tuple[int, str | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from flask_assistant_stream.config import DEFAULT_MODEL
@@ -11,13 +9,12 @@ from flask_assistant_stream.engines.openai.engine import OpenAIEngine
 from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS
 from flask_assistant_stream.errors import StoreError
 
-from .conftest import MakeSite
+from .conftest import MakeSite, fail_with
 
 READY = {"status": "ok", "store": "ok", "engine": "ok"}
 
 
-def away(*_: Any) -> None:
-    raise StoreError("mongodb://db:27017 refused")
+away = fail_with(StoreError("mongodb://db:27017 refused"))
 
 
 def test_liveness_asks_nobody(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:

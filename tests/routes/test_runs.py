@@ -14,7 +14,9 @@ from flask_assistant_stream.stores.base import RunRecord
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.scripted import failure, text, unfinished
 
-from .conftest import MakeSite, run_of
+from .conftest import MakeSite, fail_with, run_of
+
+AWAY = fail_with(StoreError("mongo-7.internal:27017 does not answer"))
 
 
 def test_a_reader_gets_exactly_the_rest_from_every_number(make_site: MakeSite) -> None:
@@ -103,10 +105,7 @@ def test_a_store_that_is_away_is_a_503_before_there_is_a_body(
     site = make_site(text("Hi."))
     run = run_of(site.chat())
 
-    def away(*_: object) -> list:
-        raise StoreError("mongo-7.internal:27017 does not answer")
-
-    monkeypatch.setattr(site.registration.store, "read", away)
+    monkeypatch.setattr(site.registration.store, "read", AWAY)
     response = site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
     assert response.status_code == 503
     assert response.get_json()["error"]["code"] == "store_unavailable"
@@ -117,10 +116,7 @@ def test_a_run_says_nothing_of_where_the_store_is(make_site: MakeSite, monkeypat
     site = make_site(text("Hi."), lease_seconds=0.3)
     thread_id = run_of(site.chat())["thread_id"]
 
-    def away(*_: object) -> list:
-        raise StoreError("mongo-7.internal:27017 does not answer")
-
-    monkeypatch.setattr(RequestBuilder, "history", away)
+    monkeypatch.setattr(RequestBuilder, "history", AWAY)
     run = run_of(site.chat(threadId=thread_id))
     assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
     assert run["last_error"]["message"] == "The store does not answer."

@@ -21,25 +21,9 @@ from flask_assistant_stream.routes.base import ApiRequest
 from flask_assistant_stream.routes.clients import Clients
 from flask_assistant_stream.routes.stream import choose_format, stream
 from flask_assistant_stream.runs.start_request import RunPosition
+from tests.routes.conftest import FakeFollower
 
 DONE = Event(1, "thread.run.completed", b"{}")
-
-
-class FakeFollower:
-    """Plays batches; an exception among them is raised."""
-
-    def __init__(self, batches: Iterable[Any]) -> None:
-        self.batches = list(batches)
-        self.closed = False
-
-    def __iter__(self) -> Iterator[list[Event]]:
-        for batch in self.batches:
-            if isinstance(batch, Exception):
-                raise batch
-            yield batch
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def request_over(follower: FakeFollower, format: Any = NDJSONEncoder) -> ApiRequest:
@@ -60,7 +44,7 @@ def context() -> Iterator[None]:
 
 
 def body_of(*batches: Any, format: Any = NDJSONEncoder, **options: Any) -> tuple[list[bytes], FakeFollower]:
-    follower = FakeFollower(batches)
+    follower = FakeFollower(*batches)
     response = stream(request_over(follower, format), RunPosition("thread_1", "run_1", 0), **options)
     return list(cast(Iterable[bytes], response.response)), follower
 
@@ -108,12 +92,12 @@ def test_what_fails_before_the_body_has_a_status(error: Exception) -> None:
 
 
 def test_a_client_that_leaves_closes_the_follower() -> None:
-    follower = FakeFollower([[DONE], [], []])
+    follower = FakeFollower([DONE], [], [])
     response = stream(request_over(follower), RunPosition("thread_1", "run_1", 0))
     next(iter(cast(Iterator[bytes], response.response)))
     response.close()
     assert follower.closed
-    unread = FakeFollower([[DONE]])
+    unread = FakeFollower([DONE])
     stream(request_over(unread), RunPosition("thread_1", "run_1", 0)).close()
     assert unread.closed
 

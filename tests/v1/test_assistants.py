@@ -107,15 +107,7 @@ def test_pages(site: Site) -> None:
     assert ids(site) == ascending[::-1]
     for limit in range(1, 8):
         for order, whole in (("asc", ascending), ("desc", ascending[::-1])):
-            seen: list[str] = []
-            after = ""
-            while True:
-                page = site.get(f"/v1/assistants?limit={limit}&order={order}{after}").get_json()
-                seen += [one["id"] for one in page["data"]]
-                if not page["has_more"]:
-                    break
-                after = f"&after={page['last_id']}"
-            assert seen == whole
+            assert [one["id"] for one in site.listed("/v1/assistants", f"limit={limit}&order={order}")] == whole
     page = site.get(f"/v1/assistants?order=asc&limit=2&before={made[1]}").get_json()
     assert ([one["id"] for one in page["data"]], page["has_more"]) == (["asst_poet", made[0]], True)
     assert ids(site, f"?order=asc&after=asst_support&before={made[0]}") == ["asst_poet"]
