@@ -1,1 +1,1 @@
-"""Functions that the server executes for a model, and who may have which executed."""
+"""Functions that the server executes for a model, and which run may use which."""

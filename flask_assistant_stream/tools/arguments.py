@@ -1,6 +1,6 @@
-"""What a model must write to call a function, read from the function, and the function's arguments out of that.
+"""Derive a JSON schema from a function's signature, and the function's arguments from a model's JSON.
 
-Knows one function at a time. pydantic and docstring_parser are imported when the first one is read.
+pydantic and docstring_parser are imported with the first function.
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ from ..protocol.objects import Object
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-MAX_FLAWS = 8
-"""Wrong arguments that the model is told of at once."""
-MAX_FLAW_CHARS = 200
+MAX_PROBLEMS = 8
+"""Errors of arguments in one message to the model."""
+MAX_PROBLEM_CHARS = 200
 _KEYED = {"properties", "$defs", "patternProperties", "dependentSchemas"}
-"""Keys of a JSON schema whose values are schemas by name."""
+"""Keys of a JSON schema that hold schemas by name."""
 _VALUES = {"default", "examples", "const", "enum"}
-"""Keys of a JSON schema whose values are no schemas."""
+"""Keys of a JSON schema that hold values."""
 _ANNOTATED: Any = Annotated
 _AROUND = {Annotated, typing.Union, UnionType}
-"""What a context's annotation may be wrapped in."""
+"""Origins of annotations that may contain `ToolContext`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool is called for; it asks with a parameter of this type, which the model does not see.
+    """The call that a tool executes; a parameter of this type receives it, and the model does not see the parameter.
 
     Attributes:
-        owner: whose thread it is: what `authenticate` returned.
-        thread_id: the thread.
-        run_id: the run.
-        call_id: the call; no other call has this id.
+        owner: of the thread, as `authenticate` returned it.
+        call_id: unique to this call.
     """
 
     owner: str
@@ -62,39 +60,39 @@ class Parameter:
 
     @property
     def is_context(self) -> bool:
-        """Whether it asks for the context instead of something the model knows."""
+        """Whether it receives the context instead of an argument of the model."""
         parts = typing.get_args(self.annotation) if typing.get_origin(self.annotation) in _AROUND else ()
         return any(part is ToolContext for part in (self.annotation, *parts))
 
 
 class ArgumentReader:
-    """Makes the arguments of a function out of the JSON that a model has written.
+    """Reads the arguments of a function from a model's JSON.
 
     Attributes:
-        schema: of that JSON.
+        schema: the JSON schema of the arguments.
     """
 
     def __init__(self, tool: str, parameters: list[Parameter], texts: Mapping[str, str]) -> None:
         self._parameters = parameters
-        # Fields have names of their own: a parameter may be called `copy`, `json` or `_x`, a model's field may not.
-        self._fields = {one.name: f"field_{number}" for number, one in enumerate(parameters) if not one.is_context}
+        # A parameter may be named `copy`, `json` or `_x`, a pydantic field may not: fields have other names.
+        self._fields = {each.name: f"field_{number}" for number, each in enumerate(parameters) if not each.is_context}
         try:
             self._model = self._make_model(texts)
             self.schema = _json_schema(self._model)
-        except Exception as error:  # pydantic's own, and what a type's hooks raise
-            flaw = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+        except Exception as error:  # also errors of a type's own hooks
+            problem = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
             raise ConfigError(
-                f"Tool {tool!r}: its parameters cannot be described to a model: {flaw}. Annotate them with types that "
-                "JSON can hold: str, int, float, bool, list, dict, Literal, Enum, dataclasses, pydantic models."
+                f"Tool {tool!r}: its parameters cannot be described to a model: {problem}. Annotate them with types "
+                "that JSON can hold: str, int, float, bool, list, dict, Literal, Enum, dataclasses, pydantic models."
             ) from error
 
     def _make_model(self, texts: Mapping[str, str]) -> type[BaseModel]:
         from pydantic import ConfigDict, create_model
 
         fields: dict[str, Any] = {
-            self._fields[one.name]: _field(one, texts.get(one.name))
-            for one in self._parameters
-            if one.name in self._fields
+            self._fields[each.name]: _field(each, texts.get(each.name))
+            for each in self._parameters
+            if each.name in self._fields
         }
         model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
         return model
@@ -103,57 +101,60 @@ class ArgumentReader:
         """Return positional and named arguments.
 
         Raises:
-            ToolError: the text is no JSON, or does not fit the schema.
+            ToolError: the text is not valid JSON for the schema.
         """
         from pydantic import ValidationError
 
         try:
             values = self._model.model_validate_json(text.encode("utf-8", "replace") if text.strip() else b"{}")
         except ValidationError as error:
-            raise ToolError(_flaws(error)) from None
+            raise ToolError(_problems(error)) from None
         positional: list[Any] = []
         named: dict[str, Any] = {}
-        for one in self._parameters:
-            value = context if one.is_context else self._value(one, values)
-            if one.is_positional:
+        for parameter in self._parameters:
+            value = context if parameter.is_context else self._value(parameter, values)
+            if parameter.is_positional:
                 positional.append(value)
             else:
-                named[one.name] = value
+                named[parameter.name] = value
         return positional, named
 
-    def _value(self, one: Parameter, values: BaseModel) -> Any:
-        """Return the model's value, or the very default that the function has."""
-        given = self._fields[one.name] in values.model_fields_set
-        return getattr(values, self._fields[one.name]) if given or not _has_plain_default(one) else one.default
+    def _value(self, parameter: Parameter, values: BaseModel) -> Any:
+        """Return the model's value, or the function's own default object."""
+        field = self._fields[parameter.name]
+        if field in values.model_fields_set or not _has_plain_default(parameter):
+            return getattr(values, field)
+        return parameter.default
 
 
-def _has_plain_default(one: Parameter) -> bool:
+def _has_plain_default(parameter: Parameter) -> bool:
     from pydantic.fields import FieldInfo
 
-    return one.default is not inspect.Parameter.empty and not isinstance(one.default, FieldInfo)
+    return parameter.default is not inspect.Parameter.empty and not isinstance(parameter.default, FieldInfo)
 
 
-def _field(one: Parameter, text: str | None) -> tuple[Any, Any]:
-    """Return a parameter as pydantic takes it: its type, and default, name and description."""
+def _field(parameter: Parameter, text: str | None) -> tuple[Any, Any]:
+    """Return a parameter as a pydantic field: its type, and default, name and description."""
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
-    annotation = _with_none(one.annotation) if one.default is None else one.annotation
-    said: tuple[Any, ...] = annotation.__metadata__ if typing.get_origin(annotation) is Annotated else ()
-    if isinstance(one.default, FieldInfo):
-        annotation, said = Annotated[annotation, one.default], (*said, one.default)
-    infos = [info for info in said if isinstance(info, FieldInfo)]
-    texts = [info for info in said if isinstance(info, str)]
-    more: dict[str, Any] = {"alias": next((info.alias for info in infos if info.alias), one.name)}
+    default = parameter.default
+    annotation = _with_none(parameter.annotation) if default is None else parameter.annotation
+    metadata: tuple[Any, ...] = annotation.__metadata__ if typing.get_origin(annotation) is Annotated else ()
+    if isinstance(default, FieldInfo):
+        annotation, metadata = Annotated[annotation, default], (*metadata, default)
+    infos = [info for info in metadata if isinstance(info, FieldInfo)]
+    texts = [info for info in metadata if isinstance(info, str)]
+    options: dict[str, Any] = {"alias": next((info.alias for info in infos if info.alias), parameter.name)}
     if (texts or text) and not any(info.description for info in infos):
-        more["description"] = texts[0] if texts else text
-    if _has_plain_default(one):
-        more["default"] = one.default
-    return annotation, Field(**more)
+        options["description"] = texts[0] if texts else text
+    if _has_plain_default(parameter):
+        options["default"] = default
+    return annotation, Field(**options)
 
 
 def _with_none(annotation: Any) -> Any:
-    """Let a parameter whose default is None be null, also where its annotation does not say so."""
+    """Allow null for a parameter with the default None, even if its annotation does not."""
     if typing.get_origin(annotation) is Annotated:
         inner, *metadata = typing.get_args(annotation)
         parts = (_with_none(inner), *metadata)
@@ -162,7 +163,7 @@ def _with_none(annotation: Any) -> Any:
 
 
 def _json_schema(model: type[BaseModel]) -> Object:
-    """Return a model's schema without the titles, which repeat the names."""
+    """Return a model's schema without titles: they repeat the names."""
     from pydantic.json_schema import GenerateJsonSchema
 
     silent = type("Silent", (GenerateJsonSchema,), {"ignored_warning_kinds": {"non-serializable-default"}})
@@ -186,18 +187,18 @@ def _without_titles(schema: Any) -> Any:
     }
 
 
-def _flaws(error: ValidationError) -> str:
-    """Say which arguments are wrong and how, without repeating what they are."""
-    flaws = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [_flaw(flaw["type"], flaw["loc"], flaw["msg"]) for flaw in flaws[:MAX_FLAWS]]
-    more = [f"and {len(flaws) - MAX_FLAWS} more"] if len(flaws) > MAX_FLAWS else []
-    return "; ".join([*told, *more]) + "."
+def _problems(error: ValidationError) -> str:
+    """Name the invalid arguments and their problems, without their values."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = [_problem(each["type"], each["loc"], each["msg"]) for each in errors[:MAX_PROBLEMS]]
+    more = [f"and {len(errors) - MAX_PROBLEMS} more"] if len(errors) > MAX_PROBLEMS else []
+    return "; ".join([*problems, *more]) + "."
 
 
-def _flaw(kind: str, loc: tuple[str | int, ...], text: str) -> str:
-    text = {"missing": "is required", "extra_forbidden": "is no argument of this tool"}.get(kind, text.rstrip("."))
-    where = ".".join(_cut(str(part), 64) for part in loc)
-    return _cut(f"{where}: {text}" if where else text, MAX_FLAW_CHARS)
+def _problem(kind: str, loc: tuple[str | int, ...], text: str) -> str:
+    text = {"missing": "is required", "extra_forbidden": "is not an argument of this tool"}.get(kind, text.rstrip("."))
+    path = ".".join(_cut(str(part), 64) for part in loc)
+    return _cut(f"{path}: {text}" if path else text, MAX_PROBLEM_CHARS)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -208,60 +209,61 @@ def _cut(text: str, limit: int) -> str:
 
 
 def whole_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what a partial was made of."""
+    """Return the function behind partials."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
 
 
 def written_function(function: Callable[..., Any]) -> FunctionType:
-    """Return the function that somebody wrote: behind partials, methods, decorators and callable objects."""
+    """Return the Python function behind partials, methods, decorators and callable objects."""
     whole = whole_function(function)
     for candidate in (whole, type(whole).__call__):
         bare = inspect.unwrap(getattr(candidate, "__func__", candidate))
         if isinstance(bare, FunctionType):
             return bare
     raise ConfigError(
-        f"{function!r} cannot be a tool: it has no Python code. Wrap it in a function with annotated parameters."
+        f"{function!r} cannot be a tool: it is not written in Python. Wrap it in a function with annotated parameters."
     )
 
 
 def parameters_of(function: Callable[..., Any], tool: str) -> list[Parameter]:
-    """Return what the function takes; what a partial has bound by name is none of the model's business."""
+    """Return the parameters of a function, without those that a partial binds by name."""
     written = written_function(function)
     bound = function.keywords if isinstance(function, functools.partial) else {}
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"Tool {tool!r}: its signature cannot be read: {error}. Wrap it in a function.") from None
-    return [_parameter(one, written, tool) for one in signature.parameters.values() if one.name not in bound]
+    return [_parameter(each, written, tool) for each in signature.parameters.values() if each.name not in bound]
 
 
-def _parameter(one: inspect.Parameter, written: FunctionType, tool: str) -> Parameter:
-    if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-        stars = "*" if one.kind is one.VAR_POSITIONAL else "**"
+def _parameter(parameter: inspect.Parameter, written: FunctionType, tool: str) -> Parameter:
+    name = parameter.name
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
         raise ConfigError(
-            f"Tool {tool!r}: {stars}{one.name} cannot be described to a model. "
+            f"Tool {tool!r}: {stars}{name} cannot be described to a model. "
             "Name each parameter, or take one list or dict."
         )
-    if one.annotation is one.empty:
-        hint = "Give a bound method." if one.name in ("self", "cls") else f"Annotate it, as in {one.name}: str."
-        raise ConfigError(f"Tool {tool!r}: its parameter {one.name!r} has no annotation. {hint}")
-    # One by one: what only the return annotation names need not exist at run time.
+    if parameter.annotation is parameter.empty:
+        hint = "Pass a bound method." if name in ("self", "cls") else f"Annotate it, as in {name}: str."
+        raise ConfigError(f"Tool {tool!r}: its parameter {name!r} has no annotation. {hint}")
+    # Each by itself: names in the return annotation need not exist at run time.
     try:
-        holder = SimpleNamespace(__annotations__={"it": one.annotation})
+        holder = SimpleNamespace(__annotations__={"it": parameter.annotation})
         names = {"ToolContext": ToolContext, **written.__globals__}
         annotation = typing.get_type_hints(holder, names, include_extras=True)["it"]
     except Exception as error:
         raise ConfigError(
-            f"Tool {tool!r}: the annotation of {one.name!r} cannot be resolved ({error}). Its names must stand at the "
-            "top of the module, imported outside `if TYPE_CHECKING`."
+            f"Tool {tool!r}: the annotation of {name!r} cannot be resolved ({error}). Define or import its names at "
+            "the top of the module, outside `if TYPE_CHECKING`."
         ) from None
-    return Parameter(one.name, annotation, one.default, one.kind is one.POSITIONAL_ONLY)
+    return Parameter(name, annotation, parameter.default, parameter.kind is parameter.POSITIONAL_ONLY)
 
 
 def docstring_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Return what a docstring tells of the function and of its parameters."""
+    """Return the descriptions in a docstring: the function's, and the parameters' by name."""
     text = inspect.cleandoc(written_function(function).__doc__ or "")
     if not text:
         return "", {}
@@ -272,5 +274,5 @@ def docstring_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     except ParseError:
         return text, {}
     parts = [part for part in (parsed.short_description, parsed.long_description) if part]
-    texts = {one.arg_name: " ".join(one.description.split()) for one in parsed.params if one.description}
+    texts = {each.arg_name: " ".join(each.description.split()) for each in parsed.params if each.description}
     return "\n\n".join(parts), texts

@@ -1,6 +1,6 @@
-"""The calls of one response, executed: side by side, a thread each, none for longer than its tool may take.
+"""Execute the calls of one response in parallel: a thread each, none longer than its tool's time limit.
 
-Knows neither Flask nor stores: what a tool needs of the app is entered through `around`.
+Knows neither Flask nor stores: `around` is the app's context.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from .registry import Tool, ToolContext, Tools
 class ToolCalls:
     """Executes the calls of one response, once.
 
-    A call that has no output in time, or when it is stopped, is left to itself: nothing can end a thread. Its result
-    is dropped.
+    A call that is too late or stopped keeps its thread, as nothing can end a thread; its result is dropped.
 
     Args:
-        tools: those that there are.
+        tools: the functions of the assistant.
         calls: `{id, type, function: {name, arguments}}`, each id once.
-        make_context: from a call's id to what its tool may ask for.
-        around: entered in the thread of each call, around the tool: the app context.
+        make_context: returns the context of a call id.
+        around: context manager around each tool, in its thread: the app context.
         log: of the run.
-        max_chars: longest output.
-        now: seconds of a clock that never goes back.
+        max_chars: maximum length of an output.
+        now: a monotonic clock.
     """
 
     def __init__(
@@ -60,14 +59,14 @@ class ToolCalls:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called: some outputs may be missing then."""
+        """Whether `stop` was called, so that outputs may be missing."""
         return self._stopped
 
     def run(self) -> dict[str, str]:
         """Execute all calls and return their outputs by call id, in the order of the calls.
 
-        Blocks until each has an output. After `stop`, from whatever thread and also before this, it returns at once
-        with the outputs there are; whoever asked for the stop ends the run.
+        Blocks until each call has an output. After `stop`, even an earlier one, it returns at once with the outputs
+        so far.
         """
         for call in self._calls:
             self._start(call)
@@ -75,11 +74,11 @@ class ToolCalls:
             for tool in late:
                 self._log.warning(f"tool {tool.name} did not answer within {tool.timeout_seconds:g} s")
         with self._changed:
-            self._deadlines.clear()  # who comes now is too late
+            self._deadlines.clear()  # later results are dropped
             return {call["id"]: self._outputs[call["id"]] for call in self._calls if call["id"] in self._outputs}
 
     def stop(self) -> None:
-        """Have `run` return; from any thread, at any time."""
+        """Make `run` return; from any thread, at any time."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -90,7 +89,7 @@ class ToolCalls:
         name = call["function"]["name"]
         tool = self._tools.get(name)
         if tool is None:
-            self._log.warning(f"the model called a tool that is not there: {name[:64]!r}")
+            self._log.warning(f"the model called an unknown tool: {name[:64]!r}")
             self._outputs[call["id"]] = f"There is no tool {name}."
             return
         with self._changed:
@@ -98,7 +97,7 @@ class ToolCalls:
                 return
             self._deadlines[call["id"]] = (self._now() + tool.timeout_seconds, tool)
         context = self._make_context(call["id"])
-        # In a context of its own: gevent's threads would get a copy of this one, with the request that started the run.
+        # An empty context: gevent would copy this one, with the request that started the run.
         threading.Thread(
             target=contextvars.Context().run,
             args=(self._execute, tool, call["function"]["arguments"], context),
@@ -107,7 +106,7 @@ class ToolCalls:
         ).start()
 
     def _wait(self) -> list[Tool]:
-        """Wait for outputs; return the tools that are over their time now, none where there is no more to wait for."""
+        """Wait for outputs; return the tools that exceeded their time limit, or none when every call has its output."""
         with self._changed:
             while self._deadlines and not self._stopped:
                 left = min(deadline for deadline, _ in self._deadlines.values()) - self._now()
@@ -117,7 +116,7 @@ class ToolCalls:
         return []
 
     def _give_up(self) -> list[Tool]:
-        """Answer for the calls that are over their time."""
+        """Give the calls that exceeded their time limit an output."""
         now = self._now()
         late = {call_id: tool for call_id, (deadline, tool) in self._deadlines.items() if deadline <= now}
         for call_id, tool in late.items():
@@ -139,13 +138,13 @@ class ToolCalls:
                 self._changed.notify_all()
 
     def _output(self, tool: Tool, arguments: str, context: ToolContext) -> str:
-        """Return what the model is told, whatever the tool does."""
+        """Return the output for the model, whatever the tool does."""
         try:
             with self._around():
                 return self._limited(tool, tool.call(arguments, context))
         except ToolError as error:
             return self._limited(tool, error.message)
-        except BaseException as error:  # SystemExit, too: it would end the thread and leave the run waiting
+        except BaseException as error:  # also SystemExit, which would leave the run waiting
             self._log.error(f"tool {tool.name} failed: {type(error).__name__} at {place(error, tool)}")
             self._log.traceback(f"tool {tool.name} failed")
         return f"The tool {tool.name} failed."
@@ -161,10 +160,10 @@ class ToolCalls:
 
 
 def place(error: BaseException, tool: Tool) -> str:
-    """Return where a tool's own code failed: the innermost line in its file, else the tool itself."""
+    """Return the line where a tool's own code failed: the innermost one in its file, or the tool itself."""
     code = tool.code
-    found, line = code, code.co_firstlineno
+    name, line = code.co_name, code.co_firstlineno
     for frame, number in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == code.co_filename:
-            found, line = frame.f_code, number
-    return f"{PurePath(found.co_filename).name}:{line} in {found.co_name}"
+            name, line = frame.f_code.co_name, number
+    return f"{PurePath(code.co_filename).name}:{line} in {name}"

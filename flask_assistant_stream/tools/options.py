@@ -1,4 +1,4 @@
-"""The tools that an app gives to its assistants in code: functions, and tools as the APIs write them."""
+"""The tools of assistants that an app declares in code: functions, and tools in the form of the APIs."""
 
 from __future__ import annotations
 
@@ -10,90 +10,91 @@ from ..protocol.objects import Object
 from .registry import Tool, Tools
 
 OWN_TYPES = ("function", "file_search", "code_interpreter")
-"""Tools of the Assistants API: those of an assistant. All others are the upstream's alone."""
+"""Tool types of the Assistants API; all others belong to the upstream."""
 
 
 class AppTools:
     """The tools of one extension.
 
     Args:
-        given: the argument `tools`: functions, `Tool` objects, and dicts of the Assistants API.
+        tools: the argument `tools`: functions, `Tool` objects, and dicts of the Assistants API.
 
     Attributes:
-        functions: of the default assistant; more may come at any time.
+        functions: of the default assistant; more may be added at any time.
     """
 
-    def __init__(self, given: Iterable[Any] | None) -> None:
+    def __init__(self, tools: Iterable[Any] | None) -> None:
         self.functions = Tools()
-        self._written = _sorted_out(given or (), self.functions, "tools")
+        self._definitions = _register(tools or (), self.functions, "tools")
 
     def definitions(self) -> list[Object]:
-        """Return the default assistant's tools as the Assistants API writes them."""
-        return [*self._written, *(tool.definition for tool in self.functions)]
+        """Return the default assistant's tools in the form of the Assistants API."""
+        return [*self._definitions, *(tool.definition for tool in self.functions)]
 
     def of_assistants(
-        self, given: Iterable[Mapping[str, Any]], default_id: str
+        self, assistants: Iterable[Mapping[str, Any]], default_id: str
     ) -> tuple[list[Mapping[str, Any]], dict[str, Tools]]:
-        """Take the functions out of declared assistants.
+        """Separate the functions from declared assistants.
 
         Args:
-            given: the argument `assistants`; what is wrong with them otherwise is `assistants.declare`'s affair.
-            default_id: functions that the assistant of this id declares are as good as given to the extension.
+            assistants: the argument `assistants`; `assistants.declare` checks everything but the tools.
+            default_id: functions of the assistant with this id are added to the extension's.
 
         Returns:
-            The assistants as the API writes them, and the functions of each that has some.
+            The assistants in the form of the API, and the functions of each assistant with functions.
         """
         plain: list[Mapping[str, Any]] = []
         by_assistant = {default_id: self.functions}
-        for one in given:
-            tools = one.get("tools") if isinstance(one, Mapping) else None
+        for assistant in assistants:
+            tools = assistant.get("tools") if isinstance(assistant, Mapping) else None
             if not isinstance(tools, (list, tuple)):
-                plain.append(one)
+                plain.append(assistant)
                 continue
-            id = str(one.get("id"))
+            id = str(assistant.get("id"))
             functions = by_assistant.setdefault(id, Tools())
-            written = _sorted_out(tools, functions, f"assistants: the tools of {id!r}")
-            declared = () if id == default_id else (tool.definition for tool in functions)
-            plain.append({**one, "tools": [*written, *declared]})
+            definitions = _register(tools, functions, f"assistants: the tools of {id!r}")
+            if id != default_id:
+                definitions += [tool.definition for tool in functions]
+            plain.append({**assistant, "tools": definitions})
         return plain, by_assistant
 
 
-def check_upstream_tools(given: Iterable[Mapping[str, Any]] | None) -> tuple[Object, ...]:
-    """Return the argument `upstream_tools`, checked as far as it can be: the upstream knows its tools.
+def check_upstream_tools(tools: Iterable[Mapping[str, Any]] | None) -> tuple[Object, ...]:
+    """Return the argument `upstream_tools`; only the types are checked, as the upstream knows its tools.
 
     Raises:
-        ConfigError: one is no tool of the Responses API, or is one that belongs to an assistant.
+        ConfigError: an element is not a tool of the Responses API, or belongs to an assistant.
     """
-    tools = []
-    for tool in given or ():
+    checked = []
+    for tool in tools or ():
         kind = tool.get("type") if isinstance(tool, Mapping) else None
         if not isinstance(kind, str) or not kind:
             raise ConfigError('upstream_tools: each is a dict of the Responses API, such as {"type": "web_search"}.')
         if kind in OWN_TYPES:
-            raise ConfigError(f"upstream_tools: {kind} is a tool of assistants; give it in `tools`.")
-        tools.append(dict(tool))
-    return tuple(tools)
+            raise ConfigError(f"upstream_tools: {kind} is a tool of assistants; pass it in `tools`.")
+        checked.append(dict(tool))
+    return tuple(checked)
 
 
-def _sorted_out(given: Iterable[Any], functions: Tools, what: str) -> list[Object]:
+def _register(tools: Iterable[Any], functions: Tools, name: str) -> list[Object]:
     """Register the functions among some tools and return the others."""
-    written: list[Object] = []
-    for tool in given:
+    definitions: list[Object] = []
+    for tool in tools:
         if isinstance(tool, Mapping):
-            written.append(_checked(tool, what))
+            definitions.append(_checked(tool, name))
         elif callable(tool) or isinstance(tool, Tool):
             functions.add(tool)
         else:
-            raise ConfigError(f"{what}: each is a function or a dict of the Assistants API, not {tool!r}.")
-    return written
+            raise ConfigError(f"{name}: each is a function or a dict of the Assistants API, not {tool!r}.")
+    return definitions
 
 
-def _checked(tool: Mapping[str, Any], what: str) -> Object:
+def _checked(tool: Mapping[str, Any], name: str) -> Object:
     if tool.get("type") not in OWN_TYPES:
         raise ConfigError(
-            f"{what}: the type of a tool is one of {', '.join(OWN_TYPES)}, not {tool.get('type')!r}. What the upstream "
-            "has besides, such as web_search, is given in upstream_tools."
+            f"{name}: the type of a tool is one of {', '.join(OWN_TYPES)}, not {tool.get('type')!r}. Pass other tools "
+            "of the upstream, such as web_search, in upstream_tools."
         )
     if tool["type"] == "function" and not isinstance((tool.get("function") or {}).get("name"), str):
-        raise ConfigError(f'{what}: a function tool needs {{"function": {{"name": …}}}}.')
+        raise ConfigError(f'{name}: a function tool needs {{"function": {{"name": …}}}}.')
     return dict(tool)

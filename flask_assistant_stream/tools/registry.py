@@ -1,4 +1,4 @@
-"""Server tools: plain Python functions that a model may call, and their registry. Knows neither runs nor Flask."""
+"""Server tools: Python functions that a model may call, and their registry. Knows neither runs nor Flask."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that a model may call; made by `tool_of`.
+    """A function that a model may call; created by `tool_of`.
 
     Attributes:
-        name: what the model calls it.
-        description: what the model is told about it.
+        description: text for the model.
         parameters: JSON schema of its arguments, an object.
-        function: what is called.
-        timeout_seconds: after which its result is no longer waited for.
-        requires_approval: whether the user is asked before each call.
-        reader: makes the function's arguments out of the model's.
+        function: plain or `async def`.
+        timeout_seconds: time limit of one call.
+        requires_approval: ask the user before each call.
+        reader: reads the function's arguments from the model's.
     """
 
     name: str
@@ -61,12 +60,12 @@ class Tool:
         """Call the function and return its result as text.
 
         Args:
-            arguments: a JSON object, as the model has written it; blank counts as empty.
-            context: for a function that asks for it.
+            arguments: a JSON object, as written by the model; blank counts as empty.
+            context: for a function that has a parameter for it.
 
         Raises:
-            ToolError: the arguments are wrong, or the function said so.
-            Exception: whatever else the function raised, or its result cannot be written as JSON.
+            ToolError: the arguments are invalid, or the function raised it.
+            Exception: any other of the function, or its result cannot be written as JSON.
         """
         try:
             positional, named = self.reader.read(arguments, context)
@@ -84,13 +83,13 @@ def tool_of(
     timeout_seconds: float = TIMEOUT_SECONDS,
     requires_approval: bool = False,
 ) -> Tool:
-    """Make a tool of a function with annotated parameters.
+    """Create a tool from a function with annotated parameters.
 
     Args:
         function: its signature becomes the schema, its docstring the descriptions.
-        name: instead of the function's.
-        description: instead of the docstring's.
-        timeout_seconds: how long a call may take.
+        name: replaces the function's.
+        description: replaces the docstring's.
+        timeout_seconds: time limit of one call.
         requires_approval: ask the user before each call.
 
     Raises:
@@ -101,11 +100,11 @@ def tool_of(
         raise ConfigError(f"Tool {name!r}: timeout_seconds must be a number, not {timeout_seconds!r}.")
     if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
         raise ConfigError(f"Tool {name!r}: timeout_seconds must be above 0 and at most {MAX_TIMEOUT_SECONDS:g}.")
-    told, parameter_texts = docstring_of(function)
+    docstring, parameter_texts = docstring_of(function)
     reader = ArgumentReader(name, parameters_of(function, name), parameter_texts)
     return Tool(
         name=name,
-        description=told if description is None else description,
+        description=docstring if description is None else description,
         parameters=reader.schema,
         function=function,
         timeout_seconds=float(timeout_seconds),
@@ -115,35 +114,35 @@ def tool_of(
 
 
 class Tools:
-    """The tools of an app or an assistant, by name, in the order they were added."""
+    """Tools by name, in the order they were added."""
 
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
 
     def add(self, function: Callable[..., Any] | Tool, **options: Any) -> Tool:
-        """Add a function, or a tool made of one, and return the tool; what is there already stays as it is.
+        """Add a function or a tool and return the tool; one that was added before stays as it is.
 
         Args:
             options: of `tool_of`, for a function.
 
         Raises:
-            ConfigError: it cannot be a tool, or its name is taken.
+            ConfigError: the function cannot be a tool, or its name is taken.
         """
         if isinstance(function, Tool):
             if options:
-                raise ConfigError(f"Tool {function.name!r} is made already: give the options to tool_of instead.")
+                raise ConfigError(f"{function.name!r} is a Tool already: pass the options to tool_of.")
             tool = function
         else:
             tool = tool_of(function, **options)
-        # One step, no lock: a lock from before gevent's patching would block every greenlet.
-        there = self._tools.setdefault(tool.name, tool)
-        if there.function != tool.function:
-            raise ConfigError(f"There are two tools named {tool.name!r}. Give one another name: name={tool.name!r}_2.")
-        if options and there != tool:
+        # One step instead of a lock: a lock from before gevent's patching would block every greenlet.
+        added = self._tools.setdefault(tool.name, tool)
+        if added.function != tool.function:
+            raise ConfigError(f"There are two tools named {tool.name!r}. Rename one: name='{tool.name}_2'.")
+        if options and added != tool:
             raise ConfigError(
-                f"Tool {tool.name!r} is there already with other options. Say them once, where it is added first."
+                f"Tool {tool.name!r} was added before with other options. Pass them once, where it is added first."
             )
-        return there
+        return added
 
     @overload
     def tool(self, function: F) -> F: ...
@@ -180,19 +179,19 @@ class Tools:
 
 
 def _checked_name(function: Any, name: str | None) -> str:
-    """Return a tool's name, or say why the function cannot be one."""
+    """Return a tool's name, or raise the reason why the function cannot be a tool."""
     if isinstance(function, Mapping):
         raise ConfigError(
-            "A tool given as a dict is one of the client: put it into the tools of an assistant. "
-            "A tool that runs here is a function."
+            "A tool in form of a dict belongs to the client: put it into the tools of an assistant. A tool of the "
+            "server is a function."
         )
     if not callable(function) or isinstance(function, type):
-        raise ConfigError(f"{function!r} cannot be a tool: give a function.")
+        raise ConfigError(f"{function!r} cannot be a tool: pass a function.")
     whole = whole_function(function)
     name = getattr(whole, "__name__", "") if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{function!r} cannot be a tool named {name!r}: a name is 1 to 64 of a-z A-Z 0-9 _ -. Give it as name=…."
+            f"{function!r} cannot be a tool named {name!r}: a name is 1 to 64 of a-z A-Z 0-9 _ -. Pass it as name=…."
         )
     called = whole if inspect.isroutine(whole) else type(whole).__call__
     if inspect.isasyncgenfunction(called):
@@ -201,13 +200,13 @@ def _checked_name(function: Any, name: str | None) -> str:
 
 
 def result_text(result: Any) -> str:
-    """Return a function's result as the model reads it: text as it is, everything else (None, too) as JSON.
+    """Return a function's result for the model: text as it is, everything else (None, too) as JSON.
 
     Raises:
-        Exception: it cannot be written as JSON, or what it is computed from as it is written failed.
+        Exception: it cannot be written as JSON, or a generator in it failed.
     """
     if isinstance(result, str):
-        return mend(str.__str__(result))  # what a subclass is made of, an enum's value for one
+        return mend(str.__str__(result))  # the text itself, also of a subclass such as an enum
     from pydantic_core import to_json
 
     return to_json(result, inf_nan_mode="strings").decode("utf-8")

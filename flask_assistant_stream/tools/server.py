@@ -1,7 +1,7 @@
-"""Which functions a run may have executed here: those that its assistant was given in the app's code.
+"""The functions that the server executes for a run: those that the app's code gives to its assistant.
 
-An assistant made over the API declares functions of its client, whatever they are called: nobody can have a function
-of the server executed by naming it. Knows no Flask: the app's context is injected.
+An assistant created over the API has functions of its client only, whatever their names: no client can call a
+function of the server by naming it. Knows no Flask: the app's context is injected.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ class ServerTools:
     """The functions of one registration, by assistant.
 
     Args:
-        by_assistant: the functions of each assistant that has some, by the assistant's id; looked at anew for every
-            run, so that a function which is registered late is known.
-        around: makes the context in which a function is called, such as an app context.
-        max_chars: the longest output.
+        by_assistant: functions by assistant id; read for every run, as functions may be registered late.
+        around: returns the context in which a function is called, such as an app context.
+        max_chars: maximum length of an output.
     """
 
     def __init__(
@@ -37,15 +36,15 @@ class ServerTools:
         self._max_chars = max_chars
 
     def names(self, run: Object) -> dict[str, bool]:
-        """Return the functions that are executed here for a run, and whether each needs approval first."""
+        """Return the functions that this server executes for a run, and whether each needs approval first."""
         tools = self._by_assistant.get(run["assistant_id"])
         if tools is None:
             return {}
-        asked = [tool["function"]["name"] for tool in run["tools"] if tool["type"] == "function"]
-        return {name: tool.requires_approval for name in asked if (tool := tools.get(name)) is not None}
+        functions = [tool["function"]["name"] for tool in run["tools"] if tool["type"] == "function"]
+        return {name: tool.requires_approval for name in functions if (tool := tools.get(name)) is not None}
 
     def calls(self, run: RunRecord, calls: list[Object], log: RunLogger) -> ToolCalls:
-        """Make ready to execute the calls of one response."""
+        """Prepare the calls of one response."""
 
         def context(call_id: str) -> ToolContext:
             return ToolContext(run.owner, run.parent, run.id, call_id)

@@ -258,7 +258,7 @@ def test_the_context_is_given_and_not_in_the_schema() -> None:
 
     assert list(properties(who)) == ["name"]
     assert call(who, name="x") == "x anna thread_1 run_1 call_1"
-    assert "context: is no argument" in refusal(who, '{"name": "x", "context": {}}')
+    assert "context: is not an argument" in refusal(who, '{"name": "x", "context": {}}')
 
 
 def test_a_context_that_is_imported_for_type_checkers_only() -> None:
@@ -307,7 +307,7 @@ def test_each_wrong_argument_is_named() -> None:
         "Invalid arguments of find_order: number: is required; unit: Input should be 'c' or 'f'; "
         "order.title: is required; "
         "order.points.0.x: Input should be a valid number, unable to parse string as a number; "
-        "colour: is no argument of this tool."
+        "colour: is not an argument of this tool."
     )
 
 
@@ -432,7 +432,7 @@ def test_functions_of_many_kinds(function: Callable[..., Any], arguments: dict[s
 def test_what_a_partial_has_bound_the_model_cannot_change() -> None:
     bound = functools.partial(three, c=9)
     assert list(properties(bound)) == ["a", "b"]
-    assert "c: is no argument" in refusal(bound, '{"a": 1, "c": 3}')
+    assert "c: is not an argument" in refusal(bound, '{"a": 1, "c": 3}')
 
 
 def test_an_object_that_can_be_called_needs_a_name() -> None:
@@ -481,8 +481,8 @@ def of_elsewhere(a: Elsewhere) -> None: ...
         (of_elsewhere, "annotation of 'a' cannot be resolved .* outside `if TYPE_CHECKING`"),
         (lambda: 1, "name="),
         (print, "Wrap it in a function"),
-        (Shop, "give a function"),
-        (3, "give a function"),
+        (Shop, "pass a function"),
+        (3, "pass a function"),
         ({"type": "function"}, "put it into the tools of an assistant"),
     ],
 )
