@@ -1,7 +1,7 @@
 """A streaming AI assistant for an existing Flask app: one blueprint, the Assistants protocol, your own database.
 
-The names below are imported when they are first asked for: `python -m flask_assistant_stream` imports this package
-before gevent has patched anything, so nothing heavy may come along.
+The names below are imported at their first use: `python -m flask_assistant_stream` imports this package before gevent
+has patched anything, so it must import nothing heavy.
 """
 
 from __future__ import annotations

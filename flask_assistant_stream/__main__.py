@@ -1,4 +1,4 @@
-"""`python -m flask_assistant_stream`: the example app on gevent. Patches before anything else is imported."""
+"""`python -m flask_assistant_stream`: the example app on gevent, which patches before other imports."""
 
 # ruff: noqa: E402
 from gevent import monkey
@@ -25,17 +25,17 @@ from .routes.base import EXTENSION
 from .shutdown import Shutdown, drains
 
 STOP_SECONDS = 5.0
-"""How long runs may go on after SIGTERM; what has not ended shortly before is interrupted."""
+"""How long runs may continue after SIGTERM; then they are interrupted."""
 LAST_SECONDS = 0.5
-"""For requests that are no runs."""
+"""Time for other requests."""
 
 logger = logging.getLogger("flask_assistant_stream.server")
 
 
 def main() -> None:
-    """Serve until Ctrl-C, which interrupts runs, or until SIGTERM, which lets them go on for a moment."""
+    """Serve until Ctrl-C, which interrupts runs, or until SIGTERM, which gives them `STOP_SECONDS`."""
     arguments = _arguments()
-    os.umask(0o077)  # what is in the instance folder is nobody else's
+    os.umask(0o077)  # only this user may read the instance folder
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     key_file = instance_folder() / API_KEY_FILE
     first_start = not key_file.exists()
@@ -46,17 +46,17 @@ def main() -> None:
         sys.exit(f"Cannot start: {error}")
     origin = _origin(arguments.host, server.server_port)
     for registration in app.extensions[EXTENSION].values():
-        registration.runner.wake()  # what the last process has left is looked after before the first request
+        registration.runner.wake()  # end the runs of the last process before the first request
     _greet(app, origin)
     if first_start and key_file.exists():
         key = key_file.read_text()
-        print(f"API key for OpenAI's clients; shown this once, kept in {key_file}:\n  {key}\n")
+        print(f"API key for OpenAI's clients; shown once, stored in {key_file}:\n  {key}\n")
         print(f'  from openai import OpenAI\n  client = OpenAI(base_url="{origin}{PREFIX}/v1", api_key="{key}")\n')
-    asked = Queue()
-    gevent.signal_handler(signal.SIGTERM, asked.put, STOP_SECONDS)
-    gevent.signal_handler(signal.SIGINT, asked.put, 0.0)
+    stops = Queue()
+    gevent.signal_handler(signal.SIGTERM, stops.put, STOP_SECONDS)
+    gevent.signal_handler(signal.SIGINT, stops.put, 0.0)
     print("Ready. Ctrl-C stops.", flush=True)
-    shutdown = Shutdown(drains(app), asked.get())
+    shutdown = Shutdown(drains(app), stops.get())
     gevent.signal_handler(signal.SIGINT, shutdown.hurry)
     server.close()
     shutdown.run()
@@ -76,7 +76,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _server(app: Flask, host: str, port: int) -> WSGIServer:
-    """Listen; what is written to an accepted connection goes out at once, as its socket is told here."""
+    """Start a server; its connections inherit TCP_NODELAY, which sends each write at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = WSGIServer.get_listener((host, port), family=family)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

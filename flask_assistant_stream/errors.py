@@ -1,22 +1,22 @@
-"""Every error the library raises, and whose fault it is. Knows nothing of HTTP frameworks.
+"""Every error of the library, and its cause. Knows nothing of HTTP frameworks.
 
 AssistantStreamError
-├── ConfigError            the host developer's: raised while the app starts, the fix is in the text
-├── RequestError           the client's: 400, `param` names the field
+├── ConfigError            the configuration: raised while the app starts, with the fix
+├── RequestError           the client: 400, `param` names the field
 │   ├── Unauthorized       401, no or a wrong credential
 │   ├── Forbidden          403, a foreign Origin
-│   ├── NotFound           404, unknown id or somebody else's
+│   ├── NotFound           404, an unknown id, or one of another owner
 │   ├── Gone               410, the run's events have expired
 │   └── TooLarge           413, over a byte limit
-├── StoreError             the store's: 503, the outcome of a write may be unknown
-│   ├── Duplicate          a record with that id stands already
+├── StoreError             the store: 503, the outcome of a write may be unknown
+│   ├── Duplicate          a record with that id exists
 │   └── ThreadBusy         the thread has an active run
-├── Unavailable            the process's: 503, it takes no more for now, and nothing was begun
-│   └── TooManyStreams     it has as many open streams as it may have
-├── EngineError            the upstream's: becomes the run's `last_error`
-├── UpstreamError          the upstream's: 502, or what it asked for, where no run has begun (files, vector stores)
-├── ToolError              a tool's own words to the model: it failed, and the run goes on
-└── IllegalMove            ours: a status change that no table allows
+├── Unavailable            the process: 503, it accepts no more for now, and nothing was started
+│   └── TooManyStreams     it has its maximum of open streams
+├── EngineError            the upstream: becomes the run's `last_error`
+├── UpstreamError          the upstream, without a run (files, vector stores): 502, or its own status
+├── ToolError              a tool: its text goes to the model, and the run continues
+└── IllegalMove            the library: a status change that no table allows
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class AssistantStreamError(Exception):
     """Base of all errors of this library.
 
     Attributes:
-        status: the HTTP status that a route answers with.
+        status: HTTP status of the answer.
         type: OpenAI's `error.type`.
         code: OpenAI's `error.code`, or None.
         param: the field at fault, or None.
@@ -43,61 +43,61 @@ class AssistantStreamError(Exception):
         self.code = code or type(self).code
 
     def body(self) -> dict[str, dict[str, str | None]]:
-        """Return the JSON error body that both faces answer with (`spec/assistants.md#errors`)."""
+        """Return the JSON body of the answer, the same on both faces (`spec/assistants.md#errors`)."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class ConfigError(AssistantStreamError):
-    """The configuration is wrong; the message says how to mend it."""
+    """The configuration is wrong; the message has the fix."""
 
 
 class RequestError(AssistantStreamError):
-    """The client sent something that cannot be done."""
+    """The request is invalid or cannot be done."""
 
     status = 400
     type = "invalid_request_error"
 
 
 class Unauthorized(RequestError):
-    """No owner could be found for the request."""
+    """The request has no owner."""
 
     status = 401
     code = "invalid_api_key"
 
 
 class Forbidden(RequestError):
-    """The request is known but not allowed."""
+    """The owner may not do this."""
 
     status = 403
 
 
 class NotFound(RequestError):
-    """Nothing stands under that id for this owner."""
+    """The owner has no object with that id."""
 
     status = 404
 
 
 class Gone(RequestError):
-    """It was there, and its time is over."""
+    """The object existed and has expired."""
 
     status = 410
 
 
 class TooLarge(RequestError):
-    """The body is over a limit in bytes."""
+    """The body exceeds a limit in bytes."""
 
     status = 413
 
 
 class StoreError(AssistantStreamError):
-    """The store failed; whether a write landed is unknown."""
+    """The store failed; a write may or may not be stored."""
 
     status = 503
     code = "store_unavailable"
 
 
 class Duplicate(StoreError):
-    """A record with that id stands already; nothing was written."""
+    """A record with that id exists; nothing was written."""
 
 
 class ThreadBusy(StoreError):
@@ -113,14 +113,14 @@ class ThreadBusy(StoreError):
 
 
 class Unavailable(AssistantStreamError):
-    """The process takes no more for now: nothing was begun."""
+    """The process accepts no more for now; nothing was started."""
 
     status = 503
     retry_after: float = 1.0
 
 
 class TooManyStreams(Unavailable):
-    """The process has as many open streams as it may have."""
+    """The process has its maximum of open streams."""
 
     code = "too_many_streams"
 
@@ -129,17 +129,18 @@ class EngineError(AssistantStreamError):
     """The upstream failed.
 
     `code` is one of a run's `last_error` codes: `server_error`, `rate_limit_exceeded`, `invalid_prompt`
-    (`spec/responses.md#error-codes`). The message reaches the client: no key, no address with credentials in it.
+    (`spec/responses.md#error-codes`). The message reaches the client, so it contains no key
+    and no address with credentials.
     """
 
     code = "server_error"
 
 
 class UpstreamError(AssistantStreamError):
-    """The upstream failed a request that is no run, such as an upload. The message holds no secret of ours.
+    """The upstream failed a request outside of runs, such as an upload. The message contains no secret.
 
     Attributes:
-        retry_after: seconds after which the upstream wants to be asked again, or None.
+        retry_after: seconds until the next attempt, as the upstream requests, or None.
     """
 
     status = 502
@@ -152,7 +153,7 @@ class UpstreamError(AssistantStreamError):
 
 
 class ToolError(AssistantStreamError):
-    """Raised by a tool to tell the model what is wrong; any other exception is told without its text."""
+    """Raised by a tool; its text goes to the model, unlike that of any other exception."""
 
 
 class IllegalMove(AssistantStreamError):

@@ -1,4 +1,4 @@
-"""The example app: one blueprint in a Flask app that keeps what it needs in its instance folder.
+"""The example app: one blueprint in a Flask app whose data is in its instance folder.
 
 For `python -m flask_assistant_stream` and for any WSGI server; knows no server and no engine.
 """
@@ -41,7 +41,7 @@ GET_WEATHER = {
         },
     },
 }
-"""A tool of the client: the run waits in `requires_action` until the front-end has answered."""
+"""A tool of the client: the run waits in `requires_action` for the front-end's answer."""
 
 SUGGESTIONS = [
     "What can you do?",
@@ -49,11 +49,11 @@ SUGGESTIONS = [
     '/get_weather {"location": "Paris"}',
     '/current_time {"time_zone": "Europe/Berlin"}',
 ]
-"""What an empty chat offers to ask. The lines with a slash have the offline engine call a tool."""
+"""Suggestions of an empty chat. A line with a slash makes the offline engine call a tool."""
 
 
 def current_time(time_zone: str = "UTC") -> datetime:
-    """Tell the time.
+    """Return the current time.
 
     Args:
         time_zone: an IANA name, such as Europe/Berlin
@@ -65,22 +65,22 @@ def current_time(time_zone: str = "UTC") -> datetime:
 
 
 def instance_folder() -> Path:
-    """Return where the app keeps its data: `ASSISTANT_INSTANCE`, else `./instance`."""
+    """Return the folder of the app's data: `ASSISTANT_INSTANCE`, else `./instance`."""
     return Path(os.environ.get("ASSISTANT_INSTANCE") or "instance").absolute()
 
 
 def create_example_app(*, host: str = "") -> Flask:
-    """Make the example app.
+    """Create the example app.
 
     Settings come from the environment: those of `config.py` by their own names, Flask's with the prefix `FLASK_`.
 
     Args:
-        host: the address that the app will be served at. On a loopback address everybody is one owner, an API key
-            of that owner is kept in the instance folder, and only requests to this machine's own names are taken.
-            Anywhere else, or where it is not given, the settings must say who owns a request.
+        host: the address that will serve the app. On a loopback address all clients are one owner, an API key of that
+            owner is in the instance folder, and only requests to this machine's own names are accepted. Without it, or
+            on any other address, the settings must name the owners.
 
     Raises:
-        ConfigError: a setting is wrong or missing; the message says how to mend it.
+        ConfigError: a setting is invalid or missing; the message has the fix.
     """
     folder = instance_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,8 +109,8 @@ def _declared(settings: config.Settings) -> dict[str, Any]:
 
 
 def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str) -> dict[str, Any]:
-    """Let everybody on this machine in as one owner, unless the settings have chosen otherwise."""
-    if app.config["TRUSTED_HOSTS"] is None:  # a page elsewhere cannot reach us by a name that it rebinds
+    """Make all clients on this machine one owner, unless the settings choose the owners."""
+    if app.config["TRUSTED_HOSTS"] is None:  # a page elsewhere cannot reach the app by rebinding a name
         app.config["TRUSTED_HOSTS"] = [*LOOPBACK_NAMES, host]
     if settings.owner is not None:
         return {}
@@ -121,7 +121,7 @@ def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address."""
+    """Return whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -129,9 +129,9 @@ def is_loopback(host: str) -> bool:
 
 
 def kept_secret(path: Path, prefix: str) -> str:
-    """Return the secret kept in a file that only its user may read; the first caller makes it.
+    """Return the secret in a file that only its user may read; the first caller creates it.
 
-    Whole or not at all, also where several workers start at once.
+    The file appears whole, even if several workers start at once.
     """
     if not path.exists():
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -140,10 +140,10 @@ def kept_secret(path: Path, prefix: str) -> str:
         try:
             os.link(draft, path)
         except FileExistsError:
-            pass  # another worker was quicker
+            pass  # another worker was first
         finally:
             draft.unlink()
     secret = path.read_text(encoding="ascii").strip()
     if not secret:
-        raise ConfigError(f"{path} is empty. Remove it, and the next start makes a new one.")
+        raise ConfigError(f"{path} is empty. Remove it; the next start creates a new one.")
     return secret

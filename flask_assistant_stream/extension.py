@@ -1,6 +1,6 @@
-"""Put the assistant into a Flask app: one blueprint, its state per app and name in `app.extensions`.
+"""Register the assistant with a Flask app: one blueprint, its state per app and name in `app.extensions`.
 
-Nothing happens at import; what is wrong with the configuration is said while the app starts.
+Nothing happens at import; configuration errors are raised while the app starts.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
-    """The keyword arguments of a registration: every setting of `config.py`, and what only code can give.
+    """The keyword arguments of a registration: every setting of `config.py`, and arguments that only code can give.
 
-    `store` and `engine` also take objects. `mongo_uri` is another name of `store`.
+    `store` and `engine` may also be objects. `mongo_uri` is another name of `store`.
 
     Attributes:
-        assistants: assistants declared in code: Assistants API bodies with an `id`; among their `tools` may be
-            functions.
-        authenticate: takes the request and returns the logged-in user's id, or raises `Unauthorized`.
-        tools: of the default assistant: functions that the server executes, and tools as the Assistants API writes
-            them.
-        upstream_tools: tools of the upstream that every run may use, as the Responses API writes them (web_search,
+        assistants: declared in code: Assistants API bodies with an `id`; their `tools` may include functions.
+        authenticate: receives the request and returns the logged-in user's id, or raises `Unauthorized`.
+        tools: of the default assistant: functions that the server executes, and tools in the form of the Assistants
+            API.
+        upstream_tools: tools of the upstream that every run may use, in the form of the Responses API (web_search,
             mcp …). Clients do not see them.
     """
 
@@ -93,13 +92,13 @@ class Options(TypedDict, total=False):
 
 
 class AssistantStream:
-    """The extension: keeps what it is given until apps come.
+    """The extension; registers with any number of apps.
 
     Args:
-        app: registered at once if given.
-        url_prefix: where the routes are.
-        name: the blueprint's name; another one for each further registration in an app.
-        options: see `Options`; what is not given comes from `app.config` and the environment.
+        app: registers at once.
+        url_prefix: of the routes.
+        name: of the blueprint; each further registration in an app needs another one.
+        options: see `Options`; other settings come from `app.config` and the environment.
     """
 
     def __init__(
@@ -112,16 +111,16 @@ class AssistantStream:
             self.init_app(app)
 
     def init_app(self, app: Flask, *, url_prefix: str | None = None, name: str | None = None) -> None:
-        """Register with an app; several apps, and several names in one app, may follow one another.
+        """Register with an app; several apps, and several names in one app, are possible.
 
         Raises:
-            ConfigError: the configuration is wrong, or the name is taken; the fix is in the message.
+            ConfigError: the configuration is wrong, or the name is taken; the message has the fix.
         """
-        given = {"url_prefix": url_prefix, "name": name}
-        app.register_blueprint(self.blueprint, **{key: value for key, value in given.items() if value is not None})
+        options = {"url_prefix": url_prefix, "name": name}
+        app.register_blueprint(self.blueprint, **{key: value for key, value in options.items() if value is not None})
 
     def build(self, app: Flask, name: str) -> Registration:
-        """Resolve the configuration for an app and make what a registration works with."""
+        """Resolve the configuration for an app and create its registration."""
         return assemble(app, name, dict(self._options), self._tools)
 
     @overload
@@ -138,21 +137,21 @@ class AssistantStream:
     ) -> Callable[[F], F]: ...
 
     def tool(self, function: F | None = None, **options: Any) -> F | Callable[[F], F]:
-        """Make the decorated function a tool of the default assistant; also after the registration.
+        """Make the decorated function a tool of the default assistant, even after the registration.
 
         Args:
-            function: none where options are given: `@assistant_stream.tool(requires_approval=True)`.
+            function: plain or `async def`; omitted with options: `@assistant_stream.tool(requires_approval=True)`.
             options: of `tool_of`.
 
         Raises:
-            ConfigError: a tool cannot be made of the function, or its name is taken.
+            ConfigError: the function cannot be a tool, or its name is taken.
         """
         decorate: Callable[[F], F] = self._tools.functions.tool(**options)
         return decorate if function is None else decorate(function)
 
 
 class AssistantBlueprint(Blueprint):
-    """The blueprint: each registration in an app gets a state of its own under its name.
+    """The blueprint; each registration in an app has a state of its own under its name.
 
     Attributes:
         assistant_stream: the extension behind it.
@@ -166,30 +165,30 @@ class AssistantBlueprint(Blueprint):
         add_routes(self)
 
     def register(self, app: App, options: dict[str, Any]) -> None:
-        """Build the state, then register as every blueprint does."""
+        """Build the state, then register the blueprint."""
         assert isinstance(app, Flask)
         name = f"{options.get('name_prefix', '')}.{options.get('name', self.name)}".lstrip(".")
         registrations: dict[str, Registration] = app.extensions.setdefault(EXTENSION, {})
         if name in app.blueprints:
             raise ConfigError(
-                f"The app has a blueprint {name!r} already. Give this one a name and a prefix of its own: "
+                f"The app has a blueprint {name!r} already. Give this one its own name and prefix: "
                 f'app.register_blueprint(blueprint, name="{name}_2", url_prefix="/api/{name}_2").'
             )
         registrations[name] = self.assistant_stream.build(app, name)
         remember(app)
         super().register(app, options)
         for rule in app.url_map.iter_rules(f"{name}.{CATCH_ALL}"):
-            rule.methods = None  # any method there is, known or not: add_url_rule takes a list only
+            rule.methods = None  # every method, even an unknown one: add_url_rule accepts a list only
 
 
 def create_assistant_blueprint(
     *, url_prefix: str = URL_PREFIX, name: str = NAME, **options: Unpack[Options]
 ) -> AssistantBlueprint:
-    """Make the blueprint; `app.register_blueprint` does the rest.
+    """Create the blueprint; `app.register_blueprint` does the rest.
 
     Args:
-        url_prefix: where the routes are, unless the registration says so.
-        name: unless the registration says so.
-        options: see `Options`; what is not given comes from `app.config` and the environment.
+        url_prefix: of the routes; `register_blueprint` may override it.
+        name: of the blueprint; `register_blueprint` may override it.
+        options: see `Options`; other settings come from `app.config` and the environment.
     """
     return AssistantStream(url_prefix=url_prefix, name=name, **options).blueprint

@@ -1,10 +1,10 @@
-"""Hooks for `gunicorn.conf.py`: a worker that is to end brings its runs to an end first.
+"""Hooks for `gunicorn.conf.py`: a worker that stops ends its runs first.
 
     from flask_assistant_stream.gunicorn_hooks import post_worker_init, worker_abort, worker_exit, worker_int
 
-gunicorn waits for open connections, but for nothing else, and kills what is not through after `graceful_timeout`.
-So each worker has a thread that watches `worker.alive`, which every kind of ending sets: a stop, a reload, a worker
-that has served its `max_requests`. Imported before gevent patches: takes nothing along.
+gunicorn waits for open connections only, and kills a worker after `graceful_timeout`. So each worker has a thread that
+watches `worker.alive`, which a stop, a reload and `max_requests` set to False. Imported before gevent patches, so the
+imports are lazy.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.05
 ACCEPT_SECONDS = 1.1
-"""gevent workers accept connections for up to a second after they were told to end: those are still served."""
+"""gevent workers accept connections for up to a second after a stop: they are still served."""
 EXIT_SECONDS = 3.0
-"""How long beyond its deadline a shutdown is waited for, at the very end."""
+"""How long an exiting worker waits beyond the deadline of its shutdown."""
 SILENT_SECONDS = 2.0
-"""A worker that exits gives no more signs of life; so long before `timeout` it must be through."""
+"""An exiting worker sends no more heartbeats to gunicorn, so it ends so long before `timeout`."""
 
 
 class Worker(Protocol):
-    """What is used of a gunicorn worker."""
+    """The used part of a gunicorn worker."""
 
     alive: bool
     cfg: Any
 
 
 class Watch:
-    """Waits for the end of a worker and shuts down then, in a thread of its own."""
+    """Waits for the stop of a worker and shuts its runs down, in a thread of its own."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -47,22 +47,22 @@ class Watch:
         self._thread.start()
 
     def hurry(self, seconds: float = 0.0) -> None:
-        """Let the shutdown take no longer than this; sets two numbers only, as a signal may call it."""
+        """Limit the shutdown to `seconds` from now; only sets two numbers, as a signal handler may call it."""
         self._within = min(self._within, seconds)
         if self._shutdown is not None:
             self._shutdown.hurry(seconds)
 
     def finish(self) -> None:
-        """Wait for the shutdown, in the main thread of a worker that exits: gunicorn waits for readers alone."""
+        """Wait for the shutdown in the main thread of an exiting worker: gunicorn waits for connections only."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
-            signal.signal(number, signal.SIG_IGN)  # each would end the process on the spot, which ends anyway
+            signal.signal(number, signal.SIG_IGN)  # each would end the process at once
         self._exiting = True
         cfg = self._worker.cfg
         if cfg.timeout:
             self.hurry(max(0.0, cfg.timeout - SILENT_SECONDS))
         until = time.monotonic() + cfg.graceful_timeout + EXIT_SECONDS
         while self._thread.is_alive() and time.monotonic() < until:
-            with contextlib.suppress(SystemExit):  # of a signal that came before
+            with contextlib.suppress(SystemExit):  # from an earlier signal
                 self._thread.join(LOOK_SECONDS)
 
     def _watch(self) -> None:
@@ -72,7 +72,7 @@ class Watch:
 
         seconds = self._worker.cfg.graceful_timeout
         self._shutdown = Shutdown(drains(), seconds)
-        self._shutdown.hurry(self._within)  # what was asked for before it was there
+        self._shutdown.hurry(self._within)  # a limit from before this shutdown existed
         until = time.monotonic() + min(ACCEPT_SECONDS, seconds / 4)
         while time.monotonic() < until and self._within and not self._exiting:
             time.sleep(LOOK_SECONDS)
@@ -84,7 +84,7 @@ _watch: Watch | None = None
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Watch a worker from its begin on, and have it sweep before its first request: it may follow one that died."""
+    """Watch a worker from its start, and sweep before its first request: it may replace a worker that died."""
     from .shutdown import registrations
 
     global _watch
@@ -94,17 +94,17 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def worker_int(_worker: Worker) -> None:
-    """Interrupt all runs at once: the worker got SIGINT or SIGQUIT."""
+    """Interrupt all runs at once, after SIGINT or SIGQUIT."""
     _hurry()
 
 
 def worker_abort(_worker: Worker) -> None:
-    """Interrupt all runs at once: the worker gave no sign of life for `timeout` seconds."""
+    """Interrupt all runs at once, after `timeout` seconds without a heartbeat of the worker."""
     _hurry()
 
 
 def worker_exit(_server: object, _worker: Worker) -> None:
-    """Wait until the runs of this worker have ended, as long as there is time."""
+    """Wait until the runs of this worker have ended, within the time limit."""
     if _watch is not None:
         _watch.finish()
 

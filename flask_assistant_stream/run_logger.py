@@ -1,4 +1,4 @@
-"""Log records of a run: every one carries request id, owner (hashed), thread id and run id; never content."""
+"""Log records of a run: each has request id, owner (hashed), thread id and run id, and no content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .translation.translator import Translator
 
 
 def owner_digest(owner: str) -> str:
-    """Return what stands for an owner in logs: stable, and not the owner."""
+    """Return a stable digest that replaces an owner in logs."""
     return hashlib.sha256(owner.encode()).hexdigest()[:12]
 
 
@@ -21,9 +21,9 @@ class RunLogger:
     """Writes the records of one run.
 
     Args:
-        logger: where to.
-        run: whose records.
-        request_id: of the request that started or continued it.
+        logger: receives the records.
+        run: appears in each record.
+        request_id: of the request that started or continued the run.
     """
 
     def __init__(self, logger: logging.Logger, run: RunRecord, request_id: str) -> None:
@@ -50,21 +50,21 @@ class RunLogger:
         self._write(logging.ERROR, text)
 
     def traceback(self, text: str) -> None:
-        """Write a record at DEBUG with the exception that is being handled: its text may hold content."""
+        """Write a record at DEBUG with the current exception, whose text may contain content."""
         self._write(logging.DEBUG, text, exc_info=True)
 
     def exception(self, text: str) -> None:
-        """Write a record at ERROR with the exception that is being handled."""
+        """Write a record at ERROR with the current exception."""
         self._write(logging.ERROR, text, exc_info=True)
 
     def first_token(self, events: Sequence[Event]) -> None:
-        """Note the first piece of an answer; cheap ever after."""
+        """Log the first piece of an answer; cheap after that."""
         if self._waiting_for_token and any(event.name == "thread.message.delta" for event in events):
             self._waiting_for_token = False
             self.info(f"first token after {self._seconds()} s")
 
     def ended(self, translator: Translator) -> None:
-        """Note how a run ended or what it waits for, and its usage."""
+        """Log the status of a run that ended or waits, and its usage."""
         run = translator.run
         usage = run["usage"] or {}
         text = f"run {run['status']} after {self._seconds()} s, {usage.get('total_tokens', 0)} tokens"

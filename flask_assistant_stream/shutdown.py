@@ -1,6 +1,6 @@
-"""End a process's work in time: what runs may end until shortly before a deadline, the rest is interrupted.
+"""Shut a process down: runs may end until shortly before a deadline, the others are interrupted.
 
-For servers and for hosts with a server of their own; knows none of them.
+For servers, and for hosts with a server of their own; knows none of them.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from .runs.draining import Drain
 logger = logging.getLogger(__name__)
 
 INTERRUPT_SECONDS = 1.5
-"""How long before the deadline the interruption begins: it must be stored, and readers must be told."""
+"""Time between interruption and deadline: the ends of runs must be stored and sent to readers."""
 LOOK_SECONDS = 0.02
 FAREWELL_SECONDS = 0.05
-"""For the server, to write the end of an answer whose last event has been told."""
+"""Time for the server to write the end of an answer after its last event."""
 
 _apps: WeakSet[Flask] = WeakSet()
 
 
 def remember(app: Flask) -> None:
-    """Take note of an app that has a registration, as long as it lives."""
+    """Add an app with a registration to the apps of this process, as long as it exists."""
     _apps.add(app)
 
 
 def drain(app: Flask | None = None, *, seconds: float = 30.0) -> int:
-    """Shut the assistants of this process down: blocks until nothing is under way, at most about `seconds`.
+    """Shut the assistants of this process down: block until nothing is under way, at most about `seconds`.
 
-    From the call on, for good, nothing is admitted: requests that would start or continue a run get 503. Runs under
-    way may end until 1.5 s before the end of the time (half-way, where it is shorter than 3 s). Those that have not
-    are interrupted: they fail with what they have said so far, stored, and their readers are told. Runs that wait for
-    tool outputs are left as they are; any other process takes the outputs.
+    From now on requests that would start or continue a run get 503. Active runs may end until 1.5 s before the deadline
+    (half of the time if it is shorter than 3 s). The others are interrupted: they fail, their text so far is stored,
+    and their readers see the end. Runs that wait for tool outputs stay as they are; any other process accepts the
+    outputs.
 
     Args:
         app: None for every app of this process.
         seconds: 0 interrupts at once, which takes 1.5 s at most.
 
     Returns:
-        How many runs were interrupted.
+        The number of interrupted runs.
     """
     return Shutdown(drains(app), seconds).run()
 
@@ -56,29 +56,28 @@ def drains(app: Flask | None = None) -> list[Drain]:
 
 def registrations(app: Flask | None = None) -> list[Registration]:
     """Return the registrations of an app, or of every app of this process."""
-    found: list[Registration] = []
-    for one in list(_apps) if app is None else [app]:
-        found += one.extensions.get(EXTENSION, {}).values()
-    return found
+    apps = list(_apps) if app is None else [app]
+    return [registration for each in apps for registration in each.extensions.get(EXTENSION, {}).values()]
 
 
 class Shutdown:
     """A shutdown under way.
 
     Args:
-        seconds: until everything must have ended, from now on.
+        drains: of the registrations.
+        seconds: from now to the deadline.
     """
 
-    def __init__(self, of: Iterable[Drain], seconds: float) -> None:
-        self._drains = list(of)
+    def __init__(self, drains: Iterable[Drain], seconds: float) -> None:
+        self._drains = list(drains)
         self._interrupt_at = time.monotonic() + _patience(seconds)
 
     def hurry(self, seconds: float = 0.0) -> None:
-        """Bring the deadline forward to so many seconds from now; from any thread, or a signal's."""
+        """Move the deadline to at most `seconds` from now; from any thread or signal handler."""
         self._interrupt_at = min(self._interrupt_at, time.monotonic() + _patience(seconds))
 
     def run(self) -> int:
-        """Block until everything has ended or the time is over; return how many runs were interrupted."""
+        """Block until everything has ended or the deadline; return the number of interrupted runs."""
         for each in self._drains:
             each.begin()
         while not self._idle() and time.monotonic() < self._interrupt_at:
@@ -90,7 +89,7 @@ class Shutdown:
         return interrupted
 
     def _interrupt(self, begun: float) -> None:
-        """Interrupt what still runs and wait for it; what does not end in half of the time is left behind."""
+        """Interrupt the active runs and wait for them; after half of the time, take over those that hang."""
         while not self._idle() and (passed := time.monotonic() - begun) < INTERRUPT_SECONDS:
             for each in self._drains:
                 each.interrupt()
@@ -104,5 +103,5 @@ class Shutdown:
 
 
 def _patience(seconds: float) -> float:
-    """Return how long runs may go on where everything must have ended after `seconds`."""
+    """Return how long runs may continue with a deadline in `seconds`."""
     return max(seconds - INTERRUPT_SECONDS, seconds / 2)

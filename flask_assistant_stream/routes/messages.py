@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from ..assistants import Found
+from ..assistants import FoundAssistant
 from ..errors import NotFound, StoreError
 from ..protocol.objects import Object
 from ..runs.start_request import MessageDraft, RunPosition, StartRequest
@@ -55,7 +55,9 @@ def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
         return start_run(request, assistant, messages, thread_id=thread_id, new_thread=new_thread, titled=True)
 
 
-def start_run(request: ApiRequest, assistant: Found, messages: Sequence[MessageDraft], **options: Any) -> RunPosition:
+def start_run(
+    request: ApiRequest, assistant: FoundAssistant, messages: Sequence[MessageDraft], **options: Any
+) -> RunPosition:
     """Start a run and keep its assistant.
 
     Args:
@@ -69,7 +71,7 @@ def start_run(request: ApiRequest, assistant: Found, messages: Sequence[MessageD
     return position
 
 
-def find_assistant(request: ApiRequest, assistant_id: str | None, param: str) -> Found:
+def find_assistant(request: ApiRequest, assistant_id: str | None, param: str) -> FoundAssistant:
     """Return the assistant that the key `param` of a body names; for None, the default one."""
     try:
         return request.registration.assistants.find(request.owner, assistant_id)

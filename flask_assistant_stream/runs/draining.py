@@ -1,6 +1,6 @@
-"""The end of a runner's work in this process: nothing more is admitted, runs end, those that do not are interrupted.
+"""Drain a runner: refuse new work, wait for its runs, interrupt those that do not end.
 
-Knows no times and no servers: `shutdown.py` says when.
+Knows no times and no servers: `shutdown.py` has the schedule.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 class Drain:
-    """What a runner has under way, and the way to bring it to an end.
+    """The work of a runner in this process, and how to end it.
 
     Args:
-        log: where the runs are written.
-        executions: the runs of this process by id, as they are at any moment.
-        take_over: ends a run whose thread does not come back.
+        log: of the runs.
+        executions: the current runs of this process by id.
+        take_over: ends a run whose thread hangs.
 
     Attributes:
-        begun: nothing more is admitted, for the rest of this process's life.
+        begun: new work is refused, until this process ends.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Drain:
 
     @contextmanager
     def admission(self) -> Iterator[None]:
-        """Begin or continue a run within this: the drain waits for it, or refuses it.
+        """Start or continue a run within this context; the drain waits for it.
 
         Raises:
-            Unavailable: the process is shutting down; nothing was begun.
+            Unavailable: the process is shutting down; nothing was started.
         """
         token = object()
-        self._starting.add(token)  # before the look: who is let in is seen by `idle`
+        self._starting.add(token)  # first, so that `idle` sees every admitted one
         try:
             if self.begun:
                 raise Unavailable("The server is shutting down; send this again.", code="shutting_down")
@@ -60,28 +60,28 @@ class Drain:
             self._starting.discard(token)
 
     def begin(self) -> None:
-        """Admit nothing more."""
+        """Refuse new work."""
         self.begun = True
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way: no start, no run, nothing that is not stored, no reader that is not told."""
+        """Whether no start, run, write or reader is under way."""
         running = self._executions.keys() - self._left
         return not (self._starting or running or self._log.writing or self._log.followers)
 
     @property
     def interrupted(self) -> int:
-        """How many runs were asked to end."""
+        """How many runs were interrupted."""
         return len(self._interrupted)
 
     def interrupt(self) -> None:
-        """Ask every run to end as interrupted; waits for none, and may be called again for those that came late."""
+        """Make every run end as interrupted, without a wait; call it again for runs that start later."""
         for run_id, execution in list(self._executions.items()):
             self._interrupted.add(run_id)
             execution.stop(Ending.INTERRUPTED)
 
     def leave(self) -> None:
-        """End the runs that have not ended although they were asked to: their threads hang, and are left behind."""
+        """Take over the interrupted runs that have not ended: their threads hang."""
         for run_id in self._executions.keys() & (self._interrupted - self._left):
             self._left.add(run_id)
             execution, writer = self._executions.get(run_id), self._log.writer(run_id)
@@ -89,11 +89,11 @@ class Drain:
                 continue
             try:
                 self._take_over(execution.run)
-            except AssistantStreamError as error:  # the sweep of another worker ends it
+            except AssistantStreamError as error:  # another worker's sweep ends it
                 logger.warning("run %s could not be ended: %s", run_id, error.message)
                 continue
             if writer is not None:
-                writer.lose()  # its readers turn to the store
+                writer.lose()  # its readers continue from the store
 
 
 class _Drained(Protocol):
@@ -107,7 +107,7 @@ T = TypeVar("T")
 
 
 def admitted(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Call the decorated method of a runner only while its drain admits, and let the drain wait for it."""
+    """Run the decorated method of a runner within its drain's admission."""
 
     @functools.wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:

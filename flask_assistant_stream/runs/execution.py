@@ -1,7 +1,6 @@
-"""One run, executed: the engine's items through the translator into the log, until it ends or waits.
+"""Execute one run: pass the engine's items through the translator into the log, until the run ends or waits.
 
-Between two responses the run's server tools are called. Made by the runner, which gives it a thread. Knows neither
-stores nor owners' requests.
+Between two responses the run's server tools are called. The runner gives each execution a thread. Knows no store.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from .upstream_request import RequestBuilder
 
 STORE_AWAY = "The store does not answer."
 STORE_SECONDS = 0.5
-"""How often a store that fails is asked again for what a run needs."""
+"""Pause between two reads from a store that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class Execution:
 
     Attributes:
         run: as it was started or claimed.
-        translator: its state; touched by the executing thread only.
-        history: the thread's messages before the run's own, or None where they must be read.
+        translator: used by the executing thread only.
+        history: the thread's messages before the run's own, or None if they must be read.
     """
 
     def __init__(
@@ -70,33 +69,33 @@ class Execution:
         self._log = log
         self._stream: ItemStream | None = None
         self._calls: ToolCalls | None = None
-        self._asked: tuple[Ending, Object | None] | None = None
+        self._stop_reason: tuple[Ending, Object | None] | None = None
         self._announced: deque[tuple[str, Object]] = deque()
         self._read_at = time.monotonic()
         writer.on_lost = self._abandon
 
     @property
     def stopping(self) -> bool:
-        """Whether the run is to end or is lost: what is under way for it is not worth waiting for."""
-        return self._asked is not None or self._writer.lost
+        """Whether the run must end or is lost, so that nothing more is worth waiting for."""
+        return self._stop_reason is not None or self._writer.lost
 
     def stop(self, ending: Ending, error: Object | None = None) -> None:
-        """Ask the run to end; from any thread. The first reason counts."""
-        self._asked = self._asked or (ending, error)
+        """Make the run end; from any thread. The first reason counts."""
+        self._stop_reason = self._stop_reason or (ending, error)
         self._abandon()
 
     def stop_if_idle(self, now: float, limit: float) -> None:
-        """Ask the run to end as failed if its upstream has been silent for `limit` seconds."""
-        if self._stream is not None and self._asked is None and now - self._read_at > limit:
+        """Make the run end as failed if its upstream was silent for `limit` seconds."""
+        if self._stream is not None and self._stop_reason is None and now - self._read_at > limit:
             message = f"The upstream sent nothing for {limit:g} seconds."
             self.stop(Ending.FAILED, {"code": "server_error", "message": message})
 
     def announce(self, name: str, data: Object) -> None:
-        """Have a vendor event told with the run's next events; from any thread. Too late, it is not told."""
+        """Send a vendor event with the run's next events, if there are any; from any thread."""
         self._announced.append((name, data))
 
     def execute(self, context: RunContext) -> None:
-        """Run to the end or to a required action; whatever happens, the run has its ending then."""
+        """Run to the end or to a required action; every error ends the run, too."""
         self._log.info("run started")
         try:
             self._respond(context)
@@ -104,31 +103,31 @@ class Execution:
             self._log.warning("run lost to another worker")
         except EngineError as error:
             self._close(Ending.FAILED, {"code": error.code, "message": error.message})
-        except StoreError as error:  # a driver's message may name hosts: it is for the log
-            self._log.error(f"run failed by the store: {error.message}")
+        except StoreError as error:  # only for the log: a driver's message may name hosts
+            self._log.error(f"run failed, store error: {error.message}")
             self._close(Ending.FAILED, {"code": "server_error", "message": STORE_AWAY})
         except Exception:
-            self._log.exception("run failed by a fault of the library")
+            self._log.exception("run failed, error of the library")
             self._close(Ending.FAILED, {"code": "server_error", "message": "Internal error."})
         finally:
             self._abandon()
             self._log.ended(self.translator)
 
     def _respond(self, context: RunContext) -> None:
-        """Take response after response, with the calls of each, until the run ends or waits for the client."""
+        """Read responses and execute their calls until the run ends or waits for the client."""
         translator = self.translator
         while not (translator.ended or translator.waiting or self.stopping):
             if calls := translator.calls_to_run:
                 self._call(context, calls)
             else:
                 self._feed(context, self._request(context.requests))
-        if self.stopping and not translator.waiting:  # whoever ends a run that waits takes it over
+        if self.stopping and not translator.waiting:  # a waiting run is ended by a takeover
             self._close(Ending.FAILED)
 
     def _request(self, requests: RequestBuilder) -> Object:
-        """Return the request of the next response; the history is read once.
+        """Return the request of the next response.
 
-        A store that is away is asked again for as long as a write would be repeated.
+        Reads from a store that does not answer are repeated as long as its writes would be.
         """
         deadline = time.monotonic() + self._writer.deadline_seconds
         while True:
@@ -142,7 +141,7 @@ class Execution:
             time.sleep(STORE_SECONDS)
 
     def _feed(self, context: RunContext, request: Object) -> None:
-        """Hand the items of one response to the translator, read by read, and its events to the log."""
+        """Pass the items of one response to the translator, read by read, and its events to the log."""
         translator = self.translator
         self._read_at = time.monotonic()
         self._stream = stream = context.engine.stream(request, search=context.requests.search(self.run.owner))
@@ -155,14 +154,14 @@ class Execution:
             self._append(context, partial(translator.feed, items))
             if translator.ended or translator.waiting or translator.calls_to_run:
                 self._stream = None
-                stream.close()  # after its last item this keeps the connection for the next response
+                stream.close()  # the connection stays open for the next response
                 return
-            time.sleep(0)  # a socket that is always ready would never let the others run
+            time.sleep(0)  # else a socket that is always ready would block the other greenlets
         if not self.stopping:
-            self._append(context, partial(translator.close, Ending.EOF))  # a bare end may hand out calls
+            self._append(context, partial(translator.close, Ending.EOF))  # such an end may require calls
 
     def _call(self, context: RunContext, calls: list[Object]) -> None:
-        """Execute the calls that are the server's and give their outputs to the translator."""
+        """Execute the server's calls and pass their outputs to the translator."""
         assert context.tools is not None
         self._calls = context.tools.calls(self.run, calls, self._log)
         if not self.stopping:
@@ -172,7 +171,7 @@ class Execution:
         self._calls = None
 
     def _append(self, context: RunContext, make: Callable[[], list[Event]]) -> None:
-        """Append what is to be announced and the events that `make` returns, in one go."""
+        """Append the announced events and those that `make` returns, in one write."""
         translator = self.translator
         events: list[Event] = []
         while self._announced:
@@ -180,16 +179,16 @@ class Execution:
         events += make()
         if not events:
             return
-        if context.files is not None:  # what a client is told of it can download
-            for made in translator.take_files():
-                context.files.keep(self.run.owner, made)
+        if context.files is not None:  # before a client can see and download them
+            for generated in translator.take_files():
+                context.files.keep(self.run.owner, generated)
         self._writer.append(events, translator.state() if translator.waiting else None)
         self._log.first_token(events)
 
     def _close(self, ending: Ending, error: Object | None = None) -> None:
-        """End the run, for the reason somebody asked for or else for this one."""
-        if self._asked is not None:
-            ending, error = self._asked
+        """End the run, for the reason of `stop` or else for this one."""
+        if self._stop_reason is not None:
+            ending, error = self._stop_reason
         try:
             if events := self.translator.close(ending, error):
                 self._writer.append(events)
@@ -197,8 +196,8 @@ class Execution:
             self._log.warning("run lost to another worker")
 
     def _abandon(self) -> None:
-        """Close the upstream stream and leave the tools alone, which wakes the thread that waits for either."""
-        stream, calls = self._stream, self._calls  # the executing thread may be done with either at any moment
+        """Close the upstream stream and stop the tools, which wakes the thread that waits for them."""
+        stream, calls = self._stream, self._calls  # the executing thread may set either to None
         if stream is not None:
             stream.close()
         if calls is not None:

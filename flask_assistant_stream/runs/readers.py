@@ -1,7 +1,7 @@
-"""Who still reads the runs of this process, and what becomes of a run whose last reader has gone.
+"""Count the readers of runs, and end a run after its last reader disconnects.
 
-The worker that executes a run decides. It knows its own readers; those on other workers leave a mark on the stored
-run, which only costs something where runs are to end with their readers.
+The worker that executes a run decides. It knows its own readers; other workers mark the stored run for theirs, only
+where runs end with their readers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..stores.base import Kind, RunRecord, Store
 from .start_request import RunPosition
 
 MARK = "read_until_"
-"""Begins the keys of a run's `extra` that say until when a worker vouches for its readers; the store's clock."""
+"""Starts the keys of a run's `extra` with the time until which a worker has readers, by the store's clock."""
 MARK_SECONDS = 10.0
 LOOK_SECONDS = 1.0
-"""How often a run is looked at that is read on other workers only."""
+"""How often a run with readers on other workers only is checked."""
 
 Cancel = Callable[[str, str, str], Object]
 """Takes owner, thread id and run id."""
@@ -35,10 +35,10 @@ class _ReadRun:
     """A run with readers in this process.
 
     Attributes:
-        readers: how many of them are connected.
-        left_at: when the last one has left, on the monotonic clock.
-        look_at: when there is something to do next, on the monotonic clock.
-        marked: the store says that it is read here.
+        readers: how many are connected.
+        left_at: when the last one disconnected, on the monotonic clock.
+        look_at: time of the next check, on the monotonic clock.
+        marked: the stored run has a mark of this worker.
     """
 
     owner: str
@@ -53,10 +53,10 @@ class Readers:
     """Counts readers by run.
 
     Args:
-        store: where the runs are.
-        log: the run log over it.
-        cancel: ends a run the usual way.
-        grace_seconds: how long a run goes on without readers; None for to its end.
+        store: holds the runs.
+        log: the run log over the same store.
+        cancel: cancels a run.
+        grace_seconds: how long a run continues without readers; None for to its end.
         clock: monotonic; injected by tests.
     """
 
@@ -74,17 +74,19 @@ class Readers:
         self._grace_seconds = grace_seconds
         self._clock = clock
         self._ours: dict[str, _ReadRun] = {}
-        """Runs that were begun here by a request that streams them: those may end with their readers."""
+        """Runs that a streaming request started here: they may end with their readers."""
         self._others: dict[str, _ReadRun] = {}
         """Runs of other workers with readers here."""
-        self._lock = threading.Lock()  # never held across a switch, so it may be from before a fork and a patch
+        self._lock = (
+            threading.Lock()
+        )  # never held during a wait, so a lock from before a fork or gevent's patching is safe
         self._mark_key = PerProcess(lambda: MARK + secrets.token_hex(4))
 
     def join(self, owner: str, position: RunPosition, *, began: bool) -> Callable[[], None]:
-        """Count a reader of a run, and return what it calls when it leaves.
+        """Count a reader of a run, and return the function to call when it disconnects.
 
         Args:
-            began: its request has started the run or let it go on; else it has only come to read.
+            began: the reader's request started or continued the run.
         """
         run_id = position.run_id
         if self._grace_seconds is None:
@@ -93,7 +95,7 @@ class Readers:
         with self._lock:
             if (began and here) or run_id in self._ours:
                 runs = self._ours
-            elif began or here:  # over already, or begun without a stream
+            elif began or here:  # ended already, or started without a stream
                 return _nothing
             else:
                 runs = self._others
@@ -102,16 +104,16 @@ class Readers:
         return _Leaving(self, run)
 
     def left(self, run: _ReadRun) -> None:
-        """Note that a reader has left."""
+        """Count a reader less."""
         with self._lock:
             run.readers -= 1
             run.left_at = run.look_at = self._clock()
 
     def look(self) -> None:
-        """See to the runs that nobody reads, and vouch for the readers of others' runs; called by every sweep.
+        """End the runs without readers, and mark the runs of other workers with readers here; called by every sweep.
 
         Raises:
-            StoreError: the store does not answer; the next look goes on.
+            StoreError: the store does not answer; the next call continues.
         """
         for run_id, run in list(self._ours.items()):
             if self._log.writer(run_id) is None:
@@ -127,26 +129,26 @@ class Readers:
                 self._mark(run_id, run, MARK_SECONDS)
 
     def _end_unless_read(self, run_id: str, run: _ReadRun) -> None:
-        """Cancel a run whose time is over, unless the store knows of readers elsewhere, or it has ended."""
+        """Cancel a run after its grace time, unless it has readers on other workers or has ended."""
         try:
             record = self._store.get(Kind.RUN, run.owner, run_id, parent=run.thread_id)
-            seen = max((value for key, value in record.extra.items() if key.startswith(MARK)), default=0.0)
-            left = seen + (self._grace_seconds or 0.0) - self._store.now()
+            marked = max((value for key, value in record.extra.items() if key.startswith(MARK)), default=0.0)
+            left = marked + (self._grace_seconds or 0.0) - self._store.now()
             if left > 0:
                 run.look_at = self._clock() + min(left, LOOK_SECONDS)
                 return
-            if run.readers:  # somebody came back just now
+            if run.readers:  # a reader returned just now
                 return
             assert isinstance(record, RunRecord)
             if record.active and not record.cancel_requested:
                 self._cancel(run.owner, run.thread_id, run_id)
-        except RequestError:  # it has ended meanwhile, or was deleted
+        except RequestError:  # the run has ended or was deleted
             pass
         self._drop(self._ours, run_id, run)
 
     def _mark(self, run_id: str, run: _ReadRun, seconds: float) -> None:
-        """Say on the stored run that it is read here for some more seconds, or until now."""
-        with suppress(RequestError):  # it was deleted
+        """Mark the stored run as read by this worker for `seconds`; 0 clears the mark."""
+        with suppress(RequestError):  # the run was deleted
             extra = {self._mark_key.get(): self._store.now() + seconds}
             self._store.update(Kind.RUN, run.owner, run_id, parent=run.thread_id, extra=extra)
         run.marked = True
@@ -159,7 +161,7 @@ class Readers:
 
 
 class _Leaving:
-    """Leaves once, however often it is called."""
+    """Counts the reader once, however often it is called."""
 
     def __init__(self, readers: Readers, run: _ReadRun) -> None:
         self._readers = readers
@@ -172,4 +174,4 @@ class _Leaving:
 
 
 def _nothing() -> None:
-    """Leave where nobody counts."""
+    """Disconnect from a run whose readers are not counted."""

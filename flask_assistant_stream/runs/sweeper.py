@@ -1,4 +1,4 @@
-"""What every worker does for all runs four times a second: leases renewed, cancels seen, abandoned runs ended."""
+"""Sweep all runs, four times a second in each worker: renew leases, see cancels, end abandoned runs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.25
 AT_ONCE = 8
-"""Runs that are taken over side by side."""
+"""Runs that are taken over in parallel."""
 
 
 class Sweeper:
     """Sweeps in a thread of its own, one per process.
 
     Args:
-        store: where the runs are.
-        takeover: ends the runs that nobody executes.
-        executions: the runs of this process by id, as they are at any moment.
+        store: holds the runs.
+        takeover: ends the runs that no worker executes.
+        executions: the current runs of this process by id.
         lease_seconds: how long a silent worker keeps a run.
 
     Attributes:
@@ -49,7 +49,7 @@ class Sweeper:
         self._threads = ProcessThreads(lambda: {"sweep": self._sweep_until})
 
     def wake(self) -> None:
-        """Start the thread, once per process; cheap when it runs."""
+        """Start the thread, once per process; cheap if it runs already."""
         self._threads.wake()
 
     def stop(self) -> None:
@@ -57,7 +57,7 @@ class Sweeper:
         self._threads.stop()
 
     def sweep(self) -> None:
-        """Renew the leases of this worker's runs, see who is to be cancelled, and end the runs nobody has."""
+        """Renew the leases of this worker's runs, end cancelled ones, and end the runs that no worker executes."""
         self._keep_mine()
         if time.monotonic() < self._claim_from:
             return
@@ -66,7 +66,7 @@ class Sweeper:
         self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
 
     def _keep_mine(self) -> None:
-        """Renew the leases of this worker's runs, and end those that are to be cancelled."""
+        """Renew the leases of this worker's runs and end the cancelled ones."""
         mine = dict(self._executions)
         if mine and time.monotonic() - self._renewed_at >= self._lease_seconds / 3:
             lease_end = self._store.now() + self._lease_seconds
@@ -77,11 +77,11 @@ class Sweeper:
                 mine[run_id].stop(Ending.CANCELLED)
 
     def _finish(self, runs: list[RunRecord], now: float) -> None:
-        """End runs that nobody has, several at once: a dead worker leaves many, and each takes some round trips.
+        """End abandoned runs in parallel: a dead worker leaves many, and each takes some round trips.
 
-        Meanwhile this worker's own runs are looked after, or they would be the next that nobody has.
+        Meanwhile the leases of this worker's own runs are renewed, or those runs would be taken over next.
         """
-        random.shuffle(runs)  # the other workers see the same ones
+        random.shuffle(runs)  # the other workers see the same list
         failures: list[Exception] = []
         if len(runs) == 1:
             self._finish_each(runs, now, failures)
@@ -96,7 +96,7 @@ class Sweeper:
             raise failures[0]
 
     def _finish_each(self, runs: list[RunRecord], now: float, failures: list[Exception]) -> None:
-        """Take one run after the other until none is left or one fails."""
+        """End one run after the other until none is left or one fails."""
         while True:
             try:
                 run = runs.pop()
@@ -118,9 +118,9 @@ class Sweeper:
                 failing = False
             except StoreError as error:
                 if not failing:  # once per outage
-                    logger.warning("sweeps are put off, the store does not answer: %s", error.message)
+                    logger.warning("sweeps are delayed, the store does not answer: %s", error.message)
                 failing = True
-                # Leases ran out while nobody could renew them: workers that live come first when it is back.
+                # No worker could renew its leases: live workers come first when the store answers again.
                 self._claim_from = time.monotonic() + self._lease_seconds / 3
             except Exception:
                 logger.exception("sweep failed")

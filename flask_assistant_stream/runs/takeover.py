@@ -1,6 +1,6 @@
 """Take over a run that no worker executes and end it (`spec/run-protocol.md#takeovers`).
 
-Every step is one write that a rival's step refuses, so any number of workers may try at once.
+Each step is one write that fails if another worker was first, so any number of workers may try at once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Takeover:
     """Ends runs that no worker executes.
 
     Args:
-        store: where they are.
+        store: holds the runs.
         lease_seconds: how long a claim holds.
-        new_id: makes ids.
-        translator_options: what the translator of a run is made with besides, by the run's body.
+        new_id: creates ids.
+        translator_options: returns the options of a run's translator, from the run's body.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Takeover:
         self._translator_options = translator_options
 
     def finish(self, run: RunRecord, *, if_due: float | None = None) -> None:
-        """Claim a run and end it, or release it where it turns out to wait for tool outputs.
+        """Claim a run and end it, or release it if its log shows that it waits for tool outputs.
 
-        Does nothing where another worker was quicker. What is told depends on why it has to end: cancelled
-        when somebody asked for it, expired when its action was not answered, failed when its worker is gone.
+        Does nothing if another worker was first. The run ends as cancelled after a cancel, as expired if its required
+        action was not answered, else as failed.
 
         Args:
             run: as it was read.
-            if_due: only if nobody has renewed its lease since it was due then.
+            if_due: only if its lease was not renewed since this time.
         """
         waiting = run.body["status"] == RunStatus.REQUIRES_ACTION.value
         claimed = self._store.claim(run, due_at=self._store.now() + self._lease_seconds, if_due=if_due)
@@ -90,16 +90,16 @@ class Takeover:
             self._store.project([projection])
 
     def _close(self, run: RunRecord, events: list[Event], last_seq: int, ending: Ending) -> None:
-        """Append what closes the run; refused means that a rival has claimed it since and will."""
+        """Append the events that close the run; on a conflict another worker has claimed the run and closes it."""
         closing = self._restore(run, events, last_seq).close(ending)
         row = Row.of(run.id, run.epoch, secrets.token_hex(8), closing)
         self._store.commit([(row, project_events(run, [*events, *closing]))])
 
     def _fence(self, run: RunRecord) -> tuple[list[Event], int]:
-        """Shut out the worker that had the run, and return its events and the last number that is taken.
+        """Block the previous worker with a fence, and return the run's events and the last number in use.
 
-        The fence covers what that worker may have shown without storing it, so a number never means two
-        events. A run that has ended needs none.
+        The fence covers events that the worker may have sent without storing them, so a number never means two
+        events. An ended run needs none.
         """
         for _ in range(FENCE_TRIES):
             rows = self._rows(run.id)
@@ -110,7 +110,7 @@ class Takeover:
             fence = Row(run.id, last + 1, last + WINDOW, run.epoch, secrets.token_hex(8))
             if self._store.append([fence])[0] is AppendResult.STORED:
                 return events, fence.last
-        raise StoreError(f"Run {run.id} is being written to by others.")
+        raise StoreError(f"Other workers keep writing to run {run.id}; try again.")
 
     def _rows(self, run_id: str) -> list[Row]:
         rows: list[Row] = []
@@ -121,5 +121,5 @@ class Takeover:
         return rows
 
     def _state(self, run: RunRecord) -> Object | None:
-        """Return the state that the row with the required action carried."""
+        """Return the state in the row with the required action."""
         return next((row.state for row in reversed(self._rows(run.id)) if row.state is not None), None)

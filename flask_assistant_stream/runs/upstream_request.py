@@ -1,4 +1,4 @@
-"""What a run sends upstream: the thread as it is stored, the run, and what the run has come to so far.
+"""Build a run's requests to the upstream, from the stored thread, the run and its outputs so far.
 
 Reads the store, writes nothing; `translation/request.py` does the translation.
 """
@@ -18,11 +18,11 @@ from ..translation.request import to_responses
 from ..translation.translator import Translator
 
 HISTORY_CHARS = 2_000_000
-"""How much of a long thread is sent upstream, newest first: beyond every context window there is."""
+"""Length of the history sent upstream, newest first: more than any context window holds."""
 SEARCH_RESULTS = "search_results"
-"""The `extra` key of a run whose file searches are to tell what they found."""
+"""The `extra` key of a run whose file searches must include their results."""
 INDEXING_SECONDS = 60.0
-"""How long a run waits for files of its thread that are still being indexed; then it goes on without them."""
+"""How long a run waits until the files of its thread are indexed; then it continues without them."""
 INDEXING_POLL_SECONDS = 0.25
 
 
@@ -30,12 +30,12 @@ class RequestBuilder:
     """Builds the Responses requests of runs.
 
     Args:
-        store: where the threads are.
-        resources: files and vector stores of owners, or None where there are none.
+        store: holds the threads.
+        resources: files and vector stores of owners, or None.
         vector_store_ids: searched by every run.
         search: searches files for an owner: owner, ids of vector stores, query, limit; None if the upstream does.
-        extra_tools: tools of the upstream that every run may use, as the upstream takes them.
-        reasoning_summaries: whether summaries of what the model thinks are asked for.
+        extra_tools: tools of the upstream that every run may use, in the form of the Responses API.
+        reasoning_summaries: request summaries of the model's reasoning.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class RequestBuilder:
     ) -> Object:
         """Return the request of a run's next response.
 
-        Waits a while for files of the thread that are being indexed.
+        Waits a limited time for files of the thread that are being indexed.
 
         Args:
             run: as it was started or claimed.
-            translator: the run's.
+            translator: of the run.
             history: the thread's messages before the run's own.
-            stopping: whether the run is to end, and is not worth waiting for.
+            stopping: returns whether the run must end, which ends the wait.
 
         Raises:
             StoreError: the store does not answer.
-            EngineError: a file of the thread cannot be given to this upstream.
+            EngineError: a file of the thread cannot be sent to this upstream.
         """
         resources = self._thread_resources(run)
         of_thread = self._searchable(run.owner, _ids(resources, "file_search", "vector_store_ids"))
@@ -94,7 +94,7 @@ class RequestBuilder:
         return None if self._search is None else partial(self._search, owner)
 
     def history(self, run: RunRecord) -> list[Object]:
-        """Return the thread's messages before this run's own, oldest first, as far back as is worth sending."""
+        """Return the thread's messages before this run's own, oldest first, back to `HISTORY_CHARS`."""
         newest_first: list[Object] = []
         chars, after = 0, None
         while True:
@@ -114,18 +114,18 @@ class RequestBuilder:
         return self._store.get(Kind.THREAD, run.owner, run.parent).body.get("tool_resources") or {}
 
     def _searchable(self, owner: str, vector_store_ids: list[str]) -> list[str]:
-        """Return those that are still there: an upstream refuses a whole request that names one that is gone."""
+        """Return the existing ones: an upstream rejects a request that names a deleted one."""
         return vector_store_ids if self._resources is None else self._resources.searchable(owner, vector_store_ids)
 
     def _own_store(self, run: RunRecord) -> list[str]:
-        """Return the owner's own vector store, where the run searches files and there is one."""
+        """Return the owner's own vector store, if it exists and the run searches files."""
         if self._resources is None or not any(tool["type"] == "file_search" for tool in run.body["tools"]):
             return []
         own = self._resources.own_store(run.owner)
         return [] if own is None else [own]
 
     def _await_indexing(self, owner: str, vector_store_ids: list[str], stopping: Callable[[], bool]) -> None:
-        """Wait until the files of these vector stores can be found; a file that takes long holds up nobody."""
+        """Wait until the files of these vector stores are indexed, for a limited time."""
         if self._resources is None or not vector_store_ids:
             return
         deadline = time.monotonic() + INDEXING_SECONDS
