@@ -1,4 +1,4 @@
-"""Endings told as text: what the page sees, and that the numbers stay what they are for."""
+"""Compat mode: endings as text, with numbers at which a client resumes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_a_heartbeat_is_one_line_without_a_block() -> None:
 
 
 def test_what_is_told_beside_the_log_has_no_id() -> None:
-    # So a reader that comes back says the last number of the log that it has.
+    # A client that resumes sends the last number of the log that it has.
     block = SSEEncoder().encode([Event(0, "thread.run.queued", b'{"id":"run_1"}')])
     assert block == b'event: thread.run.queued\ndata: {"id":"run_1"}\n\n'
     assert [event.seq for event in decode_sse(block)] == [0]

@@ -1,4 +1,4 @@
-"""An app with a scripted engine and a store of its own, and a look into that store."""
+"""An app with a scripted engine and its own store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRONT_END = "http://localhost:3000"
 
 
 def by_header(request: Any) -> str:
-    """Authenticate as a host would: who says nothing is anna."""
+    """Authenticate by a header; the default owner is anna."""
     user = request.headers.get("X-User", "anna")
     if user == "nobody":
         raise Unauthorized("Log in first.")
@@ -35,7 +35,7 @@ def by_header(request: Any) -> str:
 
 @dataclass
 class Site:
-    """An app and what stands behind it."""
+    """An app, its engine and its registration."""
 
     app: Flask
     engine: ScriptedEngine
@@ -51,7 +51,7 @@ class Site:
         return found
 
     def request(self, method: str, path: str, *, user: str = "anna", **options: Any) -> TestResponse:
-        """Make a request and read its answer to the end."""
+        """Make a request and read the whole response."""
         headers = {"X-User": user, **options.pop("headers", {})}
         return self.client.open(self.prefix + path, method=method, headers=headers, **options)
 
@@ -64,20 +64,20 @@ class Site:
     def upload(
         self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any
     ) -> TestResponse:
-        """Send a file as a form; `path` says where to, `fields` are the form's others."""
+        """Upload a file to `path`, with more `fields` of the form."""
         fields = options.pop("fields", {})
         form = {**fields, "file": (BytesIO(content), filename)}
         return self.request("POST", options.pop("path", "/files"), data=form, **options)
 
     def new_file(self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any) -> str:
-        """Upload a file over the SDK face and return its id."""
+        """Upload a file through the SDK face and return its id."""
         fields = {"purpose": options.pop("purpose", "assistants")}
         answer = self.upload(filename, content, path="/v1/files", fields=fields, **options)
         assert answer.status_code == 200, answer.text
         return str(answer.get_json()["id"])
 
     def new_vector_store(self, *file_ids: str, **options: Any) -> str:
-        """Make a vector store of some files and return its id."""
+        """Create a vector store with files and return its id."""
         answer = self.post("/v1/vector_stores", {"file_ids": file_ids}, **options)
         assert answer.status_code == 200, answer.text
         return str(answer.get_json()["id"])
@@ -103,7 +103,7 @@ class Site:
             after = f"&after={page['last_id']}"
 
     def contents(self) -> list[Any]:
-        """Return everything that is stored for anybody."""
+        """Return the stored objects of all owners."""
         store, found = self.registration.store, []
         for owner in OWNERS:
             found += [(owner, record.body) for record in store.list(Kind.ASSISTANT, owner, limit=100).records]
@@ -145,7 +145,7 @@ def fail_with(error: Exception) -> Callable[..., Any]:
 
 
 def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **options: Any) -> Site:
-    """Make a site; `options` are those of the blueprint."""
+    """Build a site; `options` are those of the blueprint."""
     app = Flask("host", instance_path=str(folder))
     app.config.update({"TESTING": True, "SECRET_KEY": "test"}, **(config or {}))
     engine = ScriptedEngine(*scripts)
@@ -161,7 +161,7 @@ def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **o
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[MakeSite]:
-    """Return a maker of sites: scripts of the engine, then options."""
+    """Return a function that builds a site from scripts of the engine and options."""
     made: list[Site] = []
 
     def make(*scripts: Any, **options: Any) -> Site:
@@ -177,5 +177,5 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
 
 
 def run_of(events: list[Event]) -> dict[str, Any]:
-    """Return the run as its last event left it."""
+    """Return the run of the last event that has one."""
     return next(event.object() for event in reversed(events) if event.name.startswith("thread.run."))

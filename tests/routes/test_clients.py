@@ -24,7 +24,7 @@ LIMIT, SEND = 2, 30.0
 
 
 def sending() -> Generator[bytes, None, None]:
-    """A body that has given out something and stands at its `yield`."""
+    """Return a body that waits at its `yield`."""
     body = iter_body()
     next(body)
     return body

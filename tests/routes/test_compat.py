@@ -1,4 +1,4 @@
-"""What the quickstart's page is told where that is wanted: endings and errors as text; and nothing else changes."""
+"""Compat mode: endings and errors are text for the quickstart's page; nothing else changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def new_thread(site: Site) -> str:
 
 
 def stored(site: Site, run_id: str) -> list[Event]:
-    """Return the events of a run as they stand in the log."""
+    """Return the events of a run in the log."""
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
 
 
@@ -45,7 +45,7 @@ def stored(site: Site, run_id: str) -> list[Event]:
 
 
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
-def test_a_failure_is_told_as_text_and_completed(site: Site, form: str) -> None:
+def test_a_failure_is_text_and_completed(site: Site, form: str) -> None:
     answer = site.post(f"/threads/{new_thread(site)}/messages?format={form}", {"content": "?"})
     events = (decode_ndjson if form == "ndjson" else decode_sse)(answer.data)
     assert text_of(events) == f"Half an{SAID}"
@@ -63,7 +63,7 @@ def test_what_is_stored_is_what_happened(site: Site) -> None:
     assert [(one["role"], one["status"]) for one in history] == [("assistant", "incomplete"), ("user", "completed")]
 
 
-def test_the_sdk_face_is_told_what_happened(make_site: MakeSite) -> None:
+def test_the_sdk_face_gets_the_original_ending(make_site: MakeSite) -> None:
     site = make_site(FAILED, quickstart_compat="on")
     thread = new_thread(site)
     assistant = site.get("/v1/assistants").get_json()["data"] or [
@@ -80,7 +80,7 @@ def test_the_sdk_face_is_told_what_happened(make_site: MakeSite) -> None:
 
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
 def test_a_reader_comes_back_at_every_number(site: Site, form: str) -> None:
-    """Within the told ending, too: each number is one event, and what follows it is the rest."""
+    """Also within the replaced ending: each number is one event, and the rest follows it."""
     decode = decode_ndjson if form == "ndjson" else decode_sse
     events = decode(site.post(f"/chat/stream?format={form}", {"content": "?"}).data)
     run = run_of(events)
@@ -134,7 +134,7 @@ def test_an_incomplete_answer_and_a_cancelled_one(make_site: MakeSite) -> None:
         (Gone("The events are gone: it was deleted."), "it was deleted"),
     ],
 )
-def test_a_stream_that_breaks_off_is_told_without_numbers(
+def test_a_stream_that_breaks_off_ends_without_numbers(
     make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, words: str
 ) -> None:
     site = make_site(text("Hello."), quickstart_compat="on")
@@ -160,8 +160,8 @@ def test_a_stream_that_breaks_off_is_told_without_numbers(
 # -- errors ---------------------------------------------------------------------------------------------------
 
 
-def told(answer: Any) -> str:
-    """Return what a page shows of an answer, which must be a whole stream."""
+def shown_text(answer: Any) -> str:
+    """Return the text that a page shows of a complete stream."""
     assert answer.status_code == 200, answer.text
     assert answer.content_type == "application/x-ndjson; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-cache, no-transform"
@@ -186,23 +186,23 @@ def test_errors_of_messages(make_site: MakeSite) -> None:
     path = f"/threads/{thread}/messages"
     with site.client.post(site.prefix + path, json={"content": "?"}) as held:
         busy = site.post(path, {"content": "?"}, headers={"Origin": FRONT_END})
-        assert told(busy).startswith(f"This could not be answered: Thread {thread} already has an active run")
+        assert shown_text(busy).startswith(f"This could not be answered: Thread {thread} already has an active run")
         assert not {"X-Thread-Id", "X-Run-Id"} & set(busy.headers), "there is nothing to come back to"
         assert busy.headers["Access-Control-Allow-Origin"] == FRONT_END
         with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}):
-            assert "limit of open streams" in told(site.post(path, {"content": "?"}))
+            assert "limit of open streams" in shown_text(site.post(path, {"content": "?"}))
         gate.set()
         held.close()
-    assert "No thread found" in told(site.post("/threads/thread_unknown/messages", {"content": "?"}))
-    assert "No thread found" in told(site.post(path, {"content": "?"}, user="ben"))
-    assert "the limit is 10" in told(site.post("/chat/stream", {"content": "far too long"}))
-    assert "assistant" in told(site.post("/chat/stream", {"content": "?", "assistantId": "asst_unknown"}))
+    assert "No thread found" in shown_text(site.post("/threads/thread_unknown/messages", {"content": "?"}))
+    assert "No thread found" in shown_text(site.post(path, {"content": "?"}, user="ben"))
+    assert "the limit is 10" in shown_text(site.post("/chat/stream", {"content": "far too long"}))
+    assert "assistant" in shown_text(site.post("/chat/stream", {"content": "?", "assistantId": "asst_unknown"}))
 
 
 @pytest.mark.parametrize("thread", ["a%0Ab", "a%0D%0AX-Other:%20b", "%E6%97%A5", "%FF", "x" * 3000, "a%22b"])
-def test_ids_of_any_kind_are_told(site: Site, thread: str) -> None:
+def test_ids_of_any_kind_are_shown_text(site: Site, thread: str) -> None:
     answer = site.post(f"/threads/{thread}/messages", {"content": "?"})
-    assert "No thread found" in told(answer)
+    assert "No thread found" in shown_text(answer)
     assert "X-Other" not in answer.headers
 
 
@@ -213,7 +213,7 @@ def test_an_answer_of_the_hosts_own_is_left_alone(site: Site, monkeypatch: pytes
     assert (answer.status_code, answer.text) == (503, "Come back later.")
 
 
-def test_a_sse_client_is_told_in_its_format(site: Site) -> None:
+def test_an_sse_client_gets_its_format(site: Site) -> None:
     answer = site.post("/threads/thread_unknown/messages?format=sse", {"content": "?"})
     assert answer.content_type == "text/event-stream; charset=utf-8"
     assert "No thread found" in text_of(decode_sse(answer.data))
@@ -226,12 +226,12 @@ def test_errors_of_actions(make_site: MakeSite) -> None:
     path = f"/threads/{run['thread_id']}/actions"
     (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     outputs = [{"tool_call_id": asked["id"]}]
-    wrong = told(site.post(path, {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": "call_other"}]}))
+    wrong = shown_text(site.post(path, {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": "call_other"}]}))
     assert wrong.startswith("This could not be answered: ")
-    assert "run_unknown" in told(site.post(path, {"runId": "run_unknown", "toolCallOutputs": outputs}))
+    assert "run_unknown" in shown_text(site.post(path, {"runId": "run_unknown", "toolCallOutputs": outputs}))
     done = site.post(path, {"runId": run["id"], "toolCallOutputs": outputs})
     assert text_of(decode_ndjson(done.data)) == "Sunny."
-    assert "completed" in told(site.post(path, {"runId": run["id"], "toolCallOutputs": outputs}))
+    assert "completed" in shown_text(site.post(path, {"runId": run["id"], "toolCallOutputs": outputs}))
 
 
 @pytest.mark.parametrize("error", [StoreError("mongodb://admin:secret@db refused"), ValueError("secret")])
@@ -239,7 +239,7 @@ def test_a_store_that_is_away_and_a_defect(site: Site, monkeypatch: pytest.Monke
     thread = new_thread(site)
     monkeypatch.setattr(site.registration.store, "start", fail_with(error))
     answer = site.post(f"/threads/{thread}/messages", {"content": "?"})
-    assert "The store does not answer" in told(answer) or "Internal error" in told(answer)
+    assert "The store does not answer" in shown_text(answer) or "Internal error" in shown_text(answer)
     assert b"secret" not in answer.data
 
 
@@ -282,7 +282,7 @@ def test_other_routes_keep_their_errors(site: Site) -> None:
 
 def test_the_record_of_a_request_says_what_happened(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flask_assistant_stream.requests")
-    told(site.post("/threads/thread_unknown/messages", {"content": "?"}))
+    shown_text(site.post("/threads/thread_unknown/messages", {"content": "?"}))
     (record,) = [one for one in caplog.records if one.name == "flask_assistant_stream.requests"]
     assert vars(record)["status"] == 404
 
@@ -292,7 +292,7 @@ def test_the_same_request_again_is_the_same_answer(site: Site) -> None:
     first = site.post("/chat/stream", {"content": "?"}, headers=headers)
     again = site.post("/chat/stream", {"content": "?"}, headers=headers)
     assert again.data == first.data
-    assert "another request" in told(site.post("/chat/stream", {"content": "other"}, headers=headers))
+    assert "another request" in shown_text(site.post("/chat/stream", {"content": "other"}, headers=headers))
 
 
 # -- the list of files ----------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_files_of_nobody(site: Site) -> None:
 
 
 def test_without_it_no_byte_differs(tmp_path: Path) -> None:
-    """Two apps on one store: what completes is the same in both; what fails is told as it stands, without it."""
+    """Two apps on one store: a completed run is the same in both, a failed one is not."""
     plain = build(tmp_path, FAILED, text("Hello."))
     suited = build(tmp_path, quickstart_compat="on")
     try:

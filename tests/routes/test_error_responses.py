@@ -127,7 +127,7 @@ def test_an_ipv6_front_end(make_site: MakeSite) -> None:
     assert headers["Access-Control-Allow-Origin"] == "http://[::1]:3000"
 
 
-# -- what goes wrong inside -----------------------------------------------------------------------------------
+# -- errors inside the app --------------------------------------------------------------------------------------
 
 
 def test_the_store_is_away(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,14 +147,14 @@ def test_the_store_is_away(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: 
 def test_a_surprise_is_a_500_that_says_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[Exception] = []
+    sent: list[Exception] = []
     monkeypatch.setattr(site.registration.store, "list", fail_with(KeyError("the user's words")))
-    with got_request_exception.connected_to(lambda _, exception: told.append(exception), site.app):
+    with got_request_exception.connected_to(lambda _, exception: sent.append(exception), site.app):
         response = site.get("/threads", headers={"Origin": FRONT_END, "X-Request-Id": "req-42"})
     assert response.status_code == 500
     assert response.get_json()["error"]["message"] == "Internal error; request id req-42."
     assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
-    assert [type(error) for error in told] == [KeyError]
+    assert [type(error) for error in sent] == [KeyError]
     assert "KeyError" in caplog.text
     assert "fail_with" in caplog.text or "failing" in caplog.text  # where
     assert "the user's words" not in caplog.text
@@ -178,14 +178,14 @@ def test_a_hosts_mistake_is_in_the_log_only(make_site: MakeSite, caplog: pytest.
 def test_an_upstream_that_fails_a_request(
     site: Site, monkeypatch: pytest.MonkeyPatch, error: UpstreamError, status: int, retry_after: str | None
 ) -> None:
-    """Its message is fit for clients. OpenAI's clients repeat what may be repeated only."""
+    """Its message is safe for clients. OpenAI's clients retry reads only."""
     monkeypatch.setattr(site.registration.vector_stores, "get", fail_with(error))
     monkeypatch.setattr(site.registration.vector_stores, "create", fail_with(error))
     for method, path in (("GET", "/v1/vector_stores/vs_1"), ("POST", "/v1/vector_stores")):
         response = site.request(method, path, headers={"Origin": FRONT_END})
         assert response.status_code == status
-        told = {"message": error.message, "type": "server_error", "param": None, "code": "upstream_error"}
-        assert response.get_json() == {"error": told}
+        expected = {"message": error.message, "type": "server_error", "param": None, "code": "upstream_error"}
+        assert response.get_json() == {"error": expected}
         assert response.headers.get("Retry-After") == retry_after
         assert response.headers.get("x-should-retry") == (None if method == "GET" else "false")
         assert response.headers["Access-Control-Allow-Origin"] == FRONT_END

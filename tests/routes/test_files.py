@@ -1,4 +1,4 @@
-"""The owner's files on the app face: uploaded, listed, given out, deleted, attached to messages; walls around them."""
+"""The owner's files on the app face: upload, list, download, delete, attach to messages; owners are separate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def site(make_site: MakeSite) -> Site:
 
 
 def kept(site: Site) -> list[tuple[str, str]]:
-    """Return what is stored of files and vector stores, for anybody."""
+    """Return the stored files and vector stores of all owners."""
     store, found = site.registration.store, []
     for owner in ("anna", "ben"):
         for kind in (Kind.FILE, Kind.VECTOR_STORE):

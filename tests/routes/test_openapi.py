@@ -1,4 +1,4 @@
-"""The API description: valid, complete, and true of what the routes answer."""
+"""The API description: valid, complete, and correct for the routes' responses."""
 
 from __future__ import annotations
 

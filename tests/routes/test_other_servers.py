@@ -1,4 +1,4 @@
-"""Runs on a server that is not OpenAI's: what it cannot do or passes over is told, and health says what is known."""
+"""Runs on a server that is not OpenAI's: rejected and ignored fields are reported, and health describes the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chat page: where it is, what it may load, and that it is only there where it is wanted."""
+"""The chat page: its address, the files it loads, and that a setting switches it on."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def site(make_site: MakeSite) -> Site:
 
 
 def attributes(html: str) -> dict[str, str]:
-    """Return what the page's root element says."""
+    """Return the attributes of the page's root element."""
     found = ROOT.search(html)
     assert found, html
     return {name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', found[1])}
 
 
 def addresses(html: str) -> list[str]:
-    """Return what the page loads."""
+    """Return the files that the page loads."""
     return [address for address in re.findall(r'(?:src|href)="([^"]+)"', html) if not address.startswith("data:")]
 
 

@@ -194,7 +194,7 @@ def test_a_repeat_needs_none_of_what_the_first_needed(make_site: MakeSite) -> No
 
 @pytest.mark.parametrize("on_a_thread", [False, True])
 def test_of_many_at_once_on_two_workers(tmp_path: Path, on_a_thread: bool) -> None:
-    """Each makes a vector store for the attachment at most; what the loser has made is not left behind."""
+    """Each creates at most one vector store for the attachment, and the loser's is deleted."""
     store = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
     gate = threading.Event()
     sites = []

@@ -1,4 +1,4 @@
-"""The format of a stream, and what its body does when things go wrong behind it."""
+"""The format of a stream, and its body when the log or the client fails."""
 
 from __future__ import annotations
 

@@ -59,13 +59,13 @@ def test_a_deleted_thread_is_gone_with_its_messages(make_site: MakeSite) -> None
 
 
 class StandInTitles:
-    """Notes what it is asked for."""
+    """Notes its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.calls: list[tuple[str, str]] = []
 
     def make(self, owner: str, thread_id: str) -> str:
-        self.asked.append((owner, thread_id))
+        self.calls.append((owner, thread_id))
         return "Made"
 
 
@@ -74,7 +74,7 @@ def test_a_title_is_made_on_request(make_site: MakeSite, monkeypatch: pytest.Mon
     monkeypatch.setattr(site.registration.titles, "make", titles.make)
     thread_id = site.post("/threads").get_json()["threadId"]
     assert site.post(f"/threads/{thread_id}/title").get_json() == {"title": "Made"}
-    assert titles.asked == [("anna", thread_id)]
+    assert titles.calls == [("anna", thread_id)]
 
 
 def test_a_title_needs_a_message_and_ones_own_thread(make_site: MakeSite) -> None:

@@ -1,4 +1,4 @@
-"""What an upload must be, read straight from a request; `test_files.py` sends them through the routes."""
+"""Uploads, read directly from a request; `test_files.py` sends them through the routes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(content: bytes = b"", schema: Any = None, config: Any = None, limit: in
 
 @pytest.fixture(autouse=True)
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Give the temporary files that were opened; one stays open where the upload was taken, none where it was not."""
+    """Return the temporary files; an accepted upload leaves one open, a rejected one none."""
     made: list[Any] = []
     genuine = upload.TemporaryFile
 
@@ -81,7 +81,7 @@ def too_large(opened: list[Any], limit: int = LIMIT, **given: Any) -> None:
     assert all(file.closed for file in opened)
 
 
-# -- what is taken --------------------------------------------------------------------------------------------
+# -- accepted uploads -----------------------------------------------------------------------------------------
 
 
 def test_a_file_and_its_fields(opened: list[Any]) -> None:
@@ -176,7 +176,7 @@ def test_fields_of_the_sdk_face() -> None:
     assert (taken.purpose, taken.expires_after) == ("user_data", fields["expires_after"])
 
 
-# -- what is refused ------------------------------------------------------------------------------------------
+# -- rejected uploads -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sites as the routes' tests have them, and servers for the official clients; paths here are those of the SDK face."""
+"""Sites of the routes' tests, and servers for the official clients; paths are those of the SDK face."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ANSWERS = {
     "thread.message.deleted": "DeleteMessageResponse",
 }
 NULLS = {"file": {"expires_at", "status_details"}, "vector_store": {"expires_after"}}
-"""Keys that are null in what the API answers, though its description does not say that they may be."""
+"""Keys that may be null in responses, although the description does not allow it."""
 
 
 def compare(answer: Any) -> None:
@@ -72,14 +72,14 @@ def refused(answer: TestResponse, status: int, message: str, param: str | None =
 
 
 def new_assistant(site: Site, **fields: Any) -> dict[str, Any]:
-    """Make an assistant over the API."""
+    """Create an assistant."""
     answer = site.post("/v1/assistants", {"model": "m", **fields})
     assert answer.status_code == 200, answer.text
     return dict(answer.get_json())
 
 
 def new_thread(site: Site, *texts: str, **fields: Any) -> str:
-    """Make a thread with messages of the user and return its id."""
+    """Create a thread with user messages and return its id."""
     messages = [{"role": "user", "content": one} for one in texts]
     answer = site.post("/v1/threads", {"messages": messages, **fields})
     assert answer.status_code == 200, answer.text
@@ -87,21 +87,21 @@ def new_thread(site: Site, *texts: str, **fields: Any) -> str:
 
 
 def ended(site: Site, run: dict[str, Any]) -> dict[str, Any]:
-    """Wait until a run has ended or waits, and return it as it is then."""
+    """Wait until a run has ended or needs tool outputs, and return it."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        found: dict[str, Any] = site.get(f"/v1/threads/{run['thread_id']}/runs/{run['id']}").get_json()
-        if found["status"] not in ("queued", "in_progress", "cancelling"):
-            return found
+        body: dict[str, Any] = site.get(f"/v1/threads/{run['thread_id']}/runs/{run['id']}").get_json()
+        if body["status"] not in ("queued", "in_progress", "cancelling"):
+            return body
         time.sleep(0.01)
-    raise AssertionError(f"the run did not end: {found}")
+    raise AssertionError(f"the run did not end: {body}")
 
 
 @pytest.fixture(scope="module")
 def server(
     module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """Give a server on each store in turn."""
+    """Run a server on each store in turn."""
     where = tmp_path_factory.mktemp("sdk")
     with serving(gunicorn(), where, store=module_store, upstream=played.base_url) as running:
         yield running
@@ -109,7 +109,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def sqlite_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Give a server on SQLite."""
+    """Run a server on SQLite."""
     with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
         yield running
 

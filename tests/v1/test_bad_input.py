@@ -1,4 +1,4 @@
-"""What is wrong with a request is said with status, text and param, and leaves no trace: neither stored nor upstream.
+"""A bad request gets status, text and param, and changes nothing: neither in the store nor upstream.
 
 What one resource alone refuses is in the tests of that resource; here is what all of them have in common.
 """
@@ -54,7 +54,7 @@ class Scene:
         return str(self.site.get(f"{path}?order=asc").get_json()["data"][0]["id"])
 
     def look(self) -> Any:
-        """Return everything there is, and how often the upstream was asked."""
+        """Return all stored objects, and the number of upstream requests."""
         store = self.site.registration.store
         threads = store.list(Kind.THREAD, "anna", limit=100).records
         runs = [run for one in threads for run in store.list(Kind.RUN, "anna", parent=one.id, limit=100).records]
@@ -77,7 +77,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def scene(stage: Scene) -> Iterator[Scene]:
-    """Give the scene, and see afterwards that it is as it was."""
+    """Return the scene, and check afterwards that nothing has changed."""
     yield stage
     assert stage.look() == stage.before
 
@@ -295,7 +295,7 @@ WITH_A_THREAD = [
     ],
 )
 def test_runs(scene: Scene, path: str, given: dict[str, Any], param: str, stream: bool) -> None:
-    """With `stream: true` too, what is wrong is a status and not an event."""
+    """With `stream: true`, too, an error is a status and not an event."""
     answer = scene.request("POST", path, json={"assistant_id": "asst_default", "stream": stream, **given})
     assert answer.content_type == "application/json"
     error = answer.get_json()["error"]

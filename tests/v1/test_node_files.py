@@ -1,4 +1,4 @@
-"""Files and vector stores with three versions of the Node client; `tests/node/files.mjs` says what they saw."""
+"""Files and vector stores with three versions of the Node client; `tests/node/files.mjs` reports what they received."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module", params=NODE_VERSIONS)
 def seen(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Seen:
-    """Give what one version saw."""
+    """Return the report of one version."""
     found: Seen = node_script("files.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
     return found
 

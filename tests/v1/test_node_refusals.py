@@ -20,7 +20,7 @@ Told = dict[str, Any]
 
 @pytest.fixture(scope="module", params=NODE_VERSIONS)
 def told(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Told:
-    """Give what one version was told."""
+    """Return the errors that one version received."""
     found: Told = node_script("refusals.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
     return found
 

@@ -1,4 +1,4 @@
-"""Three versions of the official Node client against a real server; `tests/node/sdk.mjs` tells what they saw."""
+"""Three versions of the official Node client against a real server; `tests/node/sdk.mjs` reports what they received."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module", params=NODE_VERSIONS)
 def seen(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Seen:
-    """Give what one version saw."""
+    """Return the report of one version."""
     found: Seen = node_script("sdk.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
     return found
 

@@ -1,4 +1,4 @@
-"""What the listeners of three versions of the Node client hear in streams; `tests/node/streams.mjs` tells it.
+"""The listeners of three versions of the Node client; `tests/node/streams.mjs` reports their calls.
 
 `imageFileDone` is listened for and does not come yet: no tool that runs here makes images.
 """
@@ -33,7 +33,7 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def heard(version: str, sqlite_server: ServerProcess) -> dict[str, Heard]:
-    """Give what one version has heard."""
+    """Return the report of one version."""
     found: dict[str, Heard] = node_script("streams.mjs", version, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
     return found
 
@@ -45,7 +45,7 @@ def listeners(told: Heard) -> list[str]:
 
 
 def given(told: Heard, name: str) -> list[list[Any]]:
-    """Return what a listener was given, each time."""
+    """Return the arguments of a listener's calls."""
     return [call[1:] for call in told["calls"] if call[0] == name]
 
 
@@ -70,7 +70,7 @@ def test_a_text(heard: dict[str, Heard]) -> None:
 
 @pytest.mark.parametrize("name", ["text", "cited"])
 def test_what_a_stream_ends_with_is_what_is_stored(heard: dict[str, Heard], version: str, name: str) -> None:
-    """Only the strict version takes a message from the event that ends it; the others keep the sum of its deltas."""
+    """Only the strict version reads a message from its last event; the others keep the sum of the deltas."""
     told = heard[name]
     assert told["steps"] == told["stored"]["steps"] != []
     assert texts(told["messages"]) == texts(told["stored"]["messages"]) != []
@@ -125,7 +125,7 @@ def test_two_calls_and_what_follows_their_outputs(heard: dict[str, Heard], versi
 
 
 def test_the_deltas_of_a_call(heard: dict[str, Heard], version: str) -> None:
-    """Version 4 never adds up what is in arrays, so its own snapshots of calls stay as they began."""
+    """Version 4 does not merge arrays, so its snapshots of calls keep their first state."""
     told = heard["called"]["first"]
     required = told["run"]["required_action"]["submit_tool_outputs"]["tool_calls"]
     for index, call in enumerate(required):

@@ -1,4 +1,4 @@
-"""The API description is true of what the SDK face answers, key by key."""
+"""The API description matches the SDK face's responses, key by key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN = "/v1/threads/{thread_id}/runs/{run_id}"
 
 
 class Asker:
-    """Asks a site and compares what it says with the description, key by key; `names` are the ids so far."""
+    """Calls a site and compares its responses with the description, key by key; `names` are the ids so far."""
 
     def __init__(self, site: Site) -> None:
         self._site = site

@@ -167,7 +167,7 @@ def test_a_run_that_streams(beta: Any) -> None:
 
 
 class Handler(AssistantEventHandler):
-    """Notes what it is called for."""
+    """Notes its calls."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The quickstart of the Assistants API in Node, as it stands in `examples/`: nothing but the base URL is ours."""
+"""The quickstart of the Assistants API in Node, from `examples/`: only the base URL is ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = ROOT / "examples" / "quickstart.mjs"
 
 @pytest.fixture(params=["6.49.0", "7.57.0"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Make what a user has: the script, and beside it the client of one version."""
+    """Copy the script and one version of the client, as a user has them."""
     packages = tmp_path / "project" / "node_modules"
     packages.mkdir(parents=True)
     (packages / "openai").symlink_to(NODE_DIRECTORY / "node_modules" / f"openai-{request.param}")

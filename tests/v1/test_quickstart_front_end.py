@@ -24,7 +24,7 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def compat_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Give a server in compat mode, on two workers."""
+    """Run a server in compat mode, on two workers."""
     where, settings = tmp_path_factory.mktemp("compat"), {"ASSISTANT_QUICKSTART_COMPAT": "on"}
     with serving(gunicorn("--workers", "2"), where, upstream=played.base_url, **settings) as running:
         yield running
@@ -32,7 +32,7 @@ def compat_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def seen(compat_server: ServerProcess, played: UpstreamProcess) -> Seen:
-    """Give what the routes and the page saw, and what the upstream was asked for files meanwhile."""
+    """Return the reports of routes and page, and the file requests at the upstream."""
     before = Counter(played.told_files()["counts"])
     found: Seen = node_script("quickstart_routes.mjs", f"{compat_server.origin}{PREFIX}/v1", API_KEY)
     found["upstream"] = Counter(played.told_files()["counts"]) - before
@@ -40,7 +40,7 @@ def seen(compat_server: ServerProcess, played: UpstreamProcess) -> Seen:
 
 
 def requests(seen: Seen, method: str, path: str) -> list[dict[str, Any]]:
-    """Return what was sent to paths that begin so."""
+    """Return the requests to paths with this beginning."""
     return [one for one in seen["sent"] if one["method"] == method and one["path"].startswith(path)]
 
 
@@ -63,7 +63,7 @@ def test_sent_a_poll_is_two_calls_and_two_more_for_each_file(seen: Seen) -> None
 
 
 def test_sent_polling_is_answered_without_the_upstream(seen: Seen) -> None:
-    """What was indexed is not asked for again: far fewer reads there than polls here."""
+    """An indexed file is not read again: far fewer reads upstream than polls here."""
     here = len(requests(seen, "GET", "/vector_stores/"))
     assert here > 60
     there = sum(n for route, n in seen["upstream"].items() if route.startswith("GET /vector_stores/"))
@@ -94,7 +94,7 @@ def test_expected_the_sdk_face_tells_what_happened(seen: Seen) -> None:
 
 
 def test_expected_a_refused_run_is_400_and_asked_for_once(seen: Seen) -> None:
-    """What a browser makes of a route that breaks off is beyond this server; the client does not repeat a 400."""
+    """A browser's view of a broken route is beyond this server; the client does not retry a 400."""
     assert (seen["refused"]["status"], seen["refused"]["param"]) == (400, "max_prompt_tokens")
     assert seen["tries"] == ["POST /threads/thread/runs"]
 

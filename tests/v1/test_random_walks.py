@@ -42,7 +42,7 @@ from tests.translation.material import COMPONENTS, shared_missing, validate
 from .conftest import WEATHER, MakeSite, ended, new_thread
 
 EXAMPLES = int(os.environ.get("WALKS", "50"))
-"""The same 50 walks each time; `WALKS=1000` in the environment takes as many other ones."""
+"""The same 50 walks each time; `WALKS=1000` in the environment runs as many others."""
 DEADLINE = 20.0
 EXPIRY = 600
 ACTIVE = {status.value for status in RUN_ACTIVE}
@@ -58,7 +58,7 @@ SCRIPTS: dict[str, tuple[Callable[[], list[Any]], str]] = {
     "too long": (lambda: incomplete("Well"), "incomplete"),
     "filtered": (lambda: incomplete("Well", "content_filter"), "incomplete"),
 }
-"""What one response of the upstream comes to, and the status that leaves its run in."""
+"""The kinds of upstream responses, and the status of the run after each."""
 
 KINDS = st.sampled_from([*sorted(SCRIPTS), "call", "call", "calls", "calls"])
 GIVEN = st.sampled_from(["right", "right", "right", "none", "some", "extra", "other", "doubled"])
@@ -76,11 +76,11 @@ KEYS = {
     "thread.run.step": "id object created_at assistant_id thread_id run_id type status step_details last_error"
     " expired_at cancelled_at failed_at completed_at metadata usage",
 }
-"""What is documented of each object."""
+"""The documented keys of each object."""
 
 
 def reachable(old: str, new: str) -> bool:
-    """Say whether the table leads from one status to another, by any number of moves."""
+    """Return if the table leads from one status to another in any number of moves."""
     seen: set[Any] = {RunStatus(old)}
     while more := {move for status in seen for move in RUN_MOVES.get(status, ())} - seen:
         seen |= more
@@ -104,7 +104,7 @@ class Response:
 
 
 class Upstream(Engine):
-    """Gives each run the responses that are meant for it; the run is told by its model."""
+    """Plays each run its own responses; its model identifies the run."""
 
     name = "walked"
 
@@ -117,7 +117,7 @@ class Upstream(Engine):
 
 @dataclass
 class Run:
-    """What the walk knows of a run.
+    """The walk's knowledge of a run.
 
     Attributes:
         response: what it is doing, or did last.
@@ -147,7 +147,7 @@ class Run:
 
 
 class Ground:
-    """The app that all walks go over, with a clock that stands still; each walk is an owner of its own."""
+    """The app of all walks, with a stopped clock; each walk is an owner."""
 
     def __init__(self, folder: Path) -> None:
         self.upstream = Upstream()
@@ -227,7 +227,7 @@ class Walk(RuleBasedStateMachine):
         return self.runs[-1] if self.runs else None
 
     def look(self, run: Run) -> None:
-        """Read a run and compare it with what was known of it."""
+        """Read a run and compare it with its earlier state."""
         self.note(run, self.ok("GET", self.below(f"/runs/{run.id}")))
 
     def note(self, run: Run, body: dict[str, Any]) -> None:
@@ -270,7 +270,7 @@ class Walk(RuleBasedStateMachine):
         return self.last is None or self.last.over
 
     def check_log(self, run: Run) -> None:
-        """Compare every status that the run's events tell with the table of moves."""
+        """Compare every status in the run's events with the table of moves."""
         rows = self.ground.store.read(run.id)
         events = [event for row in rows for event in row.events]
         told = [event for event in events if event.name.startswith("thread.run.") and "step" not in event.name]
@@ -402,7 +402,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(kind=KINDS, gated=GATED, stream=st.booleans(), texts=st.integers(0, 2), chance=st.integers(0, 5))
     def begin_with_a_thread(self, kind: str, gated: bool, stream: bool, texts: int, chance: int) -> None:
-        """Go over to another thread, made for a run; not often, or no walk gets far."""
+        """Change to a new thread created for a run; rarely, or no walk gets far."""
         if chance:
             return
         self.leave()
@@ -600,7 +600,7 @@ class Walk(RuleBasedStateMachine):
         self.refused(404, text, None, "POST", f"/threads/{gone}/runs", {"assistant_id": "asst_default"})
         self.thread = self.ok("POST", "/threads", {"messages": [{"role": "user", "content": "x"}] * texts})["id"]
 
-    # -- steps: what is not there ---------------------------------------------------------------------------
+    # -- steps: unknown objects -----------------------------------------------------------------------------
 
     @rule(
         call=st.sampled_from(
@@ -681,7 +681,7 @@ class Walk(RuleBasedStateMachine):
         assert len(set(ids)) == len(ids)
         return page
 
-    # -- what always holds ----------------------------------------------------------------------------------
+    # -- invariants -----------------------------------------------------------------------------------------
 
     @invariant()
     def runs_are_as_the_model_has_them(self) -> None:
@@ -716,7 +716,7 @@ _checked: set[str] = set()
 
 
 def check_object(body: dict[str, Any]) -> None:
-    """Compare an object with what is documented of it; the same object once."""
+    """Compare an object with its documented keys; each object once."""
     seen = json.dumps(body, sort_keys=True)
     if seen in _checked:
         return
@@ -747,7 +747,7 @@ def test_random_walks(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_being_answered_or_ended_waits_for_nothing(make_site: MakeSite) -> None:
-    """Between the claim and what is told of it, a poller may look."""
+    """A poller may read between the claim and its event."""
     site = make_site(call("get_weather"))
     body = {"assistant_id": "asst_default", "tools": [WEATHER]}
     run = ended(site, site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", body).get_json())

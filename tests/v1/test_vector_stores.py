@@ -325,7 +325,7 @@ ROUTES: list[Route] = [
     ("GET", "/v1/vector_stores/{own_vs}/file_batches/{batch}/files", None),
     ("GET", "/v1/vector_stores?after={vs}", None),
     ("GET", "/v1/vector_stores/{own_vs}/files?after={file}", None),
-    # what names a file or a vector store elsewhere
+    # other requests that name a file or a vector store
     ("POST", "/v1/vector_stores", {"file_ids": ["{file}"]}),
     *[row for resources in (*BY_ID, MADE) for row in makers(resources)],
     *[row for resources in BY_ID for row in changers(resources)],
@@ -352,7 +352,7 @@ ROUTES: list[Route] = [
 
 @pytest.fixture(scope="module")
 def walled(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Give a site with things of anna's and ben's, and their names."""
+    """Return a site with objects of anna and ben, and their ids."""
     from tests.routes.conftest import build
 
     site = build(tmp_path_factory.mktemp("walls"))
@@ -423,7 +423,7 @@ def test_only_what_is_new_has_a_vector_store_made(walled: Any, method: str, path
     refused(answer, 400, f"Invalid '{param}': Only a new", param)
 
 
-# -- made with what uses them ---------------------------------------------------------------------------------
+# -- created with their users ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads", "/v1/threads/runs thread"])
