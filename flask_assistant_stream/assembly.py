@@ -21,13 +21,13 @@ from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
 from .engines.base import Engine
-from .engines.openai.profiles import Profile, no_such_tool, profile_of
 from .errors import ConfigError
 from .files.files import Files
 from .files.inline import InlineFiles
 from .files.tool_resources import Resources
 from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
+from .profiles import Profile, no_such_tool, profile_of
 from .routes.base import Registration
 from .routes.clients import Clients
 from .runs.execution import RunContext
@@ -43,6 +43,7 @@ from .titles import Titles
 from .tools.options import AppTools, check_upstream_tools
 from .tools.server import ServerTools
 from .translation.options import TranslatorOptions
+from .upstream import BASE_URL, Upstream
 
 logger = logging.getLogger(__name__)
 
@@ -75,14 +76,15 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         origins=settings.cors_origins,
     )
     plain, by_assistant = tools.of_assistants(given or (), settings.assistant_id)
-    profile = _profile(settings) if given_engine is None and _asks_upstream(settings) else None
+    upstream = _upstream(settings) if given_engine is None and _asks_upstream(settings) else None
+    profile = None if upstream is None else upstream.server
     settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
     _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
     store = given_store or _store(app, settings)
     models = {settings.model, *(one["model"] for one in declared.values())}
-    storage = _storage(settings, store, profile, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
-    engine = given_engine or _engine(app, settings, profile, models)
+    storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
+    engine = given_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
@@ -202,14 +204,16 @@ def _with(store: Store, kind: type[Any]) -> Any:
     return store
 
 
-def _storage(settings: Settings, store: Store, profile: Profile | None, shared: Sequence[str]) -> Storage:
+def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared: Sequence[str]) -> Storage:
     """Create what indexes files: the upstream if it searches, else the app's own store.
 
     Args:
         shared: ids of the vector stores that runs of every owner may search.
     """
-    if profile is not None and _searches(profile):
-        return _upstream_storage(settings, profile)
+    if upstream is not None and _searches(upstream.server):
+        from .storages.openai.storage import UpstreamStorage
+
+        return UpstreamStorage(upstream)
     return LocalStorage(
         _with(_with(store, Blobs), Passages),
         shared=shared,
@@ -217,15 +221,15 @@ def _storage(settings: Settings, store: Store, profile: Profile | None, shared: 
     )
 
 
-def _engine(app: Flask, settings: Settings, profile: Profile | None, models: Iterable[str]) -> Engine:
+def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: Iterable[str]) -> Engine:
     """Make the engine: the server of a profile, or the offline one; files in our own store are searched for either."""
-    if profile is not None:
-        upstream = _openai(settings, profile, models)
-        if _searches(profile):
-            return upstream
+    if upstream is not None:
+        engine = _openai(settings, upstream, models)
+        if _searches(upstream.server):
+            return engine
         from .engines.search.engine import LocalSearchEngine
 
-        return LocalSearchEngine(upstream)
+        return LocalSearchEngine(engine)
     if settings.engine is None and not (app.debug or app.testing):
         logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
     from .engines.offline import OfflineEngine
@@ -251,10 +255,16 @@ def _asks_upstream(settings: Settings) -> bool:
     )
 
 
-def _profile(settings: Settings) -> Profile:
-    from .engines.openai.engine import BASE_URL
-
-    return profile_of(settings.openai_base_url or BASE_URL, settings.upstream_profile)
+def _upstream(settings: Settings) -> Upstream:
+    base_url = settings.openai_base_url or BASE_URL
+    return Upstream(
+        settings.openai_api_key,
+        base_url,
+        headers=settings.upstream_headers,
+        organization=settings.openai_org_id,
+        project=settings.openai_project_id,
+        profile=profile_of(base_url, settings.upstream_profile),
+    )
 
 
 def _default_model(assistants: Sequence[Mapping[str, Any]], settings: Settings, profile: Profile | None) -> str:
@@ -288,19 +298,10 @@ def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: 
             raise ConfigError(f"upstream_tools: {no_such_tool(profile, tool['type'])}")
 
 
-def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engine:
-    from .engines.openai.engine import BASE_URL, OpenAIEngine
+def _openai(settings: Settings, upstream: Upstream, models: Iterable[str]) -> Engine:
+    from .engines.openai.engine import OpenAIEngine
 
-    engine = OpenAIEngine(
-        settings.openai_api_key,
-        settings.openai_base_url or BASE_URL,
-        headers=settings.upstream_headers,
-        organization=settings.openai_org_id,
-        project=settings.openai_project_id,
-        retries=settings.upstream_retries,
-        profile=profile,
-        models=models,
-    )
+    engine = OpenAIEngine(upstream, retries=settings.upstream_retries, models=models)
     if flaw := engine.ping():
         raise ConfigError(
             f"{flaw} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
@@ -308,20 +309,6 @@ def _openai(settings: Settings, profile: Profile, models: Iterable[str]) -> Engi
     for warning in engine.flaws():
         logger.warning("%s", warning)
     return engine
-
-
-def _upstream_storage(settings: Settings, profile: Profile) -> Storage:
-    from .engines.openai.engine import BASE_URL
-    from .storages.openai.storage import UpstreamStorage
-
-    return UpstreamStorage(
-        settings.openai_api_key,
-        settings.openai_base_url or BASE_URL,
-        headers=settings.upstream_headers,
-        organization=settings.openai_org_id,
-        project=settings.openai_project_id,
-        key_header=profile.key_header,
-    )
 
 
 def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:

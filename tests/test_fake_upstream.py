@@ -13,6 +13,7 @@ import pytest
 from flask_assistant_stream.errors import UpstreamError
 from flask_assistant_stream.storages.base import Upload
 from flask_assistant_stream.storages.openai.storage import UpstreamStorage
+from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, DESCRIPTION, SCRIPTS, FakeUpstream, UpstreamProcess, violations
 
 GOOD: dict[str, Any] = {"model": "m", "input": [{"type": "message", "role": "user", "content": "hello"}]}
@@ -98,7 +99,7 @@ def test_a_process_tells_of_files_and_takes_orders(upstream_process: UpstreamPro
     upstream_process.control_files(
         indexing_reads=None, fail=[{"route": "POST /files", "status": 500}], containers=[["cntr_1", "cfile_1", "text"]]
     )
-    storage = UpstreamStorage("key", upstream_process.base_url)
+    storage = UpstreamStorage(Upstream("key", upstream_process.base_url))
     upload = Upload("a.txt", "text/plain", "assistants", io.BytesIO(b"text"), 4)
     with pytest.raises(UpstreamError):
         storage.create_file("ann", upload)

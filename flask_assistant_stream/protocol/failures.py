@@ -54,8 +54,13 @@ class Failure:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
         if _CREDENTIALS.search(self.code):
             return {"code": SERVER_ERROR, "message": "The upstream refused the credentials of this server."}
-        message = _SECRET.sub("…", mend(self.message))[:MESSAGE_CHARS]
+        message = without_secrets(mend(self.message))[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with everything that looks like a credential masked."""
+    return _SECRET.sub("…", text)
 
 
 def _weight(code: str) -> int:

@@ -14,8 +14,9 @@ PRELUDE = """
     monkey.patch_all()
     import sys, threading, time
     from flask_assistant_stream.engines.openai import OpenAIEngine
+    from flask_assistant_stream.upstream import Upstream
     from flask_assistant_stream.engines.offline import OfflineEngine
-    engine = OpenAIEngine("sk-test", sys.argv[1], retries=0)
+    engine = OpenAIEngine(Upstream("sk-test", sys.argv[1]), retries=0)
 
     def script(line):
         return {"model": "m", "input": f"@@script:{line}@@", "stream": True}
@@ -134,7 +135,8 @@ def test_an_engine_made_before_patching_streams_after_it(upstream_process: Upstr
     source = """
     import sys
     from flask_assistant_stream.engines.openai import OpenAIEngine
-    engine = OpenAIEngine("sk-test", sys.argv[1], retries=0)
+    from flask_assistant_stream.upstream import Upstream
+    engine = OpenAIEngine(Upstream("sk-test", sys.argv[1]), retries=0)
     from gevent import monkey
     monkey.patch_all()
     import threading

@@ -15,9 +15,10 @@ import pytest
 from flask_assistant_stream.engines.openai import engine as openai_engine
 from flask_assistant_stream.engines.openai.engine import OpenAIEngine
 from flask_assistant_stream.engines.openai.notices import shutdowns
-from flask_assistant_stream.engines.openai.profiles import PROFILES, Profile
 from flask_assistant_stream.errors import ConfigError, EngineError
+from flask_assistant_stream.profiles import PROFILES, Profile
 from flask_assistant_stream.testing.engine_suite import collect, text_of
+from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, FakeUpstream, Reply, error_reply, json_reply
 
 KEY = "local-key-0123456789"
@@ -35,7 +36,7 @@ def make(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ma
 
     def engine(profile: Profile | str = "openai", **options: Any) -> OpenAIEngine:
         known = PROFILES[profile] if isinstance(profile, str) else profile
-        made.append(OpenAIEngine(KEY, upstream.base_url, profile=known, **options))
+        made.append(OpenAIEngine(Upstream(KEY, upstream.base_url, profile=known), **options))
         return made[-1]
 
     yield engine
@@ -204,7 +205,7 @@ def test_a_key_that_is_echoed_in_the_stream_is_taken_out(upstream: FakeUpstream,
 @pytest.mark.parametrize("end", ["/v1/responses", "/v1/responses/", "/v1/chat/completions", "/v1/models"])
 def test_a_base_url_that_is_a_routes_is_refused(end: str) -> None:
     with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL ends in /.* https://host/v1"):
-        OpenAIEngine(KEY, f"https://host.example/secret{end}")
+        OpenAIEngine(Upstream(KEY, f"https://host.example/secret{end}"))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_a_base_url_that_is_a_routes_is_refused(end: str) -> None:
     ],
 )
 def test_an_unusual_base_url_is_warned_of(base_url: str, said: str | None) -> None:
-    warnings = OpenAIEngine(KEY, base_url).warnings()
+    warnings = OpenAIEngine(Upstream(KEY, base_url)).warnings()
     assert (said in warnings[0]) if said else warnings == []
     assert not any("team" in warning for warning in warnings)
 
@@ -238,12 +239,12 @@ def test_an_unusual_base_url_is_warned_of(base_url: str, said: str | None) -> No
     ],
 )
 def test_a_missing_key_is_said_at_once_where_one_is_wanted(base_url: str, headers: dict[str, str], fine: bool) -> None:
-    flaw = OpenAIEngine(None, base_url, headers=headers, profile=PROFILES["openai"]).ping()
+    flaw = OpenAIEngine(Upstream(None, base_url, headers=headers, profile=PROFILES["openai"])).ping()
     assert flaw == (None if fine else "OPENAI_API_KEY is not set.")
 
 
 def test_health_names_the_host_and_no_more() -> None:
-    about = OpenAIEngine(KEY, "https://gateway.example:8443/team-secret/v1?key=secret").about()
+    about = OpenAIEngine(Upstream(KEY, "https://gateway.example:8443/team-secret/v1?key=secret")).about()
     assert about["host"] == "gateway.example:8443"
     assert "secret" not in json.dumps(about)
 

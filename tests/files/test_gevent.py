@@ -52,7 +52,8 @@ PRELUDE = """
 
 STALLED = """
     from flask_assistant_stream.storages.openai.storage import UpstreamStorage
-    storage = UpstreamStorage("key", url, timeout=1.0, upload_timeout=1.0)
+    from flask_assistant_stream.upstream import Upstream
+    storage = UpstreamStorage(Upstream("key", url), timeout=1.0, upload_timeout=1.0)
     storage.create_vector_store("ann", {})  # the client is imported
     own = resources(storage)
 

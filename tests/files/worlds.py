@@ -16,6 +16,7 @@ from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.stores.listing import all_records
 from flask_assistant_stream.stores.mongodb.connection import BLOBS, PASSAGES
 from flask_assistant_stream.stores.sqlite import SQLiteStore
+from flask_assistant_stream.upstream import Upstream
 from tests.fake_files import FakeFiles
 from tests.fake_upstream import FakeUpstream
 
@@ -113,6 +114,6 @@ def local(store: Store, clock: Clock) -> Storage:
 
 def at(fake: FakeUpstream, **more: Any) -> Callable[[Store, Clock], Storage]:
     def make(store: Store, clock: Clock) -> Storage:
-        return UpstreamStorage(KEY, fake.base_url, now=clock, **more)
+        return UpstreamStorage(Upstream(KEY, fake.base_url), now=clock, **more)
 
     return make

@@ -6,8 +6,9 @@ import pytest
 
 from flask_assistant_stream.config import DEFAULT_MODEL
 from flask_assistant_stream.engines.openai.engine import OpenAIEngine
-from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS
 from flask_assistant_stream.errors import StoreError
+from flask_assistant_stream.profiles import OPTIONAL_FIELDS
+from flask_assistant_stream.upstream import Upstream
 
 from .conftest import MakeSite, fail_with
 
@@ -34,7 +35,7 @@ def test_ready(make_site: MakeSite) -> None:
 
 def test_ready_tells_of_the_upstream_but_no_secret(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = make_site()
-    engine = OpenAIEngine("sk-secret", "https://gateway.example:8443/team-secret/v1?key=secret", retries=0)
+    engine = OpenAIEngine(Upstream("sk-secret", "https://gateway.example:8443/team-secret/v1?key=secret"), retries=0)
     monkeypatch.setattr(site.engine, "about", engine.about)
     monkeypatch.setattr(site.engine, "warnings", lambda: ["Soon."])
     response = site.get("/health/ready", user="nobody")

@@ -1,5 +1,5 @@
-"""The engine for OpenAI and every other server with `POST /v1/responses`: any URL, over our own HTTP client."""
+"""The engine for OpenAI and every other server with `POST /v1/responses`, over an HTTP client of its own."""
 
-from .engine import BASE_URL, OpenAIEngine
+from .engine import OpenAIEngine
 
-__all__ = ["BASE_URL", "OpenAIEngine"]
+__all__ = ["OpenAIEngine"]

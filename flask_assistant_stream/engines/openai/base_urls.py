@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ...errors import ConfigError
+from ...profiles import Profile
 from .http_connect import Address
-from .profiles import Profile
 
 _TOO_LONG = re.compile(r"/(responses|chat/completions|completions|models)/?$")
 _OLD_AZURE = re.compile(r"/openai(/deployments/.*)?$")

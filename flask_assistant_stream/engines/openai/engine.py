@@ -12,27 +12,26 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jiter
 
-from ...credentials import holds_secret, with_key
 from ...errors import EngineError
+from ...profiles import OPTIONAL_FIELDS, profile_of
 from ...protocol.events import dump
+from ...upstream import Upstream, retry_after
 from ..base import Engine, Item, ItemStream, Search
 from ..sse import SSEDecoder
 from . import http_errors
 from .base_urls import endpoint, unusual_base
 from .fitting import REFUSALS, Learnt, blamed, fit
-from .http_connect import Address, Connections
+from .http_connect import Address, ConnectionPool
 from .http_stream import READ_BYTES, Exchange, request_head
 from .limits import limited
 from .notices import ShutdownNotices
-from .profiles import OPTIONAL_FIELDS, Profile, profile_of
 from .request_headers import request_headers
 
-BASE_URL = "https://api.openai.com/v1"
 ENDINGS = frozenset(("response.completed", "response.incomplete"))
 FAILURES = frozenset(("response.failed", "error"))
 KEEPALIVE: Item = {"type": "keepalive"}
@@ -51,15 +50,11 @@ class OpenAIEngine(Engine):
     """Streams from one upstream.
 
     Args:
-        api_key: sent in the header that the profile names; None or empty for a server that wants none.
-        base_url: up to and without `/responses`.
-        headers: sent with every request; they win over the engine's own.
-        organization, project: OpenAI's headers of that name.
-        connect_timeout: seconds for TCP, TLS and proxy each. Reading has no time-out: who iterates watches the
-            time and calls `close`.
+        upstream: the server.
+        connect_timeout: seconds for TCP, TLS and proxy each. Reading has no time-out: the reader watches the time and
+            calls `close`.
         retries: how often a request is sent again; never once a stream has begun.
-        profile: what is known of the server; by default told by the base URL.
-        models: those used here, of which it is to be heard when they are switched off.
+        models: the models in use; the engine warns if the upstream announces their end.
 
     Raises:
         ConfigError: the base URL or a header cannot be used.
@@ -68,32 +63,18 @@ class OpenAIEngine(Engine):
     name = "openai"
 
     def __init__(
-        self,
-        api_key: str | None,
-        base_url: str = BASE_URL,
-        *,
-        headers: Mapping[str, str] | None = None,
-        organization: str | None = None,
-        project: str | None = None,
-        connect_timeout: float = 10.0,
-        retries: int = 2,
-        profile: Profile | None = None,
-        models: Iterable[str] = (),
+        self, upstream: Upstream, *, connect_timeout: float = 10.0, retries: int = 2, models: Iterable[str] = ()
     ) -> None:
-        base_url = base_url or BASE_URL
-        self._key = (api_key or "").strip()
-        self._address = endpoint(base_url, "/responses")
-        self._profile = profile or profile_of(base_url)
-        given = with_key(headers or {}, self._key, self._profile.key_header)
-        self._headers = request_headers(organization, project, given)
-        self._secrets = (self._key, *(v for n, v in (headers or {}).items() if holds_secret(n)))
-        self._connections = Connections(self._address, connect_timeout)
+        self._upstream = upstream
+        self._profile = upstream.server
+        self._address = endpoint(upstream.url, "/responses")
+        self._headers = request_headers(upstream.organization, upstream.project, upstream.configured_headers)
+        self._connections = ConnectionPool(self._address, connect_timeout)
         self._retries = retries
-        self._wants_key = profile_of(base_url).key
         self._learnt = Learnt()
         self._notices = ShutdownNotices(
             models if self._profile.model else (),
-            lambda: self._listed(Connections(Address.parse(base_url, "/models"), connect_timeout)),
+            lambda: self._list_models(ConnectionPool(Address.parse(upstream.url, "/models"), connect_timeout)),
         )
         self.ignores = self._profile.ignores
         self.bare_end = self._profile.bare_end
@@ -106,8 +87,8 @@ class OpenAIEngine(Engine):
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
-        """Say that the key is missing, where the address is known to want one and no header brings it."""
-        if self._wants_key and not any(self._secrets):
+        """Return an error if the address is known to require a key and neither the key nor a header is set."""
+        if profile_of(self._upstream.url).key and not self._upstream.secrets:
             return "OPENAI_API_KEY is not set."
         return None
 
@@ -133,16 +114,8 @@ class OpenAIEngine(Engine):
         """Close the idle connections."""
         self._connections.close()
 
-    def _told(self, error: EngineError) -> EngineError:
-        """Take our secrets out of an error that may repeat them."""
-        return EngineError(http_errors.without(error.message, self._secrets), code=error.code)
-
-    def _clean(self, item: Item) -> Item:
-        """Take our secrets out of an item that tells of a failure."""
-        return {**http_errors.cleaned(item, self._secrets), "type": item["type"]}
-
-    def _listed(self, connections: Connections) -> Any:
-        """Return what `GET /models` answers."""
+    def _list_models(self, connections: ConnectionPool) -> Any:
+        """Return the decoded answer to `GET /models`."""
         exchange = Exchange(connections.open())
         try:
             exchange.connection.sock.settimeout(MODELS_SECONDS)
@@ -177,7 +150,7 @@ class _ResponseStream(ItemStream):
                 raise http_errors.broken(self._engine._address, error, streaming=self._streaming) from None
         except EngineError as error:
             if not self._closed.is_set():
-                raise self._engine._told(error) from None
+                raise EngineError(self._engine._upstream.masked(error.message), code=error.code) from None
         finally:
             if not self._ended:
                 self._give_up()
@@ -245,7 +218,7 @@ class _ResponseStream(ItemStream):
             param, text = http_errors.refused_param(body), http_errors.read_refusal(body)[0]
             field = blamed(sent, self._engine._profile, param, text) if status in REFUSALS else None
             return failure, math.inf, field
-        return failure, http_errors.retry_after(headers, time.time()), None
+        return failure, retry_after(headers, time.time()), None
 
     def _remember(self) -> None:
         """Let the next requests for this model do without what was refused: it was taken without."""
@@ -361,7 +334,7 @@ class _ResponseStream(ItemStream):
             if kind in ENDINGS:
                 self._ended = True
             elif kind in FAILURES:
-                self._failed, item = True, self._engine._clean(item)
+                self._failed, item = True, {**self._engine._upstream.masked(item), "type": kind}
             items.append(item)
         return items
 

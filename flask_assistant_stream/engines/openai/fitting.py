@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...errors import EngineError
+from ...profiles import OPTIONAL_FIELDS, Profile, no_such_tool
 from ...protocol.failures import INVALID_PROMPT
 from ..base import Item
-from .profiles import OPTIONAL_FIELDS, Profile, no_such_tool
 
 OWN_TOOLS = frozenset(("function", "custom"))
 """Tools that no server runs: it only says that they are to be called."""

@@ -75,7 +75,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class HTTPConnection:
     """One open socket, and how requests on it begin.
 
     Attributes:
@@ -90,17 +90,17 @@ class Connection:
     reused: bool = False
 
 
-class Connections:
+class ConnectionPool:
     """Opens connections to an address and keeps idle ones, a set per process (sockets do not survive a fork)."""
 
     def __init__(self, address: Address, connect_timeout: float) -> None:
         self.address = address
         self._timeout = connect_timeout
         # Dropping a socket closes this process's copy, not the parent's connection.
-        self._idle: PerProcess[deque[tuple[float, Connection]]] = PerProcess(deque, drop_inherited=True)
+        self._idle: PerProcess[deque[tuple[float, HTTPConnection]]] = PerProcess(deque, drop_inherited=True)
         self._tls = PerProcess(_tls_context, drop_inherited=True)
 
-    def take(self) -> Connection | None:
+    def take(self) -> HTTPConnection | None:
         """Return the idle connection used last, or None."""
         oldest, idle = time.monotonic() - IDLE_SECONDS, self._idle.get()
         while idle:
@@ -113,13 +113,13 @@ class Connections:
             connection.sock.close()
         return None
 
-    def give(self, connection: Connection) -> None:
+    def give(self, connection: HTTPConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
         idle = self._idle.get()
         if len(idle) >= MAX_IDLE:
             connection.sock.close()
             return
-        used = Connection(connection.sock, connection.target, connection.proxy_headers, reused=True)
+        used = HTTPConnection(connection.sock, connection.target, connection.proxy_headers, reused=True)
         idle.append((time.monotonic(), used))
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Connections:
         while idle:
             idle.pop()[1].sock.close()
 
-    def open(self) -> Connection:
+    def open(self) -> HTTPConnection:
         """Connect anew, through the proxy that the environment names for this host.
 
         Raises:
@@ -152,7 +152,7 @@ class Connections:
             http_connection.close()
             raise
         http_connection.sock.settimeout(None)
-        return Connection(http_connection.sock, target, headers)
+        return HTTPConnection(http_connection.sock, target, headers)
 
     def _http_connection(self, host: str, port: int) -> http.client.HTTPConnection:
         if not self.address.secure:

@@ -5,33 +5,22 @@ Pure: no sockets, no clock. Shapes: `spec/servers.md#error-bodies`. Codes: `spec
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
 import socket
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import EngineError
-from ...protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify
+from ...protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify, without_secrets
+from ...upstream import pauses
 from ..sse import SSEDecoder
 from .http_connect import Address
 
 MAX_TEXT = 1000
-MIN_SECRET = 4
-"""Shorter ones hide nothing; taking them out would spoil the text."""
-
-
-_PAUSES = {
-    "retry-after-ms": 0.001,
-    "llm_provider-retry-after-ms": 0.001,
-    "retry-after": 1.0,
-    "llm_provider-retry-after": 1.0,
-}
-"""Headers that ask for a pause, and their unit in seconds; the last word goes to the first that can be read."""
 _RETRIED = frozenset((408, 409, 429))
 _PROMPT_STATUSES = frozenset((400, 413, 422))
 _NO_ROUTE = (404, 405, 501)
@@ -45,7 +34,6 @@ _NO_MODEL = ("model_not_found", "DeploymentNotFound", "invalid_model")
 _MODEL = re.compile(
     r"\bmodel\b.{0,80}(not found|not exist|not available|unknown|invalid)|(invalid|unknown|no such) model", re.I
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -111,8 +99,7 @@ def inner_headers(body: bytes) -> dict[str, str]:
     """Return the headers that an error body carries of the server behind a proxy, names in lower case."""
     error = _error_object(body)
     headers = error.get("headers") if isinstance(error, dict) else None
-    given = headers.items() if isinstance(headers, dict) else ()
-    return {name.lower(): str(value) for name, value in given if name.lower() in _PAUSES}
+    return pauses(headers) if isinstance(headers, dict) else {}
 
 
 def _error_object(body: bytes) -> Any:
@@ -154,25 +141,8 @@ def _json(text: str) -> Any:
 
 def _shown(text: str) -> str:
     """Make a foreign text fit for one line: no control characters, no credentials in addresses, not endless."""
-    text = _USER_INFO.sub("", " ".join("".join(c if c.isprintable() else " " for c in text).split()))
+    text = without_secrets(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def without(text: str, secrets: Iterable[str]) -> str:
-    """Take the secrets out of a text that may repeat them."""
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, "[key]")
-    return text
-
-
-def cleaned(value: Any, secrets: Collection[str]) -> Any:
-    """Take the secrets out of all texts of a JSON value; names stay."""
-    if isinstance(value, dict):
-        return {name: cleaned(one, secrets) for name, one in value.items()}
-    if isinstance(value, list):
-        return [cleaned(one, secrets) for one in value]
-    return without(value, secrets) if isinstance(value, str) else value
 
 
 def _sentence(text: str) -> str:
@@ -227,27 +197,3 @@ def may_retry(status: int, headers: Mapping[str, str]) -> bool:
     if asked in ("true", "false"):
         return asked == "true"
     return status in _RETRIED or status >= 500
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read how many seconds the upstream asks to wait, or None.
-
-    Args:
-        headers: names in lower case; `retry-after-ms`, `retry-after` (seconds or a date), and the name that a
-            LiteLLM proxy gives its own upstream's.
-        now: seconds since the epoch.
-    """
-    for name, unit in _PAUSES.items():
-        value = headers.get(name)
-        if value is not None and (seconds := _seconds(value.strip(), unit, now)) is not None:
-            return max(0.0, seconds)
-    return None
-
-
-def _seconds(value: str, unit: float, now: float) -> float | None:
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", value):
-        return float(value) * unit
-    try:
-        return email.utils.parsedate_to_datetime(value).timestamp() - now
-    except (ValueError, OverflowError):
-        return None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import httptools
 
-from .http_connect import Address, Connection
+from .http_connect import Address, HTTPConnection
 
 READ_BYTES = 65536
 
@@ -35,7 +35,7 @@ class Exchange:
         reusable: the body is complete, and the connection can carry another request.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: HTTPConnection) -> None:
         self.connection = connection
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -152,7 +152,7 @@ class Exchange:
 
 
 def request_head(
-    address: Address, connection: Connection, headers: Mapping[str, str], length: int | None = None
+    address: Address, connection: HTTPConnection, headers: Mapping[str, str], length: int | None = None
 ) -> bytes:
     """Write the head of a POST with a JSON body of `length` bytes, or of a GET without a body.
 

@@ -5,13 +5,12 @@ Pure: it knows no client library and no connection.
 
 from __future__ import annotations
 
-import email.utils
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import AssistantStreamError, NotFound, RequestError, UpstreamError
 from ...protocol.failures import Failure
+from ...upstream import Upstream, retry_after
 
 REFUSALS = frozenset((400, 409, 413, 415, 422))
 """Statuses that say that what was asked cannot be done."""
@@ -22,26 +21,21 @@ NONSENSE = "The upstream answered what is no answer to this."
 SLOW = "The upstream did not answer in time."
 UNREACHABLE = "The upstream cannot be reached, or broke off."
 
-MIN_SECRET = 4
-"""Shorter ones hide nothing; taking them out would spoil the text."""
 
-
-def refused(
-    status: int, headers: Mapping[str, str], body: Any, secrets: Iterable[str], now: float
-) -> AssistantStreamError:
+def refused(status: int, headers: Mapping[str, str], body: Any, upstream: Upstream, now: float) -> AssistantStreamError:
     """Make the error for an answer of 300 and above.
 
     Args:
         headers: names in lower case.
         body: as it was decoded: an error object in any known shape, text, or nothing.
-        secrets: taken out of what the upstream says.
+        upstream: its secrets are masked.
         now: seconds since the epoch.
     """
     if status in (401, 403):
         return UpstreamError(CREDENTIALS)
     if status == 429:
         return UpstreamError(BUSY, status=429, retry_after=retry_after(headers, now))
-    said = without(_message(body), secrets)
+    said = upstream.masked(_message(body))
     if status == 404:
         return NotFound(said)
     if status in REFUSALS:
@@ -50,30 +44,8 @@ def refused(
     return UpstreamError(SLOW if slow else f"The upstream failed ({status}).", status=504 if slow else 502)
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text that may repeat them."""
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, "…")
-    return text
-
-
 def _message(body: Any) -> str:
     """Return the message of an error body: one line, not endless, without what looks like a key."""
     error = body if isinstance(body, dict) else None
     message = str(Failure(message=Failure.of(error).message).last_error()["message"])
     return " ".join(message.split())
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return after how many seconds the upstream wants to be asked again, or None where it does not say."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
-            return float(value) * unit
-        if value:
-            try:
-                return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-            except (ValueError, OverflowError):
-                continue
-    return None

@@ -14,10 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from ...credentials import BEARER, holds_secret, with_key
 from ...errors import AssistantStreamError, NotFound, UpstreamError
 from ...per_process import PerProcess
+from ...profiles import BEARER
 from ...protocol.objects import Object
+from ...upstream import Upstream
 from ..base import Storage, Upload
 from . import objects as read
 from .errors import NONSENSE, SLOW, UNREACHABLE, refused
@@ -25,7 +26,6 @@ from .errors import NONSENSE, SLOW, UNREACHABLE, refused
 if TYPE_CHECKING:
     from openai import OpenAI
 
-BASE_URL = "https://api.openai.com/v1"
 CHUNK_BYTES = 256 * 1024
 """How much of a file of a container is in memory at a time."""
 PAGE = 100
@@ -39,11 +39,7 @@ class UpstreamStorage(Storage):
     """Keeps files and vector stores at an upstream.
 
     Args:
-        api_key: None or empty for a server that wants none.
-        base_url: up to and without `/files`.
-        headers: sent with every request; they win over the client's own.
-        organization, project: OpenAI's headers of that name.
-        key_header: in which the server takes its key, one of those in `credentials`.
+        upstream: the server.
         connect_timeout, timeout, upload_timeout: seconds: for a connection, for each read and write, for the answer
             to an upload.
         now: seconds since the epoch.
@@ -59,13 +55,8 @@ class UpstreamStorage(Storage):
 
     def __init__(
         self,
-        api_key: str | None,
-        base_url: str = BASE_URL,
+        upstream: Upstream,
         *,
-        headers: Mapping[str, str] | None = None,
-        organization: str | None = None,
-        project: str | None = None,
-        key_header: str = BEARER,
         connect_timeout: float = 10.0,
         timeout: float = 60.0,
         upload_timeout: float = 300.0,
@@ -73,13 +64,8 @@ class UpstreamStorage(Storage):
     ) -> None:
         import openai  # noqa: F401 (it takes a second: better now than in the middle of other people's streams)
 
-        self._key = (api_key or "").strip()
-        self._base_url, _, query = (base_url or BASE_URL).strip().partition("?")
-        self._query = dict(parse_qsl(query, keep_blank_values=True))
-        self._headers = with_key(headers or {}, self._key, key_header)
-        self._secrets = (self._key, *(value for name, value in (headers or {}).items() if holds_secret(name)))
-        self._organization = organization
-        self._project = project
+        self._upstream = upstream
+        self._headers = upstream.configured_headers
         self._timeouts = (connect_timeout, timeout, upload_timeout)
         self._clock = now
         self._clients: PerProcess[Any] = PerProcess(self._make_client)
@@ -226,13 +212,14 @@ class UpstreamStorage(Storage):
     def _make_client(self) -> OpenAI:
         import openai
 
+        base_url, _, query = self._upstream.url.partition("?")
         return openai.OpenAI(
-            api_key=self._key or "none",
-            base_url=self._base_url,
-            organization=self._organization,
-            project=self._project,
+            api_key=self._upstream.key or "none",
+            base_url=base_url,
+            organization=self._upstream.organization,
+            project=self._upstream.project,
             default_headers=self._headers,
-            default_query=self._query,
+            default_query=dict(parse_qsl(query, keep_blank_values=True)),
             timeout=self._timeout(self._timeouts[1]),
             max_retries=0,  # see `_look`: a request never sleeps for as long as an upstream wants it to
         )
@@ -292,7 +279,7 @@ class UpstreamStorage(Storage):
 
         if isinstance(error, openai.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
-            return refused(error.status_code, headers, error.body, self._secrets, self._clock())
+            return refused(error.status_code, headers, error.body, self._upstream, self._clock())
         if isinstance(error, openai.APITimeoutError):
             return UpstreamError(SLOW, status=504)
         return UpstreamError(UNREACHABLE)

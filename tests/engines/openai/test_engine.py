@@ -18,12 +18,18 @@ import pytest
 from flask_assistant_stream.engines.base import Engine, Item
 from flask_assistant_stream.engines.openai import engine as openai_engine
 from flask_assistant_stream.engines.openai.engine import KEEPALIVE, OpenAIEngine
-from flask_assistant_stream.engines.openai.profiles import PROFILES
 from flask_assistant_stream.errors import ConfigError, EngineError
+from flask_assistant_stream.profiles import PROFILES
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
+from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
 
 KEY = "sk-test-0123456789"
+
+
+def at(port: int) -> OpenAIEngine:
+    """Return an engine for a loopback port that sends each request once."""
+    return OpenAIEngine(Upstream(KEY, f"http://127.0.0.1:{port}/v1"), retries=0)
 
 
 def asking(text: str) -> dict[str, Any]:
@@ -37,7 +43,7 @@ def script(line: str) -> dict[str, Any]:
 
 @pytest.fixture
 def engine(upstream: FakeUpstream) -> Iterator[OpenAIEngine]:
-    made = OpenAIEngine(KEY, upstream.base_url, retries=0)
+    made = OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0)
     yield made
     made.close()
 
@@ -46,7 +52,7 @@ def engine(upstream: FakeUpstream) -> Iterator[OpenAIEngine]:
 def retrying(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIEngine]:
     """An engine that tries three times without a pause, unless the upstream asks for one."""
     monkeypatch.setattr(openai_engine, "_pause", lambda attempt: 0.0)
-    made = OpenAIEngine(KEY, upstream.base_url)
+    made = OpenAIEngine(Upstream(KEY, upstream.base_url))
     yield made
     made.close()
 
@@ -64,7 +70,7 @@ def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Ite
 class TestSuite(EngineSuite):
     @pytest.fixture
     def engine(self, upstream: FakeUpstream) -> Iterator[Engine]:  # type: ignore[override]
-        made = OpenAIEngine(KEY, upstream.base_url)
+        made = OpenAIEngine(Upstream(KEY, upstream.base_url))
         yield made
         made.close()
 
@@ -82,11 +88,13 @@ class TestSuite(EngineSuite):
 
 def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> None:
     engine = OpenAIEngine(
-        f" {KEY} ",
-        upstream.base_url + "/",
-        headers={"X-Team": "blue", "user-agent": "mine"},
-        organization="org",
-        project="proj",
+        Upstream(
+            f" {KEY} ",
+            upstream.base_url + "/",
+            headers={"X-Team": "blue", "user-agent": "mine"},
+            organization="org",
+            project="proj",
+        )
     )
     collect(engine.stream(asking("Grüße \ud83d 🌞")))
     engine.close()
@@ -104,7 +112,7 @@ def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> Non
 
 
 def test_azure_gets_its_key_in_its_own_header(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(KEY, upstream.base_url, profile=PROFILES["azure"])
+    engine = OpenAIEngine(Upstream(KEY, upstream.base_url, profile=PROFILES["azure"]))
     collect(engine.stream(asking("hello")))
     engine.close()
     assert upstream.requests[0].headers["api-key"] == KEY
@@ -112,7 +120,7 @@ def test_azure_gets_its_key_in_its_own_header(upstream: FakeUpstream) -> None:
 
 
 def test_a_server_without_keys_gets_no_authorization(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(None, upstream.base_url)
+    engine = OpenAIEngine(Upstream(None, upstream.base_url))
     collect(engine.stream(asking("hello")))
     engine.close()
     assert "authorization" not in upstream.requests[0].headers
@@ -120,7 +128,7 @@ def test_a_server_without_keys_gets_no_authorization(upstream: FakeUpstream) -> 
 
 
 def test_a_query_in_the_base_url_stays(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(KEY, upstream.base_url + "?api-version=preview")
+    engine = OpenAIEngine(Upstream(KEY, upstream.base_url + "?api-version=preview"))
     collect(engine.stream(asking("hello")))
     engine.close()
     assert upstream.requests[0].path == "/v1/responses?api-version=preview"
@@ -140,7 +148,7 @@ def test_a_query_in_the_base_url_stays(upstream: FakeUpstream) -> None:
 )
 def test_a_base_url_that_cannot_work_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        OpenAIEngine(KEY, url)
+        OpenAIEngine(Upstream(KEY, url))
     assert "base URL" in caught.value.message
     assert "pw" not in caught.value.message
 
@@ -148,30 +156,31 @@ def test_a_base_url_that_cannot_work_is_refused_at_once(url: str) -> None:
 @pytest.mark.parametrize("headers", [{"X-A": "1\r\nX-B: 2"}, {"X A": "1"}, {"X-A": "☃"}])
 def test_a_header_that_cannot_be_sent_is_refused_at_once(headers: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="header"):
-        OpenAIEngine(KEY, headers=headers)
+        OpenAIEngine(Upstream(KEY, headers=headers))
 
 
 def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
     with pytest.raises(ConfigError) as caught:
-        OpenAIEngine("sk-first\nsk-second")
+        OpenAIEngine(Upstream("sk-first\nsk-second"))
     assert "sk-" not in caught.value.message
 
 
 def test_neither_key_nor_query_is_in_the_repr() -> None:
-    engine = OpenAIEngine(KEY, "https://host.example/v1?code=secret")
+    engine = OpenAIEngine(Upstream(KEY, "https://host.example/v1?code=secret"))
     assert repr(engine) == "OpenAIEngine(host.example/v1/responses)"
 
 
 def test_ping_misses_the_key_where_it_is_needed() -> None:
-    assert OpenAIEngine(None).ping() == "OPENAI_API_KEY is not set."
-    assert OpenAIEngine(KEY).ping() is None
-    assert OpenAIEngine(None, "http://127.0.0.1:11434/v1").ping() is None
+    assert OpenAIEngine(Upstream(None)).ping() == "OPENAI_API_KEY is not set."
+    assert OpenAIEngine(Upstream(KEY)).ping() is None
+    assert OpenAIEngine(Upstream(None, "http://127.0.0.1:11434/v1")).ping() is None
 
 
 def test_streaming_does_not_import_the_official_package(upstream: FakeUpstream) -> None:
     code = (
         "import sys; from flask_assistant_stream.engines.openai import OpenAIEngine;"
-        f"e = OpenAIEngine('k', {upstream.base_url!r});"
+        "from flask_assistant_stream.upstream import Upstream;"
+        f"e = OpenAIEngine(Upstream('k', {upstream.base_url!r}));"
         "s = e.stream({'model': 'm', 'input': 'hello', 'stream': True}); n = sum(1 for _ in s); s.close(); e.close();"
         "assert n; assert 'openai' not in sys.modules and 'gevent' not in sys.modules"
     )
@@ -281,7 +290,7 @@ def test_garbage_in_the_framing_is_an_error(upstream: FakeUpstream) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     first = b'data: {"type":"response.created"}\n\n'
     with raw_server(head + b"%x\r\n%s\r\nzz\r\n" % (len(first), first)) as port:
-        items, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0), asking("hello"))
+        items, error = until_error(at(port), asking("hello"))
     assert items == [{"type": "response.created"}]
     assert "not HTTP" in error.message
 
@@ -291,14 +300,14 @@ def test_provisional_answers_are_passed_over() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(body)
     early = b"HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     with raw_server(early + head + body) as port:
-        engine = OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0)
+        engine = at(port)
         assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
         engine.close()
 
 
 def test_something_else_than_http_is_said_so() -> None:
     with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
-        _, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1", retries=0), asking("hello"))
+        _, error = until_error(at(port), asking("hello"))
     assert "not HTTP" in error.message
 
 
@@ -396,10 +405,12 @@ def test_a_refused_key_is_said_neutrally(upstream: FakeUpstream, engine: OpenAIE
 
 
 def test_an_echoed_key_is_taken_out(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(KEY, upstream.base_url, retries=0, headers={"api-key": "azure-secret", "X-Team": "blue"})
+    engine = OpenAIEngine(
+        Upstream(KEY, upstream.base_url, headers={"api-key": "azure-secret", "X-Team": "blue"}), retries=0
+    )
     upstream.play(error_reply(400, f"cannot use {KEY} or azure-secret of blue"))
     _, error = until_error(engine, asking("hello"))
-    assert "cannot use [key] or [key] of blue" in error.message
+    assert "cannot use … or … of blue" in error.message
 
 
 def test_an_answer_at_once_counts_as_its_terminal_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
@@ -489,7 +500,7 @@ def test_a_stream_that_began_is_never_asked_for_again(upstream: FakeUpstream, re
 def test_nobody_listens(retrying: OpenAIEngine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    _, error = until_error(OpenAIEngine(KEY, f"http://127.0.0.1:{port}/v1"), asking("hello"))
+    _, error = until_error(OpenAIEngine(Upstream(KEY, f"http://127.0.0.1:{port}/v1")), asking("hello"))
     assert f"127.0.0.1:{port}" in error.message
     assert "refused" in error.message
     assert "OPENAI_BASE_URL" in error.message
@@ -497,7 +508,7 @@ def test_nobody_listens(retrying: OpenAIEngine) -> None:
 
 def test_an_unknown_host(retrying: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _no_such_host)
-    _, error = until_error(OpenAIEngine(KEY, "http://upstream.invalid/v1"), asking("hello"))
+    _, error = until_error(OpenAIEngine(Upstream(KEY, "http://upstream.invalid/v1")), asking("hello"))
     assert "upstream.invalid is unknown (DNS)" in error.message
 
 
@@ -561,7 +572,8 @@ def test_a_forked_process_opens_its_own_connections(upstream: FakeUpstream) -> N
     code = f"""
 import os, sys
 from flask_assistant_stream.engines.openai import OpenAIEngine
-engine = OpenAIEngine("k", {upstream.base_url!r}, retries=0)
+from flask_assistant_stream.upstream import Upstream
+engine = OpenAIEngine(Upstream("k", {upstream.base_url!r}), retries=0)
 def ask():
     stream = engine.stream({{"model": "m", "input": "hello", "stream": True}})
     assert [i for read in stream for i in read][-1]["type"] == "response.completed"
@@ -622,7 +634,7 @@ def _wait(condition: Any) -> None:
 
 
 def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(KEY, tls_upstream.base_url, retries=0)
+    engine = OpenAIEngine(Upstream(KEY, tls_upstream.base_url), retries=0)
     assert text_of(collect(engine.stream(script("text?n=2000")))).count("w") == 2000
     assert text_of(collect(engine.stream(script("text?delay=0.002")))) == ANSWER
     engine.close()
@@ -630,7 +642,7 @@ def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> Non
 
 
 def test_close_wakes_a_tls_reader(tls_upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(KEY, tls_upstream.base_url, retries=0)
+    engine = OpenAIEngine(Upstream(KEY, tls_upstream.base_url), retries=0)
     stream = engine.stream(script("stall"))
     begun, ended = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: ([begun.set() for _ in stream], ended.set()))
@@ -644,14 +656,14 @@ def test_close_wakes_a_tls_reader(tls_upstream: FakeUpstream) -> None:
 def test_an_untrusted_certificate_is_said_so(tls_upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    _, error = until_error(OpenAIEngine(KEY, tls_upstream.base_url), asking("hello"))
+    _, error = until_error(OpenAIEngine(Upstream(KEY, tls_upstream.base_url)), asking("hello"))
     assert "certificate" in error.message
     assert "SSL_CERT_FILE" in error.message
 
 
 def test_plain_http_behind_https_is_said_so(upstream: FakeUpstream) -> None:
     url = upstream.base_url.replace("http:", "https:")
-    _, error = until_error(OpenAIEngine(KEY, url, retries=0), asking("hello"))
+    _, error = until_error(OpenAIEngine(Upstream(KEY, url), retries=0), asking("hello"))
     assert "TLS" in error.message
 
 
@@ -715,7 +727,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_https_tunnels_through_the_proxy(tls_upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = Proxy(tls_upstream.port)
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
-    engine = OpenAIEngine(KEY, "https://upstream.test/v1", retries=0)
+    engine = OpenAIEngine(Upstream(KEY, "https://upstream.test/v1"), retries=0)
     assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
     engine.close()
     proxy.stop()
@@ -729,7 +741,7 @@ def test_https_tunnels_through_the_proxy(tls_upstream: FakeUpstream, monkeypatch
 def test_plain_http_is_forwarded_by_the_proxy(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = Proxy(upstream.port)
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-    engine = OpenAIEngine(KEY, "http://upstream.test/v1", retries=0)
+    engine = OpenAIEngine(Upstream(KEY, "http://upstream.test/v1"), retries=0)
     assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
     engine.close()
     proxy.stop()
@@ -747,6 +759,6 @@ def test_loopback_goes_past_the_proxy(
 @pytest.mark.usefixtures("no_proxies")
 def test_a_proxy_that_cannot_be_used_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://user:hidden@127.0.0.1:9")
-    _, error = until_error(OpenAIEngine(KEY, "https://upstream.test/v1"), asking("hello"))
+    _, error = until_error(OpenAIEngine(Upstream(KEY, "https://upstream.test/v1")), asking("hello"))
     assert "proxy" in error.message
     assert "hidden" not in error.message

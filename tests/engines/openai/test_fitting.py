@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.engines.openai.fitting import MAX_MODELS, Learnt, blamed, fit
-from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS, PROFILES, UNKNOWN
 from flask_assistant_stream.errors import EngineError
+from flask_assistant_stream.profiles import OPTIONAL_FIELDS, PROFILES, UNKNOWN
 
 OPENAI = PROFILES["openai"]
 USER = {"type": "message", "role": "user", "content": "hello"}

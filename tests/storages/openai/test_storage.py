@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import AssistantStreamError, NotFound, RequestError, UpstreamError
+from flask_assistant_stream.profiles import PROFILES
 from flask_assistant_stream.storages.base import Upload
 from flask_assistant_stream.storages.openai import objects
-from flask_assistant_stream.storages.openai.errors import refused, retry_after
+from flask_assistant_stream.storages.openai.errors import refused
 from flask_assistant_stream.storages.openai.storage import UpstreamStorage
+from flask_assistant_stream.upstream import Upstream
 from tests import fake_files
 from tests.fake_upstream import FakeUpstream, UpstreamProcess
 from tests.files.worlds import ANN, KEY, an_upload
@@ -30,7 +32,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture
 def storage(upstream: FakeUpstream) -> Iterator[UpstreamStorage]:
-    made = UpstreamStorage(KEY, upstream.base_url, headers={"X-Api-Token": "tok-123456"}, now=lambda: 1000.0)
+    made = UpstreamStorage(Upstream(KEY, upstream.base_url, headers={"X-Api-Token": "tok-123456"}), now=lambda: 1000.0)
     yield made
     made.close()
 
@@ -92,7 +94,7 @@ def test_nonsense_is_a_bad_gateway(storage: UpstreamStorage, upstream: FakeUpstr
 def test_nobody_there_is_a_bad_gateway() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        storage = UpstreamStorage(KEY, f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        storage = UpstreamStorage(Upstream(KEY, f"http://127.0.0.1:{taken.getsockname()[1]}/v1"))
         with pytest.raises(UpstreamError, match="cannot be reached") as caught:
             storage.create_file(ANN, an_upload())
         assert caught.value.status == 502
@@ -100,7 +102,7 @@ def test_nobody_there_is_a_bad_gateway() -> None:
 
 
 def test_an_answer_that_does_not_come_is_a_time_out(upstream: FakeUpstream) -> None:
-    storage = UpstreamStorage(KEY, upstream.base_url, timeout=0.2, upload_timeout=0.2)
+    storage = UpstreamStorage(Upstream(KEY, upstream.base_url), timeout=0.2, upload_timeout=0.2)
     upstream.files.fail("*", how="stall", times=2)
     for call in (lambda: storage.read_vector_store(ANN, "vs_1"), lambda: storage.create_file(ANN, an_upload())):
         with pytest.raises(UpstreamError, match="in time") as caught:
@@ -131,34 +133,22 @@ def test_a_read_is_made_again_where_a_connection_breaks(storage: UpstreamStorage
     ],
 )
 def test_no_secret_is_in_what_clients_hear(said: str, heard: str) -> None:
-    error = refused(400, {}, {"error": {"message": said}}, (KEY, "tok-123456", ""), 0.0)
+    error = refused(400, {}, {"error": {"message": said}}, Upstream(KEY, headers={"X-Api-Token": "tok-123456"}), 0.0)
     assert error.message == heard
 
 
 @pytest.mark.parametrize("body", [None, "<html>", [], {"error": "odd"}, {"detail": 5}, {"message": ["x"]}])
 def test_any_error_body_is_read(body: Any) -> None:
-    assert refused(400, {}, body, (), 0.0).message
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 20.0),
-        ({"retry-after": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_when_to_come_again(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, 40.0) == seconds
+    assert refused(400, {}, body, Upstream(), 0.0).message
 
 
 # -- requests ---------------------------------------------------------------------------------------------
 
 
 def test_key_and_headers_are_sent_with_every_request(upstream: FakeUpstream) -> None:
-    storage = UpstreamStorage(KEY, upstream.base_url, headers={"X-More": "1"}, organization="org-1", project="proj-1")
+    storage = UpstreamStorage(
+        Upstream(KEY, upstream.base_url, headers={"X-More": "1"}, organization="org-1", project="proj-1")
+    )
     storage.create_file(ANN, an_upload())
     storage.create_vector_store(ANN, {})
     for request in upstream.files.requests:
@@ -170,7 +160,7 @@ def test_key_and_headers_are_sent_with_every_request(upstream: FakeUpstream) -> 
 
 
 def test_a_key_may_have_a_header_of_its_own(upstream: FakeUpstream) -> None:
-    storage = UpstreamStorage(KEY, upstream.base_url, key_header="api-key")
+    storage = UpstreamStorage(Upstream(KEY, upstream.base_url, profile=PROFILES["azure"]))
     storage.create_vector_store(ANN, {})
     upstream.files.put("cntr_1", "cfile_1", b"x")
     assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x"
@@ -180,7 +170,9 @@ def test_a_key_may_have_a_header_of_its_own(upstream: FakeUpstream) -> None:
 
 
 def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
-    storage = UpstreamStorage("", upstream.base_url, headers={"Authorization": "Basic abc", "User-Agent": "mine"})
+    storage = UpstreamStorage(
+        Upstream("", upstream.base_url, headers={"Authorization": "Basic abc", "User-Agent": "mine"})
+    )
     storage.create_vector_store(ANN, {})
     (request,) = upstream.files.requests
     assert (request.headers["authorization"], request.headers["user-agent"]) == ("Basic abc", "mine")
@@ -189,7 +181,7 @@ def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
 
 def test_without_a_key_none_is_sent(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
-    storage = UpstreamStorage(None, upstream.base_url)
+    storage = UpstreamStorage(Upstream(None, upstream.base_url))
     storage.create_vector_store(ANN, {})
     upstream.files.put("cntr_1", "cfile_1", b"x")
     assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x"
@@ -247,7 +239,9 @@ def test_the_client_is_imported_while_the_app_starts_and_not_before() -> None:
     """In the middle of other people's streams its import would hold up a worker for a second."""
     code = (
         "import sys; from flask_assistant_stream.storages.openai.storage import UpstreamStorage;"
-        "before = 'openai' in sys.modules; UpstreamStorage('k'); sys.exit(before or 'openai' not in sys.modules)"
+        "from flask_assistant_stream.upstream import Upstream;"
+        "before = 'openai' in sys.modules; UpstreamStorage(Upstream('k'));"
+        "sys.exit(before or 'openai' not in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
@@ -256,9 +250,10 @@ MEASURE = """
 import resource, sys, threading
 from flask_assistant_stream.storages.base import Upload
 from flask_assistant_stream.storages.openai.storage import UpstreamStorage
+from flask_assistant_stream.upstream import Upstream
 from tests.files.worlds import an_upload
 url, path, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-storage = UpstreamStorage("k", url)
+storage = UpstreamStorage(Upstream("k", url))
 storage.create_file("ann", an_upload())  # imports and first connection
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with open(path, "rb") as content:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from ...credentials import API_KEY, BEARER
-from ...errors import ConfigError
+from .errors import ConfigError
+
+BEARER, API_KEY = "Authorization", "api-key"
+"""Headers that carry a key; `api-key` is Azure's."""
 
 OPTIONAL_FIELDS = frozenset(
     ("include", "phase", "reasoning.summary", "safety_identifier", "stream_options", "truncation")
@@ -43,7 +45,7 @@ class Profile:
         ignores: those of `PROMISES` that it is known, or not known not, to ignore.
         bare_end: whether its streams may end without a terminal event, so that all items closed means completed.
         key: whether it refuses requests without a key.
-        key_header: in which it takes the key, one of those in `credentials`.
+        key_header: in which it takes the key, `BEARER` or `API_KEY`.
         model: whether our default model makes sense there.
     """
 

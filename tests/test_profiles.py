@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flask_assistant_stream.engines.openai.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, profile_of
 from flask_assistant_stream.errors import ConfigError
+from flask_assistant_stream.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, profile_of
 
 
 @pytest.mark.parametrize(

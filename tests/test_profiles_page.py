@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_assistant_stream.credentials import API_KEY
-from flask_assistant_stream.engines.openai.profiles import (
+from flask_assistant_stream.profiles import (
+    API_KEY,
     OPTIONAL_FIELDS,
     PROFILES,
     PROMISES,
@@ -18,7 +18,7 @@ from flask_assistant_stream.engines.openai.profiles import (
     profile_of,
 )
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "upstreams.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "upstreams.md").read_text(encoding="utf-8")
 HOWS = "lcsdi–"
 by_name = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 
