@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
-from tests.fake_upstream import Pause, Reply, Stall, Step, json_reply
+from tests.fake_upstream import CutOff, Gate, Pause, Reply, Reset, Stall, Step, json_reply
 from tests.translation.material import (
     Item,
     added,
@@ -104,7 +104,9 @@ def silence(told: Told) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
 
 def lines(*steps: Step | Iterable[Step], numbered: bool = True, **framing: Any) -> Reply:
     """A stream with `event:` lines and sequence numbers, like OpenAI's."""
-    flat = [one for step in steps for one in ([step] if isinstance(step, (dict, bytes, Pause, Stall)) else step)]
+    flat: list[Step] = []
+    for step in steps:
+        flat += [step] if isinstance(step, (dict, bytes, Pause, Gate, Stall, Reset, CutOff)) else step
     numbers = count()
     counted = [{**one, "sequence_number": next(numbers)} if isinstance(one, dict) else one for one in flat]
     return Reply(counted if numbered else flat, **framing)
@@ -379,7 +381,17 @@ def litellm_status_as_code() -> Reply:
 @deviation(Told(texts=("Hello there",)))
 def openrouter_comments() -> Reply:
     comment = b": OPENROUTER PROCESSING\n\n"
-    begin = [comment, comment, created(), comment, IN_PROGRESS, comment, added(message()), text("Hello"), comment]
+    begin: list[Step] = [
+        comment,
+        comment,
+        created(),
+        comment,
+        IN_PROGRESS,
+        comment,
+        added(message()),
+        text("Hello"),
+        comment,
+    ]
     return lines(begin, text(" there"), done(message("Hello there")), terminal())
 
 

@@ -36,11 +36,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl
 
 import jsonschema
 import pytest
+from typing_extensions import Self
 
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation, usage
 from tests.fake_files import CONTROL as FILES_CONTROL
@@ -381,7 +382,7 @@ def failed_then_error(body: Body, options: Options) -> Reply:
     items = _items(body)
     bare = items.fail("", "")
     bare["response"]["error"] = None
-    end = [bare, Pause(0.05), items.error("invalid_prompt", "Filtered.", nested=True)]
+    end: list[Step] = [bare, Pause(0.05), items.error("invalid_prompt", "Filtered.", nested=True)]
     return Reply(_some_text(body, _after(options), *end))
 
 
@@ -553,7 +554,7 @@ class FakeUpstream:
         self.base_url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
-    def __enter__(self) -> FakeUpstream:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -692,7 +693,7 @@ class _Connection(BaseHTTPRequestHandler):
         if not files.serves(self.path):
             return False
         headers = {name.lower(): value for name, value in self.headers.items()}
-        told = files.answer(self.command, self.path, headers, self.rfile)
+        told = files.answer(self.command, self.path, headers, cast(BinaryIO, self.rfile))
         with contextlib.suppress(OSError):
             if told.cut or told.stall:
                 self._act(Stall() if told.stall else Reset())
@@ -718,7 +719,7 @@ class _Connection(BaseHTTPRequestHandler):
         if self._files():
             return None
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-        body = json.loads(raw) if raw else None
+        body: Any = json.loads(raw) if raw else None
         if self.path == "/_control/play":
             fake.play(*body)
             return self._answer(json_reply({"queued": len(body)}, framing="length"))

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.mongodb_server import start_server, stop_server
@@ -134,4 +135,4 @@ class Killed(OwnServer):
         self._start(str(self._port))
 
 
-TROUBLES: dict[str, type[Trouble]] = {"locked": Locked, "full": Full, "stopped": Stopped, "killed": Killed}
+TROUBLES: dict[str, Callable[[Path], Trouble]] = {"locked": Locked, "full": Full, "stopped": Stopped, "killed": Killed}

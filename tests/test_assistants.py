@@ -100,6 +100,6 @@ def test_an_unknown_one(store: Store) -> None:
         ([{"id": "a"}, {"id": "a"}], "twice"),
     ],
 )
-def test_declarations_are_checked(given: list, says: str) -> None:
+def test_declarations_are_checked(given: list[Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         declare(given, "m-1")

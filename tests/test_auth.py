@@ -26,7 +26,7 @@ def gate(app: Flask | None = None, **choices: Any) -> Gate:
 
 def a_request(method: str = "POST", url: str = "http://app.example/x", **headers: str) -> Request:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(EnvironBuilder(method=method, base_url=url, headers=names).get_environ())
+    return Request(EnvironBuilder(method=method, base_url=url, headers=names.items()).get_environ())
 
 
 def hook(owner: Any) -> Any:

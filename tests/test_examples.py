@@ -21,7 +21,7 @@ def test_files_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     client = runpy.run_path(str(EXAMPLES / "files_app.py"))["create_app"]().test_client()
 
     def ask() -> str:
-        return client.post("/api/assistants/chat/stream", json={"content": "How long is the warranty?"}).text
+        return str(client.post("/api/assistants/chat/stream", json={"content": "How long is the warranty?"}).text)
 
     markdown = b"# Warranty\n\nEvery kettle has a warranty of 37 months.\n"
     files = [(io.BytesIO(markdown), "warranty.md"), (io.BytesIO(a_pdf("A toaster needs no water.")), "handbook.pdf")]

@@ -225,7 +225,7 @@ def test_the_model(app: Flask, options: dict[str, Any], model: str) -> None:
 
 
 def test_the_profile_is_told_by_the_address_or_named(app: Flask) -> None:
-    given = {"openai_base_url": "http://127.0.0.1:11434/v1", "model": "m"}
+    given: dict[str, Any] = {"openai_base_url": "http://127.0.0.1:11434/v1", "model": "m"}
     app.register_blueprint(create_assistant_blueprint(**given))
     app.register_blueprint(create_assistant_blueprint(name="two", url_prefix="/two", upstream_profile="vllm", **given))
     assert of(app).engine.about()["profile"] == "ollama"
@@ -316,7 +316,7 @@ def test_public_names() -> None:
         assert getattr(flask_assistant_stream, name) is not None
         assert name in dir(flask_assistant_stream)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        flask_assistant_stream.nothing  # type: ignore[attr-defined]  # noqa: B018
+        flask_assistant_stream.nothing  # noqa: B018
 
 
 def imported_by(statement: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -64,7 +65,7 @@ def conversation(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     expect(chat.log.get_by_role("alert")).to_be_visible()
 
 
-LOOKS = {"desktop": {}, "dark": {"color_scheme": "dark"}, "phone": {"viewport": PHONE}}
+LOOKS: dict[str, dict[str, Any]] = {"desktop": {}, "dark": {"color_scheme": "dark"}, "phone": {"viewport": PHONE}}
 
 
 @pytest.mark.parametrize("look", LOOKS)

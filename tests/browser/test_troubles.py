@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -173,7 +175,7 @@ def test_the_server_is_away_for_a_moment_in_mid_answer(chat: ChatPage, visitor: 
 
 def test_who_is_logged_out_keeps_the_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     visitor.watch.expect("status of 401")
-    cookies = chat.page.context.cookies()
+    cookies: Any = chat.page.context.cookies()
     chat.page.context.clear_cookies()
     chat.message.fill("Keep what I wrote.")
     chat.send_button.click()

@@ -37,7 +37,7 @@ class Walk:
         world, owner, chance = self.world, self.random.choice(OWNERS), self.random.random
         names = ["a.txt", "b.md", "c.html", "d.exe"]
         if world.fake is not None and chance() < 0.25:
-            how = self.random.choice([{"status": 500}, {"status": 400}, {"status": 429}, {"how": "nonsense"}])
+            how: Any = self.random.choice([{"status": 500}, {"status": 400}, {"status": 429}, {"how": "nonsense"}])
             routes = ["POST /files", "POST /vector_stores", "POST /vector_stores/{store}/files"]
             routes += ["POST /vector_stores/{store}/file_batches", "GET /vector_stores/{store}/files"]
             world.fake.fail(self.random.choice(routes), **how)

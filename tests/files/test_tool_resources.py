@@ -267,7 +267,8 @@ def test_what_tool_resources_may_name(world: World) -> None:
     }
     world.resources.check(ANN, given, "tool_resources")
     assert world.resources.prepare(ANN, given) == given
-    for nothing in (None, {}, {"code_interpreter": None, "file_search": None}, {"file_search": {}}):
+    empty: list[Any] = [None, {}, {"code_interpreter": None, "file_search": None}, {"file_search": {}}]
+    for nothing in empty:
         world.resources.check(ANN, nothing, "tool_resources")
         assert world.resources.prepare(ANN, nothing) == {}
 
@@ -289,7 +290,7 @@ def test_another_owners_resources_are_unknown(world: World, name: Name, field: s
     for given in (name(file_id, store_id), name("file-unknown", "vs_unknown")):
         for call in (world.resources.check, world.resources.prepare):
             with pytest.raises(NotFound) as caught:
-                call(BOB, given, param="tool_resources")  # type: ignore[operator]
+                call(BOB, given, param="tool_resources")
             told.append(caught.value.message.replace(file_id, "X").replace(store_id, "X"))
             assert caught.value.param == f"tool_resources.{field}"
     assert {text.replace("file-unknown", "X").replace("vs_unknown", "X") for text in told} == {told[0]}

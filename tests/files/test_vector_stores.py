@@ -202,11 +202,12 @@ def test_attaching_twice_is_one_file(world: World) -> None:
 def test_a_file_that_cannot_be_searched_is_refused_before_anything_is_made(world: World) -> None:
     file_id, id = world.upload("program.exe"), world.vector_store()
     before = world.left()
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: world.vector_stores.attach(ANN, id, {"file_id": file_id}),
         lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [file_id]}),
         lambda: world.vector_stores.create(ANN, {"file_ids": [file_id]}),
-    ):
+    )
+    for call in calls:
         with pytest.raises(RequestError, match=r"'program.exe' cannot be searched; files must end in one of: \.c, "):
             call()
     assert world.left() == before
@@ -460,10 +461,11 @@ def test_an_attach_that_fails_leaves_the_vector_store_as_it_was(upstream_world: 
     there, new = world.upload("1.txt"), world.upload("2.txt")
     id = world.vector_store(there)
     before = world.left()
-    for route, call in (
+    calls: tuple[tuple[str, Callable[[], object]], ...] = (
         ("files", lambda: world.vector_stores.attach(ANN, id, {"file_id": new})),
         ("file_batches", lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [there, new]})),
-    ):
+    )
+    for route, call in calls:
         world.upstream.fail(f"POST /vector_stores/{{store}}/{route}", **how)
         with pytest.raises((UpstreamError, RequestError)):
             call()
@@ -482,11 +484,12 @@ def test_an_attach_whose_record_fails_leaves_nothing(world: World, monkeypatch: 
         return stored
 
     monkeypatch.setattr(world.store, "insert", fail)
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: world.vector_stores.attach(ANN, id, {"file_id": two}),
         lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [one, two]}),
         lambda: world.vector_stores.create(ANN, {"file_ids": [one, two]}),
-    ):
+    )
+    for call in calls:
         with pytest.raises(StoreError):
             call()
         left = world.left()

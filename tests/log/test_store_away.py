@@ -116,9 +116,12 @@ def test_leases_are_renewed_before_anybody_takes_them_after_an_outage(
     takeover = Takeover(store, lease, ids.new_id)
     finished: list[float] = []
     finish = takeover.finish
-    monkeypatch.setattr(
-        takeover, "finish", lambda *given, **named: (finished.append(time.monotonic()), finish(*given, **named))
-    )
+
+    def finishing(*arguments: Any, **options: Any) -> None:
+        finished.append(time.monotonic())
+        finish(*arguments, **options)
+
+    monkeypatch.setattr(takeover, "finish", finishing)
     executions: dict[str, Any] = {"run_of_mine": type("Mine", (), {"run": run})()} if asks == "renew" else {}
     monkeypatch.setattr(store, asks, away)
     sweeper = Sweeper(store, takeover, executions, lease)

@@ -81,7 +81,7 @@ def write(writer: Store, run: RunRecord, reading: Reading, rows: int = 12) -> No
     """Append rows one by one, each when the reader has the one before."""
     for first in range(2, 2 + rows):
         writer.append([a_row(run, first)])
-        soon(lambda first=first: len(reading.events) >= first)
+        soon(lambda: len(reading.events) >= first)  # noqa: B023
 
 
 def test_a_store_that_pushes_wakes_readers(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,12 @@ def test_nobody_listens_while_nobody_reads(log: MakeLog, mongodb_url: str, monke
     opened: list[float] = []
     reader = log(mongodb_url)
     grown = reader.store.grown  # type: ignore[attr-defined]
-    monkeypatch.setattr(reader.store, "grown", lambda: opened.append(time.monotonic()) or grown())
+
+    def opening() -> Any:
+        opened.append(time.monotonic())
+        return grown()
+
+    monkeypatch.setattr(reader.store, "grown", opening)
     run = begun(reader.store)
     reader.wake()
     assert opened == []

@@ -104,7 +104,7 @@ class Site:
 
     def contents(self) -> list[Any]:
         """Return the stored objects of all owners."""
-        store, found = self.registration.store, []
+        store, found = self.registration.store, list[Any]()
         for owner in OWNERS:
             found += [(owner, record.body) for record in store.list(Kind.ASSISTANT, owner, limit=100).records]
             for thread in store.list(Kind.THREAD, owner, limit=100).records:

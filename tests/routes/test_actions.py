@@ -26,7 +26,7 @@ def site_of(make_site: MakeSite, *scripts: Any) -> Site:
 
 
 @pytest.mark.parametrize("output", [{"output": "sunny"}, {"output": ""}, {"output": None}, {}])
-def test_the_run_goes_on_with_or_without_an_output(make_site: MakeSite, output: dict) -> None:
+def test_the_run_goes_on_with_or_without_an_output(make_site: MakeSite, output: dict[str, Any]) -> None:
     site = site_of(make_site, call("get_weather"), text("Take a hat."))
     thread_id, run_id, (call_id,) = waiting(site)
     body = {"runId": run_id, "toolCallOutputs": [{"tool_call_id": call_id, **output}]}

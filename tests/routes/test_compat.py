@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ def test_a_reader_comes_back_to_a_run_that_goes_on(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site([*unfinished("Half an"), gate, *failure(message="The model broke.")[-1:]], quickstart_compat="on")
     with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}) as answer:
-        body: Iterator[bytes] = iter(answer.response)
+        body = answer.iter_encoded()
         head = b""
         while b"an" not in head.rpartition(b"thread.message.delta")[2]:
             head += next(body)
@@ -117,7 +116,7 @@ def test_an_incomplete_answer_and_a_cancelled_one(make_site: MakeSite) -> None:
     with site.client.post(f"{site.prefix}/chat/stream", json={"content": "?"}) as answer:
         path = f"/threads/{answer.headers['X-Thread-Id']}/runs/{answer.headers['X-Run-Id']}"
         site.post(f"{path}/cancel")
-        events = decode_ndjson(b"".join(answer.response))
+        events = decode_ndjson(b"".join(answer.iter_encoded()))
     assert text_of(events).endswith("The answer was stopped.")
     assert check(events).run is not None
     assert site.get(f"/v1{path}").get_json()["status"] == "cancelled"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
@@ -10,7 +12,7 @@ from flask_assistant_stream.testing.scripted import text
 from .conftest import MakeSite
 
 
-def said(message: dict) -> str:
+def said(message: dict[str, Any]) -> str:
     return "".join(part["text"]["value"] for part in message["content"])
 
 

@@ -92,7 +92,7 @@ def test_the_answers_are_as_described(document: dict[str, Any], site: Site) -> N
         ("/files", "DELETE", {"fileId": "{file_id}"}),
         ("/threads/{thread_id}", "DELETE", None),
     ):
-        options = {} if body is None else {"json": filled(body, names)}
+        options: Any = {} if body is None else {"json": filled(body, names)}
         check(document, method, path, site.request(method, path.format(**names), **options))
 
 

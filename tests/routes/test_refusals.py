@@ -28,7 +28,9 @@ def thread(site: Site) -> dict[str, str]:
     return {"thread": run["thread_id"], "run": run["id"]}
 
 
-def refused(site: Site, method: str, path: str, status: int, param: str | None = None, **options: Any) -> dict:
+def refused(
+    site: Site, method: str, path: str, status: int, param: str | None = None, **options: Any
+) -> dict[str, Any]:
     """Make a request that must change nothing and return its error."""
     before = site.contents()
     headers = {"Origin": FRONT_END, **options.pop("headers", {})}
@@ -98,16 +100,16 @@ def shown(body: Any) -> str:
 
 
 @pytest.mark.parametrize(("body", "param"), BODIES, ids=shown)
-def test_bodies_of_chat(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+def test_bodies_of_chat(site: Site, thread: dict[str, Any], body: bytes, param: str | None) -> None:
     refused(site, "POST", "/chat/stream", 400, param, data=body)
 
 
 @pytest.mark.parametrize(("body", "param"), [row for row in BODIES if row[1] != "threadId"], ids=shown)
-def test_bodies_of_messages(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+def test_bodies_of_messages(site: Site, thread: dict[str, Any], body: bytes, param: str | None) -> None:
     refused(site, "POST", f"/threads/{thread['thread']}/messages", 400, param, data=body)
 
 
-def test_a_text_of_the_limits_length_is_taken_in_characters(site: Site, thread: dict) -> None:
+def test_a_text_of_the_limits_length_is_taken_in_characters(site: Site, thread: dict[str, Any]) -> None:
     error = refused(site, "POST", "/chat/stream", 404, json={"content": "😀" * 1000, "threadId": "thread_unknown"})
     assert "thread" in error["message"].lower()
 
@@ -130,7 +132,7 @@ def test_a_text_of_the_limits_length_is_taken_in_characters(site: Site, thread: 
     ],
     ids=shown,
 )
-def test_bodies_of_actions(site: Site, thread: dict, body: bytes, param: str | None) -> None:
+def test_bodies_of_actions(site: Site, thread: dict[str, Any], body: bytes, param: str | None) -> None:
     data = body.replace(b"{run}", thread["run"].encode())
     refused(site, "POST", f"/threads/{thread['thread']}/actions", 400, param, data=data)
 
@@ -156,7 +158,9 @@ def test_bodies_of_actions(site: Site, thread: dict, body: bytes, param: str | N
     ids=shown,
 )
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/threads/{thread}"), ("POST", "/threads")])
-def test_bodies_of_threads(site: Site, thread: dict, method: str, path: str, body: bytes, param: str | None) -> None:
+def test_bodies_of_threads(
+    site: Site, thread: dict[str, Any], method: str, path: str, body: bytes, param: str | None
+) -> None:
     refused(site, method, path.format(**thread), 400, param, data=body)
 
 
@@ -181,17 +185,17 @@ def test_bodies_of_threads(site: Site, thread: dict, method: str, path: str, bod
     ],
 )
 @pytest.mark.parametrize("path", ["/threads", "/threads/{thread}/messages"])
-def test_queries_of_lists(site: Site, thread: dict, path: str, query: str, param: str) -> None:
+def test_queries_of_lists(site: Site, thread: dict[str, Any], path: str, query: str, param: str) -> None:
     refused(site, "GET", f"{path.format(**thread)}?{query}", 400, param)
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1.5", "", "9007199254740992", "1" * 30, "%00"])
-def test_places_in_a_run(site: Site, thread: dict, after: str) -> None:
+def test_places_in_a_run(site: Site, thread: dict[str, Any], after: str) -> None:
     refused(site, "GET", f"/threads/{thread['thread']}/runs/{thread['run']}/stream?after={after}", 400, "after")
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "1.2", "1" * 30])
-def test_last_event_ids(site: Site, thread: dict, number: str) -> None:
+def test_last_event_ids(site: Site, thread: dict[str, Any], number: str) -> None:
     url = f"/threads/{thread['thread']}/runs/{thread['run']}/stream"
     refused(site, "GET", url, 400, "Last-Event-ID", headers={"Last-Event-ID": number})
 
@@ -205,8 +209,8 @@ STREAMS = [
 
 
 @pytest.mark.parametrize(("method", "path"), STREAMS)
-def test_formats(site: Site, thread: dict, method: str, path: str) -> None:
-    body = {} if method == "GET" else {"json": {"content": "hi", "runId": thread["run"]}}
+def test_formats(site: Site, thread: dict[str, Any], method: str, path: str) -> None:
+    body: Any = {} if method == "GET" else {"json": {"content": "hi", "runId": thread["run"]}}
     path = path.format(**thread)
     error = refused(site, method, f"{path}?format=xml", 400, "format", **body)
     assert "ndjson" in error["message"]
@@ -230,26 +234,26 @@ FULL = {"content": "hi", "title": "x", "runId": "run_x", "toolCallOutputs": [{"t
 
 @pytest.mark.parametrize(("method", "path"), OF_A_THREAD)
 @pytest.mark.parametrize("thread_id", ["thread_unknown", "x", "%00", "..", "a" * 500, "%F0%9F%98%80", "%FF"])
-def test_unknown_threads(site: Site, thread: dict, method: str, path: str, thread_id: str) -> None:
-    body = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
+def test_unknown_threads(site: Site, thread: dict[str, Any], method: str, path: str, thread_id: str) -> None:
+    body: Any = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
     refused(site, method, path.format(thread=thread_id, run=thread["run"]), 404, **body)
 
 
 @pytest.mark.parametrize(("method", "path"), OF_A_THREAD)
-def test_threads_of_others_answer_like_unknown_ones(site: Site, thread: dict, method: str, path: str) -> None:
-    body = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
+def test_threads_of_others_answer_like_unknown_ones(site: Site, thread: dict[str, Any], method: str, path: str) -> None:
+    body: Any = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
     theirs = refused(site, method, path.format(**thread), 404, user="ben", **body)
     unknown = refused(site, method, path.format(thread="thread_unknown", run=thread["run"]), 404, user="ben", **body)
     assert theirs["message"].replace(thread["thread"], "ID") == unknown["message"].replace("thread_unknown", "ID")
     assert {**theirs, "message": ""} == {**unknown, "message": ""}
 
 
-def test_an_unknown_or_foreign_thread_in_a_body(site: Site, thread: dict) -> None:
+def test_an_unknown_or_foreign_thread_in_a_body(site: Site, thread: dict[str, Any]) -> None:
     refused(site, "POST", "/chat/stream", 404, json={"content": "hi", "threadId": "thread_unknown"})
     refused(site, "POST", "/chat/stream", 404, user="ben", json={"content": "hi", "threadId": thread["thread"]})
 
 
-def test_an_unknown_assistant(site: Site, thread: dict) -> None:
+def test_an_unknown_assistant(site: Site, thread: dict[str, Any]) -> None:
     refused(site, "POST", "/chat/stream", 404, "assistantId", json={"content": "hi", "assistantId": "asst_unknown"})
 
 
@@ -257,15 +261,15 @@ ALL = [*OF_A_THREAD, ("POST", "/chat/stream"), ("GET", "/threads"), ("POST", "/t
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
-def test_nobody(site: Site, thread: dict, method: str, path: str) -> None:
-    body = {} if method == "GET" else {"json": FULL}
+def test_nobody(site: Site, thread: dict[str, Any], method: str, path: str) -> None:
+    body: Any = {} if method == "GET" else {"json": FULL}
     error = refused(site, method, path.format(**thread), 401, user="nobody", **body)
     assert error["code"] == "invalid_api_key"
 
 
 @pytest.mark.parametrize(("method", "path"), [one for one in ALL if one[0] != "GET"])
 @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
-def test_foreign_origins(site: Site, thread: dict, method: str, path: str, origin: str) -> None:
+def test_foreign_origins(site: Site, thread: dict[str, Any], method: str, path: str, origin: str) -> None:
     error = refused(site, method, path.format(**thread), 403, json=FULL, headers={"Origin": origin})
     assert "ASSISTANT_CORS_ORIGINS" in error["message"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_a_history_that_cannot_be_read_for_a_moment_is_read_later(
     site, failures, history = make_site(text("Hi."), text("Ho.")), iter([1, 2]), RequestBuilder.history
     thread_id = run_of(site.chat())["thread_id"]
 
-    def shaky(requests: RequestBuilder, run: RunRecord) -> list:
+    def shaky(requests: RequestBuilder, run: RunRecord) -> list[Any]:
         if next(failures, None):
             raise StoreError("not yet")
         return history(requests, run)

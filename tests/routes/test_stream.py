@@ -104,7 +104,7 @@ def test_a_client_that_leaves_closes_the_follower() -> None:
 
 def asking(accept: str | None = None, query: str = "") -> Request:
     headers = {} if accept is None else {"Accept": accept}
-    return Request(EnvironBuilder(headers=headers, query_string=query).get_environ())
+    return Request(EnvironBuilder(headers=headers.items(), query_string=query).get_environ())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flask_assistant_stream.stores.base import Kind
@@ -11,7 +13,7 @@ from .conftest import MakeSite
 
 
 @pytest.mark.parametrize("body", [{}, {"data": b""}, {"data": b"{}"}, {"json": {"metadata": {"a": "b"}}}])
-def test_a_thread_is_made_from_little(make_site: MakeSite, body: dict) -> None:
+def test_a_thread_is_made_from_little(make_site: MakeSite, body: dict[str, Any]) -> None:
     site = make_site()
     response = site.request("POST", "/threads", **body)
     assert response.status_code == 200

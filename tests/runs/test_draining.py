@@ -197,6 +197,7 @@ def test_the_rest_is_interrupted_with_what_it_has_said(make_site: MakeSite) -> N
         assert history(other, run["thread_id"])[-1] == ("assistant", "incomplete", text_of(events))
         assert text_of(events)
     assert all(stream.closed.is_set() for stream in site.engine.streams), "the upstream is told"
+    assert run is not None
     following = other.chat("And now?", threadId=run["thread_id"])
     assert endings(following) == ["thread.run.completed"], "the thread is free at once"
 

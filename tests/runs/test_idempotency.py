@@ -209,7 +209,7 @@ def test_a_start_under_way_on_another_worker_is_waited_for(worker: MakeWorker, m
     real_get, real_last = two.store.get, two.store.last_row
 
     def active(*arguments: Any, **options: Any) -> Any:
-        found = real_get(*arguments, **options)
+        found: Any = real_get(*arguments, **options)
         return found if waited.is_set() else replace(found, active=True)
 
     def no_row(run_id: str) -> Any:
@@ -226,7 +226,7 @@ def test_a_start_under_way_on_another_worker_is_waited_for(worker: MakeWorker, m
 
 def test_a_start_that_was_taken_back_meanwhile_is_made(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     one = worker(text("Hello you."))
-    real, refused = one.store.start, []
+    real, refused = one.store.start, list[Any]()
 
     def taken_back(start: Start) -> Any:
         if len(refused) < 2:

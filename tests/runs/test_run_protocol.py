@@ -278,7 +278,7 @@ def test_two_sweepers_at_once_end_a_run_once(worker: MakeWorker) -> None:
 
 def test_an_append_that_timed_out_but_landed_is_no_loss(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     one = worker(text("Here I am."))
-    commit, failed = one.store.commit, []
+    commit, failed = one.store.commit, list[bool]()
 
     def lands_but_fails(writes: Any) -> Any:
         outcomes = commit(writes)

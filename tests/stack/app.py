@@ -14,7 +14,7 @@ from flask_assistant_stream.tools.registry import tool_of
 from tests.server_process import PREFIX
 
 API_KEY = "key-of-carla"
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",

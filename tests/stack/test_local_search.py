@@ -105,18 +105,19 @@ def test_the_sources_stay_while_tools_are_called(site: ServerProcess, played: Up
     made = site.post("/v1/assistants", {"model": "m", "tools": tools}, headers=headers).json
     file = attached(site, "handbook.md", HANDBOOK.encode(), "carla", "file_search")
     question = f"@@script:cite?call=1&loop=1@@ {RETURNS}"
-    messages = [{"role": "user", "content": question, "attachments": file}]
+    messages: list[Any] = [{"role": "user", "content": question, "attachments": file}]
     with openai.OpenAI(base_url=f"{site.origin}{PREFIX}/v1", api_key=API_KEY, max_retries=0) as client:
         run = client.beta.threads.create_and_run_poll(assistant_id=made["id"], thread={"messages": messages})
         assert run.required_action is not None
         assert "27 days" in sent(played)["input"][0]["content"]
         (call,) = run.required_action.submit_tool_outputs.tool_calls
-        outputs = [{"tool_call_id": call.id, "output": "sunny"}]
+        outputs: list[Any] = [{"tool_call_id": call.id, "output": "sunny"}]
         done = client.beta.threads.runs.submit_tool_outputs_and_poll(
             run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs
         )
         steps = client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id, order="asc").data
         kinds = [step.step_details.tool_calls[0].type for step in steps if step.step_details.type == "tool_calls"]
+        message: Any
         (message,) = client.beta.threads.messages.list(run.thread_id, run_id=run.id).data
     assert done.status == "completed"
     assert kinds == ["file_search", "function"]
@@ -194,8 +195,11 @@ def test_vector_stores_over_the_sdk_face(site: ServerProcess, played: UpstreamPr
         run = client.beta.threads.runs.create_and_poll(
             thread_id=thread.id, assistant_id=assistant.id, include=[what], tool_choice={"type": "file_search"}
         )
+        message: Any
         (message,) = client.beta.threads.messages.list(thread.id, run_id=run.id).data
-        step = client.beta.threads.runs.steps.list(run.id, thread_id=thread.id, order="asc", include=[what]).data[0]
+        step: Any = client.beta.threads.runs.steps.list(run.id, thread_id=thread.id, order="asc", include=[what]).data[
+            0
+        ]
     assert run.status == "completed"
     text = message.content[0].text
     (note,) = text.annotations

@@ -392,8 +392,9 @@ def test_expected_an_image_is_in_the_assistants_bubble(
     browser: Browser, host: ServerProcess, tmp_path: Path, pieces: list[str]
 ) -> None:
     def image_first(items: ResponseItems) -> Iterator[dict[str, Any]]:
-        cited = {"annotation_index": 0, "annotation": container_file_citation("cntr_1", "cfile_plot", "plot.png", 0, 0)}
-        for item in items.text(pieces, [cited["annotation"]]):
+        annotation = container_file_citation("cntr_1", "cfile_plot", "plot.png", 0, 0)
+        cited = {"annotation_index": 0, "annotation": annotation}
+        for item in items.text(pieces, [annotation]):
             if item["type"] == "response.output_text.annotation.added":
                 continue
             yield item

@@ -198,7 +198,7 @@ def test_too_many_streams(name: str, serve: Serve, upstream: FakeUpstream) -> No
 
 def worker_of(server: ServerProcess, request_id: str) -> str:
     """Return the process that answered a request."""
-    return re.findall(rf"^(\d+) INFO \S+: GET .*request_id={request_id}\b", server.log, re.MULTILINE)[0]
+    return str(re.findall(rf"^(\d+) INFO \S+: GET .*request_id={request_id}\b", server.log, re.MULTILINE)[0])
 
 
 def test_a_run_waits_for_readers_on_any_worker(serve: Serve, upstream: FakeUpstream) -> None:

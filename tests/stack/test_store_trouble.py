@@ -33,7 +33,7 @@ ENDLESS = "@@script:text?n=20000&delay=0.01@@"
 
 @pytest.fixture(params=TROUBLES)
 def trouble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trouble]:
-    made = TROUBLES[request.param](tmp_path)
+    made: Trouble = TROUBLES[request.param](tmp_path)
     yield made
     made.close()
 

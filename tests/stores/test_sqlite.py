@@ -97,9 +97,10 @@ def test_a_failed_write_of_a_group_undoes_only_itself(store: SQLiteStore, path: 
     thread = store.insert(a_thread())
 
     def writing(value: str) -> Callable[[sqlite3.Connection], None]:
-        return lambda connection: (
-            connection.execute("INSERT INTO log VALUES (?, 1, 1, 1, '', '', NULL)", (value,)) and None
-        )
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO log VALUES (?, 1, 1, 1, '', '', NULL)", (value,))
+
+        return write
 
     def refused(connection: sqlite3.Connection) -> None:
         writing("never")(connection)
@@ -133,10 +134,11 @@ def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
     middle = store.insert(a_message(thread))
     store.append([a_row(run, seq) for seq in range(2, 9)])
     pages: list[dict[str, Any]] = [{}, {"after": middle.id}, {"before": middle.id}, {"order": "asc"}]
-    listed = [{"kind": Kind.MESSAGE, "parent": thread.id, **page} for page in pages]
+    listed: list[dict[str, Any]] = [{"kind": Kind.MESSAGE, "parent": thread.id, **page} for page in pages]
     listed.append({"kind": Kind.MESSAGE, "parent": thread.id, "run_id": run.id})
-    for wanted in ({"kind": Kind.THREAD}, {"kind": Kind.RUN, "parent": thread.id}, *listed):
-        steps = plans(spy, lambda wanted=wanted: store.list(owner=ANN, **wanted))
+    listed += [{"kind": Kind.THREAD}, {"kind": Kind.RUN, "parent": thread.id}]
+    for wanted in listed:
+        steps = plans(spy, lambda: store.list(owner=ANN, **wanted))  # noqa: B023
         assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step], steps
         assert any("records_listed" in step for step in steps)
     for call in (lambda: store.read(run.id, after=4), lambda: store.last_row(run.id)):

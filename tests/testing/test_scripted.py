@@ -27,7 +27,7 @@ from flask_assistant_stream.testing.scripted import (
 class TestSuite(EngineSuite):
     @pytest.fixture
     def engine(self, request: pytest.FixtureRequest) -> Engine:
-        script = [*unfinished("well"), threading.Event()] if "slow" in request.fixturenames else text("Hello you")
+        script: Any = [*unfinished("well"), threading.Event()] if "slow" in request.fixturenames else text("Hello you")
         return ScriptedEngine(script, text("Hello you"))
 
     @pytest.fixture
@@ -70,7 +70,7 @@ def test_helpers_end_as_they_say(script: Any, last: str, said: str) -> None:
 
 
 def test_an_error_in_a_script_is_raised_after_what_stands_before_it() -> None:
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(EngineError, match="broken"):
         seen.extend(ScriptedEngine([*unfinished("So far"), EngineError("broken")]).stream({}))
     assert seen

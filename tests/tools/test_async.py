@@ -96,7 +96,7 @@ OUTPUTS = [
 def test_async_tools_behave_as_plain_ones(patch: str) -> None:
     command = [sys.executable, "-c", patch + SCRIPT]
     done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
-    errors, said = [], []
+    errors, said = list[str](), list[str]()
     for line in done.stdout.splitlines():
         (errors if "[owner=" in line else said).append(line.partition(" [owner=")[0])
     assert (done.returncode, done.stderr, said) == (0, "", OUTPUTS)

@@ -366,7 +366,12 @@ def test_a_result_that_comes_too_late_is_dropped(slow: Slow, records: Callable[[
 
 def test_stopping_returns_what_there_is(slow: Slow) -> None:
     calls = make(asked("call_1", "add", a=1, b=2), asked("call_2", "slower"), among=slow.tools)
-    stopper = threading.Thread(target=lambda: (slow.begun.wait(SECONDS), calls.stop()))
+
+    def stop() -> None:
+        slow.begun.wait(SECONDS)
+        calls.stop()
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     outputs = calls.run()
     stopper.join(SECONDS)

@@ -111,8 +111,8 @@ def run(**overrides: Any) -> dict[str, Any]:
 
 
 def translator(**options: Any) -> Translator:
-    body = options.pop("run", None) or run()
-    return Translator(body, new_id=ids(), now=clock(), options=TranslatorOptions(**options))
+    body, last_seq = options.pop("run", None) or run(), options.pop("last_seq", 0)
+    return Translator(body, new_id=ids(), now=clock(), last_seq=last_seq, options=TranslatorOptions(**options))
 
 
 def play(items: list[Item], *, eof: bool = True, **options: Any) -> tuple[Translator, list[Event]]:

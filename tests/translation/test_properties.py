@@ -221,7 +221,7 @@ def test_always_a_stream_that_ends_once(reads: list[list[Item]], options: Any, o
     assert made.ended
     assert made.last_seq == events[-1].seq
     assert made.close(Ending.EOF) == made.close(Ending.CANCELLED) == made.feed([text("late")]) == []
-    assert made.calls_to_run == made.tool_results({}) == []
+    assert (made.calls_to_run, made.tool_results({})) == ([], [])
     again = translator(**options)
     assert follow(again, reads) + finish(again, [reads], output) == events
     told = b"".join(event.data for event in events)

@@ -130,7 +130,7 @@ def test_other_results_than_those_of_the_calls_are_a_fault(outputs: dict[str, st
 def test_results_that_come_after_the_end_are_dropped() -> None:
     made, _ = begun(called("weather", "call_1"))
     assert made.close(Ending.CANCELLED)
-    assert made.calls_to_run == made.tool_results({"call_1": "x"}) == []
+    assert (made.calls_to_run, made.tool_results({"call_1": "x"})) == ([], [])
 
 
 @pytest.mark.parametrize("broken", ["{", "[1]", '{"a":NaN}'])

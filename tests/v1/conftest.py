@@ -19,7 +19,10 @@ from tests.translation.material import COMPONENTS, shared_missing, validate
 
 __all__ = ["MakeSite", "Site", "make_site", "played"]
 
-WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 ANSWERS = {

@@ -122,7 +122,7 @@ def test_pages_within_one_second(site: Site) -> None:
     messages = site.listed(path, "limit=3&order=asc")
     assert [message["content"][0]["text"]["value"] for message in messages] == list("0123456")
     refused(site.get(f"{path}?after=msg_x"), 400, "Invalid 'after'", "after")
-    empty = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    empty: Any = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
     assert site.get(f"/v1/threads/{new_thread(site)}/messages").get_json() == empty
 
 

@@ -50,7 +50,8 @@ def test_a_vector_store_from_begin_to_end(site: Site) -> None:
 
 
 def test_one_is_made_of_little(site: Site) -> None:
-    for options in ({}, {"json": {}}, {"json": {"name": None, "file_ids": None, "chunking_strategy": None}}):
+    bodies: list[Any] = [{}, {"json": {}}, {"json": {"name": None, "file_ids": None, "chunking_strategy": None}}]
+    for options in bodies:
         made = site.request("POST", "/v1/vector_stores", **options).get_json()
         assert (made["name"], made["metadata"], made["expires_after"]) == ("", {}, None)
 

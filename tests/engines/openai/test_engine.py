@@ -69,7 +69,7 @@ def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Ite
 
 class TestSuite(EngineSuite):
     @pytest.fixture
-    def engine(self, upstream: FakeUpstream) -> Iterator[Engine]:  # type: ignore[override]
+    def engine(self, upstream: FakeUpstream) -> Iterator[Engine]:
         made = OpenAIEngine(Upstream(KEY, upstream.base_url))
         yield made
         made.close()
@@ -414,7 +414,7 @@ def test_an_echoed_key_is_taken_out(upstream: FakeUpstream) -> None:
 
 
 def test_an_answer_at_once_counts_as_its_terminal_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    response = {"object": "response", "status": "completed", "output": [], "error": None}
+    response: Item = {"object": "response", "status": "completed", "output": [], "error": None}
     upstream.play(json_reply(response))
     assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed", "response": response}]
 
@@ -598,7 +598,12 @@ if child:
 def test_close_tells_the_upstream_at_once(upstream: FakeUpstream, engine: OpenAIEngine, line: str) -> None:
     stream = engine.stream(script(line))
     ended = threading.Event()
-    thread = threading.Thread(target=lambda: (list(stream), ended.set()))
+
+    def read() -> None:
+        list(stream)
+        ended.set()
+
+    thread = threading.Thread(target=read)
     thread.start()
     _wait(lambda: len(upstream.requests) == 1)
     stream.close()
@@ -645,7 +650,13 @@ def test_close_wakes_a_tls_reader(tls_upstream: FakeUpstream) -> None:
     engine = OpenAIEngine(Upstream(KEY, tls_upstream.base_url), retries=0)
     stream = engine.stream(script("stall"))
     begun, ended = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: ([begun.set() for _ in stream], ended.set()))
+
+    def read() -> None:
+        for _ in stream:
+            begun.set()
+        ended.set()
+
+    thread = threading.Thread(target=read)
     thread.start()
     assert begun.wait(10)
     stream.close()

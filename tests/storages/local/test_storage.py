@@ -62,9 +62,14 @@ def test_an_own_file_that_cannot_be_read_is_listed_as_failed(world: World) -> No
 
 
 def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+    calls: list[int] = []
     where = "flask_assistant_stream.storages.local.storage.extract.text_of"
-    monkeypatch.setattr(where, lambda *_: calls.append(1) or "blue text")
+
+    def text_of(*_: object) -> str:
+        calls.append(1)
+        return "blue text"
+
+    monkeypatch.setattr(where, text_of)
     file_id = world.upload()
     one, two = world.vector_store(file_id), world.vector_store(file_id)
     assert found(world, one, "blue") == found(world, two, "blue") == ["facts.txt"]
@@ -75,7 +80,7 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file_id, id = world.upload(), world.vector_store()
-    half_way = []
+    half_way: list[Any] = []
 
     def delete_meanwhile(*_: Any) -> str:
         with monkeypatch.context() as patched:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,11 @@ def test_nobody_there_is_a_bad_gateway() -> None:
 def test_an_answer_that_does_not_come_is_a_time_out(upstream: FakeUpstream) -> None:
     storage = UpstreamStorage(Upstream(KEY, upstream.base_url), timeout=0.2, upload_timeout=0.2)
     upstream.files.fail("*", how="stall", times=2)
-    for call in (lambda: storage.read_vector_store(ANN, "vs_1"), lambda: storage.create_file(ANN, an_upload())):
+    calls: list[Callable[[], object]] = [
+        lambda: storage.read_vector_store(ANN, "vs_1"),
+        lambda: storage.create_file(ANN, an_upload()),
+    ]
+    for call in calls:
         with pytest.raises(UpstreamError, match="in time") as caught:
             call()
         assert caught.value.status == 504
@@ -332,13 +336,14 @@ def test_objects_have_every_key_whatever_is_left_out() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": 5}, {"id": ""}, {"id": "ü"}])
 def test_what_has_no_id_is_no_object(value: Any) -> None:
-    for read in (
+    reads: tuple[Callable[[], object], ...] = (
         lambda: objects.read_file(value, an_upload(), 0),
         lambda: objects.read_vector_store(value, 0),
         lambda: objects.read_attached(value, "vs_1", 0),
         lambda: objects.read_batch(value, "vs_1", 0),
         lambda: objects.read_result(value),
-    ):
+    )
+    for read in reads:
         with pytest.raises(UpstreamError):
             read()
 

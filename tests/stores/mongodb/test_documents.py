@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flask_assistant_stream.stores.mongodb.documents import assignments, decode, encode, field_name
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none()
     | st.booleans()

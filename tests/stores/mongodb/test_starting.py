@@ -94,7 +94,7 @@ def test_a_failed_start_undoes_nothing_of_its_repeat(
     if not new_thread:
         thread = store.insert(thread)
     start = a_start(thread, "one", touched={"updated_at": 2}, thread=thread if new_thread else None)
-    real, begun = Collection.insert_one, []
+    real, begun = Collection.insert_one, list[Any]()
 
     def broken(self: Collection[Any], document: Any, *arguments: Any, **options: Any) -> Any:
         if self.name == COLLECTIONS[Kind.RUN] and not begun:

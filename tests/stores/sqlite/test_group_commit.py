@@ -55,7 +55,7 @@ class Gate:
         assert self.entered.wait(SECONDS)
         for count, thread in enumerate(threads[1:], 1):
             thread.start()
-            wait_for(lambda count=count: self.group.waiting == count)
+            wait_for(lambda: self.group.waiting == count)  # noqa: B023
         return threads, results
 
     def finish(self, threads: list[threading.Thread]) -> None:
