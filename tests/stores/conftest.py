@@ -12,6 +12,7 @@ import pytest
 PARTS = ("records", "runs", "log", "blobs", "passages")
 
 pytest.register_assert_rewrite(*(f"flask_assistant_stream.testing.store_{part}" for part in PARTS))
+pytest.register_assert_rewrite("tests.stores.old_data_suite", "tests.old_data.reads")
 
 
 class Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,13 +22,27 @@ from flask_assistant_stream.testing.store_material import ANN, a_message, a_row,
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
+from tests.old_data.reads import VERSION_1
 from tests.stores.conftest import Clock, Spy
+from tests.stores.old_data_suite import OldDataSuite
 
 
 class TestSuite(StoreSuite, BlobSuite, PassageSuite):
     @pytest.fixture
     def open_store(self, sqlite_url: str) -> Iterator[OpenStore]:
         yield from opened(sqlite_url)
+
+
+class TestOldData(OldDataSuite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def new_copy(cls, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+        def new_copy() -> str:
+            path = tmp_path_factory.mktemp("old") / "store.db"
+            path.write_bytes(gzip.decompress((VERSION_1 / "sqlite.db.gz").read_bytes()))
+            return f"sqlite:///{path}"
+
+        return new_copy
 
 
 @pytest.fixture
