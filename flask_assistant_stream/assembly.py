@@ -20,7 +20,7 @@ from . import config
 from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
-from .engines.base import Engine
+from .engines import BUILT_IN, Engine, engines
 from .errors import ConfigError
 from .files.files import Files
 from .files.inline import InlineFiles
@@ -64,10 +64,9 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     given, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
     upstream_tools = check_upstream_tools(options.pop("upstream_tools", None))
     given_store = _object(options, "store", Store)
-    given_engine = _object(options, "engine", Engine)
-    if given_engine is not None and "search" not in signature(given_engine.stream).parameters:
-        raise ConfigError(f"{type(given_engine).__name__}.stream must accept the keyword argument `search`.")
+    own_engine = _object(options, "engine", Engine)
     settings = resolve(options, app.config)
+    own_engine = _checked(own_engine or _registered_engine(settings.engine))
     gate = build_gate(
         app,
         authenticate=authenticate,
@@ -76,7 +75,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         origins=settings.cors_origins,
     )
     plain, by_assistant = tools.of_assistants(given or (), settings.assistant_id)
-    upstream = _upstream(settings) if given_engine is None and _asks_upstream(settings) else None
+    upstream = _upstream(settings) if own_engine is None and _asks_upstream(settings) else None
     profile = None if upstream is None else upstream.server
     settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
     _refuse_foreign_tools(upstream_tools, profile)
@@ -84,7 +83,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     store = given_store or _store(app, settings)
     models = {settings.model, *(one["model"] for one in declared.values())}
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
-    engine = given_engine or _engine(app, settings, upstream, models)
+    engine = own_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
@@ -235,6 +234,27 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
     from .engines.offline import OfflineEngine
 
     return OfflineEngine(settings.offline_delay_seconds)
+
+
+def _registered_engine(name: str | None) -> Engine | None:
+    """Create the engine registered under a name; None for a built-in one.
+
+    Raises:
+        ConfigError: no engine has that name.
+    """
+    if name is None or name in BUILT_IN:
+        return None
+    if name not in engines():
+        known = ", ".join([*BUILT_IN, *engines()])
+        raise ConfigError(f"ASSISTANT_ENGINE is {name!r}: it must be one of {known}, or call `register_engine` first.")
+    return engines()[name]()
+
+
+def _checked(engine: Engine | None) -> Engine | None:
+    """Return a host's engine; one written before `search` existed is rejected."""
+    if engine is not None and "search" not in signature(engine.stream).parameters:
+        raise ConfigError(f"{type(engine).__name__}.stream must accept the keyword argument `search`.")
+    return engine
 
 
 def _vector_stores_of(assistants: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -96,6 +96,10 @@ def _choice(*choices: str) -> Parse:
     return parse
 
 
+def _lower(value: Any) -> str:
+    return _text(value).lower()
+
+
 def _number(kind: type[int] | type[float], low: float, high: float = math.inf) -> Parse:
     shape = "a whole number" if kind is int else "a number"
     shape += f" from {low:g}" + (f" to {high:g}" if high < math.inf else " up")
@@ -217,9 +221,9 @@ class Settings:
         secret=True,
     )
     engine: str | None = _key(
-        _choice("openai", "offline"),
+        _lower,
         None,
-        "openai or offline; by default openai if a key or a base URL is set, else offline",
+        "openai, offline or a registered name; by default openai if a key or a base URL is set, else offline",
     )
     vector_store_ids: tuple[str, ...] = _key(
         _names,

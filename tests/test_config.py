@@ -116,7 +116,6 @@ def test_values_are_parsed(argument: str, given: Any, expected: Any) -> None:
         ("max_content_chars", 0, "a whole number from 1"),
         ("upstream_retries", 11, "a whole number from 0 to 10"),
         ("model", ["m"], "a string"),
-        ("engine", "anthropic", "one of openai, offline"),
         ("citations", "all", "one of marker, none"),
         ("ui", "maybe", "on or off"),
         ("ui", 2, "on or off"),
