@@ -1,7 +1,7 @@
-"""A MongoDB server for the tests, and the fixtures that give a test each store in turn.
+"""A MongoDB server for the tests, and fixtures that run a test on each store.
 
-`MONGODB_URI` names a server that is there; else one is started from the wheel `SecantusDB`, which speaks MongoDB's
-wire protocol and is a process of its own, never imported.
+Uses the server of `MONGODB_URI`, or starts one from the wheel `SecantusDB`, which speaks MongoDB's wire protocol in a
+process of its own and is never imported.
 """
 
 from __future__ import annotations
@@ -28,33 +28,32 @@ from flask_assistant_stream.stores.base import Store
 from tests.kinds import require
 
 # The wheel's other server, secantusd-rs, is two to three times faster, but the first update of an indexed field
-# leaves its entry in a unique index: a thread whose run has ended would stay busy for ever.
+# leaves its entry in a unique index: a thread would stay busy after its run has ended.
 SERVER = "secantusd-py"
 BUSY_SERVER = "secantusd-rs"
 START_SECONDS = 30
 STOP_SECONDS = 10
 ANSWER_MS = 30_000
-"""How long the server may take to answer the tests themselves: the driver would wait for ever."""
+"""The time-out of the tests' own calls, which the driver does not limit."""
 
 OpenStore = Callable[[], Store]
 
 
 @pytest.fixture(scope="module")
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the URI of a server that a module's tests share."""
+    """Yield the URI of a server that the tests of a module share."""
     with a_server(tmp_path_factory.mktemp("mongodb")) as uri:
         yield uri
 
 
 @contextmanager
 def a_server(where: Path) -> Iterator[str]:
-    """Give the URI of the server that there is, or of one with its data below `where`.
+    """Yield the URI of the configured server, or of a new one with its data below `where`.
 
-    That one should not live long: it looks through all writes of the last half-hour at every write.
+    Keep a new one short-lived: each write scans all writes of the last half-hour.
     """
-    given = os.environ.get("MONGODB_URI")
-    if given:
-        yield given
+    if configured := os.environ.get("MONGODB_URI"):
+        yield configured
         return
     process, port = start_server(where)
     try:
@@ -65,10 +64,9 @@ def a_server(where: Path) -> Iterator[str]:
 
 @pytest.fixture
 def busy_mongodb_url(tmp_path: Path) -> Iterator[str]:
-    """Give a store URL on a server quick enough for hundreds of streams, for tests that use a thread for one run."""
-    given = os.environ.get("MONGODB_URI")
-    if given:
-        yield with_database(given, f"assistant_stream_test_{secrets.token_hex(8)}")
+    """Yield a store URL on a server fast enough for hundreds of streams; for tests with one run per thread."""
+    if configured := os.environ.get("MONGODB_URI"):
+        yield with_database(configured, f"assistant_stream_test_{secrets.token_hex(8)}")
         return
     process, port = start_server(tmp_path, "--log-file-max", "16MB", server=BUSY_SERVER)
     try:
@@ -78,12 +76,11 @@ def busy_mongodb_url(tmp_path: Path) -> Iterator[str]:
 
 
 def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a server with its data and its log below `where`; return it and its port once it listens."""
+    """Start a server with its data and log below `where`. Return it and its port once it listens."""
     require("mongodb")
     program = shutil.which(server, path=sysconfig.get_path("scripts")) or shutil.which(server)
     assert program, f"{server} is missing: pip install 'flask-assistant-stream[test]', or set MONGODB_URI"
-    # The cache stays as large as the server makes it: a small one fills up with what open transactions hold, and then
-    # every thread of the server waits for another to make room.
+    # The cache keeps its default size: a small one fills up with open transactions, and the server stalls.
     command = [program, "--port", "0", "--storage-path", str(where / "data"), *arguments]
     where.mkdir(exist_ok=True)
     said = where / "server.log"
@@ -100,7 +97,7 @@ def start_server(where: Path, *arguments: str, server: str = SERVER) -> tuple[su
 
 
 def stop_server(process: subprocess.Popen[bytes]) -> None:
-    """End a server that `start_server` has started."""
+    """Stop a server of `start_server`."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -110,7 +107,7 @@ def stop_server(process: subprocess.Popen[bytes]) -> None:
 
 
 def with_database(uri: str, database: str) -> str:
-    """Return the URI with another database; credentials go on being checked where they were."""
+    """Return the URI with another database and the same `authSource`."""
     parts = urlsplit(uri)
     options = dict(parse_qsl(parts.query))
     if parts.username:
@@ -120,7 +117,7 @@ def with_database(uri: str, database: str) -> str:
 
 @contextmanager
 def a_database(uri: str) -> Iterator[str]:
-    """Give a store URL with a database of its own, dropped afterwards."""
+    """Yield a store URL with a new database, dropped afterwards."""
     url = with_database(uri, f"assistant_stream_test_{secrets.token_hex(8)}")
     yield url
     with reading(url) as db:
@@ -129,27 +126,27 @@ def a_database(uri: str) -> Iterator[str]:
 
 @contextmanager
 def reading(url: str) -> Iterator[Database[dict[str, Any]]]:
-    """Give the database of a store URL, to look into it without the store."""
+    """Yield the database of a store URL, to read it without the store."""
     with MongoClient[dict[str, Any]](url, tz_aware=True, timeoutMS=ANSWER_MS) as client:
         yield client.get_default_database()
 
 
 @pytest.fixture
 def mongodb_url(mongodb_uri: str) -> Iterator[str]:
-    """Give a store URL with a database of this test's own."""
+    """Yield a store URL with a new database."""
     with a_database(mongodb_uri) as url:
         yield url
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """Give a store URL with a file of this test's own."""
+    """Return a store URL with a new file."""
     return f"sqlite:///{tmp_path / 'store.db'}"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mongodb"])
 def module_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the URL of a store that the tests of a module share, of each kind in turn."""
+    """Yield the URL of a store that the tests of a module share, for each kind of store."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}"
         return
@@ -159,19 +156,19 @@ def module_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(params=["sqlite", "mongodb"])
 def store_url(request: pytest.FixtureRequest) -> str:
-    """Give the URL of an empty store, of each kind in turn."""
+    """Return the URL of an empty store, for each kind of store."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 @pytest.fixture
 def open_store(store_url: str) -> Iterator[OpenStore]:
-    """Give what makes store objects on the same data, initially empty, of each kind in turn."""
+    """Yield a function that opens stores on the same, at first empty, data, for each kind of store."""
     yield from opened(store_url)
 
 
 def opened(url: str, *, log_seconds: float = 86400.0) -> Iterator[OpenStore]:
-    """Yield what makes store objects on one URL; all are closed afterwards."""
+    """Yield a function that opens stores on one URL; all are closed afterwards."""
     stores: list[Store] = []
 
     def make() -> Store:

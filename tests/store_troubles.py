@@ -1,6 +1,6 @@
-"""What can befall a store under running servers: a lock held elsewhere, a full disk, a server that hangs or dies.
+"""Store failures under running servers: a locked file, a full disk, a server that hangs or dies.
 
-A trouble is made of an empty folder; `begin` and `end` may be called in turn.
+Each is created with an empty folder; `begin` and `end` may be called repeatedly.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tests.mongodb_server import start_server, stop_server
 from tests.server_process import ServerProcess
 
 DRIVER = "serverSelectionTimeoutMS=1000&connectTimeoutMS=1000&socketTimeoutMS=3000"
-"""Shorter than a deployment's, so that tests are."""
+"""Shorter time-outs than in a deployment, to keep tests short."""
 
 
 class Trouble(ABC):
-    """A store, and what goes wrong with it.
+    """A store and its failure.
 
     Attributes:
-        url: of the store.
-        readable: what was committed can be read while it lasts.
+        url: the URL of the store.
+        readable: committed data can be read during the failure.
     """
 
     url: str
@@ -34,15 +34,15 @@ class Trouble(ABC):
 
     @abstractmethod
     def begin(self, server: ServerProcess) -> None:
-        """Let it happen."""
+        """Start the failure."""
 
     @abstractmethod
     def end(self, server: ServerProcess) -> None:
-        """Make it good again."""
+        """End the failure."""
 
     @abstractmethod
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Clean up."""
 
 
 class Locked(Trouble):
@@ -66,7 +66,7 @@ class Locked(Trouble):
 
 
 class Full(Trouble):
-    """No file of the workers may grow: the write-ahead log cannot, as a reader keeps it from being begun anew."""
+    """No file of the workers may grow; a reader prevents that the write-ahead log is reused."""
 
     def __init__(self, where: Path) -> None:
         self._path = where / "store.db"
@@ -78,7 +78,7 @@ class Full(Trouble):
         self._reader.execute("BEGIN")
         self._reader.execute("SELECT count(*) FROM records").fetchone()
         size = os.path.getsize(f"{self._path}-wal")
-        assert size > 4 * os.path.getsize(server.log_file), "the servers' own logs must have room"
+        assert size > 4 * os.path.getsize(server.log_file), "the log files of the servers need room"
         self._limit(server, size)
 
     def end(self, server: ServerProcess) -> None:
@@ -96,7 +96,7 @@ class Full(Trouble):
 
 
 class OwnServer(Trouble):
-    """A MongoDB server of this test's own, whose commits reach the disk."""
+    """A MongoDB server for one test, with commits that reach the disk."""
 
     readable = False
 
@@ -115,7 +115,7 @@ class OwnServer(Trouble):
 
 
 class Stopped(OwnServer):
-    """The server takes connections and requests and does nothing with them; then it does."""
+    """The server accepts connections and requests but does not process them until `end`."""
 
     def begin(self, server: ServerProcess) -> None:
         self._process.send_signal(signal.SIGSTOP)
@@ -125,7 +125,7 @@ class Stopped(OwnServer):
 
 
 class Killed(OwnServer):
-    """The server dies; another one takes its place and its data."""
+    """The server is killed; `end` starts another one on its port and data."""
 
     def begin(self, server: ServerProcess) -> None:
         self._process.kill()

@@ -29,13 +29,6 @@ ALLOWED: dict[str, str] = {
     "tests/stack/test_quickstart_front_end.py": "to be moved",
     "tests/stack/test_shutdown.py": "to be moved",
     "tests/storages/openai/test_storage.py": "to be moved",
-    "tests/stores/mongodb/test_blobs.py": "to be moved",
-    "tests/stores/mongodb/test_connection.py": "to be moved",
-    "tests/stores/mongodb/test_queries.py": "to be moved",
-    "tests/stores/sqlite/test_connections.py": "to be moved",
-    "tests/stores/sqlite/test_group_commit.py": "to be moved",
-    "tests/stores/sqlite/test_passages.py": "to be moved",
-    "tests/stores/test_sqlite.py": "to be moved",
     "tests/translation/test_clients.py": "to be moved",
 }
 """Path of a test file -> why it reads a private attribute."""

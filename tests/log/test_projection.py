@@ -1,4 +1,4 @@
-"""What events say of the stored objects, where a run waits."""
+"""The projection of a run that waits for tool outputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.translation.material import run, translator
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}
 
 
-def test_the_step_of_a_run_that_waits_shows_its_calls() -> None:
+def test_the_step_of_a_waiting_run_has_its_calls() -> None:
     machine = translator()
     begun = machine.start()
     done = {"type": "response.output_item.done", "output_index": 0, "item": CALL}
@@ -23,4 +23,4 @@ def test_the_step_of_a_run_that_waits_shows_its_calls() -> None:
     assert (call["id"], call["function"]["arguments"], call["function"]["output"]) == ("call_1", '{"a": 1}', None)
     assert (step.kind, step.parent, step.body["status"]) == (Kind.RUN_STEP, record.id, "in_progress")
     created = next(event.seq for event in events if event.name == "thread.run.step.created")
-    assert (step.position, seq) == (TURN + created, events[-1].seq)  # its place is that of its begin
+    assert (step.position, seq) == (TURN + created, events[-1].seq)  # the position of its first event

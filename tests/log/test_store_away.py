@@ -1,4 +1,4 @@
-"""A store that is away, seen from inside one process: who gives up what, and when."""
+"""A store that fails, seen from one process: which runs are lost, and when leases are renewed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def soon(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def one(open_store: OpenStore) -> Iterator[Worker]:
-    made = Worker(open_store(), text("Here I am."))
-    yield made
-    made.runner.stop()
+def worker(open_store: OpenStore) -> Iterator[Worker]:
+    worker = Worker(open_store(), text("Here I am."))
+    yield worker
+    worker.runner.stop()
 
 
 class Hanging:
-    """Commits that take until they are released, and land then."""
+    """Commits that wait for `release` and then succeed."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.release, self.landed = threading.Event(), threading.Event()
@@ -50,36 +50,34 @@ class Hanging:
 
     def _hang(self, writes: Any) -> Any:
         assert self.release.wait(PATIENCE)
-        outcomes = self._commit(writes)
+        results = self._commit(writes)
         self.landed.set()
-        return outcomes
+        return results
 
 
-def test_a_write_that_hangs_is_not_waited_for_beyond_the_deadline(one: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    one.log.deadline_seconds = 0.5
-    hanging = Hanging(one.store, monkeypatch)
-    attached = one.runner.start(StartRequest(ANN, ASSISTANT, HELLO))
+def test_a_hanging_write_loses_its_run_at_the_deadline(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.log.deadline_seconds = 0.5
+    hanging = Hanging(worker.store, monkeypatch)
+    attached = worker.runner.start(StartRequest(ANN, ASSISTANT, HELLO))
     begun = time.monotonic()
-    soon(lambda: one.log.writer(attached.run_id) is None)
+    soon(lambda: worker.log.writer(attached.run_id) is None)
     assert 0.5 <= time.monotonic() - begun < 5
     assert not hanging.landed.is_set()
-    assert one.run(attached.run_id).active, "nobody says that it has ended"
-    hanging.release.set()  # and it lands after all
+    assert worker.run(attached.run_id).active, "no worker has ended it"
+    hanging.release.set()  # and it succeeds after all
     soon(hanging.landed.is_set)
-    one.skipped = LEASE + 1
-    one.sweep()
-    whole = one.events(attached.run_id)
+    worker.skipped = LEASE + 1
+    worker.sweep()
+    whole = worker.events(attached.run_id)
     assert len([event for event in whole if event.name in RUN_ENDINGS]) == 1
-    with one.log.follow(attached.run_id) as follower:
+    with worker.log.follow(attached.run_id) as follower:
         assert [event for events in follower for event in events] == whole
 
 
-def test_a_process_that_slept_does_not_take_its_own_sleep_for_an_outage(
-    one: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given_up: list[float] = []
-    one.log.on_tick[:] = [given_up.append]
-    one.log.deadline_seconds = 60.0
+def test_a_suspended_process_does_not_lose_its_runs(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks_at: list[float] = []
+    worker.log.on_tick[:] = [ticks_at.append]
+    worker.log.deadline_seconds = 60.0
     real, skipped = time.monotonic, [0.0]
 
     class Clock:
@@ -87,17 +85,17 @@ def test_a_process_that_slept_does_not_take_its_own_sleep_for_an_outage(
         sleep = staticmethod(time.sleep)
 
     monkeypatch.setattr(run_log, "time", Clock)
-    one.log.wake()
-    soon(lambda: len(given_up) >= 1)
+    worker.log.wake()
+    soon(lambda: len(ticks_at) >= 1)
     skipped[0] = 1000.0
-    ticks = len(given_up)
-    soon(lambda: len(given_up) >= ticks + 2)
-    gaps = [after - before for before, after in itertools.pairwise(given_up)]
-    assert max(gaps) >= 1000.0 + 2 * 0.9 * run_log.TICK_SECONDS, "the first tick after the sleep is left out"
+    ticks = len(ticks_at)
+    soon(lambda: len(ticks_at) >= ticks + 2)
+    gaps = [after - before for before, after in itertools.pairwise(ticks_at)]
+    assert max(gaps) >= 1000.0 + 2 * 0.9 * run_log.TICK_SECONDS, "the first tick after the suspension is skipped"
 
 
 @pytest.mark.parametrize("asks", ["renew", "due", "now"])
-def test_leases_are_renewed_before_anybody_takes_them_after_an_outage(
+def test_leases_are_renewed_before_claims_after_an_outage(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, asks: str
 ) -> None:
     lease = 3.0

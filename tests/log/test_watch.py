@@ -1,4 +1,4 @@
-"""Readers of runs that another worker writes: woken by a store that pushes, polling where it does not."""
+"""Readers of runs that another worker writes: woken by a store that pushes, otherwise polling."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def an_end(run: RunRecord, seq: int = 2) -> Row:
 
 
 class Reading:
-    """A reader in a thread of its own, and what it got."""
+    """A reader in a thread of its own, and the events it read."""
 
     def __init__(self, log: RunLog, run: RunRecord) -> None:
         self.events: list[Event] = []
@@ -65,27 +65,27 @@ MakeLog = Callable[[str], RunLog]
 
 @pytest.fixture
 def log() -> Iterator[MakeLog]:
-    made: list[RunLog] = []
+    logs: list[RunLog] = []
 
     def make(url: str) -> RunLog:
-        made.append(RunLog(make_store(url)))
-        return made[-1]
+        logs.append(RunLog(make_store(url)))
+        return logs[-1]
 
     yield make
-    for each in made:
-        each.stop()
-        each.store.close()
+    for log in logs:
+        log.stop()
+        log.store.close()
 
 
 def write(writer: Store, run: RunRecord, reading: Reading, rows: int = 12) -> None:
-    """Append rows one by one, each when the reader has the one before."""
+    """Append rows one by one, each after the reader has read the previous one."""
     for first in range(2, 2 + rows):
         writer.append([a_row(run, first)])
         soon(lambda: len(reading.events) >= first)  # noqa: B023
 
 
 def test_a_store_that_pushes_wakes_readers(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "PUSHED_POLL_SECONDS", 60.0)  # who is not woken gets nothing
+    monkeypatch.setattr(watch, "PUSHED_POLL_SECONDS", 60.0)  # a reader that is not woken reads nothing
     writer, reader = make_store(mongodb_url), log(mongodb_url)
     run, other = begun(writer), begun(writer)
     reading, idle = Reading(reader, run), Reading(reader, other)
@@ -98,7 +98,7 @@ def test_a_store_that_pushes_wakes_readers(log: MakeLog, mongodb_url: str, monke
     writer.close()
 
 
-def test_nobody_listens_while_nobody_reads(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_readers_nothing_is_watched(log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "LINGER_SECONDS", 0.1)
     opened: list[float] = []
     reader = log(mongodb_url)
@@ -120,7 +120,7 @@ def test_nobody_listens_while_nobody_reads(log: MakeLog, mongodb_url: str, monke
         soon(lambda: reader.watch.poll_seconds == POLL_SECONDS)
 
 
-def test_a_stream_that_breaks_is_opened_again_and_nothing_is_missed(
+def test_a_broken_stream_is_reopened_and_misses_nothing(
     log: MakeLog, mongodb_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flask_assistant_stream")
@@ -144,7 +144,7 @@ def test_a_stream_that_breaks_is_opened_again_and_nothing_is_missed(
     reading = Reading(reader, run)
     soon(lambda: reader.watch.poll_seconds == 60.0)
     breaks.set()
-    writer.append([a_row(run, 2)])  # this one breaks the stream, and is not told by it
+    writer.append([a_row(run, 2)])  # breaks the stream, which does not report it
     soon(lambda: len(reading.events) == 2)
     assert reader.watch.poll_seconds == POLL_SECONDS
     writer.append([a_row(run, 3)])
@@ -153,8 +153,8 @@ def test_a_stream_that_breaks_is_opened_again_and_nothing_is_missed(
     assert len(opened) == 3
     writer.append([a_row(run, 4)])
     soon(lambda: len(reading.events) == 4)
-    said = [record for record in caplog.records if record.name == watch.__name__]
-    assert [(record.levelname, "the stream broke" in record.getMessage()) for record in said] == [("INFO", True)]
+    logged = [record for record in caplog.records if record.name == watch.__name__]
+    assert [(record.levelname, "the stream broke" in record.getMessage()) for record in logged] == [("INFO", True)]
     reading.stop()
     writer.close()
 
@@ -179,14 +179,14 @@ def test_a_server_without_change_streams_is_polled(
     reading.stop()
     another = Reading(reader, run)
     another.stop()
-    said = [record for record in caplog.records if record.name == watch.__name__]
-    assert [(record.levelname, "cannot push" in record.getMessage()) for record in said] == [("INFO", True)]
+    logged = [record for record in caplog.records if record.name == watch.__name__]
+    assert [(record.levelname, "cannot push" in record.getMessage()) for record in logged] == [("INFO", True)]
     writer.close()
 
 
-def test_sqlite_is_polled_and_starts_no_thread_for_it(log: MakeLog, sqlite_url: str) -> None:
+def test_sqlite_is_polled_without_a_watch_thread(log: MakeLog, sqlite_url: str) -> None:
     writer, reader = make_store(sqlite_url), log(sqlite_url)
-    before = set(threading.enumerate())  # other tests' threads may still be ending
+    before = set(threading.enumerate())  # threads of other tests may still be ending
     run = begun(writer)
     reading = Reading(reader, run)
     write(writer, run, reading, 3)
@@ -196,11 +196,11 @@ def test_sqlite_is_polled_and_starts_no_thread_for_it(log: MakeLog, sqlite_url: 
     writer.close()
 
 
-# -- readers and a store that fails ------------------------------------------------------------------------------
+# -- readers and a failing store ----------------------------------------------------------------------------------
 
 
 def failing(store: Store, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Make the store's reads fail while the event is set."""
+    """Make the reads of a store fail while the returned event is set."""
     away, read = threading.Event(), store.read
 
     def fails(*arguments: Any) -> Any:
@@ -212,7 +212,7 @@ def failing(store: Store, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return away
 
 
-def test_a_reader_waits_for_a_store_that_is_away(log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_waits_for_a_failing_store(log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "AWAY_SECONDS", 0.02)
     writer, reader = make_store(store_url), log(store_url)
     reader.heartbeat_seconds = 0.05
@@ -223,15 +223,13 @@ def test_a_reader_waits_for_a_store_that_is_away(log: MakeLog, store_url: str, m
         assert [event.seq for event in next(batches)] == [1]
         away.set()
         writer.append([a_row(run, 2)])
-        assert [next(batches) for _ in range(3)] == [[], [], []], "heartbeats, and nothing else"
+        assert [next(batches) for _ in range(3)] == [[], [], []], "only heartbeats"
         away.clear()
         assert [event.seq for event in next(events for events in batches if events)] == [2]
     writer.close()
 
 
-def test_a_reader_waits_no_longer_than_a_write_would(
-    log: MakeLog, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_waits_until_the_deadline(log: MakeLog, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "AWAY_SECONDS", 0.02)
     reader = log(sqlite_url)
     reader.deadline_seconds = 0.3
@@ -251,7 +249,7 @@ def test_a_reader_waits_no_longer_than_a_write_would(
             next(iter(impatient))
 
 
-def test_a_number_beyond_a_running_log_ends_with_the_run(
+def test_a_reader_beyond_the_log_ends_with_the_run(
     log: MakeLog, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer, reader = make_store(store_url), log(store_url)
@@ -259,7 +257,7 @@ def test_a_number_beyond_a_running_log_ends_with_the_run(
     run = begun(writer)
     with reader.follow(run.id, 1000) as follower:
         batches = iter(follower)
-        assert next(batches) == [], "it is waited for"
+        assert next(batches) == [], "it waits"
         writer.append([an_end(run)])
         assert [events for events in batches if events] == []
     writer.close()

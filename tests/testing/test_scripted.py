@@ -1,4 +1,4 @@
-"""The scripted engine plays what it is told, waits where it is told to, and remembers what it was asked."""
+"""The scripted engine plays its scripts, waits at gates and keeps the requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TestSuite(EngineSuite):
         return {"input": "hello"}
 
 
-def test_scripts_are_played_in_order_and_requests_kept() -> None:
+def test_scripts_are_played_in_order_and_requests_are_kept() -> None:
     engine = ScriptedEngine(text("One fine day"), call("f", {"a": 1}))
     request = {"input": ["hello"]}
     assert text_of(collect(engine.stream(request))) == "One fine day"
@@ -52,7 +52,7 @@ def test_scripts_are_played_in_order_and_requests_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "last", "said"),
+    ("script", "last", "expected"),
     [
         (refusal("No way."), "response.completed", ""),
         (failure(after="So far"), "response.failed", "So far"),
@@ -63,25 +63,25 @@ def test_scripts_are_played_in_order_and_requests_kept() -> None:
         (text("Cited.", citations=[{"type": "file_citation", "index": 5}]), "response.completed", "Cited."),
     ],
 )
-def test_helpers_end_as_they_say(script: Any, last: str, said: str) -> None:
+def test_each_script_has_its_ending(script: Any, last: str, expected: str) -> None:
     items = collect(ScriptedEngine(script).stream({}))
     assert items[-1]["type"] == last
-    assert text_of(items) == said
+    assert text_of(items) == expected
 
 
-def test_an_error_in_a_script_is_raised_after_what_stands_before_it() -> None:
+def test_an_error_is_raised_in_its_place() -> None:
     seen: list[Any] = []
     with pytest.raises(EngineError, match="broken"):
         seen.extend(ScriptedEngine([*unfinished("So far"), EngineError("broken")]).stream({}))
     assert seen
 
 
-def test_items_and_lists_are_reads() -> None:
+def test_an_item_or_a_list_is_a_read() -> None:
     one, two = {"type": "a"}, {"type": "b"}
     assert list(ScriptedEngine([one, [one, two]]).stream({})) == [[one], [one, two]]
 
 
-def test_a_gate_holds_the_stream_until_it_is_opened() -> None:
+def test_a_gate_holds_the_stream_until_it_is_set() -> None:
     gate, called = threading.Event(), threading.Event()
     stream = ScriptedEngine([{"type": "a"}, called.set, gate, {"type": "b"}]).stream({})
     seen: list[Any] = []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from flask_assistant_stream.stores.base import Store
 from flask_assistant_stream.stores.mongodb.connection import Db
@@ -25,3 +28,17 @@ def store(open_store: Callable[[], Store]) -> Store:
 def db(mongodb_url: str) -> Iterator[Db]:
     with reading(mongodb_url) as db:
         yield db
+
+
+def break_after(monkeypatch: pytest.MonkeyPatch, collection: str, method: str, *, landed: bool) -> None:
+    """Make a write fail like a lost connection, before or after it reaches the server."""
+    real = getattr(Collection, method)
+
+    def broken(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        if self.name == collection:
+            if landed:
+                real(self, *arguments, **options)
+            raise AutoReconnect("connection closed")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Collection, method, broken)

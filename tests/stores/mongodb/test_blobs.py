@@ -25,7 +25,7 @@ from flask_assistant_stream.stores.mongodb.connection import (
 )
 from flask_assistant_stream.stores.mongodb.documents import to_document
 from flask_assistant_stream.testing.store_material import ANN, a_thread
-from tests.stores.mongodb.test_starting import break_after
+from tests.stores.mongodb.conftest import break_after
 from tests.stores.scripts import run_script
 
 PIECE = b"x" * CHUNK_BYTES

@@ -14,21 +14,7 @@ from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, RunRecord, Store
 from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
-
-
-def break_after(monkeypatch: pytest.MonkeyPatch, collection: str, method: str, *, landed: bool) -> None:
-    """Make a write fail like a lost connection, before or after it reaches the server."""
-    real = getattr(Collection, method)
-
-    def broken(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
-        if self.name == collection:
-            if landed:
-                real(self, *arguments, **options)
-            raise AutoReconnect("connection closed")
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(Collection, method, broken)
-
+from tests.stores.mongodb.conftest import break_after
 
 WRITES = [
     (COLLECTIONS[Kind.RUN], "insert_one"),
