@@ -1,6 +1,6 @@
-"""Files and vector stores that a body names: the owner's or refused, put where the tools of a thread find them.
+"""Files and vector stores that a body names, on both faces: checked for their owner, stored for a thread's tools.
 
-For both faces. Somebody else's id is as unknown as one that nobody has.
+The id of another owner is as unknown as one that does not exist.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 def check_messages(request: ApiRequest, messages: Iterable[MessageDraft], param: str = "") -> None:
-    """Refuse messages with images or attachments that are not the owner's, or cannot be searched as they are to be.
+    """Reject messages with files of other owners, or with files to search that cannot be searched.
 
     Args:
-        param: the key that the messages are under, "" where the body is the only one.
+        param: the key of the messages in the body; "" if the body is the message.
 
     Raises:
-        NotFound: `param` is the place of the id.
-        RequestError: a file of such a type cannot be searched.
+        NotFound: an id is unknown; `param` is its place.
+        RequestError: files of that type cannot be searched.
     """
     files = request.registration.files
     for index, message in enumerate(messages):
@@ -37,19 +37,19 @@ def check_messages(request: ApiRequest, messages: Iterable[MessageDraft], param:
                 files.check(
                     request.owner, [part["image_file"]["file_id"]], f"{place}content[{number}].image_file.file_id"
                 )
-        for number, one in enumerate(message.attachments or ()):
-            searched = any(tool["type"] == "file_search" for tool in one.get("tools") or ())
+        for number, attachment in enumerate(message.attachments or ()):
+            searched = any(tool["type"] == "file_search" for tool in attachment.get("tools") or ())
             check = files.check_searchable if searched else files.check
-            check(request.owner, [one["file_id"]], f"{place}attachments[{number}].file_id")
+            check(request.owner, [attachment["file_id"]], f"{place}attachments[{number}].file_id")
 
 
 def check_resources(
     request: ApiRequest, tool_resources: Mapping[str, Any] | None, param: str = "tool_resources"
 ) -> None:
-    """Refuse tool resources with files or vector stores that are not the owner's, nor shared with everybody.
+    """Reject tool resources with files or vector stores that are neither the owner's nor shared with all owners.
 
     Raises:
-        NotFound: its `param` begins with that of the tool resources.
+        NotFound: an id is unknown; `param` is its place.
     """
     if tool_resources:
         request.registration.resources.check(request.owner, tool_resources, param)
@@ -63,10 +63,10 @@ def prepared(
     *,
     for_thread: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Give tool resources as they are stored, vector stores made that they describe; where the block fails, removed.
+    """Yield tool resources in stored form, with new vector stores created; delete these if the block fails.
 
     Args:
-        for_thread: what is made goes with its thread.
+        for_thread: delete the new vector stores with their thread.
 
     Raises:
         NotFound: as `check_resources`.
@@ -87,36 +87,36 @@ def attaching(
     new_thread: Mapping[str, Any] | None = None,
     param: str = "tool_resources",
 ) -> Iterator[dict[str, Any]]:
-    """Give the fields of a new thread with the attachments of its messages in its tool resources.
+    """Yield the fields of a new thread, with the attachments of its messages in its tool resources.
 
-    Those of a thread that is there already are changed before this gives nothing. Where the block fails, vector
-    stores that were made for a new thread are removed.
+    An existing thread is changed at once, and the fields are empty. If the block fails, the new thread's vector stores
+    are deleted.
 
     Args:
-        messages: checked.
+        messages: already checked.
         thread_id: None for a new thread.
         new_thread: its fields.
-        param: of its tool resources.
+        param: the key of its tool resources.
 
     Raises:
-        NotFound: no such thread, or as `check_resources`.
+        NotFound: the thread is unknown, or as `check_resources`.
     """
     if thread_id is not None:
         with _unless_lost(request, thread_id, _attach(request, messages, thread_id)):
             yield {}
         return
     fields = new_thread or {}
-    with prepared(request, fields.get("tool_resources"), param, for_thread=True) as given:
-        stored = _attached(request, messages, given) or given
-        with _removing(request, given, stored):
+    with prepared(request, fields.get("tool_resources"), param, for_thread=True) as resources:
+        stored = _attached(request, messages, resources) or resources
+        with _removing(request, resources, stored):
             yield {**fields, "tool_resources": stored}
 
 
 def remove_thread(request: ApiRequest, thread_id: str) -> None:
-    """Delete a thread with all that is below it, and the vector store that was made for it.
+    """Delete a thread with its messages and runs, and its own vector store.
 
     Raises:
-        NotFound: no such thread for this owner.
+        NotFound: the owner has no such thread.
     """
     thread = request.registration.store.get(Kind.THREAD, request.owner, thread_id)
     request.registration.runner.delete_thread(request.owner, thread_id)
@@ -125,12 +125,12 @@ def remove_thread(request: ApiRequest, thread_id: str) -> None:
         return
     try:
         request.registration.resources.thread_deleted(request.owner, resources)
-    except AssistantStreamError as error:  # the thread is gone, so the client cannot ask again; the store expires
-        logger.warning("the vector store of %s was not removed: %s", thread_id, error.message)
+    except AssistantStreamError as error:  # the client cannot retry without the thread; the vector store expires
+        logger.warning("vector store of %s not deleted: %s", thread_id, error.message)
 
 
 def _attach(request: ApiRequest, messages: Sequence[MessageDraft], thread_id: str) -> set[str]:
-    """Put attachments into a thread's tool resources and return the vector stores that were made for it."""
+    """Add attachments to a thread's tool resources and return the vector stores created for it."""
     if not any(message.attachments for message in messages):
         return set()
     store = request.registration.store
@@ -144,7 +144,7 @@ def _attach(request: ApiRequest, messages: Sequence[MessageDraft], thread_id: st
 
 
 def _attached(request: ApiRequest, messages: Sequence[MessageDraft], tool_resources: Object) -> dict[str, Any] | None:
-    attachments = [one for message in messages for one in message.attachments or ()]
+    attachments = [attachment for message in messages for attachment in message.attachments or ()]
     return (
         request.registration.resources.attach_messages(request.owner, tool_resources, attachments)
         if attachments
@@ -154,7 +154,7 @@ def _attached(request: ApiRequest, messages: Sequence[MessageDraft], tool_resour
 
 @contextmanager
 def _removing(request: ApiRequest, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[None]:
-    """Remove the vector stores that `after` has and `before` has not, where the block fails."""
+    """If the block fails, delete the vector stores that are in `after` and not in `before`."""
     try:
         yield
     except BaseException:
@@ -163,24 +163,24 @@ def _removing(request: ApiRequest, before: Mapping[str, Any], after: Mapping[str
 
 
 @contextmanager
-def _unless_lost(request: ApiRequest, thread_id: str, made: set[str]) -> Iterator[None]:
-    """Remove what was made for a thread that names another by now, where the block fails: of two requests at once."""
+def _unless_lost(request: ApiRequest, thread_id: str, created: set[str]) -> Iterator[None]:
+    """If the block fails, delete the created vector stores that another request has replaced meanwhile."""
     try:
         yield
     except BaseException:
-        if made:
+        if created:
             with suppress(AssistantStreamError):
                 thread = request.registration.store.get(Kind.THREAD, request.owner, thread_id)
-                _remove(request, made - _stores(thread.body.get("tool_resources") or {}))
+                _remove(request, created - _stores(thread.body.get("tool_resources") or {}))
         raise
 
 
 def _remove(request: ApiRequest, vector_store_ids: set[str]) -> None:
-    for made in vector_store_ids:
+    for vector_store_id in vector_store_ids:
         try:
-            request.registration.vector_stores.delete(request.owner, made)
+            request.registration.vector_stores.delete(request.owner, vector_store_id)
         except AssistantStreamError as error:
-            logger.warning("vector store %s was not removed: %s", made, error.message)
+            logger.warning("vector store %s not deleted: %s", vector_store_id, error.message)
 
 
 def _stores(tool_resources: Mapping[str, Any]) -> set[str]:
