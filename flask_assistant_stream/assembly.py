@@ -1,6 +1,6 @@
-"""Put a registration together: from settings and what only code can give to the parts that work for one app.
+"""Assemble a registration from settings and arguments; the only module that knows all parts.
 
-What is wrong with any of it is said here, while the app starts. The only place that knows which parts there are.
+Every configuration error is raised here, while the app starts.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ PREFLIGHT_SECONDS = 600
 
 
 def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) -> Registration:
-    """Resolve the configuration for an app and make what a registration works with.
+    """Resolve the configuration for an app and create its registration.
 
     Args:
-        options: as they were given to the extension.
-        tools: the functions that were given to it or will be.
+        options: the arguments of the extension.
+        tools: the tools of the extension; functions may be added later.
 
     Raises:
-        ConfigError: the configuration is wrong; the fix is in the message.
+        ConfigError: the configuration is wrong; the message has the fix.
     """
-    given, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
+    assistants, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
     upstream_tools = check_upstream_tools(options.pop("upstream_tools", None))
-    given_store = _object(options, "store", Store)
+    own_store = _object(options, "store", Store)
     own_engine = _object(options, "engine", Engine)
     settings = resolve(options, app.config)
     own_engine = _checked(own_engine or _registered_engine(settings.engine))
@@ -74,14 +74,14 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         api_keys=settings.api_keys,
         origins=settings.cors_origins,
     )
-    plain, by_assistant = tools.of_assistants(given or (), settings.assistant_id)
+    plain, by_assistant = tools.of_assistants(assistants or (), settings.assistant_id)
     upstream = _upstream(settings) if own_engine is None and _asks_upstream(settings) else None
     profile = None if upstream is None else upstream.server
     settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
     _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
-    store = given_store or _store(app, settings)
-    models = {settings.model, *(one["model"] for one in declared.values())}
+    store = own_store or _store(app, settings)
+    models = {settings.model, *(assistant["model"] for assistant in declared.values())}
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
     engine = own_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
@@ -89,19 +89,16 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
     resources = Resources(store, files, vector_stores, None if engine.takes_files else InlineFiles(files))
     titles = _titles(settings, store, engine)
-    context = RunContext(
-        engine,
-        RequestBuilder(
-            store,
-            resources,
-            vector_store_ids=settings.vector_store_ids,
-            search=storage.find if isinstance(storage, LocalStorage) else None,
-            extra_tools=upstream_tools,
-            reasoning_summaries=settings.reasoning_summaries,
-        ),
-        ServerTools(by_assistant, app.app_context, settings.max_content_chars),
-        files,
+    requests = RequestBuilder(
+        store,
+        resources,
+        vector_store_ids=settings.vector_store_ids,
+        search=storage.find if isinstance(storage, LocalStorage) else None,
+        extra_tools=upstream_tools,
+        reasoning_summaries=settings.reasoning_summaries,
     )
+    server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
+    context = RunContext(engine, requests, server_tools, files)
     runner = Runner(store, log, context, _runner_options(settings), titles=titles)
     clients = Clients(settings.max_streams, settings.send_timeout_seconds)
     log.on_tick.append(clients.check)
@@ -130,7 +127,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
 
 
 def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
-    """Take an argument out that is an object instead of text."""
+    """Remove and return an argument that is an object; None for text."""
     value = options.get(argument)
     if value is None or isinstance(value, str):
         return None
@@ -154,7 +151,7 @@ def _runner_options(settings: Settings) -> RunnerOptions:
 
 
 def _grace_seconds(settings: Settings) -> float | None:
-    """Return how long a run goes on without readers; None for to its end."""
+    """Return how long a run continues without readers; None for to its end."""
     return {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
 
 
@@ -163,12 +160,12 @@ def _default_assistant(settings: Settings) -> dict[str, Any]:
         "id": settings.assistant_id,
         "model": settings.model,
         "instructions": settings.instructions or None,
-        "tools": [{"type": "file_search"}],  # not sent upstream while there is no vector store to search
+        "tools": [{"type": "file_search"}],  # sent upstream only with a vector store to search
     }
 
 
 def _titles(settings: Settings, store: Store, engine: Engine) -> Titles:
-    """Create the writer of titles; a model that the settings do not name must think little."""
+    """Create the writer of titles; the default model needs no reasoning."""
     if not settings.titles:
         return Titles(store, engine, None)
     if settings.title_model or settings.openai_base_url:
@@ -183,22 +180,22 @@ def _store(app: Flask, settings: Settings) -> Store:
 
 
 def _store_file(app: Flask) -> str:
-    """Return the URL of the store that needs no setting; Flask leaves it to its users to make the folder."""
+    """Return the URL of the default store; creates the instance folder, which Flask does not."""
     try:
         Path(app.instance_path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"The instance folder {app.instance_path} cannot be made ({error.strerror}). Set ASSISTANT_STORE."
+            f"The instance folder {app.instance_path} cannot be created ({error.strerror}). Set ASSISTANT_STORE."
         ) from None
     return f"sqlite:///{Path(app.instance_path) / STORE_FILE}"
 
 
 def _with(store: Store, kind: type[Any]) -> Any:
-    """Check that a store has a capability that is needed here, and return it."""
+    """Return a store that has a required capability."""
     if not isinstance(store, kind):
         raise ConfigError(
-            f"The store {type(store).__name__} keeps no files: let it also inherit from {kind.__name__} of "
-            "flask_assistant_stream.stores.capabilities."
+            f"The store {type(store).__name__} stores no files: let it also inherit from "
+            f"flask_assistant_stream.stores.capabilities.{kind.__name__}."
         )
     return store
 
@@ -221,7 +218,7 @@ def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared
 
 
 def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: Iterable[str]) -> Engine:
-    """Make the engine: the server of a profile, or the offline one; files in our own store are searched for either."""
+    """Create the engine: the server of a profile, or the offline one; both search the app's own store."""
     if upstream is not None:
         engine = _openai(settings, upstream, models)
         if _searches(upstream.server):
@@ -230,7 +227,9 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
 
         return LocalSearchEngine(engine)
     if settings.engine is None and not (app.debug or app.testing):
-        logger.warning("No OPENAI_API_KEY: the offline engine answers. ASSISTANT_ENGINE=offline says it is meant.")
+        logger.warning(
+            "No OPENAI_API_KEY: the offline engine answers. Set OPENAI_API_KEY, or ASSISTANT_ENGINE=offline."
+        )
     from .engines.offline import OfflineEngine
 
     return OfflineEngine(settings.offline_delay_seconds)
@@ -264,12 +263,12 @@ def _vector_stores_of(assistants: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _searches(profile: Profile) -> bool:
-    """Say whether a server has files and searches them."""
+    """Return whether a server has files and searches them."""
     return profile.files and "file_search" in profile.tools
 
 
 def _asks_upstream(settings: Settings) -> bool:
-    """Say whether the engine is the one that asks a server, chosen or by what is set."""
+    """Return whether the engine sends requests to a server, by its setting or by default."""
     return settings.engine == "openai" or (
         settings.engine is None and bool(settings.openai_api_key or settings.openai_base_url)
     )
@@ -288,28 +287,28 @@ def _upstream(settings: Settings) -> Upstream:
 
 
 def _default_model(assistants: Sequence[Mapping[str, Any]], settings: Settings, profile: Profile | None) -> str:
-    """Return the model that stands in where the settings name none: that of the declared default assistant, or ours.
+    """Return the model if the settings name none: the declared default assistant's, or `DEFAULT_MODEL`.
 
     Raises:
-        ConfigError: the upstream is a server of which nobody here knows what it serves.
+        ConfigError: the models of the upstream are unknown.
     """
-    for one in assistants:
-        if one.get("id") == settings.assistant_id and isinstance(one.get("model"), str):
-            return str(one["model"])
+    for assistant in assistants:
+        if assistant.get("id") == settings.assistant_id and isinstance(assistant.get("model"), str):
+            return str(assistant["model"])
     if profile is None or profile.model:
         return config.DEFAULT_MODEL
     raise ConfigError(
-        f"ASSISTANT_MODEL is not set, and OPENAI_BASE_URL is not OpenAI's ({profile.title}): name a model that is "
-        "served there (at Azure the deployment). Where OpenAI stands behind that address, "
-        "ASSISTANT_UPSTREAM_PROFILE=openai says so."
+        f"ASSISTANT_MODEL is not set, and OPENAI_BASE_URL is not OpenAI's ({profile.title}): set a model of "
+        "that server (at Azure the deployment). If the address leads to OpenAI, set "
+        "ASSISTANT_UPSTREAM_PROFILE=openai."
     )
 
 
 def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: Profile | None) -> None:
-    """Refuse tools that the upstream would not run: most servers pass over them without a word.
+    """Refuse tools that the upstream does not run: most servers ignore them silently.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: the upstream does not run a tool.
     """
     if profile is None:
         return
@@ -332,11 +331,11 @@ def _openai(settings: Settings, upstream: Upstream, models: Iterable[str]) -> En
 
 
 def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
-    """Return what adds CORS headers to a response, for these origins alone."""
+    """Return a function that adds CORS headers to a response, for these origins only."""
     if not origins:
         return lambda response: response
     decorate = cross_origin(
-        # As patterns: flask-cors takes text with a bracket in it, an IPv6 address, for a pattern anyway.
+        # Patterns, as flask-cors takes text with a bracket (an IPv6 address) for one anyway.
         origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
@@ -349,5 +348,5 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
         vary_header=True,
     )
     decorated: Callable[[Response], Response] = decorate(lambda response: response)
-    # Where there is no Origin flask-cors adds nothing, but takes its time to find that out.
+    # Without an Origin flask-cors adds nothing, slowly.
     return lambda response: decorated(response) if "Origin" in request.headers else response

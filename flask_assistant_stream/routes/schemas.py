@@ -60,14 +60,19 @@ class Place(fields.String):
         return position
 
 
+def check_content(parts: list[objects.Object]) -> list[objects.Object]:
+    """Return the content parts of a message; at least one has text or is an image."""
+    if not any(part["type"] != "text" or part["text"]["value"].strip() for part in parts):
+        raise ValidationError("It must not be empty.")
+    return parts
+
+
 class TextContent(fields.Field[list[objects.Object]]):
     """The content of a message: a string or text parts; loads to content parts."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[objects.Object]:
         texts = [self._part(part) for part in value] if isinstance(value, list) else [check_text(value)]
-        if not any(text.strip() for text in texts):
-            raise ValidationError("It must not be empty.")
-        return [objects.text_part(text) for text in texts]
+        return check_content([objects.text_part(text) for text in texts])
 
     def _part(self, part: Any) -> str:
         if not isinstance(part, dict) or part.get("type") != "text":

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ...protocol import objects
 from ...protocol.objects import Object
-from ..schemas import MAX_ID_CHARS, Body, Id, Text, check_text
+from ..schemas import MAX_ID_CHARS, Body, Id, Text, check_content, check_text
 
 MAX_DEPTH = 32
 """The depth of free JSON, within the limits of the stores."""
@@ -173,10 +173,7 @@ class MessageContent(fields.Field[list[Object]]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[Object]:
         if isinstance(value, list):
             return self._parts(value)
-        text = check_text(value)
-        if not text.strip():
-            raise ValidationError("It must not be empty.")
-        return [objects.text_part(text)]
+        return check_content([objects.text_part(check_text(value))])
 
     def _parts(self, parts: list[Any]) -> list[Object]:
         loaded: list[Object] = []
@@ -185,9 +182,7 @@ class MessageContent(fields.Field[list[Object]]):
                 loaded.append(_stored(self.part.deserialize(part)))
             except ValidationError as error:
                 raise ValidationError({index: error.messages}) from None
-        if not any(part["type"] != "text" or part["text"]["value"].strip() for part in loaded):
-            raise ValidationError("It must not be empty.")
-        return loaded
+        return check_content(loaded)
 
 
 def _stored(part: Object) -> Object:
