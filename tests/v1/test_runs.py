@@ -404,35 +404,6 @@ def test_unknown_ids(make_site: MakeSite) -> None:
     refused(site.get(f"{path_of(run)}/steps?after=step_x"), 400, "Invalid 'after'", "after")
 
 
-@pytest.mark.parametrize(
-    ("given", "param"),
-    [
-        ({"tools": [WEATHER] * 21}, "tools"),
-        ({"temperature": 3}, "temperature"),
-        ({"stream": "yes"}, "stream"),
-        ({"max_prompt_tokens": 255}, "max_prompt_tokens"),
-        ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
-        ({"max_completion_tokens": 2**60}, "max_completion_tokens"),
-        ({"truncation_strategy": {"type": "last"}}, "truncation_strategy.type"),
-        ({"truncation_strategy": {"type": "last_messages"}}, "truncation_strategy.last_messages"),
-        ({"truncation_strategy": {"type": "last_messages", "last_messages": 0}}, "truncation_strategy.last_messages"),
-        ({"tool_choice": "always"}, "tool_choice"),
-        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
-        ({"parallel_tool_calls": 1}, "parallel_tool_calls"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
-        ({"metadata": "x"}, "metadata"),
-    ],
-)
-def test_bad_runs(make_site: MakeSite, given: dict[str, Any], param: str) -> None:
-    site = make_site()
-    body = {"assistant_id": "asst_default", **given}
-    refused(site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", body), 400, f"Invalid '{param}'", param)
-    refused(site.post("/v1/threads/runs", body), 400, f"Invalid '{param}'", param)
-    inner = "additional_messages[0].role"
-    more = {"assistant_id": "asst_default", "additional_messages": [{"content": "x"}]}
-    refused(site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", more), 400, f"Invalid '{inner}'", inner)
-
-
 def test_nothing_is_stored_of_what_was_refused(make_site: MakeSite) -> None:
     site = make_site()
     thread = {"messages": [{"role": "user", "content": "x"}]}
