@@ -30,10 +30,13 @@ FIXTURES = {
     "busy_mongodb_url": "mongodb",
     "server": "slow",
     "sqlite_server": "slow",
-    "mongodb_server": "slow",
+    "mongodb_server": "mongodb slow",
+    "synced_mongodb_url": "mongodb",
+    "trouble": "mongodb",
+    "killed": "mongodb",
     "compat_server": "slow",
 }
-"""Fixture -> kind. A parameter that names a kind or one of these fixtures also marks it (`store_url[mongodb]`)."""
+"""Fixture -> kinds. A parameter that names a kind or one of these fixtures also marks it (`store_url[mongodb]`)."""
 
 FOLDERS = {"browser": "browser", "chaos": "slow", "react_chat": "browser", "stack": "slow"}
 """Folder of tests -> kind: all tests there need it."""
@@ -54,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = {*getattr(item, "fixturenames", ())}
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             names |= {value for value in item.callspec.params.values() if isinstance(value, str)}
-        kinds = {FIXTURES[name] for name in names if name in FIXTURES} | (names & KINDS.keys())
+        kinds = {kind for name in names for kind in FIXTURES.get(name, "").split()} | (names & KINDS.keys())
         kinds |= {kind for folder, kind in FOLDERS.items() if folder == item.path.parent.name}
         for kind in sorted(kinds):
             item.add_marker(kind)

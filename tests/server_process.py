@@ -168,6 +168,10 @@ class ServerProcess:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    def resident_kilobytes(self, pid: int) -> int:
+        """Return the resident memory of a worker, or of the server's own process."""
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[0])
+
     def request(
         self,
         method: str,

@@ -23,9 +23,9 @@ from flask_assistant_stream.testing.scripted import ScriptedEngine, text
 from tests.cutting import cutting
 from tests.mongodb_server import reading
 from tests.node_clients import node_program
+from tests.pages import DOCS, blocks, prose, quoted, read
 
 ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 TYPES = {
     "str": "text",
@@ -39,25 +39,6 @@ TYPES = {
 """What the configuration page calls the types of settings."""
 
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-def read(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", read(page), re.MULTILINE | re.DOTALL)
-
-
-def prose(page: Path) -> str:
-    """Return a page without its fenced blocks."""
-    return re.sub(r"^```.*?^```", "", read(page), flags=re.MULTILINE | re.DOTALL)
-
-
-def quoted(text: str) -> list[str]:
-    """Return what stands in backticks."""
-    return re.findall(r"`([^`]+)`", text)
 
 
 # -- configuration --------------------------------------------------------------------------------------------

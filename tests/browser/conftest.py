@@ -20,6 +20,7 @@ from tests.server_process import GEVENT, ServerProcess, serving
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+RETURNS = "You may send a purchase back for 27 days."
 APP = "tests.browser.app:create_app()"
 
 expect.set_options(timeout=10_000)
@@ -108,6 +109,14 @@ class Visitor:
         answer = self.server.request(method, path, body, headers={"Cookie": f"{COOKIE}={self.owner}"})
         assert answer.status == 200, answer.body
         return answer.json
+
+    def upload(self, name: str, text: str = RETURNS) -> str:
+        """Upload a file without the page; return its id."""
+        body = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n{text}\r\n--x--\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": f"{COOKIE}={self.owner}"}
+        answer = self.server.request("POST", "/files", body.encode(), headers=headers)
+        assert answer.status == 200, answer.body
+        return str(answer.json["fileId"])
 
     def evidence(self) -> Iterator[tuple[str, str]]:
         """Yield what explains a failure: pictures of all pages and the console."""

@@ -14,7 +14,6 @@ from flask_assistant_stream.engines.response_items import words
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import PHONE, Visitor, chat_server
 from tests.browser.model import Model, citation
-from tests.browser.test_files import upload
 from tests.chromium import ARGUMENTS, chromium_program
 
 SIZE = {"width": 1200, "height": 760}
@@ -98,7 +97,7 @@ def tool_call(studio: Studio) -> None:
 def cited(studio: Studio) -> None:
     """Picture an answer from a file that was uploaded."""
     visitor, chat = studio.arrive("How long a tool may stay")
-    id = upload(visitor, "house-rules.md", RULES)
+    id = visitor.upload("house-rules.md", RULES)
     said = (
         "You may keep a tool for seven days, and seven more if nobody waits for it. "
         "After that it costs 2 € a day, so tell us early if you need longer."

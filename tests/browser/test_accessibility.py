@@ -14,7 +14,6 @@ from flask_assistant_stream.engines.response_items import words
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import PHONE, Visitor
 from tests.browser.model import Model, citation
-from tests.browser.test_files import upload
 from tests.node_clients import HINT, NODE_DIRECTORY
 
 AXE = NODE_DIRECTORY / "node_modules" / "axe-core" / "axe.min.js"
@@ -53,7 +52,7 @@ def judge(axe: str) -> Callable[[Page], None]:
 def conversation(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     """Have a tool called, a file cited, code shown, and a run fail."""
     model.title = "Returns"
-    id = upload(visitor, "returns.txt")
+    id = visitor.upload("returns.txt")
     model.calls("add", json.dumps({"a": 2, "b": 40}))
     model.says("It is **42**.\n\n```python\nprint(40 + 2)\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> So it is.")
     chat.ask("How much is 2 and 40?", "So it is.")

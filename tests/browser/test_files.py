@@ -9,10 +9,8 @@ from playwright.sync_api import expect
 
 from flask_assistant_stream.engines.response_items import url_citation, words
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import RETURNS, Visitor
 from tests.browser.model import Model, citation
-
-RETURNS = "You may send a purchase back for 27 days."
 
 
 @pytest.fixture
@@ -20,15 +18,6 @@ def handbook(tmp_path: Path) -> Path:
     path = tmp_path / "handbook.md"
     path.write_text(RETURNS)
     return path
-
-
-def upload(visitor: Visitor, name: str, text: str = RETURNS) -> str:
-    """Upload a file without the page."""
-    body = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n{text}\r\n--x--\r\n'
-    headers = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": f"user={visitor.owner}"}
-    answer = visitor.server.request("POST", "/files", body.encode(), headers=headers)
-    assert answer.status == 200, answer.body
-    return str(answer.json["fileId"])
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["button", "drop"])
@@ -77,7 +66,7 @@ def test_a_file_that_is_refused_says_why(chat: ChatPage, visitor: Visitor, model
 def test_the_panel_lists_and_deletes_files(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     model.files.outcomes["torn.txt"] = {"code": "invalid_file", "message": "Nothing can be read in it."}
     for name in ("kept.txt", "gone.txt", "torn.txt"):
-        upload(visitor, name)
+        visitor.upload(name)
     panel = chat.open_files()
     items = panel.get_by_role("listitem")
     expect(items).to_have_count(3)
@@ -101,7 +90,7 @@ def test_the_panel_lists_and_deletes_files(chat: ChatPage, visitor: Visitor, mod
 
 def test_a_status_goes_on_while_the_panel_is_open(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     model.files.indexing_reads = None
-    upload(visitor, "slow.txt")
+    visitor.upload("slow.txt")
     item = chat.open_files().get_by_role("listitem").filter(has_text="slow.txt")
     expect(item).to_contain_text("Indexing")
     model.files.finish()
@@ -109,7 +98,7 @@ def test_a_status_goes_on_while_the_panel_is_open(chat: ChatPage, visitor: Visit
 
 
 def test_a_citation_opens_its_file(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    id = upload(visitor, "returns.txt")
+    id = visitor.upload("returns.txt")
     said = "You have 27 days."
     cited = citation(id, "returns.txt", len(said) - 1)
     model.does(lambda items: [*items.file_search(["returns"], None), *items.text([*words(said[:-1]), "."], [cited])])

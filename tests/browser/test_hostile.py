@@ -14,7 +14,6 @@ from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Visitor
 from tests.browser.hostile import DANGEROUS, LONG, MARKUP, RUN, STRANGE, WHOLE
 from tests.browser.model import Model, citation
-from tests.browser.test_files import upload
 from tests.browser.watch import look_of
 
 
@@ -84,7 +83,7 @@ def test_titles(chat: ChatPage, visitor: Visitor) -> None:
 
 def test_names_of_files(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     names = ["<img src=x onerror=alert(1)>.txt", "\u202efdp.txt", f"{'n' * 200}.txt"]
-    ids = [upload(visitor, name) for name in names]
+    ids = [visitor.upload(name) for name in names]
     panel = chat.open_files()
     expect(panel.get_by_role("listitem")).to_have_count(3)
     check_look(chat)

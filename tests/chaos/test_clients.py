@@ -15,7 +15,6 @@ from flask_assistant_stream.engines.response_items import ResponseItems
 from tests.chaos.conftest import Serve
 from tests.chaos.reading import PATIENCE, Reading, Refused, whole_run
 from tests.chaos.scorecard import LONG, Scorecard, amount
-from tests.chaos.test_upstreams import resident_kilobytes
 from tests.fake_upstream import FakeUpstream, Reply, Stall, Step
 from tests.server_process import PREFIX
 
@@ -50,7 +49,7 @@ def test_a_client_that_does_not_read(serve: Serve, scorecard: Scorecard) -> None
     with FakeUpstream(validate=False) as upstream, serve(upstream=upstream.base_url, **settings) as server:
         first = Reading(server).ask("hello")
         first.read_to_end()
-        before, peak, began = resident_kilobytes(first.workers[0]), 0, time.monotonic()
+        before, peak, began = first.server.resident_kilobytes(first.workers[0]), 0, time.monotonic()
         with socket.socket() as client:
             place, content = urlsplit(server.origin), b'{"content": "Tell me everything"}'
             upstream.play(Reply(everything()))
@@ -59,7 +58,7 @@ def test_a_client_that_does_not_read(serve: Serve, scorecard: Scorecard) -> None
             lines = [f"POST {PREFIX}/chat/stream HTTP/1.1", f"Host: {place.netloc}", f"Content-Length: {len(content)}"]
             client.sendall("\r\n".join([*lines, "", ""]).encode() + content)
             while not upstream.gone.acquire(timeout=0.05):
-                peak = max(peak, resident_kilobytes(first.workers[0]) - before)
+                peak = max(peak, first.server.resident_kilobytes(first.workers[0]) - before)
                 assert time.monotonic() < began + PATIENCE
             freed = time.monotonic() - began
         another = Reading(server).ask("hello")

@@ -89,6 +89,7 @@ def test_a_drop_at_every_event_in_python(server: ServerProcess, scorecard: Score
     scorecard.note("a drop at every event, openai-python (SSE)", "bytes equal, decoded whole", **figures)
 
 
+@pytest.mark.node
 def test_a_drop_at_every_event_in_node(server: ServerProcess, tmp_path: Path, scorecard: Scorecard) -> None:
     """The page's own code from the documentation mends the stream under three versions of AssistantStream."""
     (resumable,) = re.findall(r"^```js\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)

@@ -52,7 +52,7 @@ def test_more_streams_than_a_pool_has(serve: Serve, scorecard: Scorecard) -> Non
     with serve("--graceful-timeout", "1", ASSISTANT_LEASE_SECONDS="15") as server:
         worker = Reading(server).ask("hello")
         worker.read_to_end()
-        before = resident_kilobytes(worker.workers[0])
+        before = worker.server.resident_kilobytes(worker.workers[0])
 
         def begin(_: int) -> tuple[Reading, float]:
             reading, asked = Reading(server), time.monotonic()
@@ -61,7 +61,7 @@ def test_more_streams_than_a_pool_has(serve: Serve, scorecard: Scorecard) -> Non
 
         with ThreadPoolExecutor(8) as pool:
             begun = list(pool.map(begin, range(streams)))
-        memory = (resident_kilobytes(worker.workers[0]) - before) / streams
+        memory = (worker.server.resident_kilobytes(worker.workers[0]) - before) / streams
         asked = time.monotonic()
         another = Reading(server).ask("hello")
         another.read_to_end()
@@ -80,11 +80,6 @@ def test_more_streams_than_a_pool_has(serve: Serve, scorecard: Scorecard) -> Non
         for reading, _ in begun:
             assert not reading.ended
             reading.drop()
-
-
-def resident_kilobytes(process: int) -> int:
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
 
 
 def test_a_preloaded_app_and_tls(serve: Serve, tmp_path: Path, scorecard: Scorecard) -> None:

@@ -14,7 +14,7 @@ from flask_login import UserMixin, login_user
 
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from tests.host_app.conftest import ASSISTANT
-from tests.test_docs import DOCS, blocks, read
+from tests.pages import DOCS, blocks, read
 
 PAGE = DOCS / "hosting.md"
 

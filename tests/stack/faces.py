@@ -11,6 +11,7 @@ from typing import Any
 import openai
 
 from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.testing.decode import decode_ndjson
 from tests.server_process import PREFIX, ServerProcess, texts
 from tests.stack.app import API_KEY
 from tests.translation.checker import check
@@ -137,3 +138,10 @@ def face_of(kind: str, server: ServerProcess) -> Iterator[Face]:
         yield face
     finally:
         face.close()
+
+
+def tails(payload: bytes) -> list[tuple[int, bytes]]:
+    """Return each number of a stream, 0 included, and the bytes behind it."""
+    lines = payload.splitlines(keepends=True)
+    seqs = [0, *[event.seq for event in decode_ndjson(payload)]]
+    return [(seq, b"".join(lines[at:])) for at, seq in enumerate(seqs)]

@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from flask_assistant_stream.testing.decode import objects_of, text_of
+from flask_assistant_stream.testing.decode import text_of
 from tests.fake_upstream import UpstreamProcess
 from tests.files.material import a_docx, a_pdf
 from tests.node_clients import NodeDecoder
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
+from tests.stack.uploads import HANDBOOK, citations, upload
 
-HANDBOOK = "# Handbook\n\n## Returns\n\nA purchase may be sent back for 27 days.\n\n## Hours\n\nWe open at nine.\n"
 MANUAL = "The Zephyr kettle boils at 4000 metres in 93 seconds."
-
-
-def form(filename: str, content: bytes, **fields: str) -> dict[str, Any]:
-    """Return what `ServerProcess.request` needs to send a file as a browser does."""
-    boundary = f"----{uuid.uuid4().hex}"
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
-        for key, value in fields.items()
-    ]
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
-    body = "".join(parts).encode() + head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + content
-    return {
-        "body": body + f"\r\n--{boundary}--\r\n".encode(),
-        "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"},
-    }
-
-
-def upload(
-    server: ServerProcess, filename: str, content: bytes, path: str = "/files", user: str = "", **fields: str
-) -> Answer:
-    sent = form(filename, content, **fields)
-    return server.request("POST", path, sent["body"], headers={**sent["headers"], **({"X-User": user} if user else {})})
 
 
 # -- with no key ----------------------------------------------------------------------------------------------
@@ -55,15 +32,6 @@ def offline(module_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def ask(server: ServerProcess, question: str, user: str, **rest: Any) -> Answer:
     return server.chat(question, assistantId="asst_search", headers={"X-User": user}, **rest)
-
-
-def citations(answer: Answer) -> list[dict[str, Any]]:
-    (message,) = objects_of(answer.events, "thread.message.completed")
-    text = message["content"][0]["text"]
-    for note in text["annotations"]:
-        assert text["value"][note["start_index"] : note["end_index"]] == note["text"]
-    notes: list[dict[str, Any]] = text["annotations"]
-    return notes
 
 
 def test_a_fact_is_found_cited_and_forgotten(

@@ -17,6 +17,7 @@ from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from tests.fake_upstream import CITED
 from tests.node_clients import Decoded, NodeDecoder, python_decode_sse
 from tests.server_process import PREFIX, ServerProcess, run_of, texts
+from tests.stack.faces import tails
 
 UMLAUTS = "Grüße aus Köln – „schön“ 👩‍🚀👍🏽, naïve Ωmega"
 SAY_UMLAUTS = f"@@script:text?say={quote(UMLAUTS)}&cut=3@@"
@@ -253,13 +254,6 @@ def test_a_page_fetches_by_itself(node_version: str, node_decode: NodeDecoder, s
 
 
 # -- coming back ----------------------------------------------------------------------------------------------
-
-
-def tails(payload: bytes) -> list[tuple[int, bytes]]:
-    """Return each number of a stream, 0 included, and the bytes behind it."""
-    lines = payload.splitlines(keepends=True)
-    seqs = [0, *[event.seq for event in decode_ndjson(payload)]]
-    return [(seq, b"".join(lines[at:])) for at, seq in enumerate(seqs)]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

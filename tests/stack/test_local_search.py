@@ -17,7 +17,7 @@ from tests.files.material import a_docx
 from tests.node_clients import NodeDecoder
 from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY, WEATHER
-from tests.stack.test_files import HANDBOOK, citations, upload
+from tests.stack.uploads import HANDBOOK, citations, upload
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -25,8 +25,8 @@ from tests.nginx import nginx
 from tests.node_clients import NodeDecoder, python_decode_sse
 from tests.quickstart_page import THROUGH_NEXT, Browser
 from tests.server_process import GEVENT, PREFIX, Answer, ServerProcess, serving
-from tests.stack.test_files import form
-from tests.stack.test_front_ends import tails
+from tests.stack.faces import tails
+from tests.stack.uploads import form
 from tests.store_troubles import Killed, Locked, Trouble
 
 HOST = (*GEVENT, "--pythonpath", "examples", "quickstart_host:create_app()")

@@ -110,10 +110,7 @@ def unread(server: ServerProcess, method: str, path: str, body: object = None) -
 
 def memory(server: ServerProcess) -> float:
     """Return the resident megabytes of a server and its workers."""
-    pid = server.process.pid
-    pids = [pid, *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
-    return sum(int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) for status in statuses) / 1024
+    return sum(server.resident_kilobytes(pid) for pid in (server.process.pid, *server.workers)) / 1024
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -16,7 +16,7 @@ from tests.node_clients import NodeDecoder, python_decode_sse
 
 from .checker import check, without
 from .material import Item, answer, ids, play, terminal
-from .test_properties import STREAMS
+from .streams import STREAMS
 
 NUMBERED = list(enumerate(STREAMS))
 
