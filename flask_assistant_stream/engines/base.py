@@ -1,4 +1,4 @@
-"""What an engine is: a Responses request in, raw Responses events ("items") out."""
+"""The contract of an engine: a Responses request in, raw Responses events ("items") out."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Search(Protocol):
 class ItemStream(ABC):
     """The items of one response.
 
-    Iterating yields a list per read from the upstream, never empty: what has arrived together is handled
-    together. It ends where the upstream ends, with or without a terminal item. One thread iterates.
+    Iterating yields one non-empty list for each read from the upstream, so that items that arrive together are
+    handled together. It ends where the upstream ends, with or without a terminal item. One thread iterates.
 
     Raises (while iterating):
-        EngineError: the upstream refused, broke off, or sent what cannot be read.
+        EngineError: the upstream rejected the request, closed the connection early, or sent invalid data.
     """
 
     @abstractmethod
@@ -36,24 +36,24 @@ class ItemStream(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Stop the upstream and end the iteration soon; from any thread, any number of times.
+        """Stop the upstream and end the iteration soon; callable from any thread, repeatedly.
 
-        After the terminal item it may keep the connection for the next request.
+        After the terminal item the connection may be kept for the next request.
         """
 
 
 class Engine(ABC):
-    """An upstream. Made before a fork without touching the network; used from any thread."""
+    """An upstream. It is created before a fork, without network access, and used from any thread."""
 
     name: str
     writes_titles: bool = True
-    """Whether a thread's title may be asked of it; else titles are made of the first words of a message."""
+    """Whether it can write thread titles; otherwise the first words of a message are used."""
     takes_files: bool = True
-    """Whether a request may name files by their ids; else they are put into it."""
+    """Whether a request may name files by id; otherwise their content is put into it."""
     ignores: frozenset[str] = frozenset()
-    """Fields of a request that it may pass over without a word: answers are checked against them."""
+    """Request fields that it may ignore silently; responses are checked against them."""
     bare_end: bool = False
-    """Whether its streams may end without a terminal item, and mean that all is said."""
+    """Whether a stream that ends without a terminal item is complete."""
 
     @abstractmethod
     def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
@@ -65,16 +65,16 @@ class Engine(ABC):
         """
 
     def ping(self) -> str | None:
-        """Say what keeps the engine from working, or None; never blocks on the network."""
+        """Return what prevents the engine from working, or None; never uses the network."""
         return None
 
-    def wake(self) -> None:  # noqa: B027 (most have nothing to do)
-        """Begin what goes on beside all requests, once per process; cheap when that is done, never blocks."""
+    def wake(self) -> None:  # noqa: B027 (most engines have no background work)
+        """Start the background work of this process once; later calls return at once. Never blocks."""
 
     def about(self) -> dict[str, Any]:
-        """Return what operators may know of the upstream, as JSON values: no key, no path. Never blocks."""
+        """Return facts about the upstream for operators, as JSON values without key and path. Never blocks."""
         return {"engine": self.name}
 
     def warnings(self) -> list[str]:
-        """Return what operators should know of the upstream before it fails; never blocks."""
+        """Return warnings about the upstream for operators; never blocks."""
         return []

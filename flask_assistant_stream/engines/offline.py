@@ -1,7 +1,6 @@
-"""The engine without a network: it says so, answers in Markdown at a walking pace, calls tools on request and quotes
-from files that it is given a search for.
+"""The engine without a network and a model: it says so, calls tools on request and quotes files.
 
-It emits what the Responses API would, so everything behind it can be tried without a key. It knows no model.
+It emits the items of the Responses API, so that everything behind it works without a key.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ _COMMAND = re.compile(r"/([A-Za-z0-9_-]{1,64})(?:\s+(.*))?", re.DOTALL)
 
 
 class OfflineEngine(Engine):
-    """Answers by itself.
+    """Answers without an upstream.
 
-    `/name {json}` as the last user message calls the function tool `name`, if the request declares it. With the tool
-    `file_search` in the request, any other last user message is searched, and the answer quotes what is found.
+    The last user message `/name {json}` calls the function tool `name` if the request declares it. With the tool
+    `file_search` in the request, any other last message is the query, and the answer quotes the best passages.
 
     Args:
         delay: seconds between two words.
-        new_id, now: for tests that compare ids and times.
+        new_id, now: injected by tests.
     """
 
     name = "offline"
@@ -56,10 +55,10 @@ class OfflineEngine(Engine):
 
 
 class PacedStream(ItemStream):
-    """Lists of items with a pause between two; `close` interrupts the pause.
+    """Lists of items with a pause between them; `close` interrupts the pause.
 
     Args:
-        reads: the lists, taken as the iteration goes on.
+        reads: the lists, consumed lazily.
         delay: seconds.
     """
 
@@ -83,68 +82,68 @@ class PacedStream(ItemStream):
 
 def _items(request: dict[str, Any], writer: ResponseItems, search: Search | None) -> Iterator[Item]:
     yield from writer.begin()
-    given = input_of(request)
-    heard, command = _count(_said(request, given)), _command(request, given)
+    items = input_of(request)
+    input_tokens, command = _count(_said(request, items)), _command(request, items)
     if isinstance(command, dict):
         arguments = json.dumps(command["arguments"])
         yield from writer.call(command["name"], arguments, words(arguments))
-        yield writer.complete(usage(heard, _count(arguments)))
+        yield writer.complete(usage(input_tokens, _count(arguments)))
         return
     tool = file_search_of(request)
-    query = "" if command or search is None else _query(tool, given)
+    query = "" if command or search is None else _query(tool, items)
     results = results_of(tool, query, search) if query and search else []
     if query:
         yield from writer.file_search([query], shown_results(request, results))
-        heard += sum(_count(result["text"]) for result in results)
+        input_tokens += sum(_count(result["text"]) for result in results)
     if fit := fitting(results, query):
-        yield from _say(request, writer, quoting(fit, query), heard)
+        yield from _say(request, writer, quoting(fit, query), input_tokens)
     else:
-        yield from _say(request, writer, Answer(command or _answer(request, given, searched=bool(query))), heard)
+        yield from _say(request, writer, Answer(command or _answer(request, items, searched=bool(query))), input_tokens)
 
 
-def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, heard: int) -> Iterator[Item]:
-    """Say an answer word by word, as far as the request's limit lets it, and end the response."""
+def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, input_tokens: int) -> Iterator[Item]:
+    """Yield an answer word by word, up to the request's output limit, and the end of the response."""
     pieces = words(answer.text)
     limit = request.get("max_output_tokens")
     whole = limit is None or len(pieces) <= limit
     kept = pieces if whole else pieces[:limit]
     length = sum(map(len, kept))
     yield from writer.text(kept, [citation for citation in answer.citations if citation["index"] <= length])
-    spent = usage(heard, len(kept))
+    spent = usage(input_tokens, len(kept))
     yield writer.complete(spent) if whole else writer.incomplete("max_output_tokens", spent)
 
 
-def _query(tool: dict[str, Any], given: list[dict[str, Any]]) -> str:
-    """Return what is to be searched in files: the user's last word; "" where nothing is."""
-    last = given[-1] if given else {}
+def _query(tool: dict[str, Any], items: list[dict[str, Any]]) -> str:
+    """Return the query: the last user message, or "" if no files are to be searched."""
+    last = items[-1] if items else {}
     asked = _text(last).strip() if last.get("role") == "user" and tool else ""
     return asked[:MAX_ECHO]
 
 
-def _command(request: dict[str, Any], given: list[dict[str, Any]]) -> dict[str, Any] | str | None:
-    """Read `/name {json}`: the call's name and arguments, a text that says what is wrong, or None if it is no call."""
-    last = given[-1] if given else {}
-    found = _COMMAND.fullmatch(_text(last).strip()) if last.get("role") == "user" else None
-    if found is None or found[1] not in _functions(request) or request.get("tool_choice") == "none":
+def _command(request: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any] | str | None:
+    """Read `/name {json}`: return name and arguments, a text that names the error, or None if it is not a call."""
+    last = items[-1] if items else {}
+    match = _COMMAND.fullmatch(_text(last).strip()) if last.get("role") == "user" else None
+    if match is None or match[1] not in _functions(request) or request.get("tool_choice") == "none":
         return None
     try:
-        arguments = json.loads(found[2] or "{}")
+        arguments = json.loads(match[2] or "{}")
     except (ValueError, RecursionError) as error:
-        return f'What follows `/{found[1]}` is not JSON: {error}. Write it like `/{found[1]} {{"key": "value"}}`.'
+        return f'The text after `/{match[1]}` is not JSON: {error}. Write it like `/{match[1]} {{"key": "value"}}`.'
     if not isinstance(arguments, dict):
-        return f'What follows `/{found[1]}` must be a JSON object, like `/{found[1]} {{"key": "value"}}`.'
-    return {"name": found[1], "arguments": arguments}
+        return f'The text after `/{match[1]}` must be a JSON object, like `/{match[1]} {{"key": "value"}}`.'
+    return {"name": match[1], "arguments": arguments}
 
 
-def _answer(request: dict[str, Any], given: list[dict[str, Any]], *, searched: bool) -> str:
-    outputs = _outputs(given)
+def _answer(request: dict[str, Any], items: list[dict[str, Any]], *, searched: bool) -> str:
+    outputs = _outputs(items)
     if outputs:
         blocks = [f"`{name}` answered:\n\n```\n{output}\n```" for name, output in outputs]
         return "\n\n".join(["The **offline engine** has the tool outputs.", *blocks])
-    asked = next((_text(item) for item in reversed(given) if item.get("role") == "user"), "").strip()
+    asked = next((_text(item) for item in reversed(items) if item.get("role") == "user"), "").strip()
     shown = asked if len(asked) <= MAX_ECHO else asked[:MAX_ECHO] + " …"
     quote = "\n".join(f"> {line}" for line in (shown or "(no text)").splitlines())
-    return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, given, searched)), _CLOSING))
+    return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, items, searched)), _CLOSING))
 
 
 _OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. You wrote:"
@@ -155,8 +154,8 @@ OPENAI_API_KEY=... python -m flask_assistant_stream
 ```"""
 
 
-def _facts(request: dict[str, Any], given: list[dict[str, Any]], searched: bool) -> Iterator[str]:
-    count = sum(1 for item in given if "role" in item)
+def _facts(request: dict[str, Any], items: list[dict[str, Any]], searched: bool) -> Iterator[str]:
+    count = sum(1 for item in items if "role" in item)
     yield f"- *History:* {count} message{'' if count == 1 else 's'} in this thread, yours included."
     if searched:
         yield "- *Files:* nothing in the files fits what you wrote."
@@ -170,20 +169,20 @@ def _functions(request: dict[str, Any]) -> list[str]:
     return [tool["name"] for tool in request.get("tools") or () if tool.get("type") == "function"]
 
 
-def _outputs(given: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Find the tool outputs that the input ends with: function name and output."""
-    names = {item["call_id"]: item["name"] for item in given if item.get("type") == "function_call"}
-    found = []
-    for item in reversed(given):
+def _outputs(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the tool outputs at the end of the input: function name and output."""
+    names = {item["call_id"]: item["name"] for item in items if item.get("type") == "function_call"}
+    outputs = []
+    for item in reversed(items):
         if item.get("type") != "function_call_output":
             break
-        found.append((str(names.get(item["call_id"], "a tool")), _flat(item.get("output"))))
-    return found[::-1]
+        outputs.append((str(names.get(item["call_id"], "a tool")), _flat(item.get("output"))))
+    return outputs[::-1]
 
 
-def _said(request: dict[str, Any], given: list[dict[str, Any]]) -> str:
-    outputs = (_flat(item.get("output")) for item in given)
-    return " ".join((request.get("instructions") or "", *map(_text, given), *outputs))
+def _said(request: dict[str, Any], items: list[dict[str, Any]]) -> str:
+    outputs = (_flat(item.get("output")) for item in items)
+    return " ".join((request.get("instructions") or "", *map(_text, items), *outputs))
 
 
 def _text(item: dict[str, Any]) -> str:

@@ -1,7 +1,4 @@
-"""What the offline engine makes of a file search: an answer that quotes passages and cites their files.
-
-Pure: results of a search in, text and annotations out. It knows no item and no store.
-"""
+"""The offline engine's answer to a file search: a text that quotes passages and cites their files. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from typing import Any
 
 MAX_QUOTES = 3
 QUOTE_CHARS = 400
-"""How long a quote becomes; a shorter passage is quoted whole."""
+"""Longest quote; a shorter passage is quoted whole."""
 
 _OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. The files say:"
 _CLOSING = "That is what fits your words best. A model would read it and answer."
@@ -27,25 +24,25 @@ out please say shall she should so some tell than thank thanks that the their th
 up us was we were what when where which who whom whose why will with would you your
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
-"""English words that say nothing of what a question is about. In a few short files they are as rare as any other."""
+"""English words without a topic. In a few short files they are as rare as any other word."""
 
 _BREAK = re.compile(r"(?<=[.!?…]) +|(?<=[。！？])|\n+(?![a-zß-öø-ÿ])")
-"""Between two sentences: also at a line's end, unless the next line goes on in lower case, as lines of a PDF do."""
+"""Between two sentences; also at a line end, unless the next line starts in lower case (as in PDFs)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A text and its annotations; each has the `index` of the character that it stands before, in order."""
+    """A text and its annotations in order; the `index` of each is the character that follows it."""
 
     text: str
     citations: tuple[dict[str, Any], ...] = ()
 
 
 def fitting(results: Sequence[dict[str, Any]], query: str) -> list[dict[str, Any]]:
-    """Return the results that are worth quoting, the best first.
+    """Return the results to quote, best first.
 
-    They fit at least half as well as the best one, say something else than those before, and have more in common with
-    the query than words like "the".
+    Each scores at least half of the best, differs from those before, and shares more with the query than words like
+    "the".
     """
     found: dict[str, dict[str, Any]] = {}
     for result in results:
@@ -57,11 +54,11 @@ def fitting(results: Sequence[dict[str, Any]], query: str) -> list[dict[str, Any
 
 
 def quoting(results: Sequence[dict[str, Any]], query: str) -> Answer:
-    """Answer with results.
+    """Return an answer that quotes results.
 
     Args:
         results: `file_id`, `filename`, `text` each; all are quoted.
-        query: the words that were searched; a long passage is quoted around them.
+        query: a long passage is quoted around its words.
     """
     text, citations = _OPENING, list[dict[str, Any]]()
     for result in results:
@@ -73,7 +70,7 @@ def quoting(results: Sequence[dict[str, Any]], query: str) -> Answer:
 
 
 def excerpt(text: str, query: str) -> str:
-    """Return a passage, or of a long one the sentences around the words of a query, `…` where it goes on."""
+    """Return a passage; of a long one the sentences around the words of a query, with `…` at the cuts."""
     text = text.strip()
     if len(text) <= QUOTE_CHARS:
         return text
@@ -91,7 +88,7 @@ def excerpt(text: str, query: str) -> str:
 
 
 def _sentence(sentences: Sequence[str], query: str) -> int:
-    """Return the number of the sentence that has most of the query's words, rare ones counting more."""
+    """Return the index of the sentence with most of the query's words; rare words count more."""
     asked = _words(query)
     said = [_words(sentence) for sentence in sentences]
     held = [{word for word in asked if _among(word, words)} for words in said]
@@ -107,19 +104,19 @@ def _words(text: str) -> set[str]:
 
 
 def _among(word: str, words: Iterable[str]) -> bool:
-    """Say whether a word or another form of it is among `words`."""
+    """Return whether a word or another form of it is among `words`."""
     return word in words or any(_alike(word, other) for other in words)
 
 
 def _alike(one: str, two: str) -> bool:
-    """Say whether two words may be forms of one, such as `warranty` and `warranties`: they begin alike."""
+    """Return whether two words begin alike, so that they may be forms of one (`warranty`, `warranties`)."""
     short = min(len(one), len(two))
     same = max(3, short - 2)
     return short >= 3 and one[:same] == two[:same]
 
 
 def _only_common(said: set[str], asked: set[str]) -> bool:
-    """Say whether a text was found for common words alone, where the query has others."""
+    """Return whether a text matches only common words although the query has others."""
     matters = asked - _COMMON
     if not matters or not said & asked or not said & asked <= _COMMON:
         return False

@@ -1,6 +1,6 @@
 """Write the items of one response, in the shapes and the order of the Responses API's recorded streams.
 
-For engines that answer themselves: offline and scripted ones. It knows no pace and no network.
+For engines without an upstream: the offline and the scripted one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ class ResponseItems:
     """The items of one response; every method returns or yields the next ones in order.
 
     Args:
-        request: the `POST /responses` body that is answered; what the response echoes comes from it, the
-            instructions never.
+        request: the `POST /responses` body; the response echoes its fields except the instructions.
         new_id: makes ids from a prefix.
         now: seconds since the epoch.
     """
@@ -38,12 +37,12 @@ class ResponseItems:
         return [self._item(name, response=self._response("in_progress")) for name in names]
 
     def text(self, pieces: Iterable[str], citations: Iterable[dict[str, Any]] = ()) -> Iterator[Item]:
-        """Yield a message that says `pieces`, each a delta.
+        """Yield a message with a delta for each of `pieces`.
 
         Args:
-            pieces: joined they are the text.
-            citations: annotations in order, each with the `index` of the character it stands before, or with the
-                `end_index` of what it is about.
+            pieces: their concatenation is the text.
+            citations: annotations in order, each with the `index` of the character that follows it, or the
+                `end_index` of the text it refers to.
         """
         item, place = self._open_message()
         yield self._added(item)
@@ -55,13 +54,13 @@ class ResponseItems:
             text += piece
             while waiting and waiting[0].get("index", waiting[0].get("end_index", 0)) <= len(text):
                 annotations.append(waiting.pop(0))
-                found = {"annotation_index": len(annotations) - 1, "annotation": annotations[-1]}
-                yield self._item("response.output_text.annotation.added", **place, **found)
+                fields = {"annotation_index": len(annotations) - 1, "annotation": annotations[-1]}
+                yield self._item("response.output_text.annotation.added", **place, **fields)
         yield self._item("response.output_text.done", **place, text=text, logprobs=[])
         yield from self._close_message(item, place, {**empty, "annotations": annotations, "text": text})
 
     def refusal(self, pieces: Iterable[str]) -> Iterator[Item]:
-        """Yield a message that refuses in `pieces`, each a delta."""
+        """Yield a refusal with a delta for each of `pieces`."""
         item, place = self._open_message()
         yield self._added(item)
         yield self._item("response.content_part.added", **place, part={"type": "refusal", "refusal": ""})
@@ -77,7 +76,7 @@ class ResponseItems:
 
         Args:
             arguments: JSON.
-            pieces: its deltas; one with everything by default.
+            pieces: its deltas; one delta by default.
         """
         item = {"id": self._new_id("fc"), "type": "function_call", "status": "in_progress", "arguments": ""}
         item.update(call_id=self._new_id("call"), name=name)
@@ -89,7 +88,7 @@ class ResponseItems:
         yield self._done({**item, "status": "completed", "arguments": arguments})
 
     def file_search(self, queries: list[str], results: list[dict[str, Any]] | None = None) -> Iterator[Item]:
-        """Yield a search in vector stores; `results` only where the request asked to include them."""
+        """Yield a search in vector stores; `results` only if the request asks to include them."""
         item = {"id": self._new_id("fs"), "type": "file_search_call", "status": "in_progress", "queries": []}
         yield self._added({**item, "results": None})
         yield from self._stages(item, "in_progress", "searching", "completed")
@@ -101,9 +100,9 @@ class ResponseItems:
         """Yield code that runs in a container.
 
         Args:
-            code: all of it.
-            outputs: `logs` and `image` only where the request asked to include them.
-            pieces: the code's deltas; one with everything by default.
+            code: the whole code.
+            outputs: `logs` and `image`, only if the request asks to include them.
+            pieces: the code's deltas; one delta by default.
         """
         item: Item = {"id": self._new_id("ci"), "type": "code_interpreter_call", "status": "in_progress", "code": ""}
         item.update(container_id=self._new_id("cntr"), outputs=None)
@@ -127,7 +126,7 @@ class ResponseItems:
     def mcp_call(
         self, server_label: str, name: str, arguments: str, output: str | None = None, error: str | None = None
     ) -> Iterator[Item]:
-        """Yield a call of a tool of an MCP server, with what it answered or what went wrong."""
+        """Yield a call of an MCP server's tool with its output or error."""
         item = {"id": self._new_id("mcp"), "type": "mcp_call", "status": "in_progress", "approval_request_id": None}
         item.update(arguments="", error=None, name=name, output=None, server_label=server_label)
         yield self._added(item)
@@ -141,7 +140,7 @@ class ResponseItems:
         yield self._done({**item, "status": stage, "arguments": arguments, "output": output, "error": failure})
 
     def mcp_approval_request(self, server_label: str, name: str, arguments: str) -> Iterator[Item]:
-        """Yield the question whether a tool of an MCP server may be called."""
+        """Yield a request to approve a call of an MCP server's tool."""
         item = {"id": self._new_id("mcpr"), "type": "mcp_approval_request", "arguments": arguments}
         item.update(name=name, server_label=server_label)
         yield self._added(item)
@@ -155,7 +154,7 @@ class ResponseItems:
         yield self._done({**item, "status": "completed", "result": result})
 
     def reasoning(self, summary: Iterable[Iterable[str]], encrypted_content: str = "sealed") -> Iterator[Item]:
-        """Yield what the model thought; each part of the `summary` comes in pieces."""
+        """Yield a reasoning item; each part of the `summary` is a list of pieces."""
         item = {"id": self._new_id("rs"), "type": "reasoning", "summary": [], "encrypted_content": encrypted_content}
         yield self._added(item)
         parts: list[dict[str, Any]] = []
@@ -204,7 +203,7 @@ class ResponseItems:
         return {"item_id": item["id"], "output_index": len(self._output)}
 
     def _stages(self, item: dict[str, Any], *stages: str) -> Iterator[Item]:
-        """Yield items that tell how far a tool is."""
+        """Yield the progress items of a tool."""
         for stage in stages:
             yield self._item(f"response.{item['type']}.{stage}", **self._place(item))
 
@@ -220,7 +219,7 @@ class ResponseItems:
         return {"type": name, "sequence_number": self._seq - 1, **fields}
 
     def _response(self, status: str, **fields: Any) -> dict[str, Any]:
-        asked = self._request.get
+        echo = self._request.get
         response: dict[str, Any] = {
             "id": self._id,
             "object": "response",
@@ -231,27 +230,27 @@ class ResponseItems:
             "error": None,
             "incomplete_details": None,
             "instructions": None,
-            "max_output_tokens": asked("max_output_tokens"),
+            "max_output_tokens": echo("max_output_tokens"),
             "max_tool_calls": None,
-            "model": asked("model", "offline"),
+            "model": echo("model", "offline"),
             "output": list(self._output),
-            "parallel_tool_calls": asked("parallel_tool_calls", True),
+            "parallel_tool_calls": echo("parallel_tool_calls", True),
             "previous_response_id": None,
             "prompt_cache_key": None,
             "reasoning": {"effort": None, "summary": None},
             "safety_identifier": None,
             "service_tier": "default",
-            "store": asked("store", True),
-            "temperature": asked("temperature", 1.0),
-            "text": asked("text") or {"format": {"type": "text"}, "verbosity": "medium"},
-            "tool_choice": asked("tool_choice", "auto"),
-            "tools": asked("tools") or [],
+            "store": echo("store", True),
+            "temperature": echo("temperature", 1.0),
+            "text": echo("text") or {"format": {"type": "text"}, "verbosity": "medium"},
+            "tool_choice": echo("tool_choice", "auto"),
+            "tools": echo("tools") or [],
             "top_logprobs": 0,
-            "top_p": asked("top_p", 1.0),
-            "truncation": asked("truncation", "disabled"),
+            "top_p": echo("top_p", 1.0),
+            "truncation": echo("truncation", "disabled"),
             "usage": None,
             "user": None,
-            "metadata": asked("metadata") or {},
+            "metadata": echo("metadata") or {},
         }
         return {**response, **fields}
 
@@ -259,19 +258,19 @@ class ResponseItems:
 def container_file_citation(
     container_id: str, file_id: str, filename: str, start_index: int, end_index: int
 ) -> dict[str, Any]:
-    """Make an annotation that names a file made by the code interpreter; indexes are those of the text about it."""
+    """Return an annotation for a file of the code interpreter; the indexes enclose the text that it refers to."""
     file = {"container_id": container_id, "file_id": file_id, "filename": filename}
     return {"type": "container_file_citation", **file, "start_index": start_index, "end_index": end_index}
 
 
 def url_citation(url: str, title: str, start_index: int, end_index: int) -> dict[str, Any]:
-    """Make an annotation that names a web page; indexes are those of the text about it."""
+    """Return an annotation for a web page; the indexes enclose the text that it refers to."""
     page = {"url": url, "title": title}
     return {"type": "url_citation", **page, "start_index": start_index, "end_index": end_index}
 
 
 def usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
-    """Make a usage object without cached or reasoning tokens."""
+    """Return a usage object without cached or reasoning tokens."""
     return {
         "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0},
@@ -282,12 +281,12 @@ def usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
 
 
 def words(text: str) -> list[str]:
-    """Cut a text into words, each with the space before it; joined they are the text again."""
+    """Cut a text into words, each with the space before it; joined they give the text."""
     return re.findall(r"\s*\S+|\s+$", text)
 
 
 def by_delta(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Group items as an upstream's reads would: each list ends with a delta, the last with the end."""
+    """Group items like the reads from an upstream: each list ends with a delta, the last with the end."""
     read: list[Item] = []
     for item in items:
         read.append(item)

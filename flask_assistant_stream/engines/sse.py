@@ -1,4 +1,4 @@
-"""Decode server-sent events: bytes in, `data` payloads out. Knows nothing of JSON, sockets or what the data mean."""
+"""Decode server-sent events: bytes in, `data` payloads out. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from ..errors import EngineError
 
 _BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""An event that never ends must not fill the memory."""
+"""Limit of one event, so that an endless one does not fill the memory."""
 
 
 class SSEDecoder:
-    """Cut a byte stream into the `data` of its events, however it was cut on its way.
+    """Cut a byte stream into the `data` of its events, independent of how the bytes arrive.
 
     Field names other than `data` are skipped: the JSON names its own type, and several servers send no `event:`
-    line (`spec/servers.md#dispatch-on-type`). Lines may end in LF, CRLF or CR, mixed at will.
+    line (`spec/servers.md#dispatch-on-type`). Lines end in LF, CRLF or CR, also mixed.
 
     Attributes:
-        silent: how many blocks without data have passed: comments, sent as a sign of life.
+        silent: number of blocks without data so far (comments sent as heartbeats).
     """
 
     __slots__ = ("_after_cr", "_rest", "silent")
@@ -42,13 +42,13 @@ class SSEDecoder:
         return payloads
 
     def end(self) -> list[bytes]:
-        """Return what the stream's end leaves: the payload of an event whose blank line is missing, if any."""
+        """Return the payload of a last event that lacks its blank line, if any."""
         block, self._rest = self._rest, b""
         payload = _payload(block)
         return [payload] if payload else []
 
     def _with_line_feeds(self, data: bytes) -> bytes:
-        """Turn CRLF and CR into LF; a CR at the end counts at once, and a LF after it no more."""
+        """Replace CRLF and CR by LF; a CR at the end counts at once, an LF after it does not."""
         if self._after_cr and data.startswith(b"\n"):
             data = data[1:]
             self._after_cr = False
@@ -58,9 +58,9 @@ class SSEDecoder:
 
 
 def _payload(block: bytes) -> bytes:
-    """Join the `data` lines of one event; empty without any."""
+    """Join the `data` lines of one event; empty without data."""
     head, mark, payload = block.partition(b"\ndata: ")
     if mark and b"\n" not in payload and head.startswith(b"event:") and b"\n" not in head:
-        return payload  # what nearly all events are: two lines
+        return payload  # the usual event: two lines
     lines = [line[5:] for line in block.removeprefix(_BOM).split(b"\n") if line.startswith(b"data:")]
     return b"\n".join([line.removeprefix(b" ") for line in lines])

@@ -1,1 +1,1 @@
-"""File search for servers that have none: an engine in front of another one."""
+"""File search for servers without one: an engine around another engine."""

@@ -1,8 +1,8 @@
-"""File search for upstreams that have none: an engine around another one.
+"""File search for upstreams without one: an engine around another engine.
 
-It searches here, gives the model what is found as sources to cite, and makes the model's marks into citations. To
-whoever reads the items the upstream has searched. It keeps nothing from one request to the next: what a run's later
-responses are given follows from the same last message.
+It searches the app's files, gives the passages to the model as sources, and turns the model's marks into citations. The
+items look as if the upstream had searched. It is stateless: later responses of a run have the same last message, so
+they get the same passages.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .sources import begins, may_cite, query_of, usable, with_sources, without_f
 
 
 class LocalSearchEngine(Engine):
-    """Answers `file_search` itself and leaves everything else to another engine.
+    """Runs `file_search` itself and leaves everything else to another engine.
 
     Args:
-        engine: the upstream; no `file_search` tool ever reaches it.
-        new_id, now: for tests that compare ids and times.
+        engine: the upstream; it never receives a `file_search` tool.
+        new_id, now: injected by tests.
     """
 
     takes_files = False
@@ -50,25 +50,25 @@ class LocalSearchEngine(Engine):
         return _SearchingStream(self, request, query, search)
 
     def ping(self) -> str | None:
-        """Say what keeps the upstream's engine from working."""
+        """Return what prevents the upstream's engine from working."""
         return self._engine.ping()
 
     def wake(self) -> None:
-        """Begin what the upstream's engine does beside all requests."""
+        """Start the background work of the upstream's engine."""
         self._engine.wake()
 
     def about(self) -> dict[str, Any]:
-        """Return what operators may know of the upstream."""
+        """Return facts about the upstream."""
         return self._engine.about()
 
     def warnings(self) -> list[str]:
-        """Return what operators should know of the upstream."""
+        """Return warnings about the upstream."""
         return self._engine.warnings()
 
 
 class _SearchingStream(ItemStream):
     def __init__(self, engine: LocalSearchEngine, request: dict[str, Any], query: str, search: Search) -> None:
-        self._owner = engine
+        self._engine = engine
         self._request = request
         self._query = query
         self._search = search
@@ -80,17 +80,17 @@ class _SearchingStream(ItemStream):
         if self._closed:
             return
         results = usable(results_of(file_search_of(self._request), self._query, self._search))
-        told = self._search_items(results) if begins(self._request) else []
-        if told:
-            yield told
+        search_items = self._search_items(results) if begins(self._request) else []
+        if search_items:
+            yield search_items
         request = without_file_search(self._request, searched=True)
         inner = self._open(with_sources(request, results) if results else request)
         if inner is not None:
             sources = results if may_cite(request) else []
-            yield from _cited(inner, CitedItems(sources, [told[-1]["item"]] if told else []))
+            yield from _cited(inner, CitedItems(sources, [search_items[-1]["item"]] if search_items else []))
 
     def close(self) -> None:
-        """Close the upstream's stream, or see to it that none is begun."""
+        """Close the upstream's stream, or prevent its start."""
         with self._lock:
             self._closed = True
             inner = self._inner
@@ -98,25 +98,25 @@ class _SearchingStream(ItemStream):
             inner.close()
 
     def _search_items(self, results: list[dict[str, Any]]) -> list[Item]:
-        items = ResponseItems(self._request, new_id=self._owner._new_id, now=self._owner._now)
+        items = ResponseItems(self._request, new_id=self._engine._new_id, now=self._engine._now)
         return list(items.file_search([self._query], shown_results(self._request, results)))
 
     def _open(self, request: dict[str, Any]) -> ItemStream | None:
         with self._lock:
             if not self._closed:
-                self._inner = self._owner._engine.stream(request)
+                self._inner = self._engine._engine.stream(request)
             return self._inner
 
 
 def _cited(inner: ItemStream, items: CitedItems) -> Iterator[list[Item]]:
-    """Yield rewritten reads; what was held back comes at last, also where the upstream breaks off."""
+    """Yield rewritten reads, and at the end the withheld text, also if the upstream breaks off."""
     try:
         for read in inner:
-            if told := items.read(read):
-                yield told
+            if rewritten := items.read(read):
+                yield rewritten
     except EngineError:
-        if left := items.finish():
-            yield left
+        if withheld := items.finish():
+            yield withheld
         raise
-    if left := items.finish():
-        yield left
+    if withheld := items.finish():
+        yield withheld

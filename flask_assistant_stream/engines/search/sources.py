@@ -1,7 +1,7 @@
-"""Passages of files in a request that is for a model which cannot search: as numbered sources to be cited.
+"""Put passages of files into a request, as numbered sources for a model that cannot search. Pure.
 
-Pure. The passages go into the last user message, before what the user wrote: there every model and every chat
-template takes them, a small model reads them beside the question, and they have no more authority than a user.
+The passages go into the last user message, before the user's text: every model and chat template accepts them there, a
+small model reads them next to the question, and they have no more authority than a user.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ..file_search import file_search_of, input_of
 from .cited_text import MARK, mark
 
 MAX_SOURCE_CHARS = 12_000
-"""How much of the files a request carries, the best passages first: about 3,000 tokens."""
+"""Characters of passages in a request, best first: about 3,000 tokens."""
 MAX_QUERY_CHARS = 2000
 SHORT_WORDS = 4
-"""A message of no more words says too little to be searched alone, such as "And how long?"."""
+"""A message of at most so many words ("And how long?") is searched together with the one before it."""
 
 _BEFORE = """\
 Passages from files follow, each between <docN> and </docN>. They were found for the message below them. They are
@@ -33,9 +33,9 @@ _CLOSING = re.compile(r"<(?=[\W_]*doc)", re.IGNORECASE)
 
 
 def query_of(request: dict[str, Any]) -> str:
-    """Return what is to be searched: the user's last message, the one before it too where it is short.
+    """Return the query: the last user message, preceded by the one before it if it is short.
 
-    "" where there is nothing, or the request has no `file_search` to be used.
+    "" without text, or without a usable `file_search` tool.
     """
     said = [text for item in input_of(request) if item.get("role") == "user" and (text := _words(item))]
     last = _last_message(input_of(request))
@@ -46,19 +46,19 @@ def query_of(request: dict[str, Any]) -> str:
 
 
 def begins(request: dict[str, Any]) -> bool:
-    """Say whether a request is its run's first: later ones go on behind outputs of calls, not behind a message."""
-    given = input_of(request)
-    return not given or "role" in given[-1]
+    """Return whether a request is the first of its run: later ones end in the outputs of calls."""
+    items = input_of(request)
+    return not items or "role" in items[-1]
 
 
 def may_cite(request: dict[str, Any]) -> bool:
-    """Say whether marks may stand in the answer: in JSON they have no place."""
-    wanted = (request.get("text") or {}).get("format") or {}
-    return wanted.get("type") in (None, "text")
+    """Return whether the answer may contain marks: JSON may not."""
+    output = (request.get("text") or {}).get("format") or {}
+    return output.get("type") in (None, "text")
 
 
 def usable(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the results that a request has room for; of the first one that has not enough, what fits."""
+    """Return the results that fit into a request; the last one may be cut."""
     kept, room = [], MAX_SOURCE_CHARS
     for result in results:
         if room <= 0:
@@ -69,9 +69,9 @@ def usable(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def without_file_search(request: dict[str, Any], *, searched: bool) -> dict[str, Any]:
-    """Return a request without the tool, and without what only had to do with it.
+    """Return a request without the tool and the fields that depend on it.
 
-    A choice that asks for a search, or for any tool, is met where a search was made.
+    A search that was made satisfies a `tool_choice` of `file_search` or `required`.
     """
     tools = [tool for tool in request.get("tools") or () if tool.get("type") != "file_search"]
     include = [name for name in request.get("include") or () if not name.startswith("file_search_call.")]
@@ -85,18 +85,18 @@ def without_file_search(request: dict[str, Any], *, searched: bool) -> dict[str,
 
 
 def with_sources(request: dict[str, Any], sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a request with the sources in its last user message; there must be one."""
-    given = list(input_of(request))
-    number = max(n for n, item in enumerate(given) if item.get("role") == "user")
-    content = given[number]["content"]
+    """Return a request with the sources in its last user message, which must exist."""
+    items = list(input_of(request))
+    number = max(n for n, item in enumerate(items) if item.get("role") == "user")
+    content = items[number]["content"]
     rules = _BEFORE + (_CITE if may_cite(request) else "")
     before = "\n".join([rules, *(_quoted(n, source) for n, source in enumerate(sources, 1)), _BEHIND])
     if isinstance(content, str):
         content = f"{before}\n\n{content}"
     else:
         content = [{"type": "input_text", "text": before}, *content]
-    given[number] = {**given[number], "content": content}
-    return {**request, "input": given}
+    items[number] = {**items[number], "content": content}
+    return {**request, "input": items}
 
 
 def _quoted(number: int, source: dict[str, Any]) -> str:
@@ -105,17 +105,17 @@ def _quoted(number: int, source: dict[str, Any]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return a text that ends no quotation and has no marks of its own."""
-    return _CLOSING.sub("‹", MARK.sub(lambda found: re.sub(r"[\[\]【】<>]", "'", found[0]), text))
+    """Return a text that cannot end its quotation and contains no marks."""
+    return _CLOSING.sub("‹", MARK.sub(lambda match: re.sub(r"[\[\]【】<>]", "'", match[0]), text))
 
 
-def _last_message(given: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _last_message(items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the user's last message."""
-    return next((item for item in reversed(given) if item.get("role") == "user"), None)
+    return next((item for item in reversed(items) if item.get("role") == "user"), None)
 
 
 def _words(item: dict[str, Any]) -> str:
-    """Return what a user wrote: the first text of a message; the texts behind it are of files."""
+    """Return the user's own words: the first text of a message; later texts are from files."""
     content = item.get("content")
     if isinstance(content, str):
         return content.strip()
