@@ -1,4 +1,4 @@
-"""Decode what a stream route sends, as a client would: for tests of host apps and of encoders."""
+"""Decode streams as clients do, in tests of host apps and of formats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def decode_ndjson(body: bytes) -> list[Event]:
 def decode_sse(body: bytes) -> list[Event]:
     """Return the events of a stream of server-sent events up to its `done`.
 
-    Comments are skipped. A stream that stops before `done` gives what came whole.
+    Comments are skipped. Of a stream that stops before `done`, the complete events are returned.
     """
     events = []
     for block in body.split(b"\n\n"):
@@ -34,7 +34,7 @@ def decode_sse(body: bytes) -> list[Event]:
 
 
 def text_of(events: Iterable[Event]) -> str:
-    """Return the text of all `thread.message.delta` events, as a page would have shown it."""
+    """Return the text of all `thread.message.delta` events, as a page shows it."""
     return "".join(
         part["text"].get("value", "")
         for event in events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from flask_assistant_stream.encoders import Encoder, StreamStart
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.encoders.vendor import WithoutVendorEvents
-from flask_assistant_stream.errors import Gone, RequestError, StoreError
+from flask_assistant_stream.errors import AssistantStreamError, Gone, RequestError, StoreError
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.routes.base import ApiRequest
 from flask_assistant_stream.routes.clients import Clients
@@ -82,6 +82,21 @@ def test_an_open_body_just_ends(error: Exception, caplog: pytest.LogCaptureFixtu
     assert follower.closed
     assert "stream broken off" in caplog.text
     assert "run_id=run_1" in caplog.text
+    assert "words" not in caplog.text
+
+
+def test_a_format_that_fails_ends_the_body(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(NDJSONEncoder):
+        def encode(self, events: Sequence[Event]) -> bytes:
+            raise ValueError("the user's words")
+
+        def error(self, error: AssistantStreamError) -> bytes:
+            return self.encode([])
+
+    chunks, follower = body_of([DONE], format=Broken)
+    assert chunks == []
+    assert follower.closed
+    assert "stream broken off: ValueError" in caplog.text
     assert "words" not in caplog.text
 
 
