@@ -98,14 +98,14 @@ class ScriptedStream(ItemStream):
             pass
 
 
-def text(said: str, *, citations: Iterable[dict[str, Any]] = ()) -> list[list[Item]]:
-    """Script an answer: `said` word by word, a read per word.
+def text(answer: str, *, citations: Iterable[dict[str, Any]] = ()) -> list[list[Item]]:
+    """Script an answer: `answer` word by word, a read per word.
 
     Args:
-        said: the whole text.
+        answer: the whole text.
         citations: annotations of the Responses API, each with the `index` of the character that follows it.
     """
-    return _script(lambda items: items.text(words(said), citations), words(said))
+    return _script(lambda items: items.text(words(answer), citations), words(answer))
 
 
 def refusal(said: str) -> list[list[Item]]:

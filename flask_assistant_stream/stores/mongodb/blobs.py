@@ -35,12 +35,12 @@ class MongoDBBlobs(Blobs):
 
     def write_blob(self, owner: str, id: str, chunks: Iterable[bytes]) -> int:
         pieces = _Pieces(str(ObjectId()))
-        one = owned_id(owner, id)
+        blob_id = owned_id(owner, id)
         try:
             size = self._write_pieces(pieces, chunks)
-            replaced = self._switch(one, {"owner": owner, "id": id, "key": pieces.key, "size": size}, pieces)
+            replaced = self._switch(blob_id, {"owner": owner, "id": id, "key": pieces.key, "size": size}, pieces)
         except BaseException:
-            self._try_to_drop(pieces, of=one)
+            self._try_to_drop(pieces, of=blob_id)
             raise
         if replaced is not None:
             self._try_to_drop(_named(replaced))
@@ -48,45 +48,45 @@ class MongoDBBlobs(Blobs):
 
     def read_blob(self, owner: str, id: str) -> Iterator[bytes]:
         with self._connection.database() as db:
-            found = db[BLOBS].find_one({"_id": owned_id(owner, id)})
-        if found is None:
+            blob = db[BLOBS].find_one({"_id": owned_id(owner, id)})
+        if blob is None:
             raise NotFound(f"No bytes found with id '{id}'.")
-        return self._read(_named(found))
+        return self._read(_named(blob))
 
     def delete_blob(self, owner: str, id: str) -> None:
         # The pieces expire even if this is interrupted.
-        one = {"_id": owned_id(owner, id)}
+        query = {"_id": owned_id(owner, id)}
         with self._connection.database() as db:
-            found = db[BLOBS].find_one(one)
-            if found is not None:
-                db[PIECES].update_many(_named(found).all, {"$set": {"expires_at": self._expiry()}})
-                db[BLOBS].delete_one({**one, "key": found["key"]})
-                db[PIECES].delete_many(_named(found).all)
+            blob = db[BLOBS].find_one(query)
+            if blob is not None:
+                db[PIECES].update_many(_named(blob).all, {"$set": {"expires_at": self._expiry()}})
+                db[BLOBS].delete_one({**query, "key": blob["key"]})
+                db[PIECES].delete_many(_named(blob).all)
 
     def _read(self, pieces: _Pieces) -> Iterator[bytes]:
-        for one in pieces.ids:
+        for piece_id in pieces.ids:
             with self._connection.database() as db:
-                found = db[PIECES].find_one({"_id": one})
-            if found is None:
+                piece = db[PIECES].find_one({"_id": piece_id})
+            if piece is None:
                 raise StoreError("The bytes were replaced or deleted while they were read.")
-            yield bytes(found["bytes"])
+            yield bytes(piece["bytes"])
 
     def _write_pieces(self, pieces: _Pieces, chunks: Iterable[bytes]) -> int:
         expires_at, size = self._expiry(), 0
         for piece in cut(chunks):
-            one = pieces.next()
+            piece_id = pieces.next()
             with self._connection.database() as db:
-                db[PIECES].insert_one({"_id": one, "bytes": piece, "expires_at": expires_at})
+                db[PIECES].insert_one({"_id": piece_id, "bytes": piece, "expires_at": expires_at})
             size += len(piece)
         return size
 
-    def _switch(self, one: str, blob: Document, pieces: _Pieces) -> Document | None:
+    def _switch(self, blob_id: str, blob: Document, pieces: _Pieces) -> Document | None:
         """Make pieces permanent, attach an id to them, and return the blob it was attached to before."""
         with self._connection.database() as db:
             kept = db[PIECES].update_many(pieces.all, {"$unset": {"expires_at": ""}}).matched_count
             if kept != len(pieces.ids):
                 raise StoreError("The upload took too long and was abandoned. Send the file again.")
-            return db[BLOBS].find_one_and_replace({"_id": one}, blob, upsert=True)
+            return db[BLOBS].find_one_and_replace({"_id": blob_id}, blob, upsert=True)
 
     def _try_to_drop(self, pieces: _Pieces, of: str | None = None) -> None:
         """Delete pieces, and before them the blob `of` if it names them, which is unknown after an error."""

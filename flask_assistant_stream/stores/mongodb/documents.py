@@ -46,11 +46,11 @@ def decode(value: Any) -> Any:
 def field_name(key: str) -> str:
     """Return a JSON key as a field name."""
     name = key if key.isascii() else _text(key)
-    return _SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", name)
+    return _SPECIAL.sub(lambda match: f"%{ord(match[0]):02X}", name)
 
 
-def _plain(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16))
+def _plain(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
 
 
 def _text(value: str) -> str:

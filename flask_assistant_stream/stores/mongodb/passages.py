@@ -36,8 +36,8 @@ class MongoDBPassages(Passages):
 
     def read_passages(self, owner: str, file_id: str) -> list[str]:
         with self._connection.database() as db:
-            found = db[PASSAGES].find({"owner": owner, "file_id": file_id}, {"text": True}).sort("number")
-            return [document["text"] for document in found]
+            documents = db[PASSAGES].find({"owner": owner, "file_id": file_id}, {"text": True}).sort("number")
+            return [document["text"] for document in documents]
 
     def delete_passages(self, owner: str, file_id: str) -> None:
         self._drop_from(owner, file_id, 0)
@@ -62,8 +62,8 @@ class _MongoDBIndex:
         return self._passages.count_documents(self._searched)
 
     def holding(self, word: str) -> Collection[Hashable]:
-        found = self._passages.find({**self._searched, "words": word}, {"_id": True})
-        return {document["_id"] for document in found}
+        documents = self._passages.find({**self._searched, "words": word}, {"_id": True})
+        return {document["_id"] for document in documents}
 
     def candidates(self, keys: Collection[Hashable]) -> Iterable[ranking.Candidate]:
         fields = {"file_id": True, "number": True, "counted": True}
@@ -73,8 +73,8 @@ class _MongoDBIndex:
         ]
 
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
-        found = self._passages.find({"_id": {"$in": [*keys]}}, {"text": True})
-        return {document["_id"]: document["text"] for document in found}
+        documents = self._passages.find({"_id": {"$in": [*keys]}}, {"text": True})
+        return {document["_id"]: document["text"] for document in documents}
 
 
 def _to_documents(owner: str, file_id: str, first: int, texts: Sequence[str]) -> list[Document]:

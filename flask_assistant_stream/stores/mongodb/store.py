@@ -129,26 +129,26 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         if not changes:
             return self.get(kind, owner, id, parent=parent)
         with self._connection.database() as db:
-            found = db[COLLECTIONS[kind]].find_one_and_update(
-                _one(kind, owner, id, parent), {"$set": changes}, return_document=ReturnDocument.AFTER
+            document = db[COLLECTIONS[kind]].find_one_and_update(
+                _query(kind, owner, id, parent), {"$set": changes}, return_document=ReturnDocument.AFTER
             )
-            if found is None:
+            if document is None:
                 raise not_found(kind, id)
-            return to_record(kind, found)
+            return to_record(kind, document)
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         # What belongs to the record goes first, so that an interrupted delete can be repeated.
         with self._connection.database() as db:
-            one = {"_id": _find(db, kind, owner, id, parent)["_id"], "owner": owner}
+            query = {"_id": _find(db, kind, owner, id, parent)["_id"], "owner": owner}
             if kind is Kind.THREAD:
                 _delete_runs(db, {"owner": owner, "parent": id})
                 db[COLLECTIONS[Kind.MESSAGE]].delete_many({"owner": owner, "parent": id})
             for below in BELOW_VECTOR_STORE if kind is Kind.VECTOR_STORE else ():
                 db[COLLECTIONS[below]].delete_many({"owner": owner, "parent": id})
             if kind is Kind.RUN:
-                _delete_runs(db, one)
+                _delete_runs(db, query)
             else:
-                db[COLLECTIONS[kind]].delete_one(one)
+                db[COLLECTIONS[kind]].delete_one(query)
 
     def list(
         self,
@@ -204,7 +204,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     ) -> RunRecord | None:
         status = run.body["status"]
         same = {
-            **_one(Kind.RUN, run.owner, run.id, run.parent),
+            **_query(Kind.RUN, run.owner, run.id, run.parent),
             "epoch": run.epoch,
             "body.status": status,
             "active": True,
@@ -233,7 +233,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
         change = {"$set": {"cancel_requested": True}, "$min": {"due_at": due_at}}
         with self._connection.database() as db:
-            active = {**_one(Kind.RUN, owner, run_id, None), "active": True}
+            active = {**_query(Kind.RUN, owner, run_id, None), "active": True}
             noted = db[RUNS].find_one_and_update(active, change, return_document=ReturnDocument.AFTER)
             return to_run(_find(db, Kind.RUN, owner, run_id, None) if noted is None else noted)
 
@@ -245,8 +245,8 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def due(self, now: float, limit: int = 100) -> Runs:
         with self._connection.database() as db:
-            found = db[RUNS].find({"active": True, "due_at": {"$lte": now}}).sort("due_at").limit(limit)
-            return [to_run(document) for document in found]
+            documents = db[RUNS].find({"active": True, "due_at": {"$lte": now}}).sort("due_at").limit(limit)
+            return [to_run(document) for document in documents]
 
     # -- the log ------------------------------------------------------------------------------------------
 
@@ -267,18 +267,18 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
         with self._connection.database() as db:
-            found = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
-            return [to_row(document) for document in self._kept(found)]
+            documents = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
+            return [to_row(document) for document in self._kept(documents)]
 
     def last_row(self, run_id: str) -> Row | None:
         with self._connection.database() as db:
-            found = db[LOG].find({"run_id": run_id}).sort("last", DESCENDING).limit(1)
-            return next((to_row(document) for document in self._kept(found)), None)
+            documents = db[LOG].find({"run_id": run_id}).sort("last", DESCENDING).limit(1)
+            return next((to_row(document) for document in self._kept(documents)), None)
 
     def projected(self, run_id: str) -> int | None:
         with self._connection.database() as db:
-            found = db[RUNS].find_one({"_id": run_id}, {"last_seq": 1})
-            return None if found is None else int(found["last_seq"])
+            run = db[RUNS].find_one({"_id": run_id}, {"last_seq": 1})
+            return None if run is None else int(run["last_seq"])
 
     def _kept(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Skip expired rows: the server deletes them up to a minute late."""
@@ -301,16 +301,16 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         return datetime.fromtimestamp(self.now(), timezone.utc) + seconds + more
 
 
-def _one(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
-    one: Document = {"_id": record_id(kind, owner, id), "owner": owner}
-    return one if parent is None else {**one, "parent": parent}
+def _query(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
+    query: Document = {"_id": record_id(kind, owner, id), "owner": owner}
+    return query if parent is None else {**query, "parent": parent}
 
 
 def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Document:
-    found = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
-    if found is None or found["owner"] != owner or parent not in (None, found["parent"]):
+    document = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
+    if document is None or document["owner"] != owner or parent not in (None, document["parent"]):
         raise not_found(kind, id)
-    return found
+    return document
 
 
 def _beyond(anchor: Document, way: str) -> Document:

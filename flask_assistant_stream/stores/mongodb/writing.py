@@ -21,9 +21,9 @@ from .starting import DUPLICATE_KEY
 
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
     """Return which of these runs exist and are not being deleted."""
-    wanted = [*ids]
-    found = db[RUNS].find({"_id": {"$in": wanted}}, {"deleted": True}, batch_size=len(wanted))
-    return {document["_id"] for document in found if not document.get("deleted")}
+    run_ids = [*ids]
+    documents = db[RUNS].find({"_id": {"$in": run_ids}}, {"deleted": True}, batch_size=len(run_ids))
+    return {document["_id"] for document in documents if not document.get("deleted")}
 
 
 def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[AppendResult]:
@@ -56,8 +56,8 @@ def _insert_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[int]
 def _tokens(db: Db, places: Iterable[tuple[str, int]]) -> dict[str, str]:
     """Return the tokens of the rows in some places, by row id."""
     ids = [row_id(run_id, first) for run_id, first in places]
-    found = db[LOG].find({"_id": {"$in": ids}}, {"token": True}) if ids else ()
-    return {document["_id"]: document["token"] for document in found}
+    documents = db[LOG].find({"_id": {"$in": ids}}, {"token": True}) if ids else ()
+    return {document["_id"]: document["token"] for document in documents}
 
 
 def apply_projections(db: Db, projections: Sequence[Projection], expires_at: datetime) -> None:
@@ -99,8 +99,8 @@ def _version(record: Record, seq: int) -> UpdateOne:
     kept = {"$cond": [{"$eq": [{"$type": "$body.metadata"}, "missing"]}, {}, {"metadata": "$body.metadata"}]}
     body = {"$mergeObjects": [literal(record.body), kept]}
     version = {"$mergeObjects": [{"$literal": place}, "$$ROOT", {"seq": seq, "body": body}]}
-    one = {"_id": record_id(record.kind, record.owner, record.id), "parent": record.parent}
-    return UpdateOne(one, change_if({"$and": newer}, version), upsert=True)
+    query = {"_id": record_id(record.kind, record.owner, record.id), "parent": record.parent}
+    return UpdateOne(query, change_if({"$and": newer}, version), upsert=True)
 
 
 def _run_change(projection: Projection) -> UpdateOne:
@@ -128,6 +128,6 @@ def _ends(projection: Projection) -> bool:
 def _duplicates(error: BulkWriteError) -> list[int]:
     """Return the indexes of writes whose key is taken; raise the error if anything else failed."""
     failed = error.details["writeErrors"]
-    if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in failed):
+    if error.details.get("writeConcernErrors") or any(write["code"] != DUPLICATE_KEY for write in failed):
         raise error
-    return [one["index"] for one in failed]
+    return [write["index"] for write in failed]

@@ -50,10 +50,10 @@ class SQLiteBlobs(Blobs):
 
     def read_blob(self, owner: str, id: str) -> Iterator[bytes]:
         sql = "SELECT key, size FROM blobs WHERE owner = ? AND id = ? AND complete"
-        found = self._connections.read(partial(_one, sql, (owner, id)))
-        if found is None:
+        blob = self._connections.read(partial(_first, sql, (owner, id)))
+        if blob is None:
             raise NotFound(f"No bytes found with id '{id}'.")
-        return self._pieces(*found)
+        return self._pieces(*blob)
 
     def delete_blob(self, owner: str, id: str) -> None:
         for key in self._connections.write(partial(_detach, owner, id)):
@@ -62,10 +62,10 @@ class SQLiteBlobs(Blobs):
     def _pieces(self, key: str, size: int) -> Iterator[bytes]:
         sql = "SELECT bytes FROM blob_pieces WHERE key = ? AND number = ?"
         for number in range(-(-size // CHUNK_BYTES)):
-            found = self._connections.read(partial(_one, sql, (key, number)))
-            if found is None:
+            piece = self._connections.read(partial(_first, sql, (key, number)))
+            if piece is None:
                 raise StoreError("The bytes were replaced or deleted while they were read.")
-            yield found[0]
+            yield piece[0]
 
     def _write_pieces(self, key: str, owner: str, id: str, chunks: Iterable[bytes]) -> int:
         begin = "INSERT INTO blobs (key, owner, id, touched_at) VALUES (?, ?, ?, ?)"
@@ -96,14 +96,14 @@ class SQLiteBlobs(Blobs):
         sql = "SELECT key FROM blobs WHERE NOT complete AND touched_at < ? LIMIT 10"
         before = self._clock() - ABANDONED_SECONDS
         try:
-            found = self._connections.read(lambda connection: connection.execute(sql, (before,)).fetchall())
+            keys = self._connections.read(lambda connection: connection.execute(sql, (before,)).fetchall())
         except StoreError as error:
             logger.warning("abandoned bytes not searched for: %s", error)
             return
-        self._try_to_drop(key for (key,) in found)
+        self._try_to_drop(key for (key,) in keys)
 
 
-def _one(sql: str, values: tuple[Any, ...], connection: Connection) -> Any:
+def _first(sql: str, values: tuple[Any, ...], connection: Connection) -> Any:
     return connection.execute(sql, values).fetchone()
 
 
@@ -115,9 +115,9 @@ def _insert_piece(row: tuple[str, int, bytes], now: float, connection: Connectio
 
 def _detach(owner: str, id: str, connection: Connection) -> list[str]:
     """Detach an id from its key and return the key; its pieces count as abandoned from now on."""
-    found = connection.execute("SELECT key FROM blobs WHERE owner = ? AND id = ? AND complete", (owner, id)).fetchall()
-    connection.executemany("UPDATE blobs SET complete = 0, touched_at = 0 WHERE key = ?", found)
-    return [key for (key,) in found]
+    keys = connection.execute("SELECT key FROM blobs WHERE owner = ? AND id = ? AND complete", (owner, id)).fetchall()
+    connection.executemany("UPDATE blobs SET complete = 0, touched_at = 0 WHERE key = ?", keys)
+    return [key for (key,) in keys]
 
 
 def _switch(key: str, owner: str, id: str, size: int, connection: Connection) -> list[str]:

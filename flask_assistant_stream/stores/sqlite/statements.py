@@ -70,11 +70,11 @@ def to_json(value: object) -> str:
 def allot_turns(connection: Connection, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> int:
     """Reserve the next turns of a thread, set keys of its `extra`, and return the last of the turns."""
     thread = "WHERE kind = 'thread' AND id = ? AND owner = ?"
-    found = connection.execute(f"SELECT turns, extra FROM records {thread}", (thread_id, owner)).fetchone()
-    if found is None:
+    row = connection.execute(f"SELECT turns, extra FROM records {thread}", (thread_id, owner)).fetchone()
+    if row is None:
         raise not_found(Kind.THREAD, thread_id)
-    last: int = found[0] + turns
-    extra = to_json({**json.loads(found[1]), **touched}) if touched else found[1]
+    last: int = row[0] + turns
+    extra = to_json({**json.loads(row[1]), **touched}) if touched else row[1]
     connection.execute(f"UPDATE records SET turns = ?, extra = ? {thread}", (last, extra, thread_id, owner))
     return last
 
@@ -160,8 +160,8 @@ def append_rows(connection: Connection, rows: Sequence[Row]) -> list[AppendResul
 def _token_at(connection: Connection, row: Row) -> str | None:
     """Return the token of the row in a row's place; None if there is none."""
     sql = "SELECT token FROM log WHERE run_id = ? AND first = ?"
-    found = connection.execute(sql, (row.run_id, row.first)).fetchone()
-    return None if found is None else found[0]
+    stored = connection.execute(sql, (row.run_id, row.first)).fetchone()
+    return None if stored is None else stored[0]
 
 
 def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
@@ -190,28 +190,21 @@ def _apply_to_run(connection: Connection, projection: Projection, now: float) ->
         (status, *ends, projection.last_seq, projection.due_at, state, run.id, run.epoch),
     ).rowcount
     if written and changes:
-        _change_body(connection, run, changes)
+        change_run(connection, run, "body", changes)
 
 
 def set_status(connection: Connection, run: RunRecord, status: RunStatus) -> None:
     """Set the status of a run."""
     connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status.value, run.id))
-    _change_body(connection, run, {"status": status.value})
+    change_run(connection, run, "body", {"status": status.value})
 
 
-def change_extra(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
-    """Set keys of a run's `extra`."""
+def change_run(connection: Connection, run: RunRecord, column: str, changes: Mapping[str, Any]) -> None:
+    """Set keys of a run's `body` or `extra`."""
     where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
-    (extra,) = connection.execute(f"SELECT extra FROM records {where}", (run.id, run.owner)).fetchone()
-    changed = to_json({**json.loads(extra), **changes})
-    connection.execute(f"UPDATE records SET extra = ? {where}", (changed, run.id, run.owner))
-
-
-def _change_body(connection: Connection, run: RunRecord, changes: Mapping[str, Any]) -> None:
-    where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
-    (body,) = connection.execute(f"SELECT body FROM records {where}", (run.id, run.owner)).fetchone()
-    changed = to_json({**json.loads(body), **changes})
-    connection.execute(f"UPDATE records SET body = ? {where}", (changed, run.id, run.owner))
+    (stored,) = connection.execute(f"SELECT {column} FROM records {where}", (run.id, run.owner)).fetchone()
+    changed = to_json({**json.loads(stored), **changes})
+    connection.execute(f"UPDATE records SET {column} = ? {where}", (changed, run.id, run.owner))
 
 
 def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> None:

@@ -43,7 +43,7 @@ from .statements import (
     allot_turns,
     append_rows,
     apply_projections,
-    change_extra,
+    change_run,
     delete_record,
     get_record,
     get_run,
@@ -224,7 +224,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             if changed and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
                 set_status(connection, run, RunStatus.QUEUED)
             if changed and extra:
-                change_extra(connection, run, extra)
+                change_run(connection, run, "extra", extra)
             return get_run(connection, run.id) if changed else None
 
         return self._connections.write(work)
@@ -288,13 +288,13 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     def last_row(self, run_id: str) -> Row | None:
         sql = f"{LOG} ORDER BY first DESC LIMIT 1"
         values = (run_id, self.now() - self._log_seconds)
-        found = self._connections.read(lambda connection: connection.execute(sql, values).fetchone())
-        return to_row(found) if found else None
+        row = self._connections.read(lambda connection: connection.execute(sql, values).fetchone())
+        return to_row(row) if row else None
 
     def projected(self, run_id: str) -> int | None:
         sql = "SELECT last_seq FROM runs WHERE id = ?"
-        found = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
-        return found[0] if found else None
+        row = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
+        return row[0] if row else None
 
     def _purge(self, now: float) -> None:
         self._purge_at = now + PURGE_SECONDS
