@@ -13,11 +13,8 @@ ALLOWED: dict[str, str] = {
     "tests/engines/test_servers.py": "notices are read from the engine, before they are logged",
     "tests/files/test_inline.py": "the room left in a request is counted by a class of its own",
     "tests/files/worlds.py": "a store is broken at its connection",
-    "tests/log/test_store_away.py": "shares the workers of the tests of the run protocol",
     "tests/node_clients.py": "openai-python shows its accumulated objects nowhere else",
     "tests/runs/test_draining.py": "the end of threads is only seen in the runner's tables",
-    "tests/runs/test_idempotency.py": "shares the workers of the tests of the run protocol",
-    "tests/runs/test_starting.py": "shares the workers of the tests of the run protocol",
     "tests/storages/openai/test_storage.py": "a client's connections are only counted inside it",
 }
 """Path of a test file -> why it reads a private attribute."""

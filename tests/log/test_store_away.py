@@ -21,7 +21,7 @@ from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.scripted import text
 from flask_assistant_stream.testing.store_material import ANN, a_start, a_thread
 from tests.mongodb_server import OpenStore
-from tests.runs.test_run_protocol import ASSISTANT, HELLO, LEASE, Worker, endings
+from tests.runs.workers import ASSISTANT, HELLO, LEASE, Worker, endings
 
 PATIENCE = 30.0
 

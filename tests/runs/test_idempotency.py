@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,26 +15,13 @@ from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.runs.idempotency import Repeated
 from flask_assistant_stream.runs.request_key import REUSED, RequestKey
 from flask_assistant_stream.runs.start_request import RunPosition, StartRequest
-from flask_assistant_stream.stores.base import Kind, Record, RunRecord, Start, Store
+from flask_assistant_stream.stores.base import Kind, Record, RunRecord, Start
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.testing.store_material import at_once
-from tests.runs.test_run_protocol import ASSISTANT, HELLO, LEASE, MakeWorker, Worker, endings
+from tests.runs.workers import ASSISTANT, HELLO, LEASE, MakeWorker, Worker, endings
 
 THREADS = 10
-
-
-@pytest.fixture
-def worker(open_store: Callable[[], Store]) -> Iterator[MakeWorker]:
-    made: list[Worker] = []
-
-    def make(*scripts: Any) -> Worker:
-        made.append(Worker(open_store(), *scripts))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.runner.stop()
 
 
 def key(value: str = "key-1", asked: str = "hello", owner: str = "ann") -> RequestKey:

@@ -25,7 +25,7 @@ from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import MakeSite, make_site
-from tests.runs.test_run_protocol import ASSISTANT, HELLO, LEASE, Worker, endings
+from tests.runs.workers import ASSISTANT, HELLO, LEASE, Worker, endings
 
 __all__ = ["make_site"]
 
