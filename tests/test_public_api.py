@@ -55,9 +55,12 @@ LIGHT_MODULES = [
     ".config",
     ".protocol.events",
     ".encoders.sse",
+    ".stores",
     ".stores.base",
+    ".stores.capabilities",
     ".engines.base",
     ".log.run_log",
+    ".per_process",
     ".tools.calls",
 ]
 """What needs none of the frameworks: the core runs without a web server."""
@@ -98,6 +101,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not loaded_after("import flask_assistant_stream") & HEAVY
+
+
+def test_the_parts_of_a_store() -> None:
+    from flask_assistant_stream import stores
+    from flask_assistant_stream.stores.base import Store
+    from flask_assistant_stream.stores.capabilities import Blobs, Passages, Push
+    from flask_assistant_stream.stores.mongodb import MongoDBStore
+    from flask_assistant_stream.stores.sqlite import SQLiteStore
+
+    assert (stores.Store, stores.Blobs, stores.Passages, stores.Push) == (Store, Blobs, Passages, Push)
+    assert issubclass(SQLiteStore, Store)
+    assert issubclass(MongoDBStore, Push)
+    assert all(getattr(stores, name) for name in stores.__all__)
 
 
 @pytest.mark.parametrize("module", LIGHT_MODULES)
