@@ -1,7 +1,7 @@
-"""What each known server of the Responses API takes, runs and leaves undone: one row a server, by its base URL.
+"""The facts about each known server of the Responses API: fields it accepts, tools it runs, promises it ignores.
 
-Facts alone, and pure; `docs/upstreams.md` shows them as a table with how each was found out, and a test compares both.
-A server that is not known gets the documented core of the API and nothing else.
+Pure. `docs/upstreams.md` shows them with their sources, and a test compares both. An unknown server gets only the
+documented core of the API.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ BEARER, API_KEY = "Authorization", "api-key"
 OPTIONAL_FIELDS = frozenset(
     ("include", "phase", "reasoning.summary", "safety_identifier", "stream_options", "truncation")
 )
-"""What a request may do without: nobody is promised anything that depends on them. `phase` is one of messages."""
+"""Fields that may be omitted: no promise depends on them. `phase` is a field of messages."""
 
 PROMISES = frozenset(("max_output_tokens", "parallel_tool_calls", "text", "tool_choice"))
-"""Fields that some servers ignore and that clients are promised: what they say is watched over here."""
+"""Fields that clients rely on and some servers ignore: responses are checked against them."""
 
 _OF_OPENAI = frozenset(("code_interpreter", "image_generation", "mcp", "web_search", "web_search_preview"))
 
@@ -32,21 +32,21 @@ class Profile:
     """A server.
 
     Attributes:
-        name: as `ASSISTANT_UPSTREAM_PROFILE` gives it; a host of that name is recognised by it.
-        title: as people call it.
-        hosts: domains at which it is found.
-        ports: where it listens unless it is told otherwise, if that port is hardly used by anything else.
-        path: how its base URLs end, "" where that does not matter.
-        fields: those of `OPTIONAL_FIELDS` that it takes.
-        tools: hosted tools that it runs by itself, by their types in the Responses API.
+        name: its value in `ASSISTANT_UPSTREAM_PROFILE`; a host of that name is recognised by it.
+        title: its name in messages.
+        hosts: its domains.
+        ports: its default ports, if hardly anything else uses them.
+        path: the end of its base URLs, "" if any.
+        fields: those of `OPTIONAL_FIELDS` that it accepts.
+        tools: hosted tools that it runs, by their types in the Responses API.
         files: whether it has `/files` and `/vector_stores`.
         reasoning: whether reasoning items may be sent back to it.
         arrays: whether a function's output may be a list of parts.
-        ignores: those of `PROMISES` that it is known, or not known not, to ignore.
-        bare_end: whether its streams may end without a terminal event, so that all items closed means completed.
-        key: whether it refuses requests without a key.
-        key_header: in which it takes the key, `BEARER` or `API_KEY`.
-        model: whether our default model makes sense there.
+        ignores: those of `PROMISES` that it may ignore.
+        bare_end: whether its streams may end without a terminal event; then closed items mean completed.
+        key: whether it rejects requests without a key.
+        key_header: the header of the key, `BEARER` or `API_KEY`.
+        model: whether it has our default model.
     """
 
     name: str
@@ -173,7 +173,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         )
     }
 )
-"""All of them by name, the unknown one last."""
+"""All profiles by name, the one of unknown servers last."""
 
 
 def profile_of(base_url: str, name: str | None = None) -> Profile:
@@ -181,7 +181,7 @@ def profile_of(base_url: str, name: str | None = None) -> Profile:
 
     Args:
         base_url: up to and with `/v1`.
-        name: of the profile, where the setting says so; the base URL is not looked at then.
+        name: the configured name of a profile; overrides the base URL.
 
     Raises:
         ConfigError: there is no profile of that name.
@@ -191,7 +191,7 @@ def profile_of(base_url: str, name: str | None = None) -> Profile:
     try:
         parts = urlsplit(base_url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:  # the engine says what is wrong with it
+    except ValueError:  # the engine reports the error
         return UNKNOWN
     known = [profile for profile in PROFILES.values() if profile is not UNKNOWN]
     by_host = (one for one in known if any(_within(host, domain) for domain in (one.name, *one.hosts)))
@@ -199,7 +199,7 @@ def profile_of(base_url: str, name: str | None = None) -> Profile:
 
 
 def no_such_tool(profile: Profile, kind: str) -> str:
-    """Say that a server does not run a tool, and what can be done about it."""
+    """Return the error for a tool that a server does not run."""
     has = f"it runs {', '.join(sorted(profile.tools))}" if profile.tools else "it runs functions only"
     return (
         f"the upstream ({profile.title}) does not run the tool {kind!r}, as far as is known {has}. If another server "

@@ -1,4 +1,4 @@
-"""What is wrong with a base URL, said before the first request fails by it."""
+"""Find mistakes in a base URL before the first request fails."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def endpoint(base_url: str, path: str) -> Address:
     """Return the address of `path` below a base URL.
 
     Raises:
-        ConfigError: it is no address, or one of a route instead of what stands before all routes.
+        ConfigError: the URL is not valid, or includes a route.
     """
     address = Address.parse(base_url, path)
     base = address.path.removesuffix(path)
     if route := _TOO_LONG.search(base):
         raise ConfigError(
-            f"OPENAI_BASE_URL ends in {route[0]}: give it without that, such as https://host/v1; "
-            "the routes (POST /responses) are added to it."
+            f"OPENAI_BASE_URL ends in {route[0]}. Remove that, as in https://host/v1: routes such as "
+            "POST /responses, are added to it."
         )
     return address
 
 
 def unusual_base(address: Address, profile: Profile) -> list[str]:
-    """Return what is odd about a base URL for its server, or for any server; its path is not told.
+    """Return what is unusual about a base URL, without its path.
 
     Args:
-        address: of `/responses`.
-        profile: the server's.
+        address: the one of `/responses`.
+        profile: the profile of its server.
     """
     base = address.path.removesuffix("/responses")
     if profile.name == "azure" and _OLD_AZURE.search(base):

@@ -1,7 +1,6 @@
-"""The engine for OpenAI and every other server that offers `POST /v1/responses`.
+"""The engine for OpenAI and every other server with `POST /v1/responses`.
 
-It streams through a lean path of its own (`http_stream`), a list of items per socket read; the official package is
-never imported for that. It knows nothing of threads, runs and events.
+It streams over its own HTTP client (`http_stream`), one list of items per socket read, without the official package.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from .request_headers import request_headers
 ENDINGS = frozenset(("response.completed", "response.incomplete"))
 FAILURES = frozenset(("response.failed", "error"))
 KEEPALIVE: Item = {"type": "keepalive"}
-"""Told where the upstream sent only a comment: a sign of life (a translator skips it)."""
+"""Emitted if the upstream sends only a comment as a heartbeat; the translator skips it."""
 
 FAILURE_SECONDS = 1.0
-"""How long to wait for more after a failure: several servers tell it twice, once with the reason."""
+"""Seconds to read on after a failure: several servers send a second item, with the reason."""
 DRAIN_SECONDS = 0.1
 MAX_WAIT_SECONDS = 20.0
-"""An upstream that asks for a longer pause is not asked again."""
+"""If the upstream asks for a longer pause, the request is not retried."""
 REFUSAL_BYTES, REFUSAL_SECONDS = 65536, 5.0
 MODELS_BYTES, MODELS_SECONDS = 4 * 2**20, 20.0
 
@@ -83,7 +82,7 @@ class OpenAIEngine(Engine):
         return f"OpenAIEngine({self._address.authority}{self._address.path})"
 
     def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:  # noqa: ARG002
-        """Begin a response; the request goes out when the iteration starts."""
+        """Start a response; the request is sent when the iteration starts."""
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
@@ -93,21 +92,21 @@ class OpenAIEngine(Engine):
         return None
 
     def wake(self) -> None:
-        """Ask which models are to be switched off."""
+        """Read once per process which models the upstream will switch off."""
         self._notices.look()
 
     def about(self) -> dict[str, Any]:
-        """Return host and profile, and which fields requests do without; learnt ones are this process's own."""
+        """Return host, profile and omitted request fields, including those that this process learnt to omit."""
         left_out = (OPTIONAL_FIELDS - self._profile.fields) | self._learnt.fields
-        told = {"host": self._address.authority, "profile": self._profile.name, "leaves_out": sorted(left_out)}
-        return {**super().about(), **told}
+        facts = {"host": self._address.authority, "profile": self._profile.name, "leaves_out": sorted(left_out)}
+        return {**super().about(), **facts}
 
     def warnings(self) -> list[str]:
-        """Return what the base URL lets expect, and which models are announced to be switched off."""
+        """Return problems of the base URL, and models that the upstream will switch off."""
         return [*self.flaws(), *self._notices.warnings]
 
     def flaws(self) -> list[str]:
-        """Return what is odd about the base URL; asks nobody."""
+        """Return problems of the base URL, without network access."""
         return unusual_base(self._address, self._profile)
 
     def close(self) -> None:
@@ -153,10 +152,10 @@ class _ResponseStream(ItemStream):
                 raise EngineError(self._engine._upstream.masked(error.message), code=error.code) from None
         finally:
             if not self._ended:
-                self._give_up()
+                self._drop()
 
     def close(self) -> None:
-        """Break the connection where items may still come; after the last one keep it, if it is soon free."""
+        """Abort the connection if items may follow; after the last item keep it if its response ends soon."""
         with self._lock:
             self._closed.set()
             exchange = self._exchange
@@ -165,7 +164,7 @@ class _ResponseStream(ItemStream):
         if exchange is None:
             return
         if not self._ended:
-            exchange.abort()  # whoever iterates wakes and closes it
+            exchange.abort()  # wakes the iterating thread, which closes it
             return
         exchange.read_rest(READ_BYTES, DRAIN_SECONDS)
         if exchange.reusable:
@@ -173,31 +172,31 @@ class _ResponseStream(ItemStream):
         else:
             exchange.discard()
 
-    # ---- the answer's head -------------------------------------------------------------------------------------
+    # ---- the head of the response ----
 
     def _open(self) -> Exchange | None:
-        """Send the request until a stream begins; None when closed meanwhile.
+        """Send the request until a stream starts; None if closed meanwhile.
 
-        A refusal that names a field that can be spared is answered at once, without it; that is no retry.
+        If a refusal names an optional field, the request is sent again at once without it; that is not a retry.
         """
         attempt = 0
         while True:
             sent = fit(self._request, self._engine._profile, self._without)
             wait = _pause(attempt)
             try:
-                exchange = self._ask(dump(sent))
+                exchange = self._request_stream(dump(sent))
                 if exchange is None:
                     return None
                 if exchange.status == 200:
                     self._remember()
                     return exchange
-                failure, asked, field = self._refusal(exchange, sent)
-                wait = wait if asked is None else asked
+                failure, pause, field = self._refusal(exchange, sent)
+                wait = wait if pause is None else pause
             except ssl.SSLCertVerificationError:
                 raise
             except OSError as error:
                 failure, field = http_errors.broken(self._engine._address, error), None
-            self._give_up()
+            self._drop()
             if field is not None:
                 self._without |= {field}
                 continue
@@ -208,8 +207,8 @@ class _ResponseStream(ItemStream):
                 return None
 
     def _refusal(self, exchange: Exchange, sent: dict[str, Any]) -> tuple[EngineError, float | None, str | None]:
-        """Return what a refusal says, the pause it asks for (endless where asking again is no use), and a field
-        without which the request may be taken."""
+        """Return the error of a refusal, the pause before a retry (infinite if a retry is useless), and the optional
+        field that it names."""
         status, address = exchange.status, self._engine._address
         body = exchange.read_rest(REFUSAL_BYTES, REFUSAL_SECONDS)
         headers = {**http_errors.inner_headers(body), **exchange.headers}
@@ -221,13 +220,13 @@ class _ResponseStream(ItemStream):
         return failure, retry_after(headers, time.time()), None
 
     def _remember(self) -> None:
-        """Let the next requests for this model do without what was refused: it was taken without."""
+        """Omit the refused fields from later requests for this model: the server accepted the request without them."""
         learnt, model = self._engine._learnt, self._request.get("model")
         if not self._without <= learnt.of(model):
             learnt.add(model, self._without)
 
-    def _ask(self, body: bytes) -> Exchange | None:
-        """Send the request once, or twice where a kept connection turns out to be dead; None when closed."""
+    def _request_stream(self, body: bytes) -> Exchange | None:
+        """Send the request, a second time if a kept connection is dead; None if closed."""
         connections = self._engine._connections
         kept = connections.take()
         if kept is not None:
@@ -239,8 +238,8 @@ class _ResponseStream(ItemStream):
             except OSError:
                 if exchange.started or self._closed.is_set():
                     raise
-            self._give_up()
-            connections.close()  # what was idle as long is as dead
+            self._drop()
+            connections.close()  # the other idle connections are dead too
         if self._closed.is_set():
             return None
         exchange = self._hold(Exchange(connections.open()))
@@ -253,7 +252,7 @@ class _ResponseStream(ItemStream):
         return exchange
 
     def _hold(self, exchange: Exchange) -> Exchange | None:
-        """Make the exchange known to `close`; None when that came first."""
+        """Let `close` abort the exchange; None if `close` came first."""
         with self._lock:
             if not self._closed.is_set():
                 self._exchange = exchange
@@ -261,16 +260,16 @@ class _ResponseStream(ItemStream):
         exchange.discard()
         return None
 
-    def _give_up(self) -> None:
+    def _drop(self) -> None:
         with self._lock:
             exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.discard()
 
-    # ---- the answer's body -------------------------------------------------------------------------------------
+    # ---- the body of the response ----
 
     def _watched(self, reads: Iterator[list[Item]]) -> Iterator[list[Item]]:
-        """Keep the output limit where the server may ignore it, or was not told of it."""
+        """Enforce the output limit if the server may ignore it or did not receive it."""
         limit = self._request.get("max_output_tokens")
         ignored = self._engine.ignores | self._without
         return reads if limit is None or "max_output_tokens" not in ignored else limited(reads, limit)
@@ -278,7 +277,7 @@ class _ResponseStream(ItemStream):
     def _items(self, exchange: Exchange) -> Iterator[list[Item]]:
         kind = exchange.headers.get("content-type", "").lower()
         if "json" in kind or "html" in kind:
-            yield [self._whole_answer(exchange)]
+            yield [self._whole_response(exchange)]
             self._ended = True
             return
         self._streaming = True
@@ -298,22 +297,22 @@ class _ResponseStream(ItemStream):
                 yield from self._after_failure(exchange, decoder)
                 return
             if len(data) >= READ_BYTES // 4:
-                time.sleep(0)  # a full socket never blocks: let the other greenlets have their turn
-        if items := self._decode(decoder.end()):  # what is cut off here is not an event
+                time.sleep(0)  # a full socket never blocks: yield to other greenlets
+        if items := self._decode(decoder.end()):  # the last event lacks its blank line
             yield items
 
     def _after_failure(self, exchange: Exchange, decoder: SSEDecoder) -> Iterator[list[Item]]:
-        """Yield what follows a failure within a second, which may be richer (`spec/servers.md#failures`)."""
+        """Yield the items that follow a failure within a second; they may have details (`spec/servers.md#failures`)."""
         deadline = time.monotonic() + FAILURE_SECONDS
         try:
             while data := exchange.read_until(deadline):
                 if items := self._decode(decoder.feed(data)):
                     yield items
         except OSError:
-            return  # the failure has been told
+            return  # the failure was yielded already
 
     def _decode(self, payloads: list[bytes]) -> list[Item]:
-        """Decode payloads up to the first unreadable one, skipping what is not an item; note what ends the stream."""
+        """Decode payloads up to the first unreadable one, skip other JSON values, and note the end of the stream."""
         items = []
         for payload in payloads:
             try:
@@ -338,8 +337,8 @@ class _ResponseStream(ItemStream):
             items.append(item)
         return items
 
-    def _whole_answer(self, exchange: Exchange) -> Item:
-        """Read an answer that is no stream: a finished response counts as its terminal item, all else is refused."""
+    def _whole_response(self, exchange: Exchange) -> Item:
+        """Read a response that is not a stream: a finished one becomes its terminal item, anything else an error."""
         body = exchange.read_rest(64 * REFUSAL_BYTES, REFUSAL_SECONDS)
         try:
             value = json.loads(body)
@@ -351,7 +350,7 @@ class _ResponseStream(ItemStream):
 
 
 def _from_json(payload: bytes) -> Any:
-    """Decode what jiter refuses: the standard library also takes lone surrogates."""
+    """Decode with the standard library, which also accepts lone surrogates."""
     try:
         return json.loads(payload.decode("utf-8"))
     except UnicodeDecodeError:
@@ -361,5 +360,5 @@ def _from_json(payload: bytes) -> Any:
 
 
 def _pause(attempt: int) -> float:
-    """Return the seconds before the next attempt: 0.5, 1, 2 … at most 8, up to a quarter less by chance."""
+    """Return the seconds before the next attempt: 0.5, 1, 2 … at most 8, less up to 25 % jitter."""
     return float(min(0.5 * 2.0**attempt, 8.0)) * (1 - 0.25 * random.random())

@@ -1,7 +1,7 @@
-"""A Responses request made to fit the server that gets it, and refitted where that server names what it does not take.
+"""Fit a Responses request to its server, and find the field that a refusal names.
 
-Pure: `spec/servers.md#sending`. What is left out is never anything that the answer depends on: a promise
-(`profiles.PROMISES`) is watched over instead; all else that is refused is for the one who asked for it to hear.
+Pure: `spec/servers.md#sending`. Fields that change the response are never omitted silently: the engine and the
+translator check promises (`profiles.PROMISES`), and any other refusal reaches the client.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ...protocol.failures import INVALID_PROMPT
 from ..base import Item
 
 OWN_TOOLS = frozenset(("function", "custom"))
-"""Tools that no server runs: it only says that they are to be called."""
+"""Tools that the server does not run but only calls."""
 
 PARALLEL = "parallel_tool_calls"
-"""The promise that is kept here for every server: only the first of several calls is taken."""
+"""A promise kept for every server: only the first of several calls is used."""
 
 MAX_MODELS = 100
 REFUSALS = frozenset((400, 422))
@@ -31,22 +31,22 @@ _SPELLINGS = {
     "reasoning.summary": "reasoning.summary|reasoning_summary|summary|reasoning summaries",
     "stream_options": "stream_options|include_obfuscation",
 }
-"""How messages name a field, where not by its name alone."""
+"""Other spellings of a field in error messages."""
 _EVERYDAY = frozenset(("include", "summary", "phase", "truncation"))
-"""Also words of any sentence: they name a field only where they stand as one."""
+"""Common English words: they name a field only in certain places."""
 _UNKNOWN = re.compile(r"un(supported|known|recogni|expected)|not (support|allow|permit|implement|accept)|extra", re.I)
 
 
 def fit(request: dict[str, Any], profile: Profile, without: Iterable[str] = ()) -> dict[str, Any]:
-    """Return a request with what the server takes of it.
+    """Return a request without what the server does not accept.
 
     Args:
-        request: the whole request; it stays as it is.
-        profile: what is known of the server.
-        without: fields that it is known to refuse besides.
+        request: the whole request; it is not changed.
+        profile: the profile of the server.
+        without: more fields that the server refuses.
 
     Raises:
-        EngineError: it asks for a tool that the server does not run.
+        EngineError: it has a tool that the server does not run.
     """
     left_out = (OPTIONAL_FIELDS - profile.fields) | set(without)
     fitted = {name: value for name, value in request.items() if name not in left_out}
@@ -57,17 +57,17 @@ def fit(request: dict[str, Any], profile: Profile, without: Iterable[str] = ()) 
             del fitted["reasoning"]
     if isinstance(request.get("input"), list):
         fitted["input"] = list(_input(request["input"], profile, "phase" not in left_out))
-        if fitted["input"] and "role" not in fitted["input"][0]:  # else some take what follows for content parts
+        if fitted["input"] and "role" not in fitted["input"][0]:  # else some servers read the items as content parts
             fitted["input"].insert(0, dict(_NO_MESSAGE))
     return fitted
 
 
 def _fit_tools(request: dict[str, Any], profile: Profile, choice: Any) -> None:
-    """Check the tools, and say by them what a server that ignores `tool_choice` would not hear."""
+    """Check the tools; for a server that ignores `tool_choice`, reduce them to the chosen ones."""
     for tool in request.get("tools") or ():
         if tool["type"] not in OWN_TOOLS and tool["type"] not in profile.tools:
-            said = no_such_tool(profile, tool["type"])
-            raise EngineError(said[0].upper() + said[1:], code=INVALID_PROMPT)
+            message = no_such_tool(profile, tool["type"])
+            raise EngineError(message[0].upper() + message[1:], code=INVALID_PROMPT)
     if "tool_choice" not in profile.ignores:
         return
     if choice == "none":
@@ -76,7 +76,7 @@ def _fit_tools(request: dict[str, Any], profile: Profile, choice: Any) -> None:
     elif isinstance(choice, dict) and choice.get("type") == "function":
         request["tools"] = [tool for tool in request["tools"] if tool.get("name") == choice["name"]]
         if "tool_choice" in request:
-            request["tool_choice"] = "required"  # taken in more places than a name
+            request["tool_choice"] = "required"  # more servers accept it than a name
 
 
 # -- input ------------------------------------------------------------------------------------------------
@@ -92,14 +92,14 @@ def _input(items: Iterable[Item], profile: Profile, phases: bool) -> Iterator[It
             called.add(item["call_id"])
             yield item if _is_object(item["arguments"]) else {**item, "arguments": "{}"}
         elif kind == "function_call_output":
-            if item["call_id"] in called:  # servers refuse an output without its call
+            if item["call_id"] in called:  # servers reject an output without its call
                 yield item if profile.arrays else {**item, "output": _string(item["output"])}
         elif kind != "reasoning" or profile.reasoning:
             yield item
 
 
 def _message(item: Item, phases: bool) -> Item:
-    """Return a message with its type; what the assistant said as text, as few servers take it back in parts."""
+    """Return a message with its type; the assistant's as plain text, since few servers accept its parts."""
     message = {"type": "message", **item}
     if not phases:
         message.pop("phase", None)
@@ -109,7 +109,7 @@ def _message(item: Item, phases: bool) -> Item:
 
 
 def _string(value: Any) -> str:
-    """Return the text of a string or of a list of parts, refusals among them."""
+    """Return the text of a string or of a list of parts, including refusals."""
     if isinstance(value, str):
         return value
     parts = value if isinstance(value, list) else [value]
@@ -127,17 +127,17 @@ def _is_object(arguments: Any) -> bool:
 
 
 def blamed(request: dict[str, Any], profile: Profile, param: str | None, text: str) -> str | None:
-    """Return the field that a refusal names and the request can do without, or None.
+    """Return the optional field that a refusal names, or None.
 
     Args:
-        request: as it was sent.
-        profile: its server's; a promise that the server is known to keep is never left out.
-        param: the refusal's own word for the field, if it has one; then the text is not searched for others.
-        text: the refusal in words.
+        request: the request as sent.
+        profile: the profile of its server; promises that the server keeps are never omitted.
+        param: the field in the refusal's `param`; if set, `text` is not searched.
+        text: the message of the refusal.
     """
     optional = {name for name in OPTIONAL_FIELDS if _holds(request, name)}
     promised = {name for name in profile.ignores - {"text"} | {PARALLEL} if _holds(request, name)}
-    if not _UNKNOWN.search(text):  # a promised field may also have a wrong value: that is for its sender to hear
+    if not _UNKNOWN.search(text):  # a promised field may have an invalid value: the client must see that error
         promised = set()
     fitting = sorted(optional | promised)
     if param:
@@ -168,22 +168,22 @@ def _named(name: str, text: str) -> bool:
 
 
 class Learnt:
-    """What one server was found not to take, by model: of what they take, models of one server differ."""
+    """The fields that a server refused, by model: the models of one server differ."""
 
     def __init__(self) -> None:
         self._by_model: dict[str, frozenset[str]] = {}
 
     def of(self, model: Any) -> frozenset[str]:
-        """Return the fields that a model's requests do without."""
+        """Return the fields to omit for a model."""
         return self._by_model.get(str(model), frozenset())
 
     def add(self, model: Any, fields: frozenset[str]) -> None:
-        """Remember fields that a request did well without."""
+        """Remember fields without which the server accepted a request."""
         if len(self._by_model) >= MAX_MODELS:  # clients may name models
             self._by_model.clear()
         self._by_model[str(model)] = self.of(model) | fields
 
     @property
     def fields(self) -> frozenset[str]:
-        """All of them."""
+        """The refused fields of all models."""
         return frozenset().union(*list(self._by_model.values()))

@@ -1,6 +1,6 @@
-"""Connections to one HTTP server: addresses, proxies, TLS, and the idle ones kept for the next request.
+"""Connections to one HTTP server: addresses, proxies, TLS, and a pool of idle ones.
 
-Knows nothing of requests and answers. The standard library connects; gevent's patching makes that cooperative.
+The standard library connects, so gevent's patching makes it cooperative.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOPBACK = ("localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where requests go: what an upstream's base URL says."""
+    """The parts of a base URL and a path."""
 
     secure: bool
     host: str
@@ -38,7 +38,7 @@ class Address:
 
     @classmethod
     def parse(cls, base_url: str, path: str) -> Address:
-        """Read a base URL such as `https://api.openai.com/v1` and add `path` to its own.
+        """Parse a base URL such as `https://api.openai.com/v1` and append `path`.
 
         Raises:
             ConfigError: not http or https, no host, or a user and password in it.
@@ -59,13 +59,13 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """The `Host` header: the port only where it is not the scheme's own."""
+        """The `Host` header, with the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     @property
     def target(self) -> str:
-        """Path and query, as the request line names them."""
+        """Path and query for the request line."""
         return (self.path or "/") + (f"?{self.query}" if self.query else "")
 
     @property
@@ -76,12 +76,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class HTTPConnection:
-    """One open socket, and how requests on it begin.
+    """One open socket and how requests on it start.
 
     Attributes:
-        target: the request target: a path, or the whole URL where a proxy forwards plain HTTP.
-        proxy_headers: for that proxy.
-        reused: an answer came over it before, so the other side may have given it up meanwhile.
+        target: the request target: a path, or the whole URL if a proxy forwards plain HTTP.
+        proxy_headers: headers for that proxy.
+        reused: it carried a response before, so the server may have closed it meanwhile.
     """
 
     sock: socket.socket
@@ -91,7 +91,7 @@ class HTTPConnection:
 
 
 class ConnectionPool:
-    """Opens connections to an address and keeps idle ones, a set per process (sockets do not survive a fork)."""
+    """Opens connections to an address and keeps idle ones per process (sockets do not survive a fork)."""
 
     def __init__(self, address: Address, connect_timeout: float) -> None:
         self.address = address
@@ -101,7 +101,7 @@ class ConnectionPool:
         self._tls = PerProcess(_tls_context, drop_inherited=True)
 
     def take(self) -> HTTPConnection | None:
-        """Return the idle connection used last, or None."""
+        """Return the most recently used idle connection, or None."""
         oldest, idle = time.monotonic() - IDLE_SECONDS, self._idle.get()
         while idle:
             try:
@@ -114,7 +114,7 @@ class ConnectionPool:
         return None
 
     def give(self, connection: HTTPConnection) -> None:
-        """Keep a connection whose last answer was read to its end."""
+        """Keep a connection whose last response was read to its end."""
         idle = self._idle.get()
         if len(idle) >= MAX_IDLE:
             connection.sock.close()
@@ -123,17 +123,17 @@ class ConnectionPool:
         idle.append((time.monotonic(), used))
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         idle = self._idle.get()
         while idle:
             idle.pop()[1].sock.close()
 
     def open(self) -> HTTPConnection:
-        """Connect anew, through the proxy that the environment names for this host.
+        """Open a connection, through the proxy that the environment names for this host.
 
         Raises:
             OSError: refused, timed out, unknown host, TLS failure, proxy failure.
-            EngineError: the proxy is of a kind that cannot be used.
+            EngineError: the kind of proxy is not supported.
         """
         proxy = _proxy(self.address)
         first = self.address if proxy is None else proxy.address
@@ -147,7 +147,7 @@ class ConnectionPool:
             http_connection.connect()
         except http.client.HTTPException:
             http_connection.close()
-            raise ConnectionError("the proxy's answer is not HTTP") from None
+            raise ConnectionError("the proxy's response is not HTTP") from None
         except BaseException:
             http_connection.close()
             raise
@@ -161,7 +161,7 @@ class ConnectionPool:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Trust what SSL_CERT_FILE or SSL_CERT_DIR name, else certifi's authorities."""
+    """Trust the authorities of SSL_CERT_FILE or SSL_CERT_DIR, else those of certifi."""
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
     context = ssl.create_default_context(cafile=None if named else certifi.where())
     context.set_alpn_protocols(["http/1.1"])
@@ -175,7 +175,7 @@ class _Proxy:
 
 
 def _proxy(address: Address) -> _Proxy | None:
-    """Find the proxy for an address; loopback never has one."""
+    """Return the proxy for an address; loopback has none."""
     if address.host in _LOOPBACK or address.host.startswith("127.") or proxy_bypass(address.authority):
         return None
     proxies = getproxies()

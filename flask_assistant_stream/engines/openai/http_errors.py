@@ -1,6 +1,6 @@
-"""What an upstream's refusal or a broken connection means: error code, a text for people, whether to try again.
+"""Turn an upstream's refusal or a broken connection into an error code, a message, and whether to retry.
 
-Pure: no sockets, no clock. Shapes: `spec/servers.md#error-bodies`. Codes: `spec/responses.md#error-codes`.
+Pure. Shapes: `spec/servers.md#error-bodies`. Codes: `spec/responses.md#error-codes`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_RESPONSES = (
     "chat completions alone are not enough."
 )
 _NO_KEY = ("invalid_api_key", "no_db_connection")
-"""Codes of a refused key under another status: `no_db_connection` is a LiteLLM proxy's without a database."""
+"""Codes for a rejected key under another status; `no_db_connection` is of a LiteLLM proxy without a database."""
 _NO_MODEL = ("model_not_found", "DeploymentNotFound", "invalid_model")
 _MODEL = re.compile(
     r"\bmodel\b.{0,80}(not found|not exist|not available|unknown|invalid)|(invalid|unknown|no such) model", re.I
@@ -38,20 +38,21 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 def refused(address: Address, status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
-    """Make the error for an answer that is not a stream: any status, any body."""
+    """Return the error for a response that is not a stream: any status, any body."""
     text, code = read_refusal(body)
-    said = _said(status, headers, text, code, len(body))
+    explanation = _explanation(status, headers, text, code, len(body))
     return EngineError(
-        f"The upstream {address.authority} answered {status}{_phrase(status)}: {said}", code=error_code(status, code)
+        f"The upstream {address.authority} answered {status}{_phrase(status)}: {explanation}",
+        code=error_code(status, code),
     )
 
 
-def _said(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:
-    """Say what came, and what is to be checked where that is known."""
+def _explanation(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:
+    """Return the received text, or what to check if the cause is known."""
     if status in (401, 403) or code in _NO_KEY:
-        return "Check OPENAI_API_KEY (and the organisation and project, where they are set)."
+        return "Check OPENAI_API_KEY (and the organisation and project, if set)."
     if 300 <= status < 400:
-        return f"It redirects to {_host(headers.get('location', ''))}; set OPENAI_BASE_URL to the address it means."
+        return f"It redirects to {_host(headers.get('location', ''))}; set OPENAI_BASE_URL to that address."
     if "html" in headers.get("content-type", "") and status not in _NO_ROUTE:
         return f"It sent a web page ({text or 'untitled'}); check that OPENAI_BASE_URL is the API's address."
     if status in (400, *_NO_ROUTE) and (code in _NO_MODEL or _MODEL.search(text)):
@@ -65,7 +66,7 @@ def _said(status: int, headers: Mapping[str, str], text: str, code: object, size
 
 
 def error_code(status: int, code: object) -> str:
-    """Choose the run's error code: from the HTTP status where it says enough, else from the body's own code."""
+    """Return the run's error code: from the HTTP status if it is specific, else from the code in the body."""
     if status == 429:
         return RATE_LIMIT
     if status in _PROMPT_STATUSES:
@@ -74,7 +75,7 @@ def error_code(status: int, code: object) -> str:
 
 
 def read_refusal(body: bytes) -> tuple[str, object]:
-    """Find the text and the code in an error body: JSON of any known shape, events, HTML or plain text."""
+    """Return text and code of an error body: JSON of any known shape, events, HTML or plain text."""
     text = body.decode("utf-8", "replace").lstrip("\ufeff").strip()
     value = _json(text)
     if value is None and text.startswith(("data:", "event:", ":")):
@@ -89,14 +90,14 @@ def read_refusal(body: bytes) -> tuple[str, object]:
 
 
 def refused_param(body: bytes) -> str | None:
-    """Find the field that an error body names as the one at fault, or None."""
+    """Return the field that an error body blames, or None."""
     error = _error_object(body)
     param = error.get("param") if isinstance(error, dict) else None
     return param if isinstance(param, str) and param not in ("", "None", "null") else None
 
 
 def inner_headers(body: bytes) -> dict[str, str]:
-    """Return the headers that an error body carries of the server behind a proxy, names in lower case."""
+    """Return the pauses in an error body: headers of the server behind a proxy."""
     error = _error_object(body)
     headers = error.get("headers") if isinstance(error, dict) else None
     return pauses(headers) if isinstance(headers, dict) else {}
@@ -117,12 +118,12 @@ def _from_json(value: Any) -> tuple[str, object]:
         return _shown(error), value.get("code")
     if not isinstance(error, dict):
         error = value
-    said = error.get("message") or error.get("detail") or error.get("msg") or error.get("errors") or ""
-    return _shown(_words(said)), error.get("code") or error.get("type")
+    message = error.get("message") or error.get("detail") or error.get("msg") or error.get("errors") or ""
+    return _shown(_words(message)), error.get("code") or error.get("type")
 
 
 def _words(value: Any) -> str:
-    """Put a `detail` in words: a string, or a list of `{loc, msg}`."""
+    """Return a `detail` as text: a string, or a list of `{loc, msg}`."""
     if isinstance(value, list):
         return "; ".join(_words(entry) for entry in value)
     if isinstance(value, dict):
@@ -140,7 +141,7 @@ def _json(text: str) -> Any:
 
 
 def _shown(text: str) -> str:
-    """Make a foreign text fit for one line: no control characters, no credentials in addresses, not endless."""
+    """Return an upstream's text as one line of limited length, without control characters and credentials."""
     text = without_secrets(" ".join("".join(c if c.isprintable() else " " for c in text).split()))
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
@@ -164,9 +165,9 @@ def _phrase(status: int) -> str:
 
 
 def broken(address: Address, error: OSError, *, streaming: bool = False) -> EngineError:
-    """Make the error for a connection that could not be made, or that broke once the answer was `streaming`."""
+    """Return the error for a connection that failed, or that broke while the response was `streaming`."""
     if streaming:
-        return EngineError(f"The upstream {address.authority} broke off in the middle of its answer: {_reason(error)}.")
+        return EngineError(f"The upstream {address.authority} broke off during its response: {_reason(error)}.")
     advice = "Check OPENAI_BASE_URL and that the upstream is reachable from here."
     return EngineError(f"{_what_broke(address, error)} {advice}")
 
@@ -192,8 +193,8 @@ def _reason(error: OSError) -> str:
 
 
 def may_retry(status: int, headers: Mapping[str, str]) -> bool:
-    """Say whether a refused request may be sent again: the upstream's own word first, then the status."""
-    asked = headers.get("x-should-retry")
-    if asked in ("true", "false"):
-        return asked == "true"
+    """Return whether to retry a refused request: the upstream's header decides, then the status."""
+    should_retry = headers.get("x-should-retry")
+    if should_retry in ("true", "false"):
+        return should_retry == "true"
     return status in _RETRIED or status >= 500

@@ -1,7 +1,6 @@
-"""One HTTP request and its streamed answer on one connection: bytes of the body as they arrive, no time-out.
+"""One HTTP request and its streamed response on one connection, without a time-out.
 
-Lean on purpose: a C parser fed from the socket (see the project's performance notes). It knows no retries, no JSON
-and no upstream; who iterates is not disturbed by who closes.
+A C parser is fed from the socket, for speed (docs/performance.md). Retries and JSON are the engine's.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ READ_BYTES = 65536
 
 
 class Broken(OSError):
-    """The connection ended, or what it brought is not HTTP."""
+    """The connection ended, or the response is not HTTP."""
 
 
 class Exchange:
-    """A request on a connection and its answer.
+    """A request on a connection and its response.
 
     `send`, `read_head`, `read` and `discard` belong to one thread; `abort` may be called from any other.
 
     Attributes:
-        status: of the answer, 0 before its head was read.
-        headers: of the answer, names in lower case; of repeated ones the last.
-        complete: the whole body has been received.
-        started: a byte of the answer has been received.
+        status: of the response; 0 before its head is read.
+        headers: of the response, names in lower case; the last one of repeated names.
+        complete: the whole body was received.
+        started: the first byte of the response was received.
         reusable: the body is complete, and the connection can carry another request.
     """
 
@@ -49,21 +48,21 @@ class Exchange:
         self._parser = httptools.HttpResponseParser(self)
 
     def send(self, head: bytes, body: bytes) -> None:
-        """Send a request; `head` is what `request_head` made."""
+        """Send a request; `head` comes from `request_head`."""
         self._sock.sendall(head + body)
 
     def read_head(self) -> None:
         """Wait for the status and headers.
 
         Raises:
-            OSError: the connection broke, or the answer is not HTTP.
+            OSError: the connection broke, or the response is not HTTP.
         """
         while not self.status:
             if self._garbled or not self._receive():
-                raise Broken("the answer is not HTTP" if self._garbled else "it was closed before an answer came")
+                raise Broken("the response is not HTTP" if self._garbled else "it was closed before a response came")
 
     def read(self) -> bytes:
-        """Return what has arrived of the body, waiting if nothing has; empty at its end.
+        """Return the received part of the body, waiting for some; empty at its end.
 
         Raises:
             OSError: the connection broke off before the body's end.
@@ -73,7 +72,7 @@ class Exchange:
             if self.complete:
                 return b""
             if self._garbled:
-                raise Broken("the answer is not HTTP")
+                raise Broken("the response is not HTTP")
             if not self._receive():
                 self._end_of_connection()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -81,7 +80,7 @@ class Exchange:
         return data
 
     def read_until(self, deadline: float) -> bytes | None:
-        """Like `read`, but None where `deadline` (of `time.monotonic`) passes first."""
+        """Like `read`, but return None if `deadline` (of `time.monotonic`) passes first."""
         wait = deadline - time.monotonic()
         if not self._parts and not self.complete and wait <= 0:
             return None
@@ -95,7 +94,7 @@ class Exchange:
                 self._sock.settimeout(None)
 
     def read_rest(self, limit: int, seconds: float) -> bytes:
-        """Return the rest of the body, at most about `limit` bytes and for `seconds`; what is broken off counts too."""
+        """Return the rest of the body, at most `limit` bytes within `seconds`, also of a broken response."""
         deadline, body = time.monotonic() + seconds, b""
         with contextlib.suppress(OSError):
             while len(body) < limit and (data := self.read_until(deadline)):
@@ -103,7 +102,7 @@ class Exchange:
         return body[:limit]
 
     def abort(self) -> None:
-        """Break the connection: whoever waits in `read` gets an OSError or the end. From any thread."""
+        """Break the connection, which ends a waiting `read` with an OSError or the end. From any thread."""
         with contextlib.suppress(OSError, ValueError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
@@ -120,25 +119,25 @@ class Exchange:
                 self.started = True
                 self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._garbled = True  # what was read before it is still handed out
-        except ValueError:  # TLS, when `abort` came in between
+            self._garbled = True  # the data before it is still returned
+        except ValueError:  # TLS, after `abort`
             raise Broken("the connection was closed") from None
         return bool(data)
 
     def _end_of_connection(self) -> None:
-        """A body without a length ends with its connection; any other is cut off."""
+        """Complete a body without a length; any other body is cut off."""
         if "content-length" in self.headers or "transfer-encoding" in self.headers:
-            raise Broken("the connection was closed in the middle of the answer")
+            raise Broken("the connection was closed in the middle of the response")
         self.complete = True
 
     # httptools calls these
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header."""
+        """Store a header."""
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """Take the status; 1xx answers come before the real one."""
+        """Store the status; 1xx responses precede the final one."""
         status = self._parser.get_status_code()
         if status >= 200:
             self.status = status
@@ -146,7 +145,7 @@ class Exchange:
             self.headers.clear()
 
     def on_message_complete(self) -> None:
-        """Note the end of the body."""
+        """Mark the end of the body."""
         if self.status:
             self.complete, self.reusable = True, bool(self._parser.should_keep_alive())
 
@@ -154,9 +153,9 @@ class Exchange:
 def request_head(
     address: Address, connection: HTTPConnection, headers: Mapping[str, str], length: int | None = None
 ) -> bytes:
-    """Write the head of a POST with a JSON body of `length` bytes, or of a GET without a body.
+    """Return the head of a POST with a JSON body of `length` bytes, or of a GET without a body.
 
-    `headers` were checked: no line break in any.
+    `headers` are checked before: they contain no line break.
     """
     lines = [f"{'GET' if length is None else 'POST'} {connection.target} HTTP/1.1", f"Host: {address.authority}"]
     lines += [f"{name}: {value}" for name, value in (*headers.items(), *connection.proxy_headers.items())]

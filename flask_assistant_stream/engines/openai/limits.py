@@ -1,4 +1,4 @@
-"""An output limit that a server may ignore, kept from outside: `spec/servers.md#ignored-limits`. Pure."""
+"""Enforce an output limit that a server may ignore (`spec/servers.md#ignored-limits`). Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from ..base import Item
 
 BYTES_PER_TOKEN = 8
-"""Twice of what is usual: who keeps to the limit is never cut off by an estimate."""
+"""Twice the usual ratio, so a response within its limit is never cut off."""
 
 
 def limited(reads: Iterable[list[Item]], limit: int) -> Iterator[list[Item]]:
-    """Yield the items of a response, ended as incomplete where it has reached `limit` tokens.
+    """Yield the items of a response, ended as incomplete if it reaches `limit` tokens.
 
-    A response that says it is complete and has used them all up was cut off (transformers and llama.cpp tell it so).
-    One that goes on far beyond is not read to its end.
+    A completed response that used all tokens was cut off (transformers and llama.cpp report it that way). A response
+    far beyond the limit is not read to its end.
     """
     left = limit * BYTES_PER_TOKEN
     for items in reads:
@@ -32,7 +32,7 @@ def _size(item: Item) -> int:
 
 
 def _is_full(item: Item, limit: int) -> bool:
-    """Say whether an item ends a response as completed that has used up its tokens."""
+    """Return whether an item completes a response that used all its tokens."""
     response = item.get("response")
     if item.get("type") != "response.completed" or not isinstance(response, dict):
         return False

@@ -1,4 +1,4 @@
-"""What an upstream announces of its models: asked for once per process, beside everything else."""
+"""Warn about models that the upstream will switch off; read once per process in the background."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 class ShutdownNotices:
-    """Dates after which models are switched off, of `GET /models`.
-
-    Made before a fork, it asks after it: each process for itself, when it is woken.
+    """Reads the shutdown dates of models from `GET /models`, once in each process.
 
     Args:
-        models: those that are used here; without any nothing is asked.
-        ask: returns the decoded answer; whatever it raises means that nothing is known.
+        models: the models in use; if empty, nothing is read.
+        ask: returns the decoded response; any exception means that no dates are known.
     """
 
     def __init__(self, models: Iterable[str], ask: Callable[[], Any]) -> None:
@@ -29,12 +27,12 @@ class ShutdownNotices:
         self.warnings: list[str] = []
 
     def look(self) -> None:
-        """Ask, in a thread of its own, unless this process has done so; cheap then."""
+        """Start reading in a thread unless this process did so before."""
         if self._models:
             self._thread.get()
 
     def wait(self) -> None:
-        """Wait for the answer; for tests."""
+        """Wait until the dates are read; for tests."""
         self._thread.get().join()
 
     def _start(self) -> threading.Thread:
@@ -45,16 +43,16 @@ class ShutdownNotices:
     def _read(self) -> None:
         try:
             self.warnings = shutdowns(self._ask(), self._models)
-        except Exception as error:  # a notice is a courtesy, whatever is wrong with it
-            logger.debug("the upstream does not say when models are switched off: %s", type(error).__name__)
+        except Exception as error:  # notices are optional
+            logger.debug("the shutdown dates of models cannot be read: %s", type(error).__name__)
         for warning in self.warnings:
             logger.warning("%s", warning)
 
 
 def shutdowns(listed: Any, models: Iterable[str]) -> list[str]:
-    """Return a warning for each of the models for which a list of models names a `shutdown_date`."""
-    found = listed.get("data") if isinstance(listed, dict) else None
-    dates = {one.get("id"): one.get("shutdown_date") for one in found or () if isinstance(one, dict)}
+    """Return a warning for each model whose entry has a `shutdown_date`."""
+    entries = listed.get("data") if isinstance(listed, dict) else None
+    dates = {entry.get("id"): entry.get("shutdown_date") for entry in entries or () if isinstance(entry, dict)}
     return [
         f"The upstream switches the model {model} off on {dates[model]}: set ASSISTANT_MODEL, or the assistant's, "
         "to another one before."

@@ -14,10 +14,10 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def request_headers(organization: str | None, project: str | None, extra: Mapping[str, str]) -> dict[str, str]:
-    """Put the headers of every request together; `extra` are those with the key and of the configuration, which win.
+    """Return the headers of every request; `extra` (the key and the configured ones) win.
 
     Raises:
-        ConfigError: one of them cannot be sent.
+        ConfigError: a name or value is not valid in HTTP.
     """
     headers = {
         "Accept": "text/event-stream",

@@ -1,7 +1,7 @@
-"""The items of a response with marks in its text, made into items with citations, as if the upstream had searched.
+"""Rewrite the items of a response: marks in its text become citations, as if the upstream had searched.
 
-Items name messages unreliably (`spec/servers.md#matching-events-to-items`): the same `Response` that
-the translator asks tells which text an item is about. What a mark cites becomes an annotation at its place.
+Items name messages unreliably (`spec/servers.md#matching-events-to-items`): `Response`, which
+the translator uses too, decides which text an item belongs to. A mark becomes an annotation at its place.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class CitedItems:
     """Rewrites the items of one response.
 
     Args:
-        sources: what marks may name, in order: `file_id`, `filename`.
-        before: output items that stand before the upstream's own; its `output_index` counts on from them.
+        sources: `file_id` and `filename` of each source, in the order of their numbers.
+        before: output items ahead of the upstream's own, whose `output_index` is shifted by their number.
     """
 
     def __init__(self, sources: Sequence[dict[str, Any]], before: Sequence[Item] = ()) -> None:
@@ -36,18 +36,18 @@ class CitedItems:
         self._places: dict[Part, Item] = {}
 
     def read(self, items: Sequence[Item]) -> list[Item]:
-        """Return what is to be told for the items of one read; the list may be empty."""
-        return [told for item in items for told in self._rewritten(self._moved(item))]
+        """Return the rewritten items of one read; the list may be empty."""
+        return [new for item in items for new in self._rewritten(self._shifted(item))]
 
     def finish(self) -> list[Item]:
-        """Return what was held back, where the upstream has ended without an end."""
-        return [told for part in self._texts for told in self._told(part, self._texts[part].finish())]
+        """Return the withheld text; for a stream without a terminal item."""
+        return [item for part in self._texts for item in self._items(part, self._texts[part].finish())]
 
-    def _moved(self, item: Item) -> Item:
-        moved = {key: value for key, value in item.items() if key != "sequence_number"}
-        if isinstance(moved.get("output_index"), int):
-            moved["output_index"] += len(self._before)
-        return moved
+    def _shifted(self, item: Item) -> Item:
+        shifted = {key: value for key, value in item.items() if key != "sequence_number"}
+        if isinstance(shifted.get("output_index"), int):
+            shifted["output_index"] += len(self._before)
+        return shifted
 
     def _rewritten(self, item: Item) -> Iterator[Item]:
         row = _ROWS.get(str(item.get("type")))
@@ -68,7 +68,7 @@ class CitedItems:
         piece = item.get("delta")
         part = self._part(item)
         if isinstance(piece, str):
-            yield from self._told(part, self._text(part).feed(piece), item)
+            yield from self._items(part, self._text(part).feed(piece), item)
 
     def _on_text_done(self, item: Item) -> Iterator[Item]:
         part = self._part(item)
@@ -112,7 +112,7 @@ class CitedItems:
     # -- texts --------------------------------------------------------------------------------------------
 
     def _part(self, item: Item) -> Part:
-        """Find the text that an item is about, and remember how the item calls it."""
+        """Return the text that an item belongs to, and remember the item's ids for it."""
         message = self._response.resolve(AssistantMessage, item.get("item_id"), item.get("output_index"))
         return self._at(message, item.get("content_index"), {key: item[key] for key in _PLACE if key in item})
 
@@ -124,16 +124,16 @@ class CitedItems:
     def _text(self, part: Part) -> CitedText:
         return self._texts.setdefault(part, CitedText(self._sources))
 
-    def _told(self, part: Part, pieces: Sequence[str | Note], like: Item | None = None) -> Iterator[Item]:
-        """Yield items that tell texts and citations of a part; a text delta is `like` the one that brought it."""
+    def _items(self, part: Part, pieces: Sequence[str | Note], like: Item | None = None) -> Iterator[Item]:
+        """Yield the items for texts and citations of a part; a text delta copies the fields of `like`."""
         place = self._places.get(part, {})
         number = len(self._text(part).notes) - sum(isinstance(piece, dict) for piece in pieces)
         for piece in pieces:
             if isinstance(piece, str):
                 yield {**(like or {"type": "response.output_text.delta", **place, "logprobs": []}), "delta": piece}
             else:
-                found = {"annotation_index": number, "annotation": piece}
-                yield {"type": "response.output_text.annotation.added", **place, **found}
+                fields = {"annotation_index": number, "annotation": piece}
+                yield {"type": "response.output_text.annotation.added", **place, **fields}
                 number += 1
 
     def _completed(self, part: Part, whole: Item) -> Iterator[Item]:
@@ -141,14 +141,14 @@ class CitedItems:
         text = self._text(part)
         full, heard = mend(whole["text"]) if isinstance(whole.get("text"), str) else "", text.heard
         new = text.feed(full[len(heard) :]) if full.startswith(heard) else []
-        yield from self._told(part, [*new, *text.finish()])
+        yield from self._items(part, [*new, *text.finish()])
         if full == text.heard:
             _rewrite(whole, text, text.notes)
         elif full:
             _rewrite(whole, self._read_whole(full), text.notes)
 
     def _supplement(self, copy: Any) -> Any:
-        """Rewrite an output of the terminal item; where it says something else than the deltas, it cites nothing."""
+        """Rewrite an output of the terminal item; if its text differs from the deltas, it has no citations."""
         if object_of(copy).get("type") != AssistantMessage.kind:
             return copy
         contents = []
@@ -168,13 +168,13 @@ class CitedItems:
 
 
 def _rewrite(whole: Item, text: CitedText, notes: Sequence[Note]) -> None:
-    """Put a text in the place of the one that has marks; the upstream's own annotations move with it."""
+    """Replace a text with marks by the one without; the upstream's own annotations are shifted."""
     own = [_placed(note, text) for note in objects_of(whole.get("annotations"))]
     whole.update(text=text.text, annotations=[*own, *notes])
 
 
 def _placed(note: Any, text: CitedText) -> Any:
-    """Return an annotation of the upstream's own with its offsets in the text without marks."""
+    """Return an annotation of the upstream with offsets for the text without marks."""
     offsets = {key: value for key in _OFFSETS if isinstance(value := object_of(note).get(key), int)}
     return {**note, **{key: text.place(value) for key, value in offsets.items()}} if offsets else note
 

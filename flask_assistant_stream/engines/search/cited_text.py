@@ -1,6 +1,6 @@
-"""A model's text with marks such as `[doc2]` in it, as it arrives: the text without them, and what they cite.
+"""Take the marks (`[doc2]`) out of a model's streamed text and return their citations.
 
-Pure. However a text is cut into pieces, the same text and the same citations come out.
+Pure. The result does not depend on how the text is cut into pieces.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 from ...protocol.text import mend
 
 Note = dict[str, Any]
-"""A `file_citation` of the Responses API: `file_id`, `filename`, and the `index` that it stands before."""
+"""A `file_citation` of the Responses API: `file_id`, `filename`, and the `index` of the character after it."""
 
 MARK = re.compile(
-    r" ?[\[【<] ?\^?doc ?[0-9]{1,3}(?: ?[,;] ?\^?(?:doc ?)?[0-9]{1,3}){0,9} ?[\]】>](?!\()",  # `[doc1](` begins a link
+    r" ?[\[【<] ?\^?doc ?[0-9]{1,3}(?: ?[,;] ?\^?(?:doc ?)?[0-9]{1,3}){0,9} ?[\]】>](?!\()",  # `[doc1](` starts a link
     re.IGNORECASE | re.ASCII,
 )
-"""One mark or several in one pair of brackets; models also write them a little otherwise than they are told."""
+"""One or several marks in a pair of brackets, in the variants that models write."""
 
 _BEGUN = re.compile(r" ?(?:[\[【<] ?\^?(?:d(?:oc?)?|doc[ 0-9doc,;^]{0,120}[\]】>]?)?)?\Z", re.IGNORECASE | re.ASCII)
-"""What a text ends with that may become a mark with what follows."""
+"""The end of a text that may turn out to be the start of a mark."""
 _LONGEST = 130
-"""More characters than `_BEGUN` fits on."""
+"""More characters than `_BEGUN` can match."""
 _TOKEN = re.compile(rf"(?P<ticks>`+)|(?P<line>\n)|(?P<mark>{MARK.pattern})", re.IGNORECASE | re.ASCII)
 _FENCE = 3
-"""So many backticks begin a block of code."""
+"""Backticks that start a code block."""
 
 
 def mark(number: int) -> str:
@@ -35,14 +35,14 @@ def mark(number: int) -> str:
 
 
 class CitedText:
-    """One text. A mark is one only if it names sources that there are, and outside of code.
+    """One text. A mark counts only if it names existing sources and is not inside code.
 
     Args:
-        sources: `file_id` and `filename` of each, the first is number 1.
+        sources: `file_id` and `filename` of each; the first has number 1.
 
     Attributes:
-        text: what has come out so far.
-        notes: the citations in it, in order.
+        text: the text without marks so far.
+        notes: the citations so far, in order.
     """
 
     def __init__(self, sources: Sequence[dict[str, Any]]) -> None:
@@ -56,16 +56,16 @@ class CitedText:
 
     @property
     def text(self) -> str:
-        """What has come out so far."""
+        """The text without marks so far."""
         return mend("".join(self._said))
 
     @property
     def heard(self) -> str:
-        """What has been fed so far, marks included."""
+        """The text with marks so far."""
         return mend("".join(self._heard))
 
     def feed(self, piece: str) -> list[str | Note]:
-        """Take a piece of the model's text; return texts and citations in order."""
+        """Read a piece of the model's text; return texts and citations in order."""
         self._heard.append(piece)
         text = self._held + piece
         end = _certain(text)
@@ -73,16 +73,16 @@ class CitedText:
         return list(self._read(text, end))
 
     def finish(self) -> list[str | Note]:
-        """Return what was held back because more might have come."""
+        """Return the withheld end of the text."""
         text, self._held = self._held, ""
         return list(self._read(text, len(text)))
 
     def place(self, offset: int) -> int:
-        """Return where an offset of the model's text is in the text without marks."""
+        """Convert an offset of the model's text to one of the text without marks."""
         return offset - sum(min(length, offset - at) for at, length in self._cuts if at < offset)
 
     def _read(self, text: str, end: int) -> Iterator[str | Note]:
-        """Read a text up to `end`, which is no place within a token."""
+        """Read a text up to `end`, which is not inside a token."""
         position = 0
         for token in _TOKEN.finditer(text):
             if token.start() >= end:
@@ -95,10 +95,10 @@ class CitedText:
         yield from self._say(text[position:end])
 
     def _numbers(self, token: re.Match[str]) -> list[int]:
-        """Return the sources that a token cites; one that begins or ends code is noted."""
+        """Return the sources that a token cites; track the start and end of code."""
         if token["ticks"]:
             self._tick(len(token["ticks"]))
-        elif token["line"] and self._ticks < _FENCE:  # a lone backtick is no code that goes on and on
+        elif token["line"] and self._ticks < _FENCE:  # inline code ends with its line
             self._ticks = 0
         elif token["mark"] and not self._ticks:
             numbers = [int(number) for number in re.findall("[0-9]+", token["mark"])]
@@ -129,7 +129,7 @@ class CitedText:
 
 
 def _certain(text: str) -> int:
-    """Return how much of a text can be read, whatever follows."""
+    """Return how much of a text can be read without knowing the rest."""
     unticked = len(text.rstrip("`"))
     if unticked < len(text):
         return unticked

@@ -1,4 +1,4 @@
-"""The storage at OpenAI, or at a server with the same files API, through the official client."""
+"""Files and vector stores at OpenAI, or at a server with the same API, through the official client."""
 
 from .storage import UpstreamStorage
 

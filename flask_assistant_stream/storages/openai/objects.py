@@ -1,6 +1,6 @@
 """Read an upstream's objects about files, with the types of `spec/assistants.md#strict-clients`.
 
-What has no id is no object; all else that is missing or strange gets a harmless value.
+An object without an id is an error; any other missing or invalid value gets a default.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...protocol.failures import Failure
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ..base import Upload
-from .errors import NONSENSE
+from .errors import INVALID_RESPONSE
 
 STORE_STATUSES = ("expired", "in_progress", "completed")
 FILE_STATUSES = ("in_progress", "completed", "cancelled", "failed")
@@ -23,67 +23,67 @@ ERROR_CODES = ("server_error", "unsupported_file", "invalid_file")
 
 def read_file(value: Any, upload: Upload, now: int) -> Object:
     """Read the object of a file that has just been uploaded."""
-    found = _object(value)
-    status = _one_of(found.get("status"), ("uploaded", "processed", "error"), "processed")
-    created, expires = _int(found.get("created_at"), now), _int_or_none(found.get("expires_at"))
+    source = _object(value)
+    status = _one_of(source.get("status"), ("uploaded", "processed", "error"), "processed")
+    created, expires = _int(source.get("created_at"), now), _int_or_none(source.get("expires_at"))
     return objects.file(
-        _id(found), created, upload.filename, upload.size, upload.purpose, status=status, expires_at=expires
+        _id(source), created, upload.filename, upload.size, upload.purpose, status=status, expires_at=expires
     )
 
 
 def read_vector_store(value: Any, now: int) -> Object:
     """Read a vector store."""
-    found = _object(value)
-    created = _int(found.get("created_at"), now)
+    source = _object(value)
+    created = _int(source.get("created_at"), now)
     body = objects.vector_store(
-        _id(found),
+        _id(source),
         created,
-        _text(found.get("name")),
-        usage_bytes=_int(found.get("usage_bytes"), 0),
-        counts=_counts(found),
-        expires_after=_dict(found.get("expires_after")),
-        expires_at=_int_or_none(found.get("expires_at")),
-        last_active_at=_int(found.get("last_active_at"), created),
-        description=_text(found.get("description")) or None,
-        metadata={str(key): _text(text) for key, text in _dict(found.get("metadata")).items()},
+        _text(source.get("name")),
+        usage_bytes=_int(source.get("usage_bytes"), 0),
+        counts=_counts(source),
+        expires_after=_dict(source.get("expires_after")),
+        expires_at=_int_or_none(source.get("expires_at")),
+        last_active_at=_int(source.get("last_active_at"), created),
+        description=_text(source.get("description")) or None,
+        metadata={str(key): _text(text) for key, text in _dict(source.get("metadata")).items()},
     )
-    return {**body, "status": _one_of(found.get("status"), STORE_STATUSES, body["status"])}
+    return {**body, "status": _one_of(source.get("status"), STORE_STATUSES, body["status"])}
 
 
 def read_attached(value: Any, vector_store_id: str, now: int) -> Object:
     """Read a file in a vector store."""
-    found = _object(value)
-    strategy = _dict(found.get("chunking_strategy"))
+    source = _object(value)
+    strategy = _dict(source.get("chunking_strategy"))
     return objects.vector_store_file(
-        _id(found),
-        _int(found.get("created_at"), now),
+        _id(source),
+        _int(source.get("created_at"), now),
         vector_store_id,
-        status=_one_of(found.get("status"), FILE_STATUSES, "in_progress"),
-        usage_bytes=_int(found.get("usage_bytes"), 0),
-        last_error=_last_error(found.get("last_error")),
+        status=_one_of(source.get("status"), FILE_STATUSES, "in_progress"),
+        usage_bytes=_int(source.get("usage_bytes"), 0),
+        last_error=_last_error(source.get("last_error")),
         chunking_strategy=strategy if isinstance(strategy.get("static"), dict) else None,
-        attributes=read_attributes(found.get("attributes")),
+        attributes=read_attributes(source.get("attributes")),
     )
 
 
 def read_batch(value: Any, vector_store_id: str, now: int) -> Object:
     """Read a batch of files."""
-    found = _object(value)
-    counts, created = _counts(found), _int(found.get("created_at"), now)
-    status = _one_of(found.get("status"), FILE_STATUSES, "in_progress")
-    return objects.files_batch(_id(found), created, vector_store_id, counts, status=status)
+    source = _object(value)
+    counts, created = _counts(source), _int(source.get("created_at"), now)
+    status = _one_of(source.get("status"), FILE_STATUSES, "in_progress")
+    return objects.files_batch(_id(source), created, vector_store_id, counts, status=status)
 
 
 def read_result(value: Any) -> Object:
     """Read one result of a search."""
-    found = _object(value)
-    score = found.get("score")
+    source = _object(value)
+    score = source.get("score")
     return {
-        "file_id": _id(found, "file_id"),
-        "filename": _text(found.get("filename")),
+        "file_id": _id(source, "file_id"),
+        "filename": _text(source.get("filename")),
         "score": min(max(float(score), 0.0), 1.0) if isinstance(score, (int, float)) else 0.0,
-        "attributes": read_attributes(found.get("attributes")),
-        "content": read_parts(found.get("content")),
+        "attributes": read_attributes(source.get("attributes")),
+        "content": read_parts(source.get("content")),
     }
 
 
@@ -102,20 +102,20 @@ def read_list(value: Any, read: Callable[[Any], Object]) -> list[Object]:
     """Read the entries of a list object."""
     data = _object(value).get("data")
     if not isinstance(data, list):
-        raise UpstreamError(NONSENSE)
+        raise UpstreamError(INVALID_RESPONSE)
     return [read(entry) for entry in data]
 
 
 def _object(value: Any) -> Object:
     if not isinstance(value, dict):
-        raise UpstreamError(NONSENSE)
+        raise UpstreamError(INVALID_RESPONSE)
     return value
 
 
-def _id(found: Object, key: str = "id") -> str:
-    id = found.get(key)
+def _id(source: Object, key: str = "id") -> str:
+    id = source.get(key)
     if not isinstance(id, str) or not id or not id.isascii():
-        raise UpstreamError(NONSENSE)
+        raise UpstreamError(INVALID_RESPONSE)
     return id
 
 
@@ -124,8 +124,8 @@ def _text(value: Any) -> str:
 
 
 def _int(value: Any, default: int) -> int:
-    found = _int_or_none(value)
-    return default if found is None else found
+    source = _int_or_none(value)
+    return default if source is None else source
 
 
 def _int_or_none(value: Any) -> int | None:
@@ -142,8 +142,8 @@ def _one_of(value: Any, known: tuple[str, ...], default: str) -> str:
     return value if isinstance(value, str) and value in known else default
 
 
-def _counts(found: Object) -> dict[str, int]:
-    counts = _dict(found.get("file_counts"))
+def _counts(source: Object) -> dict[str, int]:
+    counts = _dict(source.get("file_counts"))
     return {status: max(0, _int(counts.get(status), 0)) for status in FILE_STATUSES}
 
 

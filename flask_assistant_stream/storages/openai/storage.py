@@ -1,9 +1,9 @@
 """Files and vector stores at OpenAI, or at a server with the same API, through the official client.
 
-The client is imported when a storage is made, and made itself once in each process, when it is first used.
+The client is imported when a storage is created; each process creates its own client at first use.
 """
 
-# ruff: noqa: ARG002 (an upstream knows no owners of ours)
+# ruff: noqa: ARG002 (an upstream does not know our owners)
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from ...protocol.objects import Object
 from ...upstream import Upstream
 from ..base import Storage, Upload
 from . import objects as read
-from .errors import NONSENSE, SLOW, UNREACHABLE, refused
+from .errors import INVALID_RESPONSE, TIMED_OUT, UNREACHABLE, refused
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 CHUNK_BYTES = 256 * 1024
-"""How much of a file of a container is in memory at a time."""
+"""Bytes of a container's file that are in memory at a time."""
 PAGE = 100
-"""Entries of a list that are asked for at once, the most that the API gives."""
+"""Entries of a page, the API's maximum."""
 
 Fields = Mapping[str, Any]
 Call = Callable[..., Any]
 
 
 class UpstreamStorage(Storage):
-    """Keeps files and vector stores at an upstream.
+    """Stores files and vector stores at an upstream.
 
     Args:
         upstream: the server.
-        connect_timeout, timeout, upload_timeout: seconds: for a connection, for each read and write, for the answer
-            to an upload.
+        connect_timeout, timeout, upload_timeout: seconds for connecting, for each read and write, and for the
+            response to an upload.
         now: seconds since the epoch.
     """
 
@@ -62,7 +62,7 @@ class UpstreamStorage(Storage):
         upload_timeout: float = 300.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        import openai  # noqa: F401 (it takes a second: better now than in the middle of other people's streams)
+        import openai  # noqa: F401 (takes a second, which must not delay running streams)
 
         self._upstream = upstream
         self._headers = upstream.configured_headers
@@ -73,14 +73,14 @@ class UpstreamStorage(Storage):
     # -- files --------------------------------------------------------------------------------------------
 
     def create_file(self, owner: str, upload: Upload) -> Object:
-        """Upload a file, a piece at a time."""
+        """Upload a file in pieces."""
         upload.content.seek(0)
         file = (upload.filename, upload.content, upload.content_type)
         create = self._client().files.with_raw_response.create
         options = {} if upload.expires_after is None else {"expires_after": dict(upload.expires_after)}
         timeout = self._timeout(self._timeouts[2])
-        found = self._ask(create, file=file, purpose=upload.purpose, timeout=timeout, **options)
-        return read.read_file(found, upload, self._now())
+        body = self._ask(create, file=file, purpose=upload.purpose, timeout=timeout, **options)
+        return read.read_file(body, upload, self._now())
 
     def delete_file(self, owner: str, file_id: str) -> None:
         """Delete a file."""
@@ -89,19 +89,19 @@ class UpstreamStorage(Storage):
     # -- vector stores ------------------------------------------------------------------------------------
 
     def create_vector_store(self, owner: str, fields: Fields) -> Object:
-        """Make a vector store."""
-        found = self._ask(self._client().vector_stores.with_raw_response.create, **fields)
-        return read.read_vector_store(found, self._now())
+        """Create a vector store."""
+        body = self._ask(self._client().vector_stores.with_raw_response.create, **fields)
+        return read.read_vector_store(body, self._now())
 
     def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
         """Read a vector store."""
-        found = self._look(self._client().vector_stores.with_raw_response.retrieve, vector_store_id)
-        return read.read_vector_store(found, self._now())
+        body = self._look(self._client().vector_stores.with_raw_response.retrieve, vector_store_id)
+        return read.read_vector_store(body, self._now())
 
     def update_vector_store(self, owner: str, vector_store_id: str, fields: Fields) -> Object:
-        """Change a vector store."""
-        found = self._look(self._client().vector_stores.with_raw_response.update, vector_store_id, **fields)
-        return read.read_vector_store(found, self._now())
+        """Update a vector store."""
+        body = self._look(self._client().vector_stores.with_raw_response.update, vector_store_id, **fields)
+        return read.read_vector_store(body, self._now())
 
     def delete_vector_store(self, owner: str, vector_store_id: str) -> None:
         """Delete a vector store."""
@@ -115,40 +115,40 @@ class UpstreamStorage(Storage):
     # -- files in vector stores -----------------------------------------------------------------------------
 
     def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Fields) -> Object:
-        """Put a file into a vector store."""
+        """Add a file to a vector store."""
         create = self._client().vector_stores.files.with_raw_response.create
-        found = self._ask(create, vector_store_id, file_id=file_id, **fields)
-        return read.read_attached(found, vector_store_id, self._now())
+        body = self._ask(create, vector_store_id, file_id=file_id, **fields)
+        return read.read_attached(body, vector_store_id, self._now())
 
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
         """Read a file in a vector store."""
         retrieve = self._client().vector_stores.files.with_raw_response.retrieve
-        found = self._look(retrieve, file_id, vector_store_id=vector_store_id)
-        return read.read_attached(found, vector_store_id, self._now())
+        body = self._look(retrieve, file_id, vector_store_id=vector_store_id)
+        return read.read_attached(body, vector_store_id, self._now())
 
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
-        """Change the attributes of a file in a vector store."""
+        """Update the attributes of a file in a vector store."""
         update = self._client().vector_stores.files.with_raw_response.update
-        found = self._look(update, file_id, vector_store_id=vector_store_id, attributes=dict(attributes))
-        return read.read_attached(found, vector_store_id, self._now())
+        body = self._look(update, file_id, vector_store_id=vector_store_id, attributes=dict(attributes))
+        return read.read_attached(body, vector_store_id, self._now())
 
     def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
-        """Take a file out of a vector store."""
+        """Remove a file from a vector store."""
         delete = self._client().vector_stores.files.with_raw_response.delete
         self._remove(delete, file_id, vector_store_id=vector_store_id)
 
     def unfinished(self, owner: str, vector_store_id: str) -> set[str]:
         """List the files that are being indexed, all pages."""
         pages = self._client().vector_stores.files.with_raw_response.list
-        found: set[str] = set()
+        file_ids: set[str] = set()
         more: Fields = {}
         while True:
             answer = self._look(pages, vector_store_id, filter="in_progress", limit=PAGE, **more)
             entries = read.read_list(answer, lambda entry: read.read_attached(entry, vector_store_id, 0))
-            # Servers that do not know the filter list all of them.
-            found.update(entry["id"] for entry in entries if entry["status"] == "in_progress")
+            # Servers that ignore the filter return all files.
+            file_ids.update(entry["id"] for entry in entries if entry["status"] == "in_progress")
             if answer.get("has_more") is not True or not entries or entries[-1]["id"] == more.get("after"):
-                return found
+                return file_ids
             more = {"after": entries[-1]["id"]}
 
     def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
@@ -160,30 +160,30 @@ class UpstreamStorage(Storage):
     # -- batches --------------------------------------------------------------------------------------------
 
     def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Fields]) -> Object:
-        """Put many files into a vector store."""
+        """Add many files to a vector store."""
         create = self._client().vector_stores.file_batches.with_raw_response.create
-        plain = all(file.keys() == {"file_id"} for file in files)  # the form that older servers know, too
-        given = {"file_ids": [file["file_id"] for file in files]} if plain else {"files": [dict(f) for f in files]}
-        return read.read_batch(self._ask(create, vector_store_id, **given), vector_store_id, self._now())
+        plain = all(file.keys() == {"file_id"} for file in files)  # older servers accept only this form
+        entries = {"file_ids": [file["file_id"] for file in files]} if plain else {"files": [dict(f) for f in files]}
+        return read.read_batch(self._ask(create, vector_store_id, **entries), vector_store_id, self._now())
 
     def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
         """Read a batch."""
         retrieve = self._client().vector_stores.file_batches.with_raw_response.retrieve
-        found = self._look(retrieve, batch_id, vector_store_id=vector_store_id)
-        return read.read_batch(found, vector_store_id, self._now())
+        body = self._look(retrieve, batch_id, vector_store_id=vector_store_id)
+        return read.read_batch(body, vector_store_id, self._now())
 
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
         """Cancel a batch."""
         cancel = self._client().vector_stores.file_batches.with_raw_response.cancel
-        found = self._look(cancel, batch_id, vector_store_id=vector_store_id)
-        return read.read_batch(found, vector_store_id, self._now())
+        body = self._look(cancel, batch_id, vector_store_id=vector_store_id)
+        return read.read_batch(body, vector_store_id, self._now())
 
-    # -- what tools make --------------------------------------------------------------------------------------
+    # -- generated files --------------------------------------------------------------------------------------
 
     def container_file(self, container_id: str, file_id: str) -> Iterator[bytes]:
-        """Read a file of a container, a piece at a time."""
+        """Read a file of a container in pieces."""
         chunks = self._container_chunks(container_id, file_id)
-        next(chunks)  # connects: what is wrong is told now, and what is begun is ended when nobody reads on
+        next(chunks)  # connects, so that errors are raised here and an unread generator is closed
         return chunks
 
     def _container_chunks(self, container_id: str, file_id: str) -> Iterator[bytes]:
@@ -194,8 +194,8 @@ class UpstreamStorage(Storage):
                 yield from response.iter_bytes(CHUNK_BYTES)
         except AssistantStreamError:
             raise
-        except Exception as error:  # the client lets its HTTP library's errors through while a body is read
-            raise self._told(error) from error
+        except Exception as error:  # the client raises its HTTP library's errors while a body is read
+            raise self._error(error) from error
 
     # -- the client -------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class UpstreamStorage(Storage):
             default_headers=self._headers,
             default_query=dict(parse_qsl(query, keep_blank_values=True)),
             timeout=self._timeout(self._timeouts[1]),
-            max_retries=0,  # see `_look`: a request never sleeps for as long as an upstream wants it to
+            max_retries=0,  # `_look` retries; the client would sleep as long as the upstream asks
         )
 
     def _timeout(self, read_seconds: float) -> Any:
@@ -233,7 +233,7 @@ class UpstreamStorage(Storage):
         return int(self._clock())
 
     def _look(self, call: Call, *values: Any, **fields: Any) -> Any:
-        """Make a call that may be made twice: once more where a kept connection turns out to be dead."""
+        """Make a repeatable call, a second time if a kept connection is dead."""
         import openai
 
         try:
@@ -245,41 +245,41 @@ class UpstreamStorage(Storage):
         return self._ask(call, *values, **fields)
 
     def _remove(self, call: Call, *values: Any, **fields: Any) -> None:
-        """Delete what may be gone already."""
+        """Delete an object that may be deleted already."""
         with suppress(NotFound):
             self._look(call, *values, **fields)
 
     def _ask(self, call: Call, *values: Any, **fields: Any) -> Any:
-        """Return the JSON that a call is answered with.
+        """Return the JSON of a call's response.
 
         Raises:
-            UpstreamError, RequestError: as `Storage` says.
+            UpstreamError, RequestError: see `Storage`.
         """
         import openai
 
         try:
             text: str = call(*values, **fields, **self._without_bearer()).text
         except openai.OpenAIError as error:
-            raise self._told(error) from error
+            raise self._error(error) from error
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise UpstreamError(NONSENSE) from None
+            raise UpstreamError(INVALID_RESPONSE) from None
 
     def _without_bearer(self) -> dict[str, Any]:
-        """Return what keeps a request from carrying a bearer token that is none: the client must be told each time."""
+        """Return options that remove the client's bearer header unless one is configured; needed for each call."""
         import openai
 
         if BEARER in self._headers:
             return {}
         return {"extra_headers": {"Authorization": openai.Omit()}}
 
-    def _told(self, error: Exception) -> AssistantStreamError:
+    def _error(self, error: Exception) -> AssistantStreamError:
         import openai
 
         if isinstance(error, openai.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             return refused(error.status_code, headers, error.body, self._upstream, self._clock())
         if isinstance(error, openai.APITimeoutError):
-            return UpstreamError(SLOW, status=504)
+            return UpstreamError(TIMED_OUT, status=504)
         return UpstreamError(UNREACHABLE)
