@@ -1,4 +1,4 @@
-"""Which assistant is meant, and that a configured one follows its configuration until somebody edits it."""
+"""Finding assistants; a configured one follows its configuration until its owner edits it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_two_first_requests_at_once(store: Store) -> None:
     assert assistants(store).find("anna").body == one.body
 
 
-def test_what_nobody_edited_follows_the_configuration(store: Store) -> None:
+def test_unedited_fields_follow_the_configuration(store: Store) -> None:
     use(assistants(store), "anna")
     use(assistants(store), "ben")
     store.update(Kind.ASSISTANT, "ben", "asst_default", body={"model": "m-own"})

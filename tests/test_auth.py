@@ -1,4 +1,4 @@
-"""Who owns a request, in which order that is asked, and which Origins may change something."""
+"""Owners of requests, the order of the ways to find them, and the Origins that may send changes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_each_browser_is_its_own_owner() -> None:
 
 
 @pytest.mark.parametrize(("owner", "expected"), [("shared:team", "team"), ("shared: team a ", "team a")])
-def test_the_setting_chooses_where_no_function_is_given(owner: str, expected: str) -> None:
+def test_the_setting_chooses_without_a_function(owner: str, expected: str) -> None:
     assert gate(owner=owner).admit(a_request()).owner == expected
     assert gate(owner=owner, authenticate=hook("carl")).admit(a_request()).owner == "carl"
 
@@ -111,7 +111,7 @@ def test_without_a_choice_everybody_is_local_in_debug_and_testing(mode: str) -> 
     assert gate(app_with(**{mode: True})).admit(a_request()).owner == "local"
 
 
-def test_without_a_choice_an_app_in_production_is_refused_and_told_the_ways_out() -> None:
+def test_an_app_in_production_without_owners_is_refused_with_the_choices() -> None:
     with pytest.raises(ConfigError) as caught:
         gate()
     for way in ("authenticate=", "session_owner", "shared_owner", "ASSISTANT_API_KEYS", "ASSISTANT_OWNER"):
@@ -124,7 +124,7 @@ def test_sessions_need_a_secret_key(choice: dict[str, Any]) -> None:
         gate(**choice)
 
 
-def test_what_is_no_function_is_refused_at_start() -> None:
+def test_an_authenticate_that_is_no_function_is_refused_at_start() -> None:
     with pytest.raises(ConfigError, match="must be a function"):
         gate(authenticate="session")
 

@@ -46,12 +46,12 @@ def test_precedence(sources: dict[str, Any], expected: str) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
-def test_blank_counts_as_not_given(blank: str) -> None:
+def test_blank_counts_as_not_set(blank: str) -> None:
     environ = {"ASSISTANT_ID": blank, "OPENAI_ASSISTANT_ID": "asst_d"}
     assert settled("assistant_id", config={"ASSISTANT_ID": blank}, environ=environ) == "asst_d"
 
 
-def test_none_counts_as_not_given() -> None:
+def test_none_counts_as_not_set() -> None:
     assert settled("model", arguments={"model": None}, config={"ASSISTANT_MODEL": None}) == ""
 
 

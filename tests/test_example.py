@@ -1,4 +1,4 @@
-"""The example app under any server: the factory's choices, and the secrets it keeps."""
+"""The example app under any server: its defaults, and its secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ASSISTANT_ENGINE", "offline")
 
 
-def test_without_an_address_somebody_must_have_chosen_owners() -> None:
+def test_without_an_address_the_owners_must_be_configured() -> None:
     """`gunicorn "flask_assistant_stream.example:create_example_app()"` may listen anywhere."""
     with pytest.raises(ConfigError, match="ASSISTANT_OWNER"):
         create_example_app()

@@ -1,4 +1,4 @@
-"""The files in `examples/` work as they stand."""
+"""The files in `examples/` work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registering: one app or many, one name or many, and what start-up refuses."""
+"""Registration: one app or many, one name or many, and errors at start-up."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_the_model(app: Flask, options: dict[str, Any], model: str) -> None:
     assert of(app).assistants.find("x").body["model"] == model
 
 
-def test_the_profile_is_told_by_the_address_or_named(app: Flask) -> None:
+def test_the_profile_follows_from_the_address_or_its_name(app: Flask) -> None:
     given: dict[str, Any] = {"openai_base_url": "http://127.0.0.1:11434/v1", "model": "m"}
     app.register_blueprint(create_assistant_blueprint(**given))
     app.register_blueprint(create_assistant_blueprint(name="two", url_prefix="/two", upstream_profile="vllm", **given))
@@ -249,7 +249,7 @@ def test_an_unusual_address_is_said_when_the_app_starts(app: Flask, caplog: pyte
 
 
 def test_nothing_is_asked_while_the_app_starts(app: Flask) -> None:
-    """A server that forks its workers starts the app before: threads would be lost."""
+    """A server may start the app before it forks its workers, where threads would be lost."""
     before = threading.enumerate()
     app.register_blueprint(create_assistant_blueprint(openai_api_key="sk-x"))
     assert threading.enumerate() == before

@@ -1,4 +1,4 @@
-"""`python -m flask_assistant_stream` as its user meets it: a process, a port, an instance folder."""
+"""`python -m flask_assistant_stream` as a user runs it: a process, a port, an instance folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_message_streams_an_answer(server: ExampleServer, headers: dict[str, s
 
 
 def test_curl_as_printed_streams(server: ExampleServer) -> None:
-    """curl says `application/x-www-form-urlencoded`, whatever it sends."""
+    """curl sends the type `application/x-www-form-urlencoded` with any body."""
     assert any(line.strip().startswith("curl -N -d") and server.url in line for line in server.printed)
     answer = server.post(CHAT, {"content": "hello"}, **{"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.names[-1] == "thread.run.completed"
@@ -87,7 +87,7 @@ def test_history_outlives_the_server(tmp_path: Path) -> None:
     assert after == before
 
 
-def test_the_api_key_is_told_once_and_names_the_same_owner(tmp_path: Path) -> None:
+def test_the_api_key_is_printed_once_and_has_the_same_owner(tmp_path: Path) -> None:
     with example_server(tmp_path) as first:
         key = (tmp_path / "api_key").read_text()
         assert any(key in line for line in first.printed)
@@ -133,7 +133,7 @@ def test_with_a_mongodb_uri_the_threads_are_there(tmp_path: Path, mongodb_url: s
 
 
 @pytest.mark.parametrize("version", NODE_VERSIONS)
-def test_front_ends_decode_what_is_served(server: ExampleServer, node_decode: NodeDecoder, version: str) -> None:
+def test_front_ends_decode_the_streams(server: ExampleServer, node_decode: NodeDecoder, version: str) -> None:
     decoded = node_decode.fetch(version, f"{server.url}{CHAT}", {"content": "Grüße 👋"})
     assert (decoded.status, decoded.error, decoded.run_status) == (200, None, "completed")
     assert decoded.text == "".join(decoded.deltas)
@@ -153,7 +153,7 @@ def test_keys_from_the_environment_replace_the_kept_one(tmp_path: Path) -> None:
 
 
 def refusal(tmp_path: Path, *arguments: str, **environment: str) -> str:
-    """Return what a server says that cannot start."""
+    """Return the output of a server that cannot start."""
     command = [sys.executable, "-m", "flask_assistant_stream", *arguments]
     environ = clean_environment(ASSISTANT_INSTANCE=str(tmp_path), **environment)
     answer = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
@@ -181,7 +181,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         assert re.search(rf"address.*{port}", refusal(tmp_path, "--port", str(port)), re.IGNORECASE)
 
 
-def test_a_wrong_setting_is_told_with_its_name(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path) -> None:
     assert "ASSISTANT_HEARTBEAT_SECONDS" in refusal(tmp_path, ASSISTANT_HEARTBEAT_SECONDS="soon")
 
 
@@ -201,7 +201,7 @@ def wait_for_delta(answer: HTTPResponse) -> None:
 
 
 def names(answer: HTTPResponse) -> list[str]:
-    """Return the names of the events that are left."""
+    """Return the names of the remaining events."""
     return [json.loads(line)["event"] for line in answer.read().splitlines() if line]
 
 
@@ -221,7 +221,7 @@ def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("impatient", [False, True])
 def test_a_run_that_does_not_end_in_time_is_interrupted(tmp_path: Path, impatient: bool) -> None:
-    """Its reader is told, and after a restart its thread takes the next message at once."""
+    """Its reader sees the end, and after a restart its thread accepts the next message at once."""
     with example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server, server.opened(HELLO) as answer:
         thread_id = answer.headers["X-Thread-Id"]
         wait_for_delta(answer)

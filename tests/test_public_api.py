@@ -67,7 +67,7 @@ LIGHT_MODULES = [
 
 
 def loaded_after(code: str) -> set[str]:
-    """Return the top-level modules that a fresh interpreter has loaded after some code."""
+    """Return the top-level modules that a fresh interpreter loads for some code."""
     report = "import sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     answer = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, check=True, timeout=60)
     return set(json.loads(answer.stdout))

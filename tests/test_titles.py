@@ -1,4 +1,4 @@
-"""Titles of threads: given beside the first run, asked for, set by hand; over HTTP with engines that are scripted."""
+"""Titles of threads: written beside the first run, on request, set by hand; over HTTP with scripted engines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 10
 
 
 class TwoModels(Engine):
-    """Answers runs and titles apart: a title waits until it is let go, an answer until the test lets it end.
+    """Answers runs and titles separately: each waits until the test releases it.
 
     Attributes:
         asked: the requests for titles.
@@ -48,7 +48,7 @@ class TwoModels(Engine):
 
 
 class _Held(ItemStream):
-    """Gives the last read out when an event is set, or never when it is closed before."""
+    """Returns the last read when an event is set, or never if it is closed before."""
 
     def __init__(self, stream: ItemStream, may_end: threading.Event) -> None:
         self._reads = list(stream)
@@ -81,7 +81,7 @@ MakeClient = Callable[..., FlaskClient]
 
 @pytest.fixture
 def client_of(tmp_path: Path) -> Iterator[MakeClient]:
-    """Give what makes a client of an app with an engine and settings."""
+    """Return a function that makes a client of an app with an engine and settings."""
     apps: list[Flask] = []
 
     def make(engine: Engine | str, **options: Any) -> FlaskClient:
@@ -111,7 +111,7 @@ def title(client: FlaskClient, thread_id: str) -> Any:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
+    """Wait for another thread."""
     waiting = threading.Event()
     for _ in range(SECONDS * 100):
         if true():
@@ -120,7 +120,7 @@ def until(true: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-def test_a_title_that_is_there_before_the_end_is_told_before_the_end(client_of: MakeClient) -> None:
+def test_a_title_that_exists_before_the_end_is_sent_before_the_end(client_of: MakeClient) -> None:
     engine = TwoModels()
     engine.may_end.clear()
     client = client_of(engine)
@@ -175,7 +175,7 @@ def test_without_an_answer_the_first_words_stand_in(client_of: MakeClient, answe
     until(lambda: title(client, thread_id) == "How do I get a refund?")
 
 
-def test_an_answer_that_takes_too_long_is_given_up(client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_takes_too_long_is_closed(client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_assistant_stream.titles.TITLE_SECONDS", 0.0)
     engine = TwoModels()
     engine.may_title.clear()

@@ -1,4 +1,4 @@
-"""The example app with tools works as its docstring says."""
+"""The example app with tools works as its docstring describes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ API = "/api/assistants"
 
 
 def outputs(events: list[Event]) -> list[tuple[str, str]]:
-    """Return names and outputs of the function calls that a stream shows as done."""
+    """Return names and outputs of the completed function calls of a stream."""
     steps = objects_of(events, "thread.run.step.completed")
     calls = [call for step in steps for call in step["step_details"].get("tool_calls", ())]
     return [(call["function"]["name"], call["function"]["output"]) for call in calls]
@@ -25,7 +25,7 @@ def outputs(events: list[Event]) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def post(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Give a function that posts to the example app and returns the events of the stream."""
+    """Return a function that posts to the example app and returns the events of the stream."""
     monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
     monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'tools.sqlite3'}")
     monkeypatch.setenv("FLASK_ASSISTANT_OFFLINE_DELAY_SECONDS", "0")

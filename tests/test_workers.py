@@ -33,7 +33,7 @@ STREAMS = 200
 
 @dataclass
 class Reader:
-    """A client that reads a stream line by line and notes when what came."""
+    """A client that reads a stream line by line and records the times."""
 
     server: ExampleServer
     connection: http.client.HTTPConnection
@@ -112,7 +112,7 @@ def post(server: ExampleServer, content: str, thread_id: str | None = None) -> R
 
 
 def resume(server: ExampleServer, reader: Reader) -> Reader:
-    """Come back as a page does after a reload: with the last number seen."""
+    """Resume as a page does after a reload: from the last number it has."""
     thread_id, run_id = reader.run
     path = f"/threads/{thread_id}/runs/{run_id}/stream?after={reader.events[-1]['seq']}"
     return open_reader(server, "GET", path)
@@ -215,7 +215,7 @@ def test_a_worker_that_slept_past_its_lease_says_nothing_more(two_workers: Examp
 
 
 def ended_elsewhere(server: ExampleServer, path: str, sleeper: int) -> Reader:
-    """Read a run to its end on a worker that is awake: a connection that the sleeper took is given up."""
+    """Read a run to its end on a worker that is awake; drop connections of the sleeping one."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         connection = connect(server, LEASE + 5)

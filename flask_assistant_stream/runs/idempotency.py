@@ -39,12 +39,12 @@ class IdempotencyKeys:
 
     Args:
         store: holds the runs.
-        lease_seconds: how long a silent worker keeps a run.
+        wait_seconds: how long to wait for another worker with the same request: longer than its lease.
     """
 
-    def __init__(self, store: Store, lease_seconds: float) -> None:
+    def __init__(self, store: Store, wait_seconds: float) -> None:
         self._store = store
-        self._patience = lease_seconds + 1
+        self._wait_seconds = wait_seconds
         self._queues = ThreadQueues()
 
     @contextmanager
@@ -66,7 +66,7 @@ class IdempotencyKeys:
         if run is None:
             return None
         key.check(run.extra.get(START_DIGEST))
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._wait_seconds
         while run.active and self._store.last_row(run.id) is None:
             self._wait(deadline, run)
             run = self._run(key.owner, key.run_id)
@@ -90,7 +90,7 @@ class IdempotencyKeys:
             return None
         number, _, digest = str(answer).partition("/")
         key.check(digest)
-        after, deadline, current = int(number), time.monotonic() + self._patience, run
+        after, deadline, current = int(number), time.monotonic() + self._wait_seconds, run
         while current.active and not any(row.events for row in self._store.read(run.id, after, 10)):
             if current.body["status"] == RunStatus.REQUIRES_ACTION.value:
                 return None

@@ -92,7 +92,7 @@ class Runner:
         self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
         self.on_sweep = self._sweeper.on_sweep
-        self.idempotency = IdempotencyKeys(store, self.options.lease_seconds)
+        self.idempotency = IdempotencyKeys(store, self.options.lease_seconds + 1)
         self.starts = Starts(store, self.idempotency, self._end, self.options.queue_seconds)
         self.drain = Drain(log, self._executions, self._end_left)
         log.on_tick.append(self._end_idle)

@@ -1,4 +1,4 @@
-"""Workers on each store."""
+"""The fixture of the tests of runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tests.runs.workers import MakeWorker, Worker
 
 @pytest.fixture
 def worker(open_store: Callable[[], Store]) -> Iterator[MakeWorker]:
-    made: list[Worker] = []
+    """Return a function that makes a worker from scripts and options of its runner."""
+    workers: list[Worker] = []
 
-    def make(*scripts: Any) -> Worker:
-        made.append(Worker(open_store(), *scripts))
-        return made[-1]
+    def make(*scripts: Any, **options: Any) -> Worker:
+        workers.append(Worker(open_store(), *scripts, **options))
+        return workers[-1]
 
     yield make
-    for each in made:
+    for each in workers:
         each.runner.stop()

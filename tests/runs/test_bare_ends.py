@@ -1,4 +1,4 @@
-"""Upstreams that end without a terminal item: where that is known of the engine, the run goes on as if one had come."""
+"""Upstreams that end without a terminal item: with an engine known for it, the response counts as completed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def order_status(number: int) -> str:
 
 
 def bare(script: list[list[Any]]) -> list[list[Any]]:
-    """Leave the terminal item out."""
+    """Remove the terminal item."""
     return script[:-1]
 
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """Give a function that sends a message to an app with this engine and returns the events of the answer."""
+    """Return a function that sends a message to an app with this engine and returns the events of the answer."""
     return lambda engine: build(tmp_path, engine=engine, tools=[order_status]).chat("Where is order 7?")
 
 

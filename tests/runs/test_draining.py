@@ -1,4 +1,4 @@
-"""A shutdown in process: what is refused, what may end, what is interrupted, and what the next process finds."""
+"""A shutdown in one process: refused requests, runs that end or are interrupted, and what the next process reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flask_assistant_stream import Unavailable, drain
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.routes.base import EXTENSION
 from flask_assistant_stream.shutdown import INTERRUPT_SECONDS, Shutdown, drains
+from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.translation.endings import UNFINISHED, Ending
@@ -32,7 +33,7 @@ MakeSite = Callable[..., Site]
 
 @pytest.fixture
 def make_site(tmp_path: Path, store_url: str) -> Iterator[MakeSite]:
-    """Give what makes sites: processes that share a store."""
+    """Return a function that makes sites: processes that share a store."""
     sites: list[Site] = []
 
     def make(*scripts: Any, **options: Any) -> Site:
@@ -132,7 +133,7 @@ def test_everything_else_is_answered(make_site: MakeSite) -> None:
     assert site.post("/threads", {"title": "A list"}).status_code == 200
 
 
-def test_who_was_let_in_is_waited_for(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_admitted_start_is_waited_for(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that is being stored when the drain begins becomes a run, and the run is interrupted."""
     site = make_site(OPEN)
     store, entered, release = site.registration.store, threading.Event(), threading.Event()
@@ -224,7 +225,7 @@ def test_a_tool_that_hangs_is_left_behind(make_site: MakeSite) -> None:
 
 
 def test_a_thread_that_does_not_come_back_is_left_behind(make_site: MakeSite) -> None:
-    """Whatever a run hangs in, its end is stored and told in time."""
+    """Wherever a run hangs, its end is stored and sent in time."""
     hangs, release = threading.Event(), threading.Event()
     site = make_site([*unfinished("The answer is"), hangs.set, lambda: release.wait(PATIENCE)])
     reading = Reading(site)
@@ -239,8 +240,8 @@ def test_a_thread_that_does_not_come_back_is_left_behind(make_site: MakeSite) ->
     assert text_of(events) == "The answer is"
 
 
-def test_what_is_left_ends_once(make_site: MakeSite) -> None:
-    """The thread that comes back after all finds that the run is another's."""
+def test_a_run_that_hangs_ends_once(make_site: MakeSite) -> None:
+    """The thread that hung finds that the run was taken over."""
     hangs, release = threading.Event(), threading.Event()
     site = make_site([*unfinished("The answer is"), hangs.set, lambda: release.wait(PATIENCE), *text("late")])
     reading = Reading(site)
@@ -249,8 +250,7 @@ def test_what_is_left_ends_once(make_site: MakeSite) -> None:
     run = reading.events[-1].object()
     release.set()
     deadline = time.monotonic() + PATIENCE
-    runner = site.registration.runner
-    while runner._executions and time.monotonic() < deadline:
+    while any(thread.name == run["id"] for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)
     again = decode_ndjson(site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream").data)
     assert endings(again) == ["thread.run.failed"]
@@ -305,7 +305,7 @@ def test_every_registration_of_an_app_is_drained(make_site: MakeSite, tmp_path: 
     assert [one.runner.drain.begun for one in site.app.extensions[EXTENSION].values()] == [True, True]
 
 
-def test_one_app_is_drained_and_another_goes_on(make_site: MakeSite) -> None:
+def test_one_app_is_drained_and_another_continues(make_site: MakeSite) -> None:
     site, other = make_site(), make_site(text("Here I am."))
     drain(site.app, seconds=0)
     assert endings(other.chat()) == ["thread.run.completed"]
@@ -322,12 +322,12 @@ def test_an_app_without_an_assistant_has_nothing_to_drain() -> None:
 def test_a_run_can_be_cancelled_while_others_may_end(make_site: MakeSite) -> None:
     site = make_site(OPEN)
     reading = Reading(site)
-    (run_id,) = site.registration.log._writers
     (thread,) = site.get("/threads").get_json()["data"]
+    (run,) = site.registration.store.list(Kind.RUN, "anna", parent=thread["id"]).records
     with ThreadPoolExecutor(1) as pool:
         shutdown = pool.submit(drain, site.app, seconds=PATIENCE)
         while not site.registration.runner.drain.begun:
             time.sleep(0.005)
-        assert site.post(f"/threads/{thread['id']}/runs/{run_id}/cancel").status_code == 200
+        assert site.post(f"/threads/{thread['id']}/runs/{run.id}/cancel").status_code == 200
         assert shutdown.result(PATIENCE) == 0
     assert endings(reading.events) == ["thread.run.cancelled"]

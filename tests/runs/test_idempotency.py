@@ -1,4 +1,4 @@
-"""A request that is sent again under its key gives the same run, on both stores and whichever worker it meets."""
+"""A request that is sent again with its key returns the same run, on both stores and on any worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from flask_assistant_stream.errors import Duplicate, NotFound, RequestError, StoreError
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.protocol.events import Event
-from flask_assistant_stream.runs.idempotency import Repeated
+from flask_assistant_stream.runs.idempotency import IdempotencyKeys, Repeated
 from flask_assistant_stream.runs.request_key import REUSED, RequestKey
 from flask_assistant_stream.runs.start_request import RunPosition, StartRequest
 from flask_assistant_stream.stores.base import Kind, Record, RunRecord, Start
@@ -40,7 +40,7 @@ def start(worker: Worker, named: RequestKey | None = None, **options: Any) -> Ru
         return repeated.position
 
 
-def told(worker: Worker, attached: RunPosition) -> list[Event]:
+def read_all(worker: Worker, attached: RunPosition) -> list[Event]:
     with worker.log.follow(attached.run_id, attached.after) as follower:
         return [event for events in follower for event in events]
 
@@ -57,7 +57,7 @@ def threads_of(worker: Worker, owner: str = "ann") -> list[str]:
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "a\tb", "a\nb", "é", "\x7f"])
-def test_what_is_no_key_is_refused(value: str) -> None:
+def test_invalid_keys_are_refused(value: str) -> None:
     with pytest.raises(RequestError) as refused:
         key(value)
     assert refused.value.param == "Idempotency-Key"
@@ -73,7 +73,7 @@ def test_ids_follow_from_owner_and_key_alone() -> None:
     assert one.new_id("thread")[7:] != one.run_id[4:]
 
 
-def test_the_digest_is_of_what_is_asked_whatever_the_order_of_its_keys() -> None:
+def test_the_digest_covers_the_request_in_any_order_of_its_keys() -> None:
     same = [RequestKey.read("a", "k", asked) for asked in ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1})]
     assert same[0] == same[1]
     assert RequestKey.read("a", "k", {"a": "\ud800"}).digest != same[0].digest
@@ -85,10 +85,10 @@ def test_the_digest_is_of_what_is_asked_whatever_the_order_of_its_keys() -> None
 def test_the_same_key_is_the_same_run_on_every_worker(worker: MakeWorker) -> None:
     one, two = worker(text("Hello you.")), worker()
     first = start(one)
-    before = told(one, first)
+    before = read_all(one, first)
     again = start(two)
     assert again == first
-    assert told(two, again) == before
+    assert read_all(two, again) == before
     assert threads_of(one) == [first.thread_id]
     assert len(one.messages(first.thread_id)) == 2
     assert (len(one.engine.requests), len(two.engine.requests)) == (1, 0)
@@ -108,7 +108,7 @@ def test_of_many_at_once_one_starts(worker: MakeWorker, on_a_thread: bool) -> No
     assert all(one == attached[0] for one in attached), attached
     first = attached[0]
     assert isinstance(first, RunPosition)
-    tellings = [told(one, first) for one in workers]
+    tellings = [read_all(one, first) for one in workers]
     assert tellings[0] == tellings[1]
     assert sum(len(one.engine.requests) for one in workers) == 1
     assert threads_of(workers[0]) == [first.thread_id]
@@ -120,13 +120,13 @@ def test_another_owner_has_keys_of_their_own(worker: MakeWorker) -> None:
     one = worker(text("For Ann."), text("For Bob."))
     ann, bob = start(one), start(one, key(owner="bob"))
     assert ann.run_id != bob.run_id
-    assert (text_of(told(one, ann)), text_of(told(one, bob))) == ("For Ann.", "For Bob.")
+    assert (text_of(read_all(one, ann)), text_of(read_all(one, bob))) == ("For Ann.", "For Bob.")
 
 
 def test_a_key_with_another_request_is_refused(worker: MakeWorker) -> None:
     one = worker(text("Hello you."))
     first = start(one)
-    told(one, first)
+    read_all(one, first)
     with pytest.raises(RequestError) as refused:
         start(one, key(asked="something else"))
     assert (refused.value.code, refused.value.status) == (REUSED, 400)
@@ -142,23 +142,23 @@ def test_a_start_that_failed_leaves_the_key_free(worker: MakeWorker) -> None:
     with pytest.raises(NotFound):
         start(one, thread_id="thread_unknown")
     gate.set()
-    told(one, busy)
+    read_all(one, busy)
     again = start(one, thread_id=busy.thread_id, busy="reject")
-    assert text_of(told(one, again)) == "Second."
+    assert text_of(read_all(one, again)) == "Second."
 
 
 def test_a_repeat_cancels_nothing(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker(text("First."), [gate, *text("Second.")]), worker()
     first = start(one)
-    told(one, first)
+    read_all(one, first)
     second = one.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=first.thread_id))
     assert start(two) == start(one) == first
     gate.set()
-    assert endings(told(one, second)) == ["thread.run.completed"]
+    assert endings(read_all(one, second)) == ["thread.run.completed"]
 
 
-def test_the_run_of_a_dead_worker_is_told_to_its_end(worker: MakeWorker) -> None:
+def test_the_run_of_a_dead_worker_is_read_to_its_end(worker: MakeWorker) -> None:
     gate = threading.Event()
     dead, other = worker([*unfinished("It began so well"), gate]), worker()
     first = start(dead)
@@ -170,28 +170,28 @@ def test_the_run_of_a_dead_worker_is_told_to_its_end(worker: MakeWorker) -> None
     other.sweep()
     again = start(other)
     assert again == first
-    assert endings(told(other, again)) == ["thread.run.failed"]
+    assert endings(read_all(other, again)) == ["thread.run.failed"]
 
 
 def test_a_thread_without_its_run_is_gone_on_with(worker: MakeWorker) -> None:
-    """As a worker leaves it on MongoDB that died half-way; its vector store is the one that is stored now."""
+    """A worker on MongoDB died half-way; its thread gets the vector store of this start."""
     one = worker(text("At last."))
     thread = objects.thread(key().new_id("thread"), 1, metadata={"a": "b"})
     one.store.insert(anns(thread))
     resources = {"file_search": {"vector_store_ids": ["vs_new"]}}
     attached = start(one, new_thread={"metadata": {"a": "b"}, "tool_resources": resources})
     assert attached.thread_id == thread["id"]
-    events = told(one, attached)
+    events = read_all(one, attached)
     assert (events[0].name, text_of(events)) == ("thread.created", "At last.")
     stored = one.store.get(Kind.THREAD, "ann", thread["id"]).body
     assert (stored["metadata"], stored["tool_resources"]) == ({"a": "b"}, resources)
 
 
 def test_a_start_under_way_on_another_worker_is_waited_for(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose first row is not there yet must not be told as expired."""
+    """A run without its first row must not be reported as expired."""
     one, two = worker(text("Hello you.")), worker()
     first, waited = start(one), threading.Event()
-    told(one, first)
+    read_all(one, first)
     real_get, real_last = two.store.get, two.store.last_row
 
     def active(*arguments: Any, **options: Any) -> Any:
@@ -222,12 +222,12 @@ def test_a_start_that_was_taken_back_meanwhile_is_made(worker: MakeWorker, monke
 
     monkeypatch.setattr(one.store, "start", taken_back)
     attached = start(one)
-    assert endings(told(one, attached)) == ["thread.run.completed"]
+    assert endings(read_all(one, attached)) == ["thread.run.completed"]
     assert [thread is None for thread in refused] == [False, True]
 
 
-def test_a_run_that_a_dead_worker_never_wrote_ends_and_is_told(worker: MakeWorker) -> None:
-    """Only a store that begins a run in several writes leaves one."""
+def test_a_run_that_a_dead_worker_never_wrote_ends(worker: MakeWorker) -> None:
+    """Only a store that starts a run in several writes leaves one."""
     dead, other = worker(), worker()
     thread = anns(objects.thread(key().new_id("thread"), 1))
     dead.store.insert(thread)
@@ -237,16 +237,16 @@ def test_a_run_that_a_dead_worker_never_wrote_ends_and_is_told(worker: MakeWorke
     other.skipped = LEASE + 1
     other.sweep()
     attached = start(other)
-    assert endings(told(other, attached)) == ["thread.run.failed"]
+    assert endings(read_all(other, attached)) == ["thread.run.failed"]
 
 
 # -- tool outputs ---------------------------------------------------------------------------------------------
 
 
 def waiting(worker: Worker) -> tuple[RunPosition, dict[str, str]]:
-    """Start a run that asks for a function, and return it with what answers it."""
+    """Start a run that calls a function, and return it with its tool outputs."""
     attached = worker.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    told(worker, attached)
+    read_all(worker, attached)
     action = worker.run(attached.run_id).body["required_action"]
     return attached, {one["id"]: "-3 °C" for one in action["submit_tool_outputs"]["tool_calls"]}
 
@@ -259,10 +259,10 @@ def test_an_answer_sent_again_gives_what_followed_it(worker: MakeWorker) -> None
     one, two = worker(call("get_weather"), text("It is cold.")), worker()
     run, outputs = waiting(one)
     first = submit(one, run, outputs)
-    before = told(one, first)
+    before = read_all(one, first)
     again = submit(two, run, outputs)
     assert again == first
-    assert told(two, again) == before
+    assert read_all(two, again) == before
     assert text_of(before) == "It is cold."
     assert (len(one.engine.requests), len(two.engine.requests)) == (2, 0)
 
@@ -275,7 +275,7 @@ def test_of_many_answers_at_once_one_counts(worker: MakeWorker) -> None:
     gate.set()
     assert all(each == attached[0] for each in attached), attached
     assert isinstance(attached[0], RunPosition)
-    assert [text_of(told(each, attached[0])) for each in (one, two)] == ["It is cold."] * 2
+    assert [text_of(read_all(each, attached[0])) for each in (one, two)] == ["It is cold."] * 2
     assert len(one.engine.requests) + len(two.engine.requests) == 2
 
 
@@ -283,13 +283,13 @@ def test_each_round_has_its_own_answer(worker: MakeWorker) -> None:
     one = worker(call("get_weather"), call("get_weather"), text("Cold twice."))
     run, outputs = waiting(one)
     first = submit(one, run, outputs, key("round 1"))
-    told(one, first)
+    read_all(one, first)
     action = one.run(run.run_id).body["required_action"]
     more = {each["id"]: "-4 °C" for each in action["submit_tool_outputs"]["tool_calls"]}
     assert submit(one, run, outputs, key("round 1")) == first, "the second action waits, the first is answered"
     second = submit(one, run, more, key("round 2"))
     assert second.after > first.after
-    assert text_of(told(one, second)) == "Cold twice."
+    assert text_of(read_all(one, second)) == "Cold twice."
     assert submit(one, run, outputs, key("round 1")) == first
     assert submit(one, run, more, key("round 2")) == second
 
@@ -297,14 +297,14 @@ def test_each_round_has_its_own_answer(worker: MakeWorker) -> None:
 def test_keys_of_answers_are_not_mixed_up(worker: MakeWorker) -> None:
     one = worker(call("get_weather"), text("It is cold."))
     begun = start(one, key("begins"))
-    told(one, begun)
+    read_all(one, begun)
     action = one.run(begun.run_id).body["required_action"]
     outputs = {each["id"]: "-3 °C" for each in action["submit_tool_outputs"]["tool_calls"]}
     with pytest.raises(RequestError) as refused:
         submit(one, begun, outputs, key("begins"))
     assert refused.value.code == REUSED
     first = submit(one, begun, outputs, key("answers"))
-    told(one, first)
+    read_all(one, first)
     with pytest.raises(RequestError) as refused:
         submit(one, begun, outputs, key("answers", asked="other outputs"))
     assert refused.value.code == REUSED
@@ -312,7 +312,7 @@ def test_keys_of_answers_are_not_mixed_up(worker: MakeWorker) -> None:
         submit(one, begun, outputs, key("another"))
 
 
-def test_an_answer_that_was_claimed_and_never_stored_is_given_again(worker: MakeWorker) -> None:
+def test_an_answer_that_was_claimed_and_never_stored_is_sent_again(worker: MakeWorker) -> None:
     one, other = worker(call("get_weather")), worker(text("It is cold."))
     run, outputs = waiting(one)
     record = one.run(run.run_id)
@@ -323,18 +323,18 @@ def test_an_answer_that_was_claimed_and_never_stored_is_given_again(worker: Make
     other.sweep()
     attached = submit(other, run, outputs)
     assert attached.after > after
-    assert text_of(told(other, attached)) == "It is cold."
+    assert text_of(read_all(other, attached)) == "It is cold."
     assert submit(one, run, outputs) == attached
 
 
 def test_an_answer_that_is_being_stored_elsewhere_is_waited_for(
-    worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+    worker: MakeWorker,
 ) -> None:
     one, other = worker(call("get_weather")), worker()
     run, outputs = waiting(one)
     record = one.run(run.run_id)
     note = key("answer").answer_extra(record.last_seq)
     assert one.store.claim(record, due_at=one.store.now() + LEASE, extra=note) is not None
-    monkeypatch.setattr(other.runner.idempotency, "_patience", 0.1)
+    other.runner.idempotency = IdempotencyKeys(other.store, 0.1)
     with pytest.raises(StoreError, match="has not finished the same request"):
         submit(other, run, outputs)

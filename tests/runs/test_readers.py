@@ -1,4 +1,4 @@
-"""What becomes of a run whose last reader has gone, here or on another worker; time is moved, not waited for."""
+"""A run after its last reader disconnects, on this or another worker; time is moved, not waited for."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def worker(open_store: Callable[[], Store], time: Time) -> Iterator[Make]:
             each.runner.stop()
 
 
-def test_a_run_goes_on_unless_told_otherwise(worker: Make, time: Time) -> None:
+def test_a_run_continues_by_default(worker: Make, time: Time) -> None:
     one = worker(None)
     attached = one.begin()
     one.join(attached, began=True)()
@@ -120,7 +120,7 @@ def test_cancelled_at_once(worker: Make) -> None:
     assert len(one.cancelled) == 1
 
 
-def test_cancelled_when_nobody_has_come_back_in_time(worker: Make, time: Time) -> None:
+def test_cancelled_when_no_reader_returns_in_time(worker: Make, time: Time) -> None:
     one = worker(GRACE)
     attached = one.begin()
     one.join(attached, began=True)()

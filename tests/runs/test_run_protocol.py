@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,58 +19,19 @@ from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.runs.runner import RunnerOptions
 from flask_assistant_stream.runs.start_request import MessageDraft, StartRequest
-from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord, Start
+from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
-from flask_assistant_stream.translation.translator import Translator
-from tests.runs.workers import ASSISTANT, HELLO, LEASE, MakeWorker, Worker, endings
-
-
-class Begun:
-    """A run as a worker left it: started by hand, so that nothing goes on by itself."""
-
-    def __init__(self, worker: Worker, reads: Sequence[Any] = ()) -> None:
-        self.worker = worker
-        thread = objects.thread(ids.new_id(ids.THREAD), 1)
-        now = int(worker.store.now())
-        body = objects.run(ids.new_id(ids.RUN), now, thread["id"], ASSISTANT)
-        self.translator = Translator(body, new_id=ids.new_id, now=lambda: int(worker.store.now()))
-        events = self.translator.start(thread)
-        message = objects.message(ids.new_id(ids.MESSAGE), now, thread["id"], "user", HELLO[0].content)
-        run = RunRecord(Kind.RUN, "ann", self.translator.run, thread["id"], due_at=worker.store.now() + LEASE)
-        self.run = worker.store.start(
-            Start(
-                run,
-                Row.of(run.id, 1, ids.new_id("t"), events),
-                (Record(Kind.MESSAGE, "ann", message, thread["id"]),),
-                Record(Kind.THREAD, "ann", thread),
-            )
-        )
-        self.thread_id, self.id = thread["id"], self.run.id
-        self.play(reads)
-
-    def play(self, reads: Sequence[Any], *, project: bool = True) -> list[Row]:
-        """Translate and store reads; without `project` the worker died before it told the objects."""
-        rows = [self.row(events) for items in reads if (events := self.translator.feed(items))]
-        for row in rows:
-            assert self.store_row(row, project=project) is AppendResult.STORED
-        return rows
-
-    def row(self, events: list[Event]) -> Row:
-        state = self.translator.state() if self.translator.waiting else None
-        return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
-
-    def store_row(self, row: Row, *, project: bool = True) -> AppendResult:
-        outcome = self.worker.store.append([row])[0]
-        projection = project_events(self.run, row.events, row.state)
-        if project and outcome is AppendResult.STORED and projection is not None:
-            self.worker.store.project([projection])
-        return outcome
-
-
-def assert_numbers_are_unique_and_ascending(events: list[Event]) -> None:
-    numbers = [event.seq for event in events]
-    assert numbers == sorted(set(numbers))
+from tests.runs.workers import (
+    ASSISTANT,
+    HELLO,
+    LEASE,
+    Begun,
+    MakeWorker,
+    Worker,
+    assert_numbers_are_unique_and_ascending,
+    endings,
+)
 
 
 def assert_thread_takes_the_next_message(worker: Worker, thread_id: str) -> None:
@@ -146,7 +106,7 @@ def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -
     assert slow.store.append([begun.row([late])]) == [AppendResult.REFUSED]
 
 
-def test_a_second_claimant_goes_on_behind_a_dead_claimants_fence(worker: MakeWorker) -> None:
+def test_a_second_claimant_continues_behind_a_dead_claimants_fence(worker: MakeWorker) -> None:
     dead, dies_too, other = worker(), worker(), worker()
     begun = Begun(dead, READS)
     last = begun.translator.last_seq
@@ -287,10 +247,9 @@ def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, mon
     assert text_of(events) == " ".join(["word"] * 300)
 
 
-def test_one_row_that_cannot_be_stored_holds_up_nobody_else(
-    worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = worker(text("Bad."), text("Good."))
+def test_one_row_that_cannot_be_stored_delays_no_other_run(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    one = worker([held, *text("Bad.")], text("Good."))
     commit = one.store.commit
     bad: list[str] = []
 
@@ -300,8 +259,6 @@ def test_one_row_that_cannot_be_stored_holds_up_nobody_else(
         return commit(writes)
 
     monkeypatch.setattr(one.store, "commit", refuses_one)
-    held = threading.Event()
-    one.engine._scripts = iter([[held, *text("Bad.")], text("Good.")])
     bad.append(one.runner.start(StartRequest("ann", ASSISTANT, HELLO)).run_id)
     good = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     held.set()
@@ -395,7 +352,7 @@ def test_an_unanswered_action_expires(worker: MakeWorker) -> None:
     assert names[-2:] == ["thread.run.step.expired", "thread.run.expired"]
 
 
-def test_an_answer_that_was_claimed_and_never_stored_can_be_given_again(worker: MakeWorker) -> None:
+def test_an_answer_that_was_claimed_and_never_stored_can_be_sent_again(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("It is cold."))
     begun = Begun(dead, call("get_weather"))
     (asked,) = other.run(begun.id).body["required_action"]["submit_tool_outputs"]["tool_calls"]

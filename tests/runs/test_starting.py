@@ -1,4 +1,4 @@
-"""What becomes of a message on a thread with an active run: the run is replaced, the message refused, or it waits."""
+"""A message on a thread with an active run: the run is replaced, the message is refused, or it waits."""
 
 from __future__ import annotations
 
@@ -13,32 +13,27 @@ import pytest
 
 from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.runs.execution import RunContext
 from flask_assistant_stream.runs.idempotency import Repeated
 from flask_assistant_stream.runs.queues import QueueFull, ThreadQueues
 from flask_assistant_stream.runs.request_key import RequestKey
-from flask_assistant_stream.runs.runner import Runner, RunnerOptions
 from flask_assistant_stream.runs.start_request import Busy, MessageDraft, RunPosition, StartRequest
 from flask_assistant_stream.runs.starting import BUSY, QUEUE_LENGTH
-from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import MakeSite, make_site
-from tests.runs.workers import ASSISTANT, HELLO, LEASE, Worker, endings
+from tests.runs.workers import ASSISTANT, HELLO, Worker, endings
 
 __all__ = ["make_site"]
 
 PATIENCE = 20.0
 
 
-class Told(Worker):
-    """A worker that is told what to do with messages on busy threads."""
+class QueueWorker(Worker):
+    """A worker with a policy for messages on busy threads."""
 
     def __init__(self, store: Store, *scripts: Any, busy: Busy = "queue", seconds: float = PATIENCE) -> None:
-        super().__init__(store, *scripts)
-        options = RunnerOptions(lease_seconds=LEASE, busy_thread=busy, queue_seconds=seconds)
-        self.runner = Runner(store, self.log, RunContext(self.engine, RequestBuilder(store)), options)
+        super().__init__(store, *scripts, busy_thread=busy, queue_seconds=seconds)
 
     def send(self, said: str, thread_id: str, **options: Any) -> RunPosition:
         message = [MessageDraft([objects.text_part(said)])]
@@ -58,15 +53,15 @@ class Told(Worker):
             time.sleep(0.005)
 
 
-MakeTold = Callable[..., Told]
+MakeQueueWorker = Callable[..., QueueWorker]
 
 
 @pytest.fixture
-def worker(open_store: Callable[[], Store]) -> Iterator[MakeTold]:
-    made: list[Told] = []
+def worker(open_store: Callable[[], Store]) -> Iterator[MakeQueueWorker]:
+    made: list[QueueWorker] = []
 
-    def make(*scripts: Any, **options: Any) -> Told:
-        made.append(Told(open_store(), *scripts, **options))
+    def make(*scripts: Any, **options: Any) -> QueueWorker:
+        made.append(QueueWorker(open_store(), *scripts, **options))
         return made[-1]
 
     yield make
@@ -101,7 +96,7 @@ class Sending:
         return self.error
 
 
-def test_replace_cancels_the_active_run(worker: MakeTold) -> None:
+def test_replace_cancels_the_active_run(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("Never said.")], text("Instead."), busy="replace")
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -110,7 +105,7 @@ def test_replace_cancels_the_active_run(worker: MakeTold) -> None:
     assert one.run(first.run_id).body["status"] == "cancelled"
 
 
-def test_reject_leaves_it_alone(worker: MakeTold) -> None:
+def test_reject_leaves_it_alone(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("Said.")], busy="reject")
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -121,7 +116,7 @@ def test_reject_leaves_it_alone(worker: MakeTold) -> None:
     assert one.users_texts(first.thread_id) == ["Hello"]
 
 
-def test_queued_messages_start_in_the_order_they_came(worker: MakeTold) -> None:
+def test_queued_messages_start_in_the_order_they_came(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("0")], *[text(str(number)) for number in range(1, 5)])
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -141,7 +136,7 @@ def test_queued_messages_start_in_the_order_they_came(worker: MakeTold) -> None:
     assert one.runner.starts.queues.length(("ann", first.thread_id)) == 0
 
 
-def test_a_message_waits_for_the_run_of_another_worker(worker: MakeTold) -> None:
+def test_a_message_waits_for_the_run_of_another_worker(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one, two = worker([gate, *text("First.")]), worker(text("Second."))
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -152,7 +147,7 @@ def test_a_message_waits_for_the_run_of_another_worker(worker: MakeTold) -> None
     assert one.run(first.run_id).body["status"] == "completed"
 
 
-def test_a_message_that_waited_has_a_whole_lease_from_its_start(worker: MakeTold) -> None:
+def test_a_message_that_waited_has_a_whole_lease_from_its_start(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], text("Second."))
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -164,7 +159,7 @@ def test_a_message_that_waited_has_a_whole_lease_from_its_start(worker: MakeTold
     assert started.body["created_at"] >= int(one.run(first.run_id).body["created_at"]) + 10
 
 
-def test_who_waits_too_long_is_refused_and_leaves_no_trace(worker: MakeTold) -> None:
+def test_a_message_that_waits_too_long_is_refused_and_not_stored(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], seconds=0.3)
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -177,7 +172,7 @@ def test_who_waits_too_long_is_refused_and_leaves_no_trace(worker: MakeTold) -> 
     assert one.users_texts(first.thread_id) == ["Hello"]
 
 
-def test_the_line_is_bounded(worker: MakeTold) -> None:
+def test_the_line_is_bounded(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], *[text("Next.")] * (QUEUE_LENGTH + 1))
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -190,7 +185,7 @@ def test_the_line_is_bounded(worker: MakeTold) -> None:
     assert {one.answer(sending.done()) for sending in waiting} == {"Next."}
 
 
-def test_a_run_that_waits_for_an_answer_blocks_the_line_and_says_so(worker: MakeTold) -> None:
+def test_a_run_that_waits_for_an_answer_blocks_the_line_and_says_so(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *call("get_weather")], text("Cold."), text("Next."))
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -205,7 +200,7 @@ def test_a_run_that_waits_for_an_answer_blocks_the_line_and_says_so(worker: Make
     assert one.answer(one.send("And now?", first.thread_id)) == "Next."
 
 
-def test_a_cancel_lets_the_line_move(worker: MakeTold) -> None:
+def test_a_cancel_lets_the_line_move(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate], text("Next."))
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -215,7 +210,7 @@ def test_a_cancel_lets_the_line_move(worker: MakeTold) -> None:
     assert one.answer(waiting.done()) == "Next."
 
 
-def test_a_thread_that_is_deleted_lets_nobody_wait(worker: MakeTold) -> None:
+def test_no_message_waits_for_a_deleted_thread(worker: MakeQueueWorker) -> None:
     gate = threading.Event()
     one = worker([gate])
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
@@ -225,13 +220,13 @@ def test_a_thread_that_is_deleted_lets_nobody_wait(worker: MakeTold) -> None:
     assert waiting.refused().status == 404
 
 
-def test_a_message_sent_twice_waits_once_and_is_one(worker: MakeTold) -> None:
+def test_a_message_sent_twice_waits_once_and_is_one(worker: MakeQueueWorker) -> None:
     gate, second = threading.Event(), threading.Event()
     one, two = worker([gate, *text("First.")], [second, *text("Once.")]), worker([second, *text("Once.")])
     first = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
     named = RequestKey.read("ann", "key", {})
 
-    def send(told: Told) -> RunPosition:
+    def send(told: QueueWorker) -> RunPosition:
         try:
             return told.send("And?", first.thread_id, key=named)
         except Repeated as repeated:

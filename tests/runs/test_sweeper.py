@@ -1,4 +1,4 @@
-"""Many runs that nobody has: they are ended side by side, and this worker's own runs are not forgotten over it."""
+"""Many abandoned runs: they end in parallel, and this worker's own leases are renewed meanwhile."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stored:
 
 
 class Ender:
-    """Ends runs; each only once `ready` is set, but for the broken ones, which fail."""
+    """Ends runs after `ready` is set; the broken ones fail."""
 
     def __init__(self, *broken: str) -> None:
         self.ready = threading.Event()

@@ -1,10 +1,11 @@
-"""Workers of one store: each a store object, a log and a runner, whose time is moved, not waited for."""
+"""Workers over one store, each with a log and a runner of its own, and runs as a worker left them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from flask_assistant_stream.log.projection import project_events
 from flask_assistant_stream.log.run_log import RunLog
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
@@ -13,31 +14,27 @@ from flask_assistant_stream.runs.runner import Runner, RunnerOptions
 from flask_assistant_stream.runs.start_request import MessageDraft
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.runs.upstream_request import RequestBuilder
-from flask_assistant_stream.stores.base import Kind, RunRecord, Store
+from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord, Start, Store
 from flask_assistant_stream.testing.scripted import ScriptedEngine
+from flask_assistant_stream.translation.translator import Translator
 
 ASSISTANT = objects.assistant("asst_1", 1, "model", instructions="Be brief.")
-
-
 HELLO = [MessageDraft([objects.text_part("Hello")])]
-
-
 LEASE = 15.0
 
 
 class Worker:
     """One process's view: its own store object, log and runner."""
 
-    def __init__(self, store: Store, *scripts: Any) -> None:
+    def __init__(self, store: Store, *scripts: Any, **options: Any) -> None:
         self.store = store
         self.skipped = 0.0
         real_now = store.now
         store.now = lambda: real_now() + self.skipped  # type: ignore[method-assign]
         self.engine = ScriptedEngine(*scripts)
         self.log = RunLog(store, deadline_seconds=LEASE)
-        self.runner = Runner(
-            store, self.log, RunContext(self.engine, RequestBuilder(store)), RunnerOptions(lease_seconds=LEASE)
-        )
+        context = RunContext(self.engine, RequestBuilder(store))
+        self.runner = Runner(store, self.log, context, RunnerOptions(**{"lease_seconds": LEASE, **options}))
         self.takeover = Takeover(store, LEASE, ids.new_id)
 
     def sweep(self) -> None:
@@ -60,5 +57,52 @@ class Worker:
 MakeWorker = Callable[..., Worker]
 
 
+class Begun:
+    """A run as a worker left it: started by hand, so that nothing continues by itself."""
+
+    def __init__(self, worker: Worker, reads: Sequence[Any] = ()) -> None:
+        self.worker = worker
+        thread = objects.thread(ids.new_id(ids.THREAD), 1)
+        now = int(worker.store.now())
+        body = objects.run(ids.new_id(ids.RUN), now, thread["id"], ASSISTANT)
+        self.translator = Translator(body, new_id=ids.new_id, now=lambda: int(worker.store.now()))
+        events = self.translator.start(thread)
+        message = objects.message(ids.new_id(ids.MESSAGE), now, thread["id"], "user", HELLO[0].content)
+        run = RunRecord(Kind.RUN, "ann", self.translator.run, thread["id"], due_at=worker.store.now() + LEASE)
+        self.run = worker.store.start(
+            Start(
+                run,
+                Row.of(run.id, 1, ids.new_id("t"), events),
+                (Record(Kind.MESSAGE, "ann", message, thread["id"]),),
+                Record(Kind.THREAD, "ann", thread),
+            )
+        )
+        self.thread_id, self.id = thread["id"], self.run.id
+        self.play(reads)
+
+    def play(self, reads: Sequence[Any], *, project: bool = True) -> list[Row]:
+        """Translate and store reads; without `project` the worker died before it told the objects."""
+        rows = [self.row(events) for items in reads if (events := self.translator.feed(items))]
+        for row in rows:
+            assert self.store_row(row, project=project) is AppendResult.STORED
+        return rows
+
+    def row(self, events: list[Event]) -> Row:
+        state = self.translator.state() if self.translator.waiting else None
+        return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
+
+    def store_row(self, row: Row, *, project: bool = True) -> AppendResult:
+        outcome = self.worker.store.append([row])[0]
+        projection = project_events(self.run, row.events, row.state)
+        if project and outcome is AppendResult.STORED and projection is not None:
+            self.worker.store.project([projection])
+        return outcome
+
+
 def endings(events: list[Event]) -> list[str]:
     return [event.name for event in events if event.name in RUN_ENDINGS]
+
+
+def assert_numbers_are_unique_and_ascending(events: list[Event]) -> None:
+    numbers = [event.seq for event in events]
+    assert numbers == sorted(set(numbers))

@@ -1,4 +1,4 @@
-"""Calls of tools: side by side, in time, stopped, and what is told and logged when one fails."""
+"""Calls of tools: in parallel, late, stopped; outputs and log records of those that fail."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def make(*calls: Object, among: Tools = tools, **options: Any) -> ToolCalls:
 
 @pytest.fixture
 def records(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str]]]:
-    """Return the level and the text of each record so far, without what names the run."""
+    """Return level and text of each record so far, without the ids of the run."""
     caplog.set_level(logging.INFO, LOGGER.name)
     return lambda: [(one.levelname, one.getMessage().partition(" [")[0]) for one in caplog.records]
 
@@ -161,7 +161,7 @@ def test_an_output_that_is_too_long(chars: int, fits: bool, records: Callable[[]
 # -- where a tool runs ----------------------------------------------------------------------------------------
 
 
-def test_each_call_is_within_what_is_around_it_in_a_thread_of_its_own() -> None:
+def test_each_call_runs_in_the_context_in_a_thread_of_its_own() -> None:
     among, seen = Tools(), []
     inside = threading.local()
 
@@ -182,7 +182,7 @@ def test_each_call_is_within_what_is_around_it_in_a_thread_of_its_own() -> None:
     assert seen == [("ran", "run_1.look"), ("left", "run_1.look")]
 
 
-def test_results_are_written_within_what_is_around() -> None:
+def test_results_are_written_in_the_context() -> None:
     """A generator runs while its result is written."""
     among, inside = Tools(), []
 
@@ -329,7 +329,7 @@ def test_a_slow_tool_is_not_waited_for(slow: Slow, records: Callable[[], list[tu
 
 
 def test_a_slow_tool_does_not_shorten_another_s_time(slow: Slow) -> None:
-    """The one with more time answers after the other's is over."""
+    """The call with more time answers after the other's time limit."""
     warned = threading.Event()
 
     class Warned(logging.Handler):

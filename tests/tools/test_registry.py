@@ -1,4 +1,4 @@
-"""Server tools: what a model is told of a function, what it may send, what it hears back, and what cannot be a tool."""
+"""Server tools: schemas and descriptions, arguments, results, and functions that cannot be tools."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_docstrings_of_every_style(docstring: str) -> None:
     assert properties(find)["number"]["description"] == "The number."
 
 
-def test_what_is_given_counts_more_than_the_docstring() -> None:
+def test_arguments_override_the_docstring() -> None:
     def find(
         one: Annotated[str, Field(description="annotated")],
         two: Annotated[str, "a plain text"],
@@ -196,7 +196,7 @@ def test_types_and_constraints_are_in_the_schema() -> None:
     assert list(schema["$defs"]["Order"]["properties"]) == ["title", "points", "parent"]
 
 
-def test_titles_are_left_out_but_not_what_is_called_title() -> None:
+def test_titles_are_removed_but_not_fields_named_title() -> None:
     def write(title: str, order: Order, default: str = "title") -> None: ...
 
     schema = tool_of(write).parameters
@@ -251,7 +251,7 @@ def test_a_default_is_the_function_s_own() -> None:
 # -- context --------------------------------------------------------------------------------------------------
 
 
-def test_the_context_is_given_and_not_in_the_schema() -> None:
+def test_the_context_is_passed_and_not_in_the_schema() -> None:
     def who(name: str, context: ToolContext, maybe: ToolContext | None = None) -> str:
         assert maybe is context
         return f"{name} {context.owner} {context.thread_id} {context.run_id} {context.call_id}"
@@ -325,7 +325,7 @@ def test_each_wrong_argument_is_named() -> None:
         ("3", "should be an object"),
     ],
 )
-def test_what_is_no_json_object_is_refused(arguments: str, said: str) -> None:
+def test_arguments_that_are_not_a_json_object_are_refused(arguments: str, said: str) -> None:
     assert said in refusal(find_order, arguments)
 
 
@@ -355,7 +355,7 @@ def test_whatever_a_model_writes_is_taken_or_refused(arguments: str) -> None:
         optional={"unit": st.sampled_from(["c", "f", "k"]), "order": st.none() | st.just({"title": "t"})},
     )
 )
-def test_the_schema_says_what_is_taken(arguments: dict[str, Any]) -> None:
+def test_the_schema_accepts_what_the_tool_accepts(arguments: dict[str, Any]) -> None:
     tool = tool_of(find_order)
     fits = jsonschema.Draft202012Validator(tool.parameters).is_valid(arguments)
     try:
@@ -367,7 +367,7 @@ def test_the_schema_says_what_is_taken(arguments: dict[str, Any]) -> None:
 
 
 def test_only_the_arguments_are_looked_at_for_refusals() -> None:
-    """A model that the function itself builds wrongly is the function's fault."""
+    """An invalid model that the function itself builds is an error of the function."""
 
     def broken() -> None:
         Order.model_validate({})
@@ -486,7 +486,7 @@ def of_elsewhere(a: Elsewhere) -> None: ...
         ({"type": "function"}, "put it into the tools of an assistant"),
     ],
 )
-def test_what_cannot_be_a_tool_says_what_to_do(function: Any, fix: str) -> None:
+def test_functions_that_cannot_be_tools_are_refused_with_the_fix(function: Any, fix: str) -> None:
     with pytest.raises(ConfigError, match=fix):
         tool_of(function)
 
@@ -505,7 +505,7 @@ def test_names_that_upstreams_refuse_are_refused(name: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, True, "5", None, 86_401])
-def test_timeouts_that_are_none(seconds: Any) -> None:
+def test_invalid_timeouts_are_refused(seconds: Any) -> None:
     with pytest.raises(ConfigError, match="timeout_seconds"):
         tool_of(find_order, timeout_seconds=seconds)
 
@@ -589,7 +589,7 @@ def test_the_same_function_twice_is_one_tool() -> None:
     assert tools.names == ("find_order", "find", "again")
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_name_is_used_once() -> None:
     tools = Tools()
     tools.add(Shop("one").find)
     with pytest.raises(ConfigError, match="two tools named 'find'"):
@@ -631,7 +631,7 @@ def executed(snippet: str) -> dict[str, Any]:
     return names
 
 
-def test_the_page_shows_what_a_model_is_told() -> None:
+def test_the_page_shows_a_tool_as_the_model_reads_it() -> None:
     function = executed(snippets("python")[0])["get_weather"]
     assert tool_of(function).definition == json.loads(snippets("json")[0])
 
