@@ -20,7 +20,6 @@ ALLOWED: dict[str, str] = {
     "titles": "to be renamed",
     "calls": "to be renamed",
     "options": "to be renamed",
-    "idempotency": "to be renamed",
     "base": "the interface of each kind: encoder, engine, route, storage, store",
     "blobs": SAME_PART,
     "passages": SAME_PART,
