@@ -266,7 +266,7 @@ def ollama_call_takes_the_index_of_a_message_that_is_never_closed() -> Reply:
     return lines(created(), begin, calling, terminal(output=[whole]))
 
 
-@deviation(failed("server_error", "ended before its answer was complete", "Once upon"))
+@deviation(failed("server_error", "closed the stream before the response was complete", "Once upon"))
 def ollama_just_ends_on_an_error() -> Reply:
     return lines(created(), added(message()), text("Once"), text(" upon"))
 
@@ -396,7 +396,7 @@ def openrouter_comments() -> Reply:
 
 
 @deviation(
-    failed("server_error", "ended before its answer was complete", "Hello there"),
+    failed("server_error", "closed the stream before the response was complete", "Hello there"),
     bare=Told(texts=("Hello there",), usage=None),
 )
 def openrouter_ends_without_a_terminal_event() -> Reply:
@@ -404,7 +404,7 @@ def openrouter_ends_without_a_terminal_event() -> Reply:
 
 
 @deviation(
-    failed("server_error", "ended before its answer was complete", "Let me look.")._replace(cut=None),
+    failed("server_error", "closed the stream before the response was complete", "Let me look.")._replace(cut=None),
     bare=Told(texts=("Let me look.",), calls=(ROME,), usage=None),
 )
 def openrouter_ends_without_a_terminal_event_after_a_call() -> Reply:
@@ -412,7 +412,7 @@ def openrouter_ends_without_a_terminal_event_after_a_call() -> Reply:
 
 
 @deviation(
-    failed("server_error", "ended before its answer was complete"),
+    failed("server_error", "closed the stream before the response was complete"),
     bare=bad_call()._replace(usage=None),
 )
 def openrouter_ends_without_a_terminal_event_in_broken_arguments() -> Reply:
@@ -420,8 +420,8 @@ def openrouter_ends_without_a_terminal_event_in_broken_arguments() -> Reply:
 
 
 @deviation(
-    failed("server_error", "ended before its answer was complete", "Once upon"),
-    bare=failed("server_error", "ended before its answer was complete", "Once upon"),
+    failed("server_error", "closed the stream before the response was complete", "Once upon"),
+    bare=failed("server_error", "closed the stream before the response was complete", "Once upon"),
 )
 def openrouter_breaks_off_in_a_message() -> Reply:
     return lines(created(), answer("Once upon")[:-1])
@@ -649,7 +649,7 @@ def silence_after_created() -> Reply:
     return lines(created(), IN_PROGRESS, Stall())
 
 
-@deviation(failed("server_error", "ended before its answer was complete", "Once"))
+@deviation(failed("server_error", "closed the stream before the response was complete", "Once"))
 def an_end_in_the_middle_of_an_event() -> Reply:
     cut = json.dumps(text(" upon")).encode()[:40]
     return lines(created(), added(message()), text("Once"), b"data: " + cut)

@@ -1,4 +1,4 @@
-"""One content part of the message that is open: its text so far and what was said about it."""
+"""One content part of the open message: its text so far and its annotations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .text import MARKER_BEGIN
 MESSAGE_DELTA = "thread.message.delta"
 FIRST_TEXT_END = b',"annotations":[]}}]}}'
 TEXT_END = b"}}]}}"
-"""What stands behind the JSON string of a text delta; the first one of a part carries its empty annotations."""
+"""The bytes after the JSON string of a text delta. The first delta of a part has empty annotations."""
 
 
 @dataclass(slots=True)
@@ -32,14 +32,17 @@ class ContentPart:
 
     @property
     def length(self) -> int:
-        """How many code points it has."""
+        """Length in code points."""
         return sum(map(len, self.pieces))
 
     def place(self, offset: int, *, begins: bool) -> int:
-        """Return where an offset of the text without markers is now; a marker there is before what begins."""
+        """Return the position of an offset of the text without markers.
+
+        A marker at the offset comes before a span that begins there.
+        """
         shift = 0
         for note in self.annotations:
-            if not note["text"].startswith(MARKER_BEGIN):  # the model's own text, nothing was added for it
+            if not note["text"].startswith(MARKER_BEGIN):  # the model's own text, not an added marker
                 continue
             at = note["start_index"] - shift
             if at < offset or (begins and at == offset):
@@ -47,7 +50,7 @@ class ContentPart:
         return min(max(offset, 0) + shift, self.length)
 
     def content(self) -> Object:
-        """Return it as the closed message has it."""
+        """Return the part as the closed message has it."""
         value = "".join(self.pieces)
         if self.kind == "refusal":
             return {"type": "refusal", "refusal": value}
@@ -57,6 +60,6 @@ class ContentPart:
 
 
 def text_head(message_id: str, index: int) -> bytes:
-    """Return what stands before the JSON string of a text delta."""
+    """Return the bytes before the JSON string of a text delta."""
     shape = {"id": message_id, "object": MESSAGE_DELTA, "delta": {"content": [{"index": index, "type": "text"}]}}
     return dump(shape)[: -len(b"}]}}")] + b',"text":{"value":'

@@ -1,4 +1,4 @@
-"""How deltas add up, on the way in from an upstream and on the way back from a log. Knows no event."""
+"""Add up deltas: those from an upstream, and those from a log. Knows no event."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .text import mend, mend_piece
 
 
 class GrowingText:
-    """A text that arrives in pieces, and at its end perhaps whole; says what is new in whole characters.
+    """A text that arrives in pieces and perhaps once more as a whole. Returns the new text in whole characters.
 
     Attributes:
-        text: what was said to be new so far.
+        text: the text so far.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class GrowingText:
         self._half = ""
 
     def add(self, piece: Any) -> str:
-        """Add a piece; anything but a string counts for nothing."""
+        """Add a piece. A value that is not a string is skipped."""
         if not isinstance(piece, str):
             return ""
         new, self._half = mend_piece(self._half + piece)
@@ -27,23 +27,23 @@ class GrowingText:
         return new
 
     def complete(self, whole: Any) -> str:
-        """Add the tail of the whole text; the pieces win a conflict (`spec/servers.md#text-from-done-events`)."""
-        found = mend(whole) if isinstance(whole, str) else ""
-        if not found.startswith(self.text):
+        """Add the rest of the whole text. On a contradiction the pieces win (spec/servers.md#text-from-done-events)."""
+        full = mend(whole) if isinstance(whole, str) else ""
+        if not full.startswith(self.text):
             return ""
-        new, self._half = found[len(self.text) :], ""
-        self.text = found
+        new, self._half = full[len(self.text) :], ""
+        self.text = full
         return new
 
 
 def add_up(value: Any, delta: Any) -> Any:
-    """Merge a delta of a run step (`spec/assistants.md#delta-merging`), without the `index` of array entries."""
+    """Add a delta of a run step as clients do, without `index` keys (spec/assistants.md#delta-merging)."""
     if isinstance(delta, dict):
-        made = dict(value or {})
+        merged = dict(value or {})
         for key, piece in delta.items():
             if key != "index":
-                made[key] = piece if key == "type" else add_up(made.get(key), piece)
-        return made
+                merged[key] = piece if key == "type" else add_up(merged.get(key), piece)
+        return merged
     if isinstance(delta, list):
         entries = list(value or ())
         for entry in delta:

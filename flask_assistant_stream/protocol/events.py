@@ -8,25 +8,25 @@ from typing import Any, NamedTuple
 RUN_ENDINGS = frozenset(
     f"thread.run.{status}" for status in ("completed", "incomplete", "failed", "cancelled", "expired")
 )
-"""Names of the terminal events of a run: nothing numbered follows one."""
+"""Names of the terminal events of a run. No numbered event follows."""
 
 STEP_ENDINGS = frozenset(f"thread.run.step.{status}" for status in ("completed", "failed", "cancelled", "expired"))
 """Names of the terminal events of a run step."""
 
 STREAM_ENDINGS = RUN_ENDINGS | {"thread.run.requires_action"}
-"""Names after which a stream ends if nothing follows in the log (a submit may add to it later)."""
+"""Names after which a stream ends if the log has no more events. A submit may add events later."""
 
 STORED_FIRST = STREAM_ENDINGS | {"thread.message.completed", "thread.message.incomplete"}
-"""Names that no reader sees before the store has them (product promise 1)."""
+"""Names of events that the store has before any reader sees them."""
 
 REASONING_DELTA = "thread.run.x_reasoning.delta"
 VENDOR_EVENTS = frozenset({"thread.title.updated", REASONING_DELTA})
-"""Names that the Assistants API does not know: the app face may carry them, the SDK face carries none.
+"""Names that the Assistants API does not know. The app's own routes send them, the routes under `/v1` do not.
 
-* `thread.title.updated`: the thread's title was made while the run went on.
-* `thread.run.x_reasoning.delta`: a piece of what the model tells of its thoughts. `{"id": run id, "object":
-  "thread.run.x_reasoning.delta", "item": n, "delta": "…"}`; the pieces of one `item`, a number from 0 within the
-  run, joined are a text, its paragraphs parted by a blank line. It stands between other events as it arrives.
+* `thread.title.updated`: the thread got its title during the run.
+* `thread.run.x_reasoning.delta`: a piece of a reasoning summary. `{"id": run id, "object":
+  "thread.run.x_reasoning.delta", "item": n, "delta": "…"}`; `item` is a number from 0 within
+  the run. The joined pieces of an item are one text with blank lines between paragraphs.
 """
 
 
@@ -34,9 +34,9 @@ class Event(NamedTuple):
     """One event of a run.
 
     Attributes:
-        seq: position in the run's log, consecutive from 1; 0 where it is told beside the log and has none.
+        seq: position in the run's log, consecutive from 1; 0 for an event beside the log.
         name: `thread.run.created` …
-        data: the object as ASCII JSON without a line break (`spec/assistants.md#ascii-json`).
+        data: the object as ASCII JSON without a line break (spec/assistants.md#ascii-json).
     """
 
     seq: int
@@ -63,7 +63,7 @@ def pack(events: list[Event]) -> bytes:
 
 
 def unpack(first: int, packed: bytes) -> list[Event]:
-    """Read what `pack` wrote; the numbers run on from `first`. Empty bytes (a fence) give no event."""
+    """Read the bytes of `pack`, numbered from `first`. Empty bytes (a fence) have no event."""
     if not packed:
         return []
     events = []

@@ -1,24 +1,24 @@
-"""A file that a tool of the upstream has made, and where its bytes are. Fetching them is others' affair."""
+"""A file that a tool of the upstream has generated, and the place of its bytes. This module fetches nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 IMAGE_ENDINGS = frozenset({"png", "jpg", "jpeg", "gif", "webp"})
-"""What an `image_file` may be (OpenAPI `MessageContentImageFileObject`: the types that vision takes)."""
+"""File types of an `image_file`: those that vision accepts (OpenAPI `MessageContentImageFileObject`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
-    """A file that an event mentions; its bytes are in a container, in `data` or at `url`.
+    """A file in an event. Its bytes are in a container, in `data` or at `url`.
 
     Attributes:
-        file_id: the id that clients were told.
-        filename: as the upstream says it, or a name made for it: to be made safe by whoever stores it.
-        container_id: the container of the code interpreter that has it, or None.
+        file_id: the id that clients see.
+        filename: the upstream's name or a generated one. The code that stores the file makes it safe.
+        container_id: its container of the code interpreter, or None.
         upstream_id: its id there.
         data: a `data:` URL or plain base64, or None.
-        url: where it can be fetched, or None.
+        url: its address, or None.
     """
 
     file_id: str
@@ -30,19 +30,19 @@ class GeneratedFile:
 
 
 def is_image(filename: str) -> bool:
-    """Say whether a browser shows the file as an image, by the ending of its name."""
+    """Return whether browsers show the file as an image, by the ending of its name."""
     return ending(filename) in IMAGE_ENDINGS
 
 
 def ending(filename: str) -> str:
-    """Return what follows the last dot of a name, in lower case."""
+    """Return the text after the last dot of a name, in lower case."""
     return filename.rpartition(".")[2].lower() if "." in filename else ""
 
 
 def image_ending(url: str) -> str:
-    """Return the ending that the name of an image gets, by its URL: `data:image/…` or the name at its end."""
+    """Return the ending for the name of an image, by its URL: `data:image/…` or the last part of the path."""
     if url.startswith("data:"):
-        found = url[5:].partition(";")[0].partition(",")[0].partition("/")[2].lower()
+        suffix = url[5:].partition(";")[0].partition(",")[0].partition("/")[2].lower()
     else:
-        found = ending(url.partition("?")[0].rpartition("/")[2])
-    return found if found in IMAGE_ENDINGS else "png"
+        suffix = ending(url.partition("?")[0].rpartition("/")[2])
+    return suffix if suffix in IMAGE_ENDINGS else "png"

@@ -23,12 +23,12 @@ _LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
 def derived_id(prefix: str, *parts: str) -> str:
-    """Make the id that follows from some texts: the same for the same, in the shape of the others."""
-    told = "".join(f"{len(part)}/{part}" for part in (prefix, *parts))
-    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:24]
+    """Derive an id from texts: equal texts have equal ids."""
+    text = "".join(f"{len(part)}/{part}" for part in (prefix, *parts))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:24]
     return f"{prefix}_{digest.translate(_LETTERS).decode('ascii')}"
 
 
 def new_id(prefix: str) -> str:
-    """Make an id nobody can guess: 24 characters of 62 kinds are 142 bits."""
+    """Return a random id: 24 characters of 62 kinds, 142 bits."""
     return f"{prefix}_{secrets.token_bytes(24).translate(_LETTERS).decode('ascii')}"

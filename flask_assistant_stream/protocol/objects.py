@@ -1,4 +1,4 @@
-"""Assistants objects as plain dicts with every documented key, nulls explicit (`spec/assistants.md#objects`)."""
+"""Assistants objects as plain dicts with every documented key, nulls included (spec/assistants.md#objects)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .run_states import MessageStatus, RunStatus, StepStatus
 Object = dict[str, Any]
 
 RUN_SECONDS = 600
-"""A real run expired this long after its creation (`spec/assistants.md#run-states`)."""
+"""A run of the real API expired after this time (spec/assistants.md#run-states)."""
 
 LINKS = "x_url_citations"
 """Key of a text part's `text`: cited web pages, `{type: "url_citation", url, title, start_index, end_index}` each.
 
-Strict clients refuse them among the `annotations` (`spec/assistants.md#strict-clients`).
+Strict clients reject them in `annotations` (spec/assistants.md#strict-clients).
 """
 
 RUN_VOLATILE = (
@@ -30,7 +30,7 @@ RUN_VOLATILE = (
     "incomplete_details",
     "usage",
 )
-"""The keys of a run that its events change; all others stay as they were stored (metadata may be edited)."""
+"""The keys of a run that its events change. Events never change other keys, such as metadata."""
 
 
 def assistant(id: str, created_at: int, model: str, **fields: Any) -> Object:
@@ -92,7 +92,7 @@ def message(
     attachments: list[Object] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Object:
-    """Build a message. User messages are `completed` (the real API left the key out; strict clients want it)."""
+    """Build a message. User messages are `completed`: the real API omitted the key, strict clients need it."""
     return {
         "id": id,
         "object": "thread.message",
@@ -114,10 +114,10 @@ def message(
 def run(id: str, created_at: int, thread_id: str, assistant: Object, **overrides: Any) -> Object:
     """Build a queued run of `assistant`.
 
-    `overrides` are fields of the run request, taken where they are not None. `instructions` is `""` and never
-    null: strict clients refuse null (`spec/assistants.md#strict-clients`).
+    `overrides` are fields of the run request; None is skipped. `instructions` is `""` and never null: strict clients
+    reject null (spec/assistants.md#strict-clients).
     """
-    given = {key: value for key, value in overrides.items() if value is not None}
+    changes = {key: value for key, value in overrides.items() if value is not None}
     body: Object = {
         "id": id,
         "object": "thread.run",
@@ -144,11 +144,11 @@ def run(id: str, created_at: int, thread_id: str, assistant: Object, **overrides
     for key in ("model", "tools", "tool_resources", "temperature", "top_p", "response_format", "reasoning_effort"):
         body[key] = assistant[key]
     body["instructions"] = assistant["instructions"] or ""
-    return {**body, **given}
+    return {**body, **changes}
 
 
 def run_step(id: str, created_at: int, run: Object, details: Object) -> Object:
-    """Build a step in progress; `details` is its `step_details` and names its type."""
+    """Build a step in progress. `details` is its `step_details` with its type."""
     return {
         "id": id,
         "object": "thread.run.step",
@@ -170,7 +170,7 @@ def run_step(id: str, created_at: int, run: Object, details: Object) -> Object:
 
 
 def page(data: list[Object], *, has_more: bool) -> Object:
-    """Build a list object (`spec/assistants.md#lists`)."""
+    """Build a list object (spec/assistants.md#lists)."""
     return {
         "object": "list",
         "data": data,
@@ -217,7 +217,7 @@ def vector_store(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Object:
-    """Build a vector store; `counts` are files by status. The name is `""` and never null: strict clients refuse it."""
+    """Build a vector store; `counts` are files by status. The name is never null: strict clients reject it."""
     counted = file_counts(counts or {})
     return {
         "id": id,
@@ -246,7 +246,7 @@ def vector_store_file(
     chunking_strategy: Mapping[str, Any] | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Object:
-    """Build a file in a vector store; `last_error` is `{code, message}` of one whose status is `failed`."""
+    """Build a file in a vector store; `last_error` is `{code, message}` if the status is `failed`."""
     return {
         "id": file_id,
         "object": "vector_store.file",
@@ -263,7 +263,7 @@ def vector_store_file(
 def files_batch(
     id: str, created_at: int, vector_store_id: str, counts: Mapping[str, int], *, status: str | None = None
 ) -> Object:
-    """Build a batch of files in a vector store; without a `status` it is what the counts of its files say."""
+    """Build a batch of files in a vector store. Without a `status`, the counts of its files decide."""
     counted = file_counts(counts)
     return {
         "id": id,

@@ -46,7 +46,7 @@ RUN_MOVES: dict[Enum, frozenset[Enum]] = {
     _R.QUEUED: frozenset({_R.IN_PROGRESS, _R.CANCELLING, _R.CANCELLED, _R.FAILED, _R.EXPIRED}),
     _R.IN_PROGRESS: frozenset({_R.REQUIRES_ACTION, _R.CANCELLING}) | _RUN_ENDS,
     _R.REQUIRES_ACTION: frozenset({_R.QUEUED, _R.CANCELLING, _R.CANCELLED, _R.EXPIRED, _R.FAILED}),
-    # A response that ends while its cancellation is under way may still end as it likes.
+    # A response may end in any way while its cancellation is in progress.
     _R.CANCELLING: _RUN_ENDS,
 }
 MESSAGE_MOVES: dict[Enum, frozenset[Enum]] = {_M.IN_PROGRESS: frozenset({_M.INCOMPLETE, _M.COMPLETED})}

@@ -1,4 +1,4 @@
-"""Text that crosses the wire in pieces: surrogate halves and citation markers. Knows no event and no item."""
+"""Text in pieces: halves of surrogate pairs, and markers of citations. Knows no event and no item."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 MARKER_BEGIN, MARKER_END = "【", "】"
-"""What encloses the marker of a citation."""
+"""The brackets of a citation's marker."""
 
 
 def mend(text: str) -> str:
-    """Return `text` without lone surrogates: halves that stand together become one character, others U+FFFD."""
+    """Return `text` without lone surrogates: adjacent halves become one character, other halves U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -19,14 +19,14 @@ def mend(text: str) -> str:
 
 
 def mend_piece(piece: str) -> tuple[str, str]:
-    """Mend a piece of a stream and return it with the half that must wait for the next piece ("" for none)."""
+    """Mend a piece of a stream. Return it, and the half that waits for the next piece or ""."""
     if piece and "\ud800" <= piece[-1] <= "\udbff":
         return mend(piece[:-1]), piece[-1]
     return mend(piece), ""
 
 
 def without_markers(value: str, annotations: Sequence[Any]) -> str:
-    """Return the text that the model wrote: `value` without the markers that citations added to it."""
+    """Return the text of the model: `value` without the markers of citations."""
     spans = sorted((note["start_index"], note["end_index"]) for note in annotations if _is_marker(value, note))
     kept, position = [], 0
     for start, end in spans:

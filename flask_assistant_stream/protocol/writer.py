@@ -1,7 +1,7 @@
-"""The Assistants side of a run: writes numbered events in a valid order (`spec/assistants.md#event-order`).
+"""Write the numbered events of a run in valid order (spec/assistants.md#event-order).
 
-One step and one message are open at most, statuses move by the tables only, deltas add up to what is completed.
-Knows nothing of the Responses API.
+At most one step and one message are open. Statuses change only by the tables. The deltas add up to the completed
+object. Knows nothing of the Responses API.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .text import mend_piece
 
 STEP_DELTA = "thread.run.step.delta"
 SANDBOX = "sandbox:"
-"""How a model's links to files of its container begin, in both APIs."""
+"""The start of a model's links to files of its container, in both APIs."""
 
 _RUN_TIMES = {
     RunStatus.COMPLETED: "completed_at",
@@ -36,7 +36,7 @@ _RUN_TIMES = {
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How what is open is closed.
+    """The way to close the open objects.
 
     Attributes:
         message: status of an open message.
@@ -55,15 +55,15 @@ WHOLE = Closing(MessageStatus.COMPLETED, StepStatus.COMPLETED)
 
 
 class RunWriter:
-    """Writes one run's events.
+    """Write the events of one run.
 
     Attributes:
-        run: the run as its last event left it (its own copy).
+        run: the run after its last event (a copy).
         status: its status.
         step: the open step, or None.
         message: the open message with empty `content`, or None.
-        new_id: makes ids, by prefix.
-        thoughts: how many reasoning items were told.
+        new_id: returns an id for a prefix.
+        thoughts: number of reasoning items so far.
         last_seq: the number of the last event written.
     """
 
@@ -92,14 +92,14 @@ class RunWriter:
         return files
 
     def add_file(self, file: GeneratedFile) -> None:
-        """Note a file that an event mentions, once."""
+        """Add a file of an event, once."""
         if file.file_id not in self._known_files:
             self._known_files.add(file.file_id)
             self._files.append(file)
 
     @property
     def file_count(self) -> int:
-        """How many files were added so far."""
+        """Number of files so far."""
         return len(self._known_files)
 
     def emit(self, name: str, data: Object) -> None:
@@ -110,7 +110,7 @@ class RunWriter:
     # -- the run ------------------------------------------------------------------------------------------
 
     def move_run(self, status: RunStatus, **changes: Any) -> None:
-        """Change the run's status and say so.
+        """Change the run's status and write the event.
 
         Raises:
             IllegalMove: before anything is written.
@@ -123,12 +123,12 @@ class RunWriter:
         self.emit(f"thread.run.{status.value}", self.run)
 
     def end_run(self, status: RunStatus, closing: Closing, *, step_usage: Object | None = None, **changes: Any) -> None:
-        """Close what is open, innermost first, then the run.
+        """Close the open message and step, then the run.
 
         Args:
             status: the terminal status.
-            closing: how to close a message and a step.
-            step_usage: usage of the step that is open.
+            closing: the way to close a message and a step.
+            step_usage: usage of the open step.
             changes: other keys of the run.
 
         Raises:
@@ -141,7 +141,7 @@ class RunWriter:
     # -- steps --------------------------------------------------------------------------------------------
 
     def open_step(self, details: Object) -> None:
-        """Open a step of the type that `details` names; none may be open."""
+        """Open a step of the type in `details`. No other may be open."""
         if self.step is not None:
             raise RuntimeError("A step is open already.")
         self.step = objects.run_step(self.new_id(ids.RUN_STEP), self._now(), self.run, details)
@@ -149,13 +149,13 @@ class RunWriter:
         self.emit("thread.run.step.in_progress", self.step)
 
     def step_delta(self, call: Object) -> None:
-        """Tell a piece of a tool call of the open step; `call` has its `index`."""
+        """Write a delta of a tool call of the open step. `call` has its `index`."""
         assert self.step is not None
         details = {"type": "tool_calls", "tool_calls": [call]}
         self.emit(STEP_DELTA, {"id": self.step["id"], "object": STEP_DELTA, "delta": {"step_details": details}})
 
     def open_calls(self, calls: list[Object]) -> None:
-        """Open a step with function calls, each name before its arguments (`spec/assistants.md#event-order`)."""
+        """Open a step with function calls in order, each name before its arguments (spec/assistants.md#event-order)."""
         self.open_step({"type": "tool_calls", "tool_calls": []})
         for index, call in enumerate(calls):
             function = call["function"]
@@ -165,17 +165,17 @@ class RunWriter:
         self.set_calls(calls)
 
     def add_to_call(self, call: Object) -> None:
-        """Tell a piece of a tool call, and add it to what the open step will be closed with."""
+        """Write a delta of a tool call and add it to the open step."""
         self.step_delta(call)
         self._add_up(call)
 
     def set_calls(self, calls: list[Object]) -> None:
-        """Set the tool calls that the open step will be closed with."""
+        """Set the tool calls of the open step."""
         assert self.step is not None
         self.step = {**self.step, "step_details": {"type": "tool_calls", "tool_calls": calls}}
 
     def close_step(self, closing: Closing = WHOLE, *, usage: Object | None = None) -> None:
-        """Close the open message and the open step; nothing happens where none is open."""
+        """Close the open message and the open step, if any."""
         self._close_message(closing)
         if self.step is None:
             return
@@ -189,7 +189,7 @@ class RunWriter:
     # -- messages -----------------------------------------------------------------------------------------
 
     def open_message(self, phase: str | None = None) -> None:
-        """Open a message in a step of its own; `phase` is kept as a key of it (`spec/responses.md#message-phase`)."""
+        """Open a message in a step of its own. `phase` becomes a key (spec/responses.md#message-phase)."""
         id = self.new_id(ids.MESSAGE)
         self.open_step({"type": "message_creation", "message_creation": {"message_id": id}})
         run = self.run
@@ -220,7 +220,7 @@ class RunWriter:
         """Add text to a part. The hot path: no object is built, only the string is encoded."""
         part = self._parts[index]
         encoded = encode_basestring_ascii(piece)
-        if part.half or "\\ud" in encoded:  # perhaps half a pair, perhaps just a character beyond the BMP
+        if part.half or "\\ud" in encoded:  # half a pair, or a character outside the BMP
             piece, part.half = mend_piece(part.half + piece)
             encoded = encode_basestring_ascii(piece)
         if not piece:
@@ -234,23 +234,23 @@ class RunWriter:
         part.tail = TEXT_END
 
     def add_citation(self, index: int, note: Object) -> None:
-        """Add an annotation and its marker to the end of a text part (`spec/responses.md#citations`)."""
+        """Add an annotation and its marker at the end of a text part (spec/responses.md#citations)."""
         part = self._parts[index]
         self._end_half(index)
         marker, kind = note["text"], note["type"]
         start = part.length
         placed = {**note, "start_index": start, "end_index": start + len(marker)}
-        told = {"index": len(part.annotations), **placed}
+        shown = {"index": len(part.annotations), **placed}
         if kind == "file_citation":
-            told[kind] = {**note[kind], "quote": ""}
-        self._text_delta(index, {"value": marker, "annotations": [told]})
+            shown[kind] = {**note[kind], "quote": ""}
+        self._text_delta(index, {"value": marker, "annotations": [shown]})
         part.annotations.append(placed)
         part.pieces.append(marker)
 
     def add_path(self, index: int, note: Object, start: int, end: int) -> None:
-        """Add an annotation of a file that was made, in place of the model's own name for it where it wrote one.
+        """Add an annotation of a generated file at the model's own name for it, if the text has one.
 
-        Pages replace the annotation's text by the file's address, so a link of the model's becomes one that works.
+        Pages replace the annotation's text by the file's address, so the model's link works.
         """
         part = self._parts[index]
         start, end = part.place(start, begins=True), part.place(end, begins=False)
@@ -263,7 +263,7 @@ class RunWriter:
         part.annotations.append(placed)
 
     def add_link(self, index: int, link: Object, start: int, end: int) -> None:
-        """Add a vendor annotation to a text part; the offsets given are of its text without markers."""
+        """Add a vendor annotation to a text part. `start` and `end` are offsets of the text without markers."""
         part = self._parts[index]
         start, end = part.place(start, begins=True), part.place(end, begins=False)
         placed = {**link, "start_index": start, "end_index": max(start, end)}
@@ -271,7 +271,7 @@ class RunWriter:
         part.links.append(placed)
 
     def add_image(self, file_id: str) -> None:
-        """Add an image part, after a text part (`spec/clients.md#text-before-images`)."""
+        """Add an image as a part of its own, after a started text part (spec/clients.md#text-before-images)."""
         for index, part in enumerate(self._parts):
             if part.tail is FIRST_TEXT_END and part.kind == "text":
                 self._text_delta(index, {"value": ""})
@@ -298,7 +298,7 @@ class RunWriter:
             self.add_text(index, "\ufffd")
 
     def _text_delta(self, index: int, text: Object) -> None:
-        """Tell anything of a text part; its first delta carries `annotations`, whatever it says."""
+        """Write a delta of a text part. The first one always has `annotations`."""
         part = self._parts[index]
         fresh: Object = {"annotations": []} if part.tail is FIRST_TEXT_END else {}
         self._part_delta({"index": index, "type": "text", "text": {**fresh, **text}})
@@ -309,10 +309,10 @@ class RunWriter:
         id = self.message["id"]
         self.emit(MESSAGE_DELTA, {"id": id, "object": MESSAGE_DELTA, "delta": {"content": [content]}})
 
-    # -- taking over --------------------------------------------------------------------------------------
+    # -- takeover -----------------------------------------------------------------------------------------
 
     def resume(self, events: Iterable[Event]) -> None:
-        """Take up where the events of a log end: the run's keys, the open step, the open message with its text."""
+        """Restore the end of a log: the run's keys, the open step, the open message with its text."""
         deltas: list[Event] = []
         for event in events:
             kind, _, what = event.name.rpartition(".")
@@ -344,8 +344,8 @@ class RunWriter:
         assert self.step is not None
         self.set_calls(add_up(self.step["step_details"]["tool_calls"], [call]))
 
-    def _resume_run(self, told: Object) -> None:
-        self.run.update({key: told[key] for key in objects.RUN_VOLATILE if key in told})
+    def _resume_run(self, run: Object) -> None:
+        self.run.update({key: run[key] for key in objects.RUN_VOLATILE if key in run})
         self.status = RunStatus(self.run["status"])
 
     def _resume_part(self, content: Object) -> None:
@@ -357,8 +357,8 @@ class RunWriter:
             part.pieces.append(content["image_file"]["file_id"])
             return
         text = content.get("text", {})
-        for told in text.get("annotations", ()):
-            note = {key: value for key, value in told.items() if key != "index"}
+        for annotation in text.get("annotations", ()):
+            note = {key: value for key, value in annotation.items() if key != "index"}
             note[note["type"]] = {"file_id": note[note["type"]]["file_id"]}
             part.annotations.append(note)
         part.links += add_up(None, text.get(objects.LINKS, []))

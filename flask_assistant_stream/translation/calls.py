@@ -1,4 +1,4 @@
-"""Calls that somebody else than the upstream answers: functions, and hosted tools that want an approval first."""
+"""Calls that the upstream does not answer: functions, and hosted tools that need an approval first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .coerce import is_json_object, text_of
 from .outputs import Item, Output
 
 CALL_ID_CHARS = 64
-"""The longest call id that a request may carry (OpenAPI `FunctionCallOutputItemParam`)."""
+"""The longest call id in a request (OpenAPI `FunctionCallOutputItemParam`)."""
 
 
 class FunctionCall(Output):
-    """A function call, emitted when the response ends (`spec/servers.md#overlapping-items`)."""
+    """A function call. It is handed out when the response ends (spec/responses.md#function-calls)."""
 
     kind = "function_call"
 
@@ -23,27 +23,27 @@ class FunctionCall(Output):
         self.name = ""
         self.added = ""
         self.streamed: list[str] = []
-        self.told = ""
+        self.finished = ""
         self.whole = ""
         self.terminal = ""
 
     def begin(self, item: Item) -> None:
-        """Take names, and arguments that may be all or just the first piece."""
+        """Take names, and arguments: all of them or only the first piece."""
         self._take_names(item)
         self.added = text_of(item.get("arguments")) or self.added
 
     def take(self, item: Item) -> None:
-        """Take names and the whole arguments."""
+        """Take names and the complete arguments."""
         self._take_names(item)
         self.whole = text_of(item.get("arguments")) or self.whole
 
     def take_arguments(self, item: Item) -> None:
-        """Take `function_call_arguments.done`, which may bring the name too."""
+        """Take `function_call_arguments.done`. It may have the name too."""
         self._take_names(item)
-        self.told = text_of(item.get("arguments")) or self.told
+        self.finished = text_of(item.get("arguments")) or self.finished
 
     def supplement(self, item: Item) -> None:
-        """Take names and arguments for the case that none came."""
+        """Take names and arguments, used if nothing else brought them."""
         self._take_names(item)
         self.terminal = text_of(item.get("arguments")) or self.terminal
 
@@ -53,42 +53,42 @@ class FunctionCall(Output):
 
     @property
     def arguments(self) -> str:
-        """The arguments, best evidence first (`spec/servers.md#call-arguments`)."""
-        found = self.whole or self.told or self._pieces or self.added
-        if self.terminal and not is_json_object(found):
-            found = self.terminal if is_json_object(self.terminal) or not found else found
-        return mend(found).strip() or "{}"
+        """The arguments, from the most reliable source (spec/servers.md#call-arguments)."""
+        text = self.whole or self.finished or self._pieces or self.added
+        if self.terminal and not is_json_object(text) and (is_json_object(self.terminal) or not text):
+            text = self.terminal
+        return mend(text).strip() or "{}"
 
     @property
     def _pieces(self) -> str:
-        """What was streamed; `added` may hold the first piece of it."""
+        """The streamed text. `added` may hold its first piece."""
         streamed = "".join(self.streamed)
         return self.added + streamed if streamed and is_json_object(self.added + streamed) else streamed
 
     @property
     def valid(self) -> bool:
-        """Whether it has a name and a JSON object as arguments (`spec/servers.md#unusable-calls`)."""
+        """Whether it has a name and a JSON object as arguments (spec/servers.md#unusable-calls)."""
         return bool(self.name) and is_json_object(self.arguments)
 
     def settle_id(self, taken: set[str], new_id: NewId) -> None:
-        """Settle its call id, a new one where the upstream's is missing, too long or taken."""
+        """Settle its call id: a new one if the upstream's is missing, too long or taken."""
         if not self.call_id or len(self.call_id) > CALL_ID_CHARS or self.call_id in taken:
             self.call_id = new_id(CALL)
         taken.add(self.call_id)
 
     def tool_call(self) -> Object:
-        """Return it as `required_action` carries it (`spec/assistants.md#objects`)."""
+        """Return it as `required_action` has it (spec/assistants.md#objects)."""
         function = {"name": self.name, "arguments": self.arguments}
         return {"id": self.call_id, "type": "function", "function": function}
 
     def replay(self) -> Item | None:
-        """Return it without an item id, with JSON arguments (`spec/servers.md#valid-history`)."""
+        """Return it without an item id: with `store: false` the upstream has none. Arguments are always JSON."""
         arguments = self.arguments if is_json_object(self.arguments) else "{}"
         return {"type": "function_call", "call_id": self.call_id, "name": self.name, "arguments": arguments}
 
 
 class ApprovalRequest(FunctionCall):
-    """A call that the upstream makes itself once it is approved; to a client it is a function to answer."""
+    """A call that the upstream makes after an approval. A client sees a function to answer."""
 
     kind = "mcp_approval_request"
 
@@ -102,11 +102,11 @@ class ApprovalRequest(FunctionCall):
         self.server_label = self.server_label or text_of(item.get("server_label"))
 
     def tool_call(self) -> Object:
-        """Return it as a call of `mcp_approval.<tool>`; its id is the request's."""
+        """Return it as a call of `mcp_approval.<tool>` with the id of the request."""
         function = {"name": f"mcp_approval.{self.name}", "arguments": self.arguments}
         return {"id": self.call_id, "type": "function", "function": function}
 
     def replay(self) -> Item | None:
-        """Return the request; the response to it names its id."""
-        told = {"server_label": self.server_label, "name": self.name, "arguments": self.arguments}
-        return {"type": self.kind, "id": self.call_id, **told}
+        """Return the request. The response to it names its id."""
+        fields = {"server_label": self.server_label, "name": self.name, "arguments": self.arguments}
+        return {"type": self.kind, "id": self.call_id, **fields}

@@ -1,4 +1,4 @@
-"""What an upstream may have sent in place of a string, a list or an object. Knows no item."""
+"""Strings, lists and objects from an upstream that may have sent something else. Knows no item."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..protocol.text import mend
 
 
 def text_of(value: Any) -> str:
-    """Return a whole string from upstream, fit for every store; "" for anything else."""
+    """Return a string that every store can hold; "" for anything else."""
     return mend(value) if isinstance(value, str) else ""
 
 
@@ -26,11 +26,11 @@ def object_of(value: Any) -> Object:
 
 def objects_of(value: Any) -> list[Object]:
     """Return the objects of a list."""
-    return [one for one in list_of(value) if isinstance(one, dict)]
+    return [entry for entry in list_of(value) if isinstance(entry, dict)]
 
 
 def is_json_object(text: str) -> bool:
-    """Say whether a text is a JSON object that a browser can read too (no NaN)."""
+    """Return whether a text is a JSON object that browsers can read too: no NaN."""
     try:
         return isinstance(json.loads(text, parse_constant=_refuse), dict)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Why runs end that do not complete, and what is told of it."""
+"""The reasons why runs end early, and the errors that clients see."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from ..protocol.objects import Object
 
 
 class Ending(Enum):
-    """Why a run is closed from outside."""
+    """The reason to close a run from outside."""
 
     CANCELLED = "cancelled"
     FAILED = "failed"
     EXPIRED = "expired"
     EOF = "eof"
-    """The upstream ended, perhaps without its terminal item (`spec/servers.md#end-without-a-terminal-event`)."""
+    """The upstream ended, perhaps without its terminal item (spec/servers.md#end-without-a-terminal-event)."""
     INTERRUPTED = "interrupted"
-    """The worker that had the run is gone."""
+    """The worker of the run has died."""
 
 
 UNFINISHED = {
     Ending.FAILED: "The upstream failed.",
-    Ending.EOF: "The upstream ended before its answer was complete.",
-    Ending.INTERRUPTED: "The run was interrupted before its answer was complete; the message may be sent again.",
+    Ending.EOF: "The upstream closed the stream before the response was complete.",
+    Ending.INTERRUPTED: "The run was interrupted before the response was complete. Send the message again.",
 }
-"""What `last_error` says of a run that failed by an ending, where nothing better is known."""
+"""The message of `last_error` by ending, if the upstream gave none."""
 
 _BUDGET_SPENT = {"reason": "max_completion_tokens"}
 INCOMPLETE: dict[str, tuple[str, Object]] = {
     "max_output_tokens": ("max_tokens", _BUDGET_SPENT),
-    "content_filter": ("content_filter", {}),  # see `spec/responses.md#incomplete-responses`
+    "content_filter": (
+        "content_filter",
+        {},
+    ),  # spec/responses.md#incomplete-responses
 }
-"""`incomplete_details` of a message (the reason) and of the run, by the upstream's reason."""
+"""The upstream's reason → the reason of the message, and `incomplete_details` of the run."""

@@ -1,7 +1,7 @@
-"""One upstream output item each, accumulated from pieces that may overlap, repeat or be missing.
+"""The output items of an upstream response, each built from pieces that may overlap, repeat or be missing.
 
-See `spec/servers.md#reading`. An output knows how to show itself on a `RunWriter`, and as what it is
-replayed upstream; it does not know the other outputs.
+An output writes itself to a `RunWriter` and returns its input item for the next request. It does not know the other
+outputs. The reading rules are in spec/servers.md#reading.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..protocol.deltas import GrowingText
 from ..protocol.events import REASONING_DELTA
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter
-from .citations import Cited, Marker, Path, Picture, cited, identity, position, write
+from .citations import Cited, Marker, Path, Picture, identity, position, translate_annotation, write
 from .coerce import list_of, objects_of, text_of
 
 Item = dict[str, Any]
@@ -27,9 +27,9 @@ class Output(ABC):
 
     Attributes:
         kind: the upstream `type` of the item.
-        lingers: stays open after its end, until another output wants to open (`spec/servers.md#late-message-end`).
-        id, index: the upstream's, either may be missing.
-        ordinal: its place among the outputs of its response.
+        lingers: it stays open after its end until another output opens (spec/servers.md#late-message-end).
+        id, index: of the upstream. Either may be missing.
+        ordinal: its position in the response.
         done: the upstream has ended it.
     """
 
@@ -43,32 +43,32 @@ class Output(ABC):
         self.done = False
 
     def begin(self, item: Item) -> None:
-        """Take what the copy in `output_item.added` says; it may be incomplete."""
+        """Take the copy in `output_item.added`, which may be incomplete."""
         self.take(item)
 
     @abstractmethod
     def take(self, item: Item) -> None:
-        """Take what the copy in `output_item.done` says."""
+        """Take the copy in `output_item.done`."""
 
     def supplement(self, item: Item) -> None:
-        """Take from the copy in the terminal item what nothing else said (`spec/servers.md#terminal-output`)."""
+        """Take what is missing from the copy in the terminal item (spec/servers.md#terminal-output)."""
         self.take(item)
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something to show."""
+        """Whether there is something to write."""
         return False
 
     def open(self, writer: RunWriter) -> None:
-        """Open a step for it; only called while it is waiting."""
+        """Open a step for it. The caller checks `waiting` first."""
         raise NotImplementedError
 
     def show(self, writer: RunWriter) -> None:
-        """Write what is waiting."""
+        """Write what has arrived."""
         raise NotImplementedError
 
     def replay(self) -> Item | None:
-        """Return the input item that tells the upstream of it in the next request, or None."""
+        """Return its input item for the next request, or None."""
         return None
 
 
@@ -77,8 +77,8 @@ class Part:
     """One content part of an upstream message: `text` or `refusal`.
 
     Attributes:
-        slot: its index in the message that is open, or None.
-        base: how much of its text earlier messages have shown.
+        slot: its index in the open message, or None.
+        base: length of its text in earlier messages.
     """
 
     kind: str
@@ -90,12 +90,12 @@ class Part:
 
     @property
     def text(self) -> str:
-        """What has arrived, without markers."""
+        """The text so far, without markers."""
         return mend("".join(self.pieces))
 
 
 class AssistantMessage(Output):
-    """An assistant message. Content that comes after its step was closed opens another one."""
+    """An assistant message. Content after the end of its step opens another one."""
 
     kind = "message"
     lingers = True
@@ -110,16 +110,16 @@ class AssistantMessage(Output):
 
     @property
     def waiting(self) -> bool:
-        """Whether text or a citation has not been written yet."""
+        """Whether text or a citation is not written yet."""
         return bool(self._waiting)
 
     @property
     def text(self) -> str:
-        """All its text as the model wrote it, refusals included."""
+        """The whole text of the model, refusals included."""
         return "\n".join(part.text for part in self.parts if part.pieces)
 
     def part(self, kind: str, index: int | None) -> Part:
-        """Find or make a part; servers without a content index have one of each kind."""
+        """Return a part, a new one if needed. Servers without a content index have one of each kind."""
         fitting = [part for part in self.parts if part.kind == kind]
         for part in fitting:
             if part.index == index:
@@ -139,17 +139,17 @@ class AssistantMessage(Output):
             self._waiting.append((part, piece))
 
     def cite(self, part: Part, note: Any) -> None:
-        """Add an annotation after what has arrived, once; early and late ones alike (`spec/responses.md#citations`)."""
+        """Add an annotation after the text so far, once (spec/responses.md#citations)."""
         if not isinstance(note, dict) or part.kind != "text" or identity(note) in part.cited:
             return
-        made = cited(note, self.ordinal if self.index is None else self.index, self._cited)
-        if isinstance(made, Picture) or (made is not None and self._citations):
+        citation = translate_annotation(note, self.ordinal if self.index is None else self.index, self._cited)
+        if isinstance(citation, Picture) or (citation is not None and self._citations):
             part.cited.add(identity(note))
-            self._cited += isinstance(made, (Marker, Path))
-            self._waiting.append((part, made))
+            self._cited += isinstance(citation, (Marker, Path))
+            self._waiting.append((part, citation))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
-        """Add the tail of a `done` text; the deltas win a conflict (`spec/servers.md#text-from-done-events`)."""
+        """Add the rest of a `done` text. On a contradiction the deltas win (spec/servers.md#text-from-done-events)."""
         text = part.text
         full = mend(full) if isinstance(full, str) else ""
         tail_from = len(text) if full.startswith(text) else len(full)
@@ -161,13 +161,13 @@ class AssistantMessage(Output):
         self.add(part, full[tail_from:])
 
     def begin(self, item: Item) -> None:
-        """Take the phase; a message that is added again goes on where it stands (`spec/servers.md#lazy-messages`)."""
+        """Take the phase. A message that is added again continues (spec/servers.md#lazy-messages)."""
         self.done = False
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
 
     def take(self, item: Item) -> None:
-        """Take the whole content of a copy of the message."""
+        """Take the content of a complete copy."""
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
         for index, content in enumerate(list_of(item.get("content"))):
@@ -175,7 +175,7 @@ class AssistantMessage(Output):
                 self.take_part(index, content)
 
     def take_part(self, index: int | None, content: Item) -> None:
-        """Take a whole content part; ignore other types (`spec/servers.md#matching-events-to-items`)."""
+        """Take a complete content part. Parts of other types, such as `reasoning_text`, are skipped."""
         if content.get("type") == "output_text" and (content.get("text") or content.get("annotations")):
             self.complete(self.part("text", index), content.get("text"), content.get("annotations"))
         elif content.get("type") == "refusal" and content.get("refusal"):
@@ -189,7 +189,7 @@ class AssistantMessage(Output):
             part.slot, part.base = None, len(part.text) - waits
 
     def show(self, writer: RunWriter) -> None:
-        """Write the text and the citations that have arrived."""
+        """Write the text and the citations so far."""
         waiting, self._waiting = self._waiting, []
         for part, what in waiting:
             if part.slot is None:
@@ -200,7 +200,7 @@ class AssistantMessage(Output):
                 write(what, writer, part.slot, part.base)
 
     def replay(self) -> Item | None:
-        """Return it with plain string content: list content needs fields that not every server sends."""
+        """Return it with string content: a list needs fields that not every server sends."""
         if not self.text:
             return None
         phase = {"phase": self.phase} if self.phase else {}
@@ -208,36 +208,36 @@ class AssistantMessage(Output):
 
 
 class Reasoning(Output):
-    """A reasoning item: replayed if encrypted (`spec/responses.md#reasoning-items`), its summary emitted on request."""
+    """Reasoning: encrypted content is replayed, the summary is shown (spec/responses.md#reasoning-items)."""
 
     kind = "reasoning"
 
-    def __init__(self, id: str | None, index: int | None, ordinal: int, *, told: bool = False) -> None:
+    def __init__(self, id: str | None, index: int | None, ordinal: int, *, shown: bool = False) -> None:
         super().__init__(id, index, ordinal)
-        self._told = told
+        self._shown = shown
         self._item: Item | None = None
         self._parts: dict[int, GrowingText] = {}
         self._number: int | None = None
         self._last: GrowingText | None = None
 
     def supplement(self, item: Item) -> None:
-        """Take nothing: the terminal copy of some servers looks like a message."""
+        """Take nothing: at some servers the terminal copy looks like a message."""
 
     def take(self, item: Item) -> None:
-        """Keep a copy that can be replayed; the `added` copy may hold less than the `done` one."""
+        """Keep a copy for the replay. The `added` copy may hold less than the `done` one."""
         id, content = text_of(item.get("id")), text_of(item.get("encrypted_content"))
         if id and content:
             summary = [{"type": "summary_text", "text": text} for text in _summary(item)]
             self._item = {"type": "reasoning", "id": id, "summary": summary, "encrypted_content": content}
 
-    def tell_summary(self, writer: RunWriter, item: Item) -> None:
-        """Tell what a copy's summary has more than the deltas."""
+    def write_summary(self, writer: RunWriter, item: Item) -> None:
+        """Write the rest of the summary in a copy."""
         for number, text in enumerate(_summary(item)):
-            self.tell(writer, number, text, whole=True)
+            self.write_piece(writer, number, text, whole=True)
 
-    def tell(self, writer: RunWriter, number: Any, text: Any, *, whole: bool = False) -> None:
-        """Tell a piece of a part of the summary, or what the whole part has more; at once, as no step is opened."""
-        if not self._told:
+    def write_piece(self, writer: RunWriter, number: Any, text: Any, *, whole: bool = False) -> None:
+        """Write a piece of a summary part, or the rest of the whole part. It needs no step, so it never waits."""
+        if not self._shown:
             return
         number = number if isinstance(number, int) else max(self._parts, default=0)
         part = self._parts.setdefault(number, GrowingText())
@@ -252,7 +252,7 @@ class Reasoning(Output):
         writer.emit(REASONING_DELTA, data)
 
     def replay(self) -> Item | None:
-        """Return the item, or None where nothing encrypted came."""
+        """Return the item, or None without encrypted content."""
         return self._item
 
 

@@ -1,6 +1,7 @@
-"""Read the items of one response by `spec/servers.md#reading`: a method per row of `spec/responses.md#event-mapping`.
+"""Read the items of one upstream response: one method for each row of spec/responses.md#event-mapping.
 
-Writes messages and hosted tool steps as they come; how the run goes on when the response ends is not its affair.
+The reader writes messages and the steps of hosted tools as they arrive. It does not decide how the run continues. The
+reading rules are in spec/servers.md#reading.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TEXT_DELTA = "response.output_text.delta"
 
 
 class ResponseEnd(NamedTuple):
-    """How a response ended: `completed`, `incomplete`, `failed` or `cancelled`, and the upstream's reason."""
+    """The end of a response: `completed`, `incomplete`, `failed` or `cancelled`, and the upstream's reason."""
 
     status: str
     reason: str = ""
@@ -38,9 +39,9 @@ _STAGES = [
     for tool in ("file_search_call", "web_search_call", "code_interpreter_call", "image_generation_call", "mcp_call")
     for stage in ("in_progress", "searching", "interpreting", "generating", "partial_image", "completed", "failed")
 ]
-"""Items that tell how far a tool is: nothing follows from them."""
+"""Items that report the progress of a tool. They change nothing."""
 _SKIPPED = ("mcp_list_tools", "compaction", "additional_tools", "program", "program_output")
-"""Output items that clients are not told of (`spec/responses.md#event-mapping`)."""
+"""Output items that clients do not see (spec/responses.md#hosted-tools)."""
 
 
 def _row(*types: str) -> Callable[[_R], _R]:
@@ -56,10 +57,10 @@ class ResponseReader:
 
     Attributes:
         response: its outputs.
-        turns: which of them is writing.
-        usage: its usage, or None so far.
-        failing: a failure was seen; reading goes on for a richer `failure` (`spec/servers.md#failures`).
-        unknown: how many items no row is for.
+        order: which output writes.
+        usage: its usage, or None.
+        failing: the response has failed. Reading continues, and `failure` keeps the most precise report.
+        unknown: number of items without a row.
     """
 
     def __init__(self, writer: RunWriter, options: TranslatorOptions) -> None:
@@ -76,9 +77,9 @@ class ResponseReader:
         self._pieces: list[str] = []
 
     def read(self, items: Sequence[Item]) -> ResponseEnd | None:
-        """Take the items of one upstream read, up to a terminal one, and return how the response ended by it.
+        """Take the items of one read, up to a terminal one, and return the end of the response.
 
-        Text deltas of a part that stand together become one piece. Only failures are held, not returned.
+        Adjacent text deltas of a part become one piece. Failures are kept, not returned.
         """
         pieces = self._pieces
         for item in items:
@@ -96,27 +97,27 @@ class ResponseReader:
             if row is None:
                 self.unknown += 1
                 continue
-            outcome = row(self, item)
-            if outcome is not None:
-                return outcome
+            end = row(self, item)
+            if end is not None:
+                return end
         if pieces:
             self._flush()
         return None
 
     def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:
-        """Write all that has arrived; see `WriteOrder.settle`."""
+        """Write everything that has arrived; see `WriteOrder.settle`."""
         self._leave_lane()
         return self.order.settle(closing, cut)
 
     @property
     def all_done(self) -> bool:
-        """Whether the upstream has ended every output (`spec/servers.md#end-without-a-terminal-event`)."""
+        """Whether every output has ended (spec/servers.md#end-without-a-terminal-event)."""
         return bool(self.response.outputs) and all(output.done for output in self.response.outputs)
 
     # -- text deltas: the hot path ------------------------------------------------------------------------
 
     def _change_lane(self, lane: tuple[Any, Any, Any]) -> None:
-        """Find the part that deltas of this address go to. Ids may change with every item: the part counts."""
+        """Find the part of these deltas. Ids may change with every item, so the part counts."""
         id, index, content_index = lane
         message = self.response.resolve(AssistantMessage, id, index)
         part = message.part("text", content_index if isinstance(content_index, int) else None)
@@ -139,18 +140,18 @@ class ResponseReader:
 
     @_row("response.created")
     def _on_created(self, item: Item) -> None:
-        """Take another response for a new beginning: a gateway has turned to another server in the middle."""
+        """Restart with another response: a gateway has switched to another server."""
         id = text_of(object_of(item.get("response")).get("id"))
         if id and self._id and id != self._id:
             for output in self.response.outputs:
                 output.done = True
                 self.order.touch(output)
-            self.response.begin_anew()
+            self.response.restart()
         self._id = id or self._id
 
     @_row("response.queued", "response.in_progress", "keepalive", *_STAGES)
     def _on_life(self, item: Item) -> None:
-        """Do nothing: that anything came has begun the run (`spec/servers.md#start-of-a-response`)."""
+        """Do nothing: any item has started the run already."""
 
     @_row("response.output_item.added")
     def _on_added(self, item: Item) -> None:
@@ -168,7 +169,7 @@ class ResponseReader:
             output.take(copy)
             output.done = True
             if isinstance(output, Reasoning):
-                output.tell_summary(self._writer, copy)
+                output.write_summary(self._writer, copy)
             self.order.touch(output)
 
     @_row("response.output_text.done")
@@ -182,7 +183,7 @@ class ResponseReader:
     @_row("response.content_part.done")
     def _on_part_done(self, item: Item) -> None:
         part = object_of(item.get("part"))
-        if part.get("type") in ("output_text", "refusal"):  # not reasoning text
+        if part.get("type") in ("output_text", "refusal"):  # reasoning text never opens a message
             self._take_part(item, part)
 
     @_row("response.output_text.annotation.added")
@@ -228,11 +229,11 @@ class ResponseReader:
 
     @_row("response.reasoning_summary_text.delta")
     def _on_thought(self, item: Item) -> None:
-        self._reasoning(item).tell(self._writer, item.get("summary_index"), item.get("delta"))
+        self._reasoning(item).write_piece(self._writer, item.get("summary_index"), item.get("delta"))
 
     @_row("response.reasoning_summary_text.done")
     def _on_thought_done(self, item: Item) -> None:
-        self._reasoning(item).tell(self._writer, item.get("summary_index"), item.get("text"), whole=True)
+        self._reasoning(item).write_piece(self._writer, item.get("summary_index"), item.get("text"), whole=True)
 
     @_row("error")
     def _on_error(self, item: Item) -> None:
@@ -242,19 +243,19 @@ class ResponseReader:
     def _on_terminal(self, item: Item) -> ResponseEnd | None:
         response = object_of(item.get("response"))
         self.usage = usage_of(response.get("usage")) or self.usage
-        outcome = _outcome(item["type"], response)
-        if outcome.status == "failed":
+        end = _end_of(item["type"], response)
+        if end.status == "failed":
             self._hold(response.get("error"))
             return None
         if self.failing:
             return ResponseEnd("failed")
         self.response.supplement(response.get("output"))
         for output in self.response.outputs:
-            output.done = output.done or outcome.status == "completed"
+            output.done = output.done or end.status == "completed"
             self.order.touch(output)
-        return outcome
+        return end
 
-    # -- what rows have in common -------------------------------------------------------------------------
+    # -- shared by the rows -------------------------------------------------------------------------------
 
     def _copy(self, item: Item) -> tuple[Item, type[Output] | None]:
         copy = object_of(item.get("item"))
@@ -278,8 +279,8 @@ class ResponseReader:
         self.failing = True
 
 
-def _outcome(type: str, response: Object) -> ResponseEnd:
-    """Return how a response ended, by status, details, then type (`spec/servers.md#outcome`)."""
+def _end_of(type: str, response: Object) -> ResponseEnd:
+    """Return the end of a response by its status, its details and the item's type (spec/servers.md#outcome)."""
     named = type.rpartition(".")[2]
     reason = str(object_of(response.get("incomplete_details")).get("reason") or "")
     status = response.get("status")

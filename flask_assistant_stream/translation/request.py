@@ -1,7 +1,7 @@
-"""A run and its thread's messages in, the Responses request that continues them out (`spec/responses.md#the-request`).
+"""Build the Responses request for a run and the messages of its thread (spec/responses.md#the-request).
 
-The history is ours: every request carries all of it and asks the upstream to store nothing, so any server that
-speaks `POST /responses` will do. Optional fields are left out where they are the default.
+Every request has the whole history and asks the upstream to store nothing, so any server with `POST /responses` works.
+Optional fields are sent only if they change something (spec/servers.md#optional-fields).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .outputs import Item
 from .trimming import trim
 
 MAX_CODE_FILES = 50
-"""The upstream takes no more files for a container."""
+"""The upstream's limit of files for a container."""
 
 MIN_OUTPUT_TOKENS = 16
-"""The upstream refuses a smaller `max_output_tokens`."""
+"""The upstream rejects a smaller `max_output_tokens`."""
 
 _REASONING = re.compile(r"(?:.*[/:])?(?:o\d|gpt-(?:[5-9]|\d{2,})(?!.*-chat))")
 _NO_PARAMETERS = {"type": "object", "properties": {}}
@@ -42,17 +42,17 @@ def to_responses(
     """Build the body of `POST /responses`.
 
     Args:
-        run: the run; its `instructions` are all there are.
-        history: the thread's messages before the run's own, newest last.
-        items: what this run has put out already and the outputs of its calls (`Translator.items`).
-        vector_store_ids: searched besides those of the run's `tool_resources`.
-        search_results: whether file searches are to tell what they found.
+        run: the run with its final `instructions`.
+        history: the messages of the thread before the run's own, oldest first.
+        items: earlier outputs of this run and the outputs of its calls (`Translator.items`).
+        vector_store_ids: searched in addition to those of the run's `tool_resources`.
+        search_results: whether file searches return their results.
         used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
         used_prompt_tokens: input tokens of this run so far (`Translator.prompt_tokens`).
-        user: names the end user towards the upstream; a hash, never an address.
-        extra_tools: tools of the upstream's own (`web_search`, `mcp` …), sent as they are behind the run's.
-        reasoning_summaries: whether to ask for summaries of what the model thinks, of a model that may do so.
-        code_files: files for the code interpreter besides those of the run's `tool_resources`.
+        user: names the end user to the upstream; a hash, never an address.
+        extra_tools: tools of the upstream (`web_search`, `mcp` …), sent unchanged after those of the run.
+        reasoning_summaries: whether to request summaries from a model that reasons.
+        code_files: files for the code interpreter in addition to those of the run's `tool_resources`.
     """
     tools = [*_tools(run, vector_store_ids, code_files), *extra_tools]
     request = {
@@ -78,12 +78,12 @@ def to_responses(
 
 
 def wants_encrypted_reasoning(model: str) -> bool:
-    """Say whether to ask for `reasoning.encrypted_content`, by the model's name.
+    """Return whether to request `reasoning.encrypted_content`, by the model's name.
 
-    OpenAI and Azure answer 400 ("Encrypted content is not supported with this model") to the question for models
-    that do not reason (gpt-4o, gpt-4.1, gpt-5-chat …), and some servers answer 400 to any `include`. Newer
-    endpoints return it unasked (`spec/responses.md#reasoning-items`). So only the families that are known to reason
-    are asked: the o series, and gpt-5 and later but for their chat variants; unknown names are not.
+    OpenAI and Azure return 400 ("Encrypted content is not supported with this model") for models that do not reason
+    (gpt-4o, gpt-4.1, gpt-5-chat …), and some servers return 400 for any `include`. Newer endpoints return it without
+    a request (spec/responses.md#reasoning-items). So only known families are asked: the o series, and gpt-5 and later
+    without their chat variants.
     """
     return _REASONING.match(model.lower()) is not None
 
@@ -93,11 +93,11 @@ def wants_encrypted_reasoning(model: str) -> bool:
 
 def _input(run: Object, history: Sequence[Object], items: Sequence[Item]) -> list[Item]:
     last = _last_messages(run)
-    messages = [_message(one) for one in (history if last is None else history[-last:])]
-    found = [message for message in messages if message is not None] + list(items)
-    if not found or "role" not in found[0]:  # see `spec/servers.md#valid-history`
-        found.insert(0, {"type": "message", "role": "user", "content": ""})
-    return found
+    messages = [_message(message) for message in (history if last is None else history[-last:])]
+    entries = [message for message in messages if message is not None] + list(items)
+    if not entries or "role" not in entries[0]:  # else some servers read content parts (spec/servers.md#valid-history)
+        entries.insert(0, {"type": "message", "role": "user", "content": ""})
+    return entries
 
 
 def _last_messages(run: Object) -> int | None:
@@ -106,7 +106,7 @@ def _last_messages(run: Object) -> int | None:
 
 
 def _message(message: Object) -> Item | None:
-    """Translate a stored message, or None for one that says nothing."""
+    """Translate a stored message; None for an empty one."""
     if message["role"] == "assistant":
         text = "\n".join(filter(None, map(_spoken, message["content"])))
         phase = {"phase": message["phase"]} if message.get("phase") else {}
@@ -120,7 +120,7 @@ def _message(message: Object) -> Item | None:
 
 
 def _spoken(part: Object) -> str:
-    """Return what the model wrote; a refusal is text like any other (`spec/servers.md#message-items`)."""
+    """Return the text of the model. A refusal is plain text (spec/servers.md#message-items)."""
     if part["type"] == "text":
         return mend(without_markers(part["text"]["value"], part["text"]["annotations"]))
     return mend(part["refusal"]) if part["type"] == "refusal" else ""
@@ -141,7 +141,7 @@ def _part(part: Object) -> Item | None:
 
 
 def _loose_files(message: Object) -> list[Object]:
-    """Return the attachments that no tool reads: the model gets them as they are (`spec/responses.md#attachments`)."""
+    """Return the attachments without tools: the model gets the files (spec/responses.md#attachments)."""
     return [file for file in message.get("attachments") or () if file.get("file_id") and not file.get("tools")]
 
 
@@ -149,16 +149,18 @@ def _loose_files(message: Object) -> list[Object]:
 
 
 def _tools(run: Object, vector_store_ids: Sequence[str], code_files: Sequence[str]) -> list[Object]:
-    made: list[Object] = []
+    tools: list[Object] = []
     for tool in run["tools"]:
         if tool["type"] == "function":
-            made.append(_function(tool["function"]))
+            tools.append(_function(tool["function"]))
         elif tool["type"] == "file_search" and (stores := _stores(run, vector_store_ids)):
-            made.append(_file_search(tool.get("file_search") or {}, stores))
+            tools.append(_file_search(tool.get("file_search") or {}, stores))
         elif tool["type"] == "code_interpreter":
             files = _resources(run, "code_interpreter", "file_ids", code_files)
-            made.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": files[:MAX_CODE_FILES]}})
-    return made
+            tools.append(
+                {"type": "code_interpreter", "container": {"type": "auto", "file_ids": files[:MAX_CODE_FILES]}}
+            )
+    return tools
 
 
 def _function(function: Object) -> Object:
@@ -177,7 +179,7 @@ def _file_search(options: Object, stores: list[str]) -> Object:
     if options.get("max_num_results"):
         tool["max_num_results"] = options["max_num_results"]
     ranking = options.get("ranking_options") or {}
-    if ranking.get("score_threshold") is not None:  # the rankers' names differ: auto is the common one
+    if ranking.get("score_threshold") is not None:  # servers name their rankers differently; all know auto
         tool["ranking_options"] = {"ranker": "auto", "score_threshold": ranking["score_threshold"]}
     return tool
 
@@ -187,13 +189,13 @@ def _stores(run: Object, shared: Sequence[str]) -> list[str]:
 
 
 def _resources(run: Object, tool: str, kind: str, others: Sequence[str]) -> list[str]:
-    """Return the ids among the run's resources for a tool, and others', each once."""
+    """Return the ids in the run's resources for a tool and the other ids, each once."""
     own = ((run.get("tool_resources") or {}).get(tool) or {}).get(kind) or ()
     return list(dict.fromkeys([*own, *others]))
 
 
 def _tool_choice(run: Object, tools: list[Object], *, first: bool) -> Any:
-    """Return the choice where it is not the default; a forced one holds for a run's first call, else it loops."""
+    """Return the choice unless it is the default. Only the first response is forced, or the run loops."""
     choice = run["tool_choice"]
     if not tools or choice in (None, "auto") or (choice != "none" and not first):
         return None
@@ -205,20 +207,20 @@ def _tool_choice(run: Object, tools: list[Object], *, first: bool) -> Any:
 
 
 def _include(run: Object, tools: list[Object], search_results: bool) -> list[str]:
-    wanted = ["reasoning.encrypted_content"] if wants_encrypted_reasoning(run["model"]) else []
+    include = ["reasoning.encrypted_content"] if wants_encrypted_reasoning(run["model"]) else []
     kinds = {tool["type"] for tool in tools}
     if search_results and "file_search" in kinds:
-        wanted.append("file_search_call.results")
+        include.append("file_search_call.results")
     if "code_interpreter" in kinds:
-        wanted.append("code_interpreter_call.outputs")
-    return wanted
+        include.append("code_interpreter_call.outputs")
+    return include
 
 
 # -- the rest ---------------------------------------------------------------------------------------------
 
 
 def _reasoning(run: Object, summary: bool) -> Object:
-    """Return effort and summary; a model that does not reason answers 400 to either."""
+    """Return effort and summary. A model without reasoning returns 400 for either."""
     effort = {"effort": run["reasoning_effort"]} if run.get("reasoning_effort") else {}
     wanted = summary and (effort or wants_encrypted_reasoning(run["model"]))
     return {**effort, "summary": "auto"} if wanted else effort
@@ -230,9 +232,9 @@ def _text(response_format: Any) -> Object | None:
     if response_format["type"] != "json_schema":
         return {"format": {"type": response_format["type"]}}
     schema = response_format["json_schema"]
-    given = {key: schema[key] for key in ("description", "strict") if schema.get(key) is not None}
+    options = {key: schema[key] for key in ("description", "strict") if schema.get(key) is not None}
     shape = {"name": schema["name"], "schema": schema.get("schema") or {}}
-    return {"format": {"type": "json_schema", **shape, **given}}
+    return {"format": {"type": "json_schema", **shape, **options}}
 
 
 def _unless_default(value: float | None) -> float | None:

@@ -1,6 +1,6 @@
-"""The outputs of a response, and which of them an item means (`spec/servers.md#matching-events-to-items`).
+"""The outputs of one upstream response, and how items find theirs (spec/servers.md#matching-events-to-items).
 
-Neither ids nor indexes are reliable upstream. Knows nothing of what becomes of the outputs.
+Neither ids nor indexes are reliable.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _KINDS: tuple[type[Output], ...] = (
     Reasoning,
 )
 KINDS = {kind.kind: kind for kind in _KINDS}
-"""The output items that are understood, by their upstream `type`."""
+"""The known output items by their upstream `type`."""
 
 
 class Response:
-    """What one upstream response has put out so far.
+    """The outputs of one upstream response.
 
     Attributes:
-        outputs: in the order of their first item.
+        outputs: ordered by their first item.
     """
 
     def __init__(self, run: Object, options: TranslatorOptions = TranslatorOptions()) -> None:  # noqa: B008
@@ -42,8 +42,8 @@ class Response:
         self._left: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
-            AssistantMessage: lambda *place: AssistantMessage(*place, citations=options.citations),
-            Reasoning: lambda *place: Reasoning(*place, told=options.reasoning_summaries),
+            AssistantMessage: lambda *place: AssistantMessage(*place, citations=citations),
+            Reasoning: lambda *place: Reasoning(*place, shown=reasoning),
             FileSearchCall: lambda *place: FileSearchCall(*place, threshold=_score_threshold(run)),
         }
 
@@ -51,49 +51,49 @@ class Response:
         """Return the outputs of a kind."""
         return [output for output in self.outputs if isinstance(output, kind)]
 
-    def begin_anew(self) -> None:
-        """Leave all outputs behind: another response has come in their place.
+    def restart(self) -> None:
+        """Drop the outputs because another response replaces this one.
 
-        Nobody is asked to answer calls of a response that was left; messages were told, so they are replayed.
+        Clients have seen its messages, so they are replayed. Its calls are dropped.
         """
         self._left += self.of(AssistantMessage)
         self.outputs = []
         self._by_id.clear()
 
     def added(self, kind: type[O], item: Item, index: Any) -> O:
-        """Find or make the output that `output_item.added` opens: the same id goes on, all else is new."""
+        """Return the output that `output_item.added` opens: a known one by id, else a new one."""
         id = _id(item.get("id"))
         known = self._known(kind, id)
         if known is None and id is None:
-            known = self._open(kind, lambda one: one.index is not None and one.index == index)
+            known = self._open(kind, lambda output: output.index is not None and output.index == index)
         return known or self._new(kind, id, index)
 
     def resolve(self, kind: type[O], id: Any, index: Any, call_id: Any = None) -> O:
-        """Find or make the output that an item speaks of: by id, else the open one at the index, else the newest."""
+        """Return the output of an item: by id, else the open one at its index, else the newest open one, else a new."""
         id = _id(id)
 
-        def fits(one: Output) -> bool:
-            return not (isinstance(one, FunctionCall) and call_id and one.call_id and one.call_id != call_id)
+        def fits(output: Output) -> bool:
+            return not (isinstance(output, FunctionCall) and call_id and output.call_id and output.call_id != call_id)
 
         return (
             self._known(kind, id)
-            or self._open(kind, lambda one: one.index is not None and one.index == index and fits(one))
+            or self._open(kind, lambda output: output.index is not None and output.index == index and fits(output))
             or self._open(kind, fits)
             or self._new(kind, id, index)
         )
 
     def supplement(self, items: Any) -> None:
-        """Take from the terminal item's `output` what the stream did not bring; nothing is taken away by it."""
+        """Add what is missing from the terminal item's `output`. It never removes anything."""
         copies = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         for type_, kind in KINDS.items():
             if kind is not Reasoning:
                 self._supplement(kind, [item for item in copies if item.get("type") == type_])
 
     def replay(self) -> list[Item]:
-        """Return the outputs as input items, messages first (`spec/responses.md#input-items`).
+        """Return the outputs as input items: messages first, reasoning before its successor.
 
-        Reasoning without a successor that can be replayed is left out: the upstream refuses it alone. So are
-        file searches: with `store: false` the upstream does not know their ids.
+        Reasoning without a successor is left out: the upstream rejects it (spec/servers.md#replayed-reasoning). File
+        searches are left out: with `store: false` the upstream does not know their ids.
         """
         messages: list[Item] = []
         calls: list[Item] = []
@@ -110,16 +110,16 @@ class Response:
 
     def _supplement(self, kind: type[Output], copies: list[Item]) -> None:
         free = [output for output in self.outputs if type(output) is kind]
-        strangers: list[Item] = []
+        unmatched: list[Item] = []
         for item in copies:
             known = self._known(kind, _id(item.get("id")))
             if known is None:
-                strangers.append(item)
+                unmatched.append(item)
                 continue
             known.supplement(item)
             if known in free:
                 free.remove(known)
-        for item in strangers:
+        for item in unmatched:
             output = _likeness(item, free)
             if output is None:
                 output = self._new(kind, _id(item.get("id")), None)
@@ -146,7 +146,7 @@ class Response:
 
 
 def _likeness(item: Item, free: list[Output]) -> Output | None:
-    """Find the streamed output that a terminal copy under another id is of; what is like none is new."""
+    """Return the streamed output that equals a terminal copy with another id, or None."""
     for output in free:
         if not isinstance(output, FunctionCall):
             return output

@@ -1,4 +1,4 @@
-"""The title of a thread: what a model is asked for one, what its answer gives, and what stands in without it."""
+"""The title of a thread: the request to a model, the title in its answer, and the fallback."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..protocol.objects import Object
 from ..protocol.text import mend
 
 MAX_TITLE_CHARS = 80
-MAX_ASKED_CHARS = 4000
-"""How much of a message a title is made of."""
+MAX_MESSAGE_CHARS = 4000
+"""The part of a message that the model reads for a title."""
 
 _INSTRUCTIONS = (
     "Name the conversation that begins with the user's message. Answer with the name alone: at most six words, in the "
@@ -21,17 +21,17 @@ _QUOTES = "\"'`*_#“”„«»‘’「」《》 "
 
 
 def title_request(text: str, model: str, effort: str | None = None) -> Object:
-    """Build the body of `POST /responses` that asks for a title.
+    """Build the body of `POST /responses` for a title.
 
     Args:
         text: the first message.
-        model: a small one will do.
-        effort: how much it may think, or None to leave that to the model.
+        model: a small one is enough.
+        effort: reasoning effort; None leaves it to the model.
     """
     return {
         "model": model,
         "instructions": _INSTRUCTIONS,
-        "input": [{"type": "message", "role": "user", "content": mend(text[:MAX_ASKED_CHARS])}],
+        "input": [{"type": "message", "role": "user", "content": mend(text[:MAX_MESSAGE_CHARS])}],
         **({} if effort is None else {"reasoning": {"effort": effort}}),
         "store": False,
         "stream": True,
@@ -40,11 +40,11 @@ def title_request(text: str, model: str, effort: str | None = None) -> Object:
 
 
 class AnswerText:
-    """The text of a response, from whichever items bring it (`spec/servers.md#text-from-done-events`).
+    """The text of a response from any of its items (spec/servers.md#text-from-done-events).
 
     Attributes:
-        failed: the response was no answer.
-        ended: nothing more will come.
+        failed: the response has failed.
+        ended: no more items follow.
     """
 
     def __init__(self) -> None:
@@ -69,29 +69,29 @@ class AnswerText:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole text was told, whatever comes or does not come after it."""
+        """Whether the text is complete, even if the stream breaks off."""
         return bool(self._done)
 
     @property
     def text(self) -> str:
-        """What was said, "" where nothing was or the response failed."""
+        """The text; "" if the response is empty or has failed."""
         return "" if self.failed else mend("".join(self._pieces) or self._done)
 
 
 def tidy_title(answer: str) -> str:
-    """Return the title in a model's answer: its first line, without quotes and marks around it; "" for none."""
+    """Return the title in a model's answer: its first line without quotes and marks; "" for none."""
     lines = [line.strip(_QUOTES) for line in answer.splitlines()]
     line = next((line for line in lines if line), "")
     return shorten(re.sub(r"\A(?:title|name)\s*:\s*", "", line, flags=re.IGNORECASE).strip(_QUOTES).rstrip("."))
 
 
 def first_words(text: str) -> str:
-    """Return the begin of a message as a title; "" for one without words."""
+    """Return the start of a message as a title; "" without words."""
     return shorten(text)
 
 
 def shorten(text: str, limit: int = MAX_TITLE_CHARS) -> str:
-    """Return a text on one line of at most `limit` characters, cut between words where that can be."""
+    """Return a text as one line of at most `limit` characters, cut between words if possible."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 20 * limit]).split())
     if len(line) <= limit:
         return line
@@ -105,7 +105,7 @@ def _string(value: Any) -> str:
 
 
 def _output_text(response: Any) -> str:
-    """Return the text of a whole response object."""
+    """Return the text of a response object."""
     output = response.get("output") if isinstance(response, dict) else None
     items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
     items = [item for item in items if item.get("type", "message") == "message"]  # reasoning may look like one

@@ -1,9 +1,8 @@
-"""Raw Responses events in, Assistants events out: the state machine of one run.
+"""Translate raw Responses events to Assistants events: the state machine of one run.
 
-Pure: no clock, no randomness, no input or output, no thread. `reader.py` reads items
-(`spec/responses.md#event-mapping`), `protocol/writer.py` writes events (`spec/assistants.md#event-order`),
-`pending_calls.py` has the calls between two responses. This file decides how the run goes on when a response ends, its
-calls are answered or it is closed from outside.
+Pure: no clock, no randomness, no I/O, no thread. `reader.py` reads the events of a response, `protocol/writer.py`
+writes valid streams, and `pending_calls.py` has the calls between two responses. This file decides how the run
+continues when a response ends, when calls are answered, and when the run is closed.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ _BAD_CALL = "The model called a function without a name or with arguments that a
 class Translator:
     """The state machine of one run.
 
-    Every method returns the events it made, numbered on from `last_seq`; the same calls give the same events.
+    Every method returns its events, numbered from `last_seq` + 1. The same calls return the same events.
 
     Args:
-        run: the run's body as it is now.
+        run: the current body of the run.
         new_id, now: ids by prefix, seconds since the epoch.
         last_seq: the number of the last event in the run's log.
     """
@@ -76,25 +75,26 @@ class Translator:
         last_seq: int | None = None,
         options: TranslatorOptions = _DEFAULTS,
     ) -> Translator:
-        """Take a run over from another worker, to `close` it, or to go on where `state` was taken.
+        """Restore a run of another worker, to `close` it or to continue from `state`.
 
         Args:
-            run: the run's body as stored.
-            events: of its log, in order; gaps are fences, an empty log is a run that told nothing yet.
-            state: what `state` returned last, or None. Where the log has gone on since, only what it counted is used.
-            last_seq: the last number that is taken in the log; by default that of the last event.
+            run: the stored body of the run.
+            events: of its log, in order; gaps are fences.
+            state: the last value of `state`, or None. If the log has later events, only its counts are used.
+            last_seq: the last used number of the log; by default that of the last event.
+            options: of `Translator`.
         """
-        made = cls(run, new_id=new_id, now=now, options=options)
+        translator = cls(run, **options)
         log = list(events)
-        made._writer.resume(log)
+        translator._writer.resume(log)
         if last_seq is not None:
-            made._writer.last_seq = last_seq
-        made._resume(state, log)
-        return made
+            translator._writer.last_seq = last_seq
+        translator._resume(state, log)
+        return translator
 
     @property
     def run(self) -> Object:
-        """The run's body as it is now."""
+        """The current body of the run."""
         return self._writer.run
 
     @property
@@ -104,7 +104,7 @@ class Translator:
 
     @property
     def ended(self) -> bool:
-        """Whether a terminal event of the run was made; nothing follows it."""
+        """Whether the run has its terminal event. Nothing follows it."""
         return self._writer.status not in RUN_ACTIVE
 
     @property
@@ -114,41 +114,41 @@ class Translator:
 
     @property
     def failing(self) -> bool:
-        """Whether a failure is held until the upstream ends or `close` is called (`spec/servers.md#failures`)."""
+        """Whether a failure waits for the end of the upstream or for `close` (spec/servers.md#failures)."""
         return self._reader.failing
 
     @property
     def unknown(self) -> int:
-        """How many items no row was for."""
+        """The number of unknown items."""
         return self._unknown + self._reader.unknown
 
     @property
     def completion_tokens(self) -> int:
-        """Output tokens of the responses that have ended, to be taken off the run's budget."""
+        """Output tokens of the ended responses. They count against the run's budget."""
         return self._usage["completion_tokens"] if self._usage else 0
 
     @property
     def prompt_tokens(self) -> int:
-        """Input tokens of the responses that have ended."""
+        """Input tokens of the ended responses."""
         return self._usage["prompt_tokens"] if self._usage else 0
 
     @property
     def calls_to_run(self) -> list[Object]:
-        """The calls, `{id, type, function}`, that this server is to execute now; `tool_results` takes the outputs."""
+        """The calls, `{id, type, function}`, that this server executes now. `tool_results` takes their outputs."""
         return self._calls.to_run if self._calls is not None and not self.waiting else []
 
     def take_files(self) -> list[GeneratedFile]:
-        """Return the files made by tools of the upstream that events since the last call mention."""
+        """Return the generated files in the events since the last call."""
         return self._writer.take_files()
 
     def items(self) -> list[Item]:
-        """Return this run's calls, outputs, messages and reasoning so far, for the next request's input."""
+        """Return the calls, outputs, messages and reasoning of this run, as input for the next request."""
         return list(self._items)
 
     def state(self) -> Object:
-        """Return, as JSON values, what `restore` needs besides the run and its events.
+        """Return the JSON values that `restore` needs besides the run and its events.
 
-        Worth storing where calls are pending: with a required action, and while calls are executed.
+        Store it while calls are pending: with a required action, and during the execution of calls.
         """
         return {
             "seq": self.last_seq,
@@ -161,7 +161,7 @@ class Translator:
         }
 
     def start(self, thread: Object | None = None) -> list[Event]:
-        """Begin a new run, with the thread that was made for it if there is one."""
+        """Begin a new run, and report its thread if that is new too."""
         if thread is not None:
             self._writer.emit("thread.created", thread)
         self._writer.emit("thread.run.created", self.run)
@@ -169,26 +169,26 @@ class Translator:
         return self._writer.take()
 
     def announce(self, name: str, data: Object) -> list[Event]:
-        """Number a vendor event; nothing follows the end of a run."""
+        """Number a vendor event. An ended run takes none."""
         if self.ended:
             return []
         self._writer.emit(name, data)
         return self._writer.take()
 
     def feed(self, items: Sequence[Item]) -> list[Event]:
-        """Translate the items of one upstream read. Items after the terminal one are ignored."""
+        """Translate the items of one upstream read. Items after the terminal one are skipped."""
         if not self._reading and not self._begin_reading(items):
             return []
-        outcome = self._reader.read(items)
-        if outcome is not None:
-            self._conclude(outcome)
+        end = self._reader.read(items)
+        if end is not None:
+            self._conclude(end)
         return self._writer.take()
 
     def tool_results(self, outputs: Mapping[str, str]) -> list[Event]:
-        """Take the outputs of `calls_to_run`, by call id; the next response may be fed, or others must answer.
+        """Take the outputs of `calls_to_run`, by call id. The next response follows, or a required action.
 
         Raises:
-            ValueError: these are not the calls to run.
+            ValueError: the ids differ from those of `calls_to_run`.
         """
         if self.ended:
             return []
@@ -197,16 +197,16 @@ class Translator:
         self._calls.finish(outputs)
         if self._writer.status is RunStatus.QUEUED:
             self._writer.move_run(RunStatus.IN_PROGRESS)
-        self._go_on(self._calls)
+        self._continue(self._calls)
         return self._writer.take()
 
     def tool_outputs(self, outputs: Mapping[str, str]) -> list[Event]:
-        """Take the client's outputs of the required action, by call id; the run is queued.
+        """Take the client's outputs of the required action, by call id, and queue the run.
 
-        What comes next is the next response, or first `calls_to_run` where calls were approved.
+        The next response follows, or first `calls_to_run` if calls were approved.
 
         Raises:
-            RequestError: the run does not wait, or these are not the pending calls (`spec/assistants.md#errors`).
+            RequestError: the run does not wait, or the ids differ from the pending ones (spec/assistants.md#errors).
         """
         if not self.waiting:
             raise RequestError(f'Runs in status "{self.run["status"]}" do not accept tool outputs.')
@@ -220,11 +220,11 @@ class Translator:
         return self._writer.take()
 
     def close(self, reason: Ending, error: Object | None = None) -> list[Event]:
-        """End the run from outside: what is open is closed with its partial text, innermost first.
+        """End the run from outside. Open objects are closed with their partial text, innermost first.
 
         Args:
-            reason: why. `EOF` does nothing where the upstream's end was to be expected.
-            error: `{code, message}`, for `FAILED`; a failure that was held says more and is told before it.
+            reason: `EOF` does nothing if the end of the upstream was expected.
+            error: `{code, message}` for `FAILED`. A failure that the upstream reported has precedence.
         """
         if self.ended or (reason is Ending.EOF and self._calls is not None):
             return []
@@ -240,7 +240,7 @@ class Translator:
         return self._writer.take()
 
     def _begin_reading(self, items: Sequence[Item]) -> bool:
-        """Say whether a response is due, and begin it; that holds until it ends."""
+        """Begin a response if one is due, and return whether it is."""
         status = self._writer.status
         if self._calls is not None or not items or status not in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
             return False
@@ -249,30 +249,30 @@ class Translator:
         self._reading = True
         return True
 
-    # -- how a response ended -----------------------------------------------------------------------------
+    # -- the end of a response ----------------------------------------------------------------------------
 
-    def _conclude(self, outcome: ResponseEnd) -> None:
-        if outcome.status == "completed":
+    def _conclude(self, end: ResponseEnd) -> None:
+        if end.status == "completed":
             self._complete()
-        elif outcome.status == "incomplete":
-            self._cut(outcome.reason)
-        elif outcome.status == "cancelled":
+        elif end.status == "incomplete":
+            self._cut(end.reason)
+        elif end.status == "cancelled":
             self._cancel()
         else:
             self._fail(Failure())
 
     def _complete(self) -> None:
-        """End a response that is whole: hand out its calls, or end the run."""
+        """End a complete response: hand out its calls, or end the run."""
         calls = self._name_calls()
         self._rounds += 1
-        spent = spent_budget(self.run, self._sum())
+        spent = spent_budget(self.run, self._total_usage())
         if not all(can_be_handed_out(call, self._options.server_tools) for call in calls):
             self._fail(Failure(SERVER_ERROR, _BAD_CALL))
         elif broken := broken_promise(self.run, self._reader.response, self._options.ignored, first=not self._items):
             self._fail(Failure(SERVER_ERROR, broken))
         elif not calls:
             self._end(RunStatus.COMPLETED, self._settle_whole(), expires_at=None)
-        elif spent:  # the budgets are the run's, the upstream knows the response's only
+        elif spent:  # the budget is of the run; the upstream knows only this response
             self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={"reason": spent})
         elif self._options.max_rounds and self._rounds >= self._options.max_rounds:
             self._end(RunStatus.INCOMPLETE, self._settle_whole(), incomplete_details={})
@@ -293,16 +293,16 @@ class Translator:
         return calls
 
     def _hand_out(self, calls: PendingCalls) -> None:
-        """Put all calls into one step, left open until all are answered: this server's first, then the others'."""
+        """Open one step for all calls until all are answered: first those of this server."""
         self._calls, self._reading = calls, False
         self._writer.open_calls(calls.shown)
         self._items += self._reader.response.replay()
-        self._usage = self._sum()
+        self._usage = self._total_usage()
         if not calls.to_run:
-            self._go_on(calls)
+            self._continue(calls)
 
-    def _go_on(self, calls: PendingCalls) -> None:
-        """Ask for what others must answer; with nothing to ask for, the calls are answered."""
+    def _continue(self, calls: PendingCalls) -> None:
+        """Require the client's answers; without such calls, finish the calls."""
         if not calls.to_ask:
             self._answer(calls)
             return
@@ -311,7 +311,7 @@ class Translator:
         self._writer.move_run(RunStatus.REQUIRES_ACTION, required_action=required)
 
     def _answer(self, calls: PendingCalls) -> None:
-        """Close the step of the calls with their outputs and make ready for the next response."""
+        """Close the step of the calls with their outputs, and prepare for the next response."""
         if self._writer.step is not None:
             self._writer.set_calls(calls.shown)
             self._writer.close_step(usage=self._reader.usage)
@@ -321,13 +321,13 @@ class Translator:
         self._reader = self._new_reader()
 
     def _cut(self, reason: str) -> None:
-        """End an incomplete response: its last output is cut, calls are dropped (`spec/servers.md#unusable-calls`)."""
+        """End an incomplete response: cut its last output, drop its calls (spec/servers.md#unusable-calls)."""
         of_message, of_run = INCOMPLETE.get(reason, (None, {}))
         closing = Closing(MessageStatus.INCOMPLETE, StepStatus.COMPLETED, of_message)
         closing = self._reader.settle(closing, lambda output: output is self._reader.order.last)
         self._end(RunStatus.INCOMPLETE, closing, incomplete_details=of_run)
 
-    # -- how a run ends -----------------------------------------------------------------------------------
+    # -- the end of the run -------------------------------------------------------------------------------
 
     def _fail(self, failure: Failure) -> None:
         error = self._reader.failure.richer(failure).last_error()
@@ -339,28 +339,28 @@ class Translator:
         self._abort(RunStatus.CANCELLED, StepStatus.CANCELLED, "run_cancelled")
 
     def _abort(self, status: RunStatus, step: StepStatus, reason: str, error: Object | None = None) -> None:
-        """End the run before its answer was whole; what came last is cut, and so is what the upstream left open."""
+        """End the run early. The last output is cut, and so are outputs that the upstream left open."""
         last = self._reader.order.last
         closing = Closing(MessageStatus.INCOMPLETE, step, reason, error)
-        if self._calls is None:  # else all of the response is written, and what is open is the step of its calls
+        if self._calls is None:  # else the response is written, and the open step is that of its calls
             closing = self._reader.settle(closing, lambda output: output is last or not output.done)
         self._end(status, closing, **({"last_error": error} if error else {}))
 
     def _end(self, status: RunStatus, closing: Closing, **changes: Any) -> None:
-        usage = self._usage if self._calls is not None else self._sum()
+        usage = self._usage if self._calls is not None else self._total_usage()
         self._writer.end_run(status, closing, step_usage=self._reader.usage, usage=usage, **changes)
         self._calls, self._reading = None, False
 
-    def _sum(self) -> Object | None:
+    def _total_usage(self) -> Object | None:
         return add_usage(self._usage, self._reader.usage)
 
     def _new_reader(self) -> ResponseReader:
         return ResponseReader(self._writer, self._options)
 
-    # -- taking over --------------------------------------------------------------------------------------
+    # -- takeover -----------------------------------------------------------------------------------------
 
     def _resume(self, state: Object | None, events: Sequence[Event]) -> None:
-        """Take up a state, and from the events after it what the responses since have cost."""
+        """Restore a state, and add the usage in the events after it."""
         since, counted = 0, None
         if state is not None:
             self._items, self._usage, self._rounds = list(state["items"]), state["usage"], state["rounds"]

@@ -1,4 +1,4 @@
-"""Which messages of a thread fit a run's `max_prompt_tokens`: an estimate, since no tokenizer fits every upstream."""
+"""Select the messages that fit a run's `max_prompt_tokens`: an estimate, because tokenizers differ by upstream."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from ..protocol.events import dump
 from ..protocol.objects import Object
 
 BYTES_PER_TOKEN = 4
-"""Of UTF-8: about right for English, on the safe side for nearly everything else."""
+"""UTF-8 bytes of a token: right for English, cautious for most other languages."""
 IMAGE_TOKENS = 1000
-"""What an image counts, whatever its size."""
+"""The count of an image of any size."""
 
 
 def trim(run: Object, history: Sequence[Object], items: Sequence[Object], used: int = 0) -> Sequence[Object]:
-    """Return the newest messages that fit what is left of a run's prompt tokens, oldest first.
+    """Return the newest messages that fit the remaining prompt tokens of a run, oldest first.
 
-    The newest message is always among them: a question is better asked over budget than not at all.
+    The newest message is always included, even over the budget.
 
     Args:
-        run: its `max_prompt_tokens` is for the whole run.
+        run: its `max_prompt_tokens` covers the whole run.
         history: the messages, oldest first.
-        items: what the run adds to its requests itself.
-        used: prompt tokens of its requests so far.
+        items: the run's own input items.
+        used: prompt tokens of its earlier requests.
     """
     limit = run.get("max_prompt_tokens")
     if limit is None:

@@ -1,4 +1,4 @@
-"""Token counts: from a response's `usage` to a run's, tolerant of what is missing (`spec/servers.md#partial-usage`)."""
+"""Translate token counts from a response's `usage` to a run's. Parts may be missing (spec/servers.md#partial-usage)."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 from ..protocol.objects import Object
 
 
-def usage_of(found: Any) -> Object | None:
+def usage_of(usage: Any) -> Object | None:
     """Translate a response's usage, or None if it has none."""
-    if not isinstance(found, dict):
+    if not isinstance(usage, dict):
         return None
-    given, made = found.get("input_tokens"), found.get("output_tokens")
-    if not (_is_count(given) or _is_count(made)):
+    prompt, completion = usage.get("input_tokens"), usage.get("output_tokens")
+    if not (_is_count(prompt) or _is_count(completion)):
         return None
-    total = found.get("total_tokens")
+    total = usage.get("total_tokens")
     return {
-        "prompt_tokens": _count(given),
-        "completion_tokens": _count(made),
-        "total_tokens": total if _is_count(total) else _count(given) + _count(made),
-        "prompt_token_details": {"cached_tokens": _detail(found, "input_tokens_details", "cached_tokens")},
-        "completion_tokens_details": {"reasoning_tokens": _detail(found, "output_tokens_details", "reasoning_tokens")},
+        "prompt_tokens": _count(prompt),
+        "completion_tokens": _count(completion),
+        "total_tokens": total if _is_count(total) else _count(prompt) + _count(completion),
+        "prompt_token_details": {"cached_tokens": _detail(usage, "input_tokens_details", "cached_tokens")},
+        "completion_tokens_details": {"reasoning_tokens": _detail(usage, "output_tokens_details", "reasoning_tokens")},
     }
 
 
 def add_usage(left: Object | None, right: Object | None) -> Object | None:
-    """Add two usages; None counts for nothing."""
+    """Return the sum of two usages; None counts as zero."""
     if left is None or right is None:
         return left or right
     return {
@@ -35,7 +35,7 @@ def add_usage(left: Object | None, right: Object | None) -> Object | None:
 
 
 def spent_budget(run: Object, usage: Object | None) -> str | None:
-    """Return the name of a budget of a run that its responses have used up, if there is one."""
+    """Return the name of the run's budget that is used up, or None."""
     budgets = {"max_completion_tokens": "completion_tokens", "max_prompt_tokens": "prompt_tokens"}
     spent = [name for name, key in budgets.items() if run.get(name) and (usage or {}).get(key, 0) >= run[name]]
     return spent[0] if spent else None

@@ -1,4 +1,4 @@
-"""The order of writing: outputs overlap upstream, a stream has one open step (`spec/servers.md#overlapping-items`)."""
+"""The order of writing: outputs overlap, but a stream has one open step (spec/servers.md#overlapping-items)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .outputs import AssistantMessage, Output, Part
 
 
 class WriteOrder:
-    """Lets the outputs of a response write one at a time, in the order of their first content.
+    """Let the outputs of a response write one at a time, in the order of their first content.
 
     Attributes:
-        current: the output whose message or step is open, or None.
-        last: the output that received content last, calls included.
+        current: the output with the open step, or None.
+        last: the output with the latest content, calls included.
     """
 
     def __init__(self, writer: RunWriter) -> None:
@@ -25,7 +25,7 @@ class WriteOrder:
         self._queue: deque[Output] = deque()
 
     def touch(self, output: Output) -> None:
-        """Write what an output has, or let it wait for its turn."""
+        """Write the news of an output now, or queue the output."""
         if output.waiting or (isinstance(output, FunctionCall) and not output.done):
             self.last = output
         if output.waiting and output is not self.current and output not in self._queue:
@@ -33,7 +33,7 @@ class WriteOrder:
         self._advance()
 
     def add_text(self, message: AssistantMessage, part: Part, piece: str) -> None:
-        """Write streamed text, at once where it is the message's turn."""
+        """Write streamed text now if the message is open, else queue the message."""
         if message is self.current and part.slot is not None:
             part.pieces.append(piece)
             self.last = message
@@ -43,13 +43,13 @@ class WriteOrder:
         self.touch(message)
 
     def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:
-        """Write all that waits, whoever's turn it is.
+        """Write everything that waits.
 
         Args:
-            closing: for outputs that `cut` picks, and for what another worker left open; the others are whole.
+            closing: for outputs that `cut` selects, and for a step that another worker left open. All others are whole.
 
         Returns:
-            How to close what is still open then.
+            How to close the step that is still open.
         """
         while True:
             current = self.current

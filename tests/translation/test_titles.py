@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_assistant_stream.translation.titles import (
-    MAX_ASKED_CHARS,
+    MAX_MESSAGE_CHARS,
     MAX_TITLE_CHARS,
     AnswerText,
     first_words,
@@ -36,7 +36,7 @@ def test_the_message_is_material_not_an_instruction() -> None:
 
 def test_a_long_message_is_sent_in_part() -> None:
     (message,) = title_request("x" * 10_000, "small")["input"]
-    assert len(message["content"]) == MAX_ASKED_CHARS
+    assert len(message["content"]) == MAX_MESSAGE_CHARS
 
 
 @pytest.mark.parametrize(
