@@ -42,8 +42,8 @@ class Response:
         self._left: list[Output] = []
         self._by_id: dict[tuple[type[Output], str], Output] = {}
         self._make: dict[type[Output], Callable[..., Output]] = {
-            AssistantMessage: lambda *place: AssistantMessage(*place, citations=citations),
-            Reasoning: lambda *place: Reasoning(*place, shown=reasoning),
+            AssistantMessage: lambda *place: AssistantMessage(*place, citations=options.citations),
+            Reasoning: lambda *place: Reasoning(*place, shown=options.reasoning_summaries),
             FileSearchCall: lambda *place: FileSearchCall(*place, threshold=_score_threshold(run)),
         }
 

@@ -82,9 +82,8 @@ class Translator:
             events: of its log, in order; gaps are fences.
             state: the last value of `state`, or None. If the log has later events, only its counts are used.
             last_seq: the last used number of the log; by default that of the last event.
-            options: of `Translator`.
         """
-        translator = cls(run, **options)
+        translator = cls(run, new_id=new_id, now=now, options=options)
         log = list(events)
         translator._writer.resume(log)
         if last_seq is not None:

@@ -71,7 +71,7 @@ def test_a_run_says_that_its_tool_cannot_be_run(serve: Serve, upstream: FakeUpst
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"response_format": {"type": "json_object"}}, "not the JSON that response_format asks for"),
+        ({"response_format": {"type": "json_object"}}, "not the JSON that response_format requires"),
         ({"tools": [WEATHER], "tool_choice": "required"}, "did not call a tool"),
     ],
 )

@@ -53,7 +53,7 @@ def called(*names: str) -> list[Item]:
 def test_a_forced_call(choice: Any, items: list[Item], missing: str | None) -> None:
     status, why = outcome(told(items, tool_choice=choice, tools=[WEATHER, OTHER]))
     assert (status == "failed") == bool(missing)
-    assert why == (missing and f"The upstream did not call {missing}, although tool_choice says that it must.")
+    assert why == (missing and f"The upstream did not call {missing}, which tool_choice requires.")
 
 
 def test_a_forced_call_is_not_asked_of_a_run_without_functions() -> None:

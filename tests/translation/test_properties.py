@@ -296,4 +296,4 @@ def test_usage_of_earlier_rounds_counts_once_after_a_worker_died() -> None:
     assert fold.run is not None
     assert fold.run["usage"]["total_tokens"] == 15
     assert fold.texts == ["Half"]
-    assert "sent again" in fold.run["last_error"]["message"]
+    assert "Send the message again" in fold.run["last_error"]["message"]

@@ -2,6 +2,6 @@
 
 from .calls import CALLS, HostedCall, McpCall, json_text
 from .code_interpreter import CodeInterpreter
-from .file_search import FileSearchCall
+from .searches import FileSearchCall
 
 __all__ = ["CALLS", "CodeInterpreter", "FileSearchCall", "HostedCall", "McpCall", "json_text"]
