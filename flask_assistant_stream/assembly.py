@@ -22,9 +22,10 @@ from .auth import build_gate
 from .config import Settings, resolve
 from .engines import BUILT_IN, Engine, engines
 from .errors import ConfigError
+from .files.attachments import Attachments
 from .files.files import Files
 from .files.inline import InlineFiles
-from .files.tool_resources import Resources
+from .files.tool_resources import ToolResources
 from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
 from .profiles import Profile, no_such_tool, profile_of
@@ -87,7 +88,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
-    resources = Resources(store, files, vector_stores, None if engine.takes_files else InlineFiles(files))
+    resources = ToolResources(store, files, vector_stores, None if engine.takes_files else InlineFiles(files))
     titles = _titles(settings, store, engine)
     requests = RequestBuilder(
         store,
@@ -114,6 +115,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         files=files,
         vector_stores=vector_stores,
         resources=resources,
+        attachments=Attachments(store, files, vector_stores, resources),
         titles=titles,
         gate=gate,
         cors=_cors(settings.cors_origins),

@@ -26,7 +26,7 @@ CODE_FILES = 20
 """How many files a thread may give to its code interpreter (`spec/assistants.md#limits`)."""
 
 
-class Resources:
+class ToolResources:
     """Finds and makes what the `tool_resources` of assistants, threads and runs name.
 
     Args:

@@ -163,7 +163,7 @@ class VectorStores(AttachedFiles):
             if id not in self.shared:
                 self._record(owner, id, param)
 
-    # -- for `Resources` ----------------------------------------------------------------------------------
+    # -- for `ToolResources` ----------------------------------------------------------------------------------
 
     def made_for(self, owner: str, vector_store_id: str) -> str | None:
         """Return what a vector store of the owner's was made for; None where it is nothing, or not there."""

@@ -16,8 +16,9 @@ from ..assistants import Assistants
 from ..auth import Gate
 from ..encoders.base import Encoder, StreamStart
 from ..engines.base import Engine
+from ..files.attachments import Attachments
 from ..files.files import Files
-from ..files.tool_resources import Resources
+from ..files.tool_resources import ToolResources
 from ..files.vector_stores import VectorStores
 from ..log.run_log import RunLog
 from ..runs.readers import Readers
@@ -55,7 +56,7 @@ class Registration:
         max_content_chars: the limit of one message or one tool output.
         ui: whether the chat page is served.
         files, vector_stores: the uploads of all owners.
-        resources: the files and vector stores of threads and runs.
+        resources, attachments: the files and vector stores of threads and runs; those that requests name.
         titles: generates titles of threads.
         clients: the clients of open streams.
         readers: the readers of each run.
@@ -75,7 +76,8 @@ class Registration:
     ui: bool
     files: Files
     vector_stores: VectorStores
-    resources: Resources
+    resources: ToolResources
+    attachments: Attachments
     titles: Titles
     clients: Clients
     readers: Readers

@@ -16,7 +16,6 @@ from ..stores.base import Kind
 from . import schemas
 from .base import ApiRequest, Resource
 from .body import check_length
-from .named_files import attaching, check_messages
 from .paging import list_page
 from .request_keys import once
 from .stream import stream
@@ -46,12 +45,12 @@ def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
     registration, content = request.registration, request.body["content"]
     check_length("".join(part["text"]["value"] for part in content), registration.max_content_chars, "content")
     messages = [MessageDraft(content, attachments=request.body.get("attachments"))]
-    check_messages(request, messages)
+    registration.attachments.check_messages(request.owner, messages)
     assistant = find_assistant(request, request.body.get("assistant_id"), "assistantId")
     # Attachments change the thread before the run starts, so they wait until the thread is free.
     waits = thread_id is not None and messages[0].attachments
     free = registration.runner.free(request.owner, thread_id or "", request.key) if waits else nullcontext()
-    with free, attaching(request, messages, thread_id) as new_thread:
+    with free, registration.attachments.attaching(request.owner, messages, thread_id) as new_thread:
         return start_run(request, assistant, messages, thread_id=thread_id, new_thread=new_thread, titled=True)
 
 

@@ -8,7 +8,6 @@ from ..stores.base import Kind, Record
 from ..titles import BY_HAND, GENERATED, shown_title
 from . import schemas
 from .base import ApiRequest, Resource
-from .named_files import remove_thread
 from .paging import list_page
 from .responses import deleted
 
@@ -57,7 +56,10 @@ def create_title(request: ApiRequest, thread_id: str) -> Object:
 @resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
     """Delete a thread with its messages, after ending its active run."""
-    remove_thread(request, thread_id)
+    registration = request.registration
+    thread = registration.store.get(Kind.THREAD, request.owner, thread_id)
+    registration.runner.delete_thread(request.owner, thread_id)
+    registration.attachments.thread_deleted(thread)
     return deleted(thread_id, "thread.deleted")
 
 

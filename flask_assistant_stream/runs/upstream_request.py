@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..engines.base import Search
-from ..files.tool_resources import Resources
+from ..files.tool_resources import ToolResources
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
 from ..translation.request import to_responses
@@ -41,7 +41,7 @@ class RequestBuilder:
     def __init__(
         self,
         store: Store,
-        resources: Resources | None = None,
+        resources: ToolResources | None = None,
         *,
         vector_store_ids: Sequence[str] = (),
         search: Callable[[str, Sequence[str], str, int], list[dict[str, Any]]] | None = None,

@@ -16,7 +16,7 @@ PRELUDE = """
     from flask_assistant_stream.errors import UpstreamError
     from flask_assistant_stream.storages.base import Upload
     from flask_assistant_stream.files.files import Files
-    from flask_assistant_stream.files.tool_resources import Resources
+    from flask_assistant_stream.files.tool_resources import ToolResources
     from flask_assistant_stream.files.vector_stores import VectorStores
     from flask_assistant_stream.stores import make_store
 
@@ -47,7 +47,7 @@ PRELUDE = """
 
     def resources(storage):
         files = Files(store, storage, max_bytes=1 << 24)
-        return Resources(store, files, VectorStores(store, storage, files))
+        return ToolResources(store, files, VectorStores(store, storage, files))
 """
 
 STALLED = """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_assistant_stream.files.files import Files, content_type
-from flask_assistant_stream.files.tool_resources import Resources
+from flask_assistant_stream.files.tool_resources import ToolResources
 from flask_assistant_stream.files.vector_stores import VectorStores
 from flask_assistant_stream.storages.base import Storage, Upload
 from flask_assistant_stream.storages.local.storage import LocalStorage
@@ -49,7 +49,7 @@ class World:
         self.files = Files(store, self.storage, max_bytes=MAX_BYTES, now=self.clock)
         clocks = {"now": self.clock, "clock": self.clock}
         self.vector_stores = VectorStores(store, self.storage, self.files, shared=[SHARED], **clocks)
-        self.resources = Resources(store, self.files, self.vector_stores)
+        self.resources = ToolResources(store, self.files, self.vector_stores)
 
     @property
     def upstream(self) -> FakeFiles:

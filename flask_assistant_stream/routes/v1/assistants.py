@@ -5,7 +5,6 @@ from __future__ import annotations
 from ...protocol.objects import Object
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
-from ..named_files import check_resources, prepared
 from ..paging import page_from
 from ..responses import deleted
 from . import schemas
@@ -16,7 +15,7 @@ resource = Resource("SDK: assistants", "v1")
 @resource.route("POST", "/assistants", body=schemas.NewAssistant(), answer=schemas.Assistant())
 def create_assistant(request: ApiRequest) -> Object:
     """Create an assistant."""
-    with prepared(request, request.body.get("tool_resources")) as resources:
+    with request.registration.attachments.prepared(request.owner, request.body.get("tool_resources")) as resources:
         body = {**request.body, "tool_resources": resources} if resources else request.body
         return request.registration.assistants.create(request.owner, body)
 
@@ -36,7 +35,7 @@ def get_assistant(request: ApiRequest, assistant_id: str) -> Object:
 @resource.route("POST", "/assistants/<assistant_id>", body=schemas.AssistantPatch(), answer=schemas.Assistant())
 def update_assistant(request: ApiRequest, assistant_id: str) -> Object:
     """Change an assistant; absent keys keep their values."""
-    check_resources(request, request.body.get("tool_resources"))
+    request.registration.attachments.check_resources(request.owner, request.body.get("tool_resources"))
     return request.registration.assistants.update(request.owner, assistant_id, request.body)
 
 

@@ -12,7 +12,6 @@ from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..body import check_length
-from ..named_files import attaching, check_messages
 from ..paging import list_page
 from ..responses import deleted
 from . import schemas
@@ -30,7 +29,7 @@ def create_message(request: ApiRequest, thread_id: str) -> Object:
     (message,) = new_messages(request, [request.body])
     find(request, Kind.THREAD, thread_id)
     check_idle(request, thread_id)
-    with attaching(request, [message], thread_id):
+    with request.registration.attachments.attaching(request.owner, [message], thread_id):
         pass
     body = message.body(ids.new_id, now, thread_id)
     store.insert(Record(Kind.MESSAGE, request.owner, body, thread_id))
@@ -81,7 +80,7 @@ def new_messages(request: ApiRequest, bodies: Sequence[Mapping[str, Any]], param
     drafts = [
         MessageDraft(body["content"], body["role"], body.get("attachments"), body.get("metadata")) for body in bodies
     ]
-    check_messages(request, drafts, param)
+    request.registration.attachments.check_messages(request.owner, drafts, param)
     return drafts
 
 

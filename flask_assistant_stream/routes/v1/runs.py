@@ -21,7 +21,6 @@ from ..actions import submit
 from ..base import ApiRequest, Resource
 from ..body import outputs_by_call
 from ..messages import find_assistant, start_run
-from ..named_files import attaching, check_resources
 from ..paging import list_page
 from ..request_keys import once
 from ..responses import json_response
@@ -144,8 +143,9 @@ def _begin(
     assistant = find_assistant(request, body["assistant_id"], "assistant_id")
     overrides = {**{key: body.get(key) for key in OVERRIDES}, "instructions": _instructions(assistant.body, body)}
     extra = {SEARCH_RESULTS: True} if request.query.get("include") else {}
-    check_resources(request, body.get("tool_resources"))
-    with attaching(request, messages, thread_id, new_thread, "thread.tool_resources") as thread:
+    attachments = request.registration.attachments
+    attachments.check_resources(request.owner, body.get("tool_resources"))
+    with attachments.attaching(request.owner, messages, thread_id, new_thread, "thread.tool_resources") as thread:
         options = {"thread_id": thread_id, "new_thread": thread, "overrides": overrides, "extra": extra}
         return start_run(request, assistant, messages, busy="reject", **options)
 

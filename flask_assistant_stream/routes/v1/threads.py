@@ -10,7 +10,6 @@ from ...protocol.objects import Object
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
-from ..named_files import attaching, check_resources, remove_thread
 from ..responses import deleted
 from . import schemas
 from .lookup import find
@@ -24,7 +23,9 @@ def create_thread(request: ApiRequest) -> Object:
     """Create a thread, with or without messages."""
     store, now = request.registration.store, int(request.registration.store.now())
     messages = new_messages(request, request.body.get("messages") or (), "messages")
-    with attaching(request, messages, None, thread_fields(request.body)) as fields:
+    with request.registration.attachments.attaching(
+        request.owner, messages, None, thread_fields(request.body)
+    ) as fields:
         thread = objects.thread(ids.new_id(ids.THREAD), now, **fields)
         store.insert(Record(Kind.THREAD, request.owner, thread, extra={"updated_at": now}))
     for message in messages:
@@ -42,7 +43,7 @@ def get_thread(request: ApiRequest, thread_id: str) -> Object:
 def update_thread(request: ApiRequest, thread_id: str) -> Object:
     """Change the tool resources or metadata of a thread; absent keys keep their values."""
     find(request, Kind.THREAD, thread_id)
-    check_resources(request, request.body.get("tool_resources"))
+    request.registration.attachments.check_resources(request.owner, request.body.get("tool_resources"))
     return request.registration.store.update(
         Kind.THREAD, request.owner, thread_id, body=thread_fields(request.body)
     ).body
@@ -51,7 +52,10 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
 @resource.route("DELETE", "/threads/<thread_id>", answer=app_schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
     """Delete a thread with its messages, after ending its active run."""
-    remove_thread(request, thread_id)
+    registration = request.registration
+    thread = registration.store.get(Kind.THREAD, request.owner, thread_id)
+    registration.runner.delete_thread(request.owner, thread_id)
+    registration.attachments.thread_deleted(thread)
     return deleted(thread_id, "thread.deleted")
 
 
