@@ -33,9 +33,9 @@ def create_app() -> Flask:
     app.config.from_prefixed_env()
     app.register_blueprint(
         create_assistant_blueprint(
-            instructions="You answer from the files, briefly, and say where it stands.",
-            tools=[{"type": "file_search"}, {"type": "code_interpreter"}],  # the second one needs a key
-            authenticate=shared_owner("everybody"),  # or your login: then each user has files of their own
+            instructions="You answer from the files, briefly, and name the source.",
+            tools=[{"type": "file_search"}, {"type": "code_interpreter"}],  # code_interpreter needs a key
+            authenticate=shared_owner("everybody"),  # or your login: then each user has their own files
         ),
         url_prefix="/api/assistants",
     )

@@ -1,19 +1,19 @@
-"""The server side of OpenAI's quickstart front-end (openai-assistants-quickstart), whose page stays as it is.
+"""The server side of OpenAI's quickstart front-end (openai-assistants-quickstart), whose page is unchanged.
 
     python examples/quickstart_host.py                # at http://127.0.0.1:5000; or, with several workers:
     gunicorn --config examples/gunicorn.conf.py --bind 127.0.0.1:5000 --chdir examples 'quickstart_host:create_app()'
 
-Let the front-end send `/api` here instead of to routes of its own. Its `next.config.mjs`, beside its `package.json`:
+Send the front-end's `/api` here instead of to its own routes. Its `next.config.mjs`, beside its `package.json`:
 
     const api = { source: "/api/:path*", destination: "http://127.0.0.1:5000/api/:path*" };
     export default { rewrites: async () => ({ beforeFiles: [api] }) };
 
-Then `npm install && npm run dev` there, and open http://localhost:3000. An assistant id need not be set: the page's
-"Create assistant" answers with the one of this app. Without a key the offline engine answers; it calls the page's
-function for the message `/get_weather {"location": "Paris"}` and answers from files that are uploaded. With
-`OPENAI_API_KEY` set a model does, and runs code, too.
+Then `npm install && npm run dev` there, and open http://localhost:3000. No assistant id is needed: the page's "Create
+assistant" gets the one of this app. Without a key the offline engine answers; it calls the page's function for the
+message `/get_weather {"location": "Paris"}` and answers from uploaded files. With `OPENAI_API_KEY` set, a model answers
+and runs code, too.
 
-Path by path, what the page calls:
+The page calls these paths:
 
     POST   /api/assistants                          the assistant's id
     POST   /api/assistants/threads                  a new thread
@@ -47,7 +47,7 @@ GET_WEATHER = {
         },
     },
 }
-"""The page has the function: it shows the weather and answers the call."""
+"""The page's function: it shows the weather and answers the call."""
 
 
 def create_app() -> Flask:
@@ -64,8 +64,7 @@ def create_app() -> Flask:
     )
     # The page loads files from here, the same route under a second address.
     app.add_url_rule("/api/files/<file_id>", "assistant_stream.download_file")
-    # Next says which host the browser asked for. Only behind it, or another proxy that does: whoever reaches the app
-    # without one could say anything.
+    # Next sends the browser's host. Only behind Next or another proxy: any other client could send any host.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=0, x_host=1)  # type: ignore[method-assign]
     return app
 

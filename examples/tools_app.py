@@ -1,11 +1,11 @@
 r"""Tools that run on the server: `flask --app examples/tools_app.py run`, no key needed.
 
-The offline engine calls a tool when the message is its name with a slash and JSON; a model calls it when it has to.
+The offline engine calls a tool when the message is its name with a slash and JSON; a model calls it when it needs to.
 
     API=http://127.0.0.1:5000/api/assistants
     curl -N -d '{"content": "/shipping_cost {\"country\": \"NO\", \"kilos\": 2}"}' $API/chat/stream
     curl -N -d '{"content": "/my_orders {\"status\": \"open\"}"}' $API/chat/stream
-    curl -N -d '{"content": "/my_orders {\"status\": \"lost\"}"}' $API/chat/stream     # the model hears what is wrong
+    curl -N -d '{"content": "/my_orders {\"status\": \"lost\"}"}' $API/chat/stream     # the model reads the error
 
 `cancel_order` asks first. Its stream ends with `thread.run.requires_action`; the object has `id` (the run), `thread_id`
 and, in `required_action`, the call: its `id`, and `approval.cancel_order` for a name. The output `true` approves it:
@@ -38,28 +38,28 @@ class Order:
 
 
 def shipping_cost(country: Literal["NO", "SE", "DK"], kilos: Annotated[float, Field(gt=0, le=30)]) -> str:
-    """Say what it costs to send a parcel.
+    """Return the price of sending a parcel.
 
     Args:
-        country: Where to.
-        kilos: What it weighs.
+        country: Destination.
+        kilos: Weight.
     """
     return f"{5 + 1.5 * kilos + (3 if country == 'NO' else 0):.2f} EUR"
 
 
 def my_orders(context: ToolContext, status: Status | None = None) -> list[Order]:
-    """List the orders of the customer who asks.
+    """List the customer's orders.
 
     Args:
-        status: Only those; all without it.
+        status: Only these; all without it.
     """
     orders: dict[str, Order] = current_app.extensions["orders"]
-    return [one for one in orders.values() if one.owner == context.owner and status in (None, one.status)]
+    return [each for each in orders.values() if each.owner == context.owner and status in (None, each.status)]
 
 
 blueprint = create_assistant_blueprint(
     instructions="You answer questions about orders, briefly.",
-    authenticate=shared_owner("anna"),  # a real app gives a function that returns the logged-in user's id
+    authenticate=shared_owner("anna"),  # a real app passes a function that returns the logged-in user's id
     tools=[shipping_cost, my_orders],
 )
 

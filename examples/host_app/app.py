@@ -1,4 +1,4 @@
-"""The app factory: what every app of this kind has, and one blueprint more."""
+"""The app factory: a usual Flask app, and one more blueprint."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ POLICY = "; ".join(
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",  # the CSRF check wants to see the referrer where there is TLS
+    "Referrer-Policy": "same-origin",  # the CSRF check needs the referrer under TLS
     "X-Content-Type-Options": "nosniff",
 }
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
-    """Make the app. Settings come from the environment with the prefix FLASK_, or as given."""
+    """Create the app. Settings come from the environment with the prefix FLASK_, or from the argument."""
     app = Flask(__name__)
     app.config.from_mapping(
         DATABASE=str(Path(app.instance_path) / "shop.sqlite3"),
         SUPPORT_LIMIT="20 per minute",
-        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # the CSRF check reads forms before anybody else does
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # the CSRF check reads forms first
         SESSION_COOKIE_SAMESITE="Lax",
-        RATELIMIT_STORAGE_URI="memory://",  # counts per process; one that workers share is redis://, for one
-        WTF_CSRF_TIME_LIMIT=None,  # a token is good for as long as its session: chats stay open for hours
+        RATELIMIT_STORAGE_URI="memory://",  # per process; use redis:// to share counts
+        WTF_CSRF_TIME_LIMIT=None,  # a token lives as long as its session: chats stay open for hours
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(settings or {})
     database.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
-    limiter.init_app(app)  # after the CSRF check: what that refuses is not counted
+    limiter.init_app(app)  # after the CSRF check, whose refusals are not counted
     app.register_blueprint(login.blueprint)
     app.register_blueprint(orders.blueprint)
     app.register_blueprint(support.blueprint)

@@ -30,7 +30,7 @@ DEMO_ORDERS = (
 
 
 def init_app(app: Flask) -> None:
-    """Make the tables and the demo's rows where they are missing."""
+    """Create missing tables and the rows of the demo."""
     Path(app.config["DATABASE"]).parent.mkdir(parents=True, exist_ok=True)
     app.teardown_appcontext(_close)
     with app.app_context(), connection() as database:
@@ -42,7 +42,7 @@ def init_app(app: Flask) -> None:
 
 
 def connection() -> sqlite3.Connection:
-    """Return the connection of the current app context, which ends with it. Tools have such a context, too."""
+    """Return the connection of the current app context, which closes it. Tools have such a context, too."""
     if "database" not in g:
         g.database = sqlite3.connect(current_app.config["DATABASE"])
         g.database.row_factory = sqlite3.Row

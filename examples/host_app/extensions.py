@@ -8,12 +8,12 @@ from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect
 
 
-def who_asks() -> str:
-    """Return whose requests are counted: the user's, or those of an address where nobody is logged in."""
+def counted_client() -> str:
+    """Return the client whose requests are counted: the user, or the address without a login."""
     return f"user {current_user.get_id()}" if current_user.is_authenticated else get_remote_address()
 
 
 login_manager = LoginManager()
 login_manager.login_view = "login.show"
 csrf = CSRFProtect()
-limiter = Limiter(who_asks, default_limits=["60 per minute"], headers_enabled=True)  # headers: Retry-After
+limiter = Limiter(counted_client, default_limits=["60 per minute"], headers_enabled=True)  # headers: Retry-After

@@ -14,8 +14,8 @@ from .extensions import limiter, login_manager
 
 blueprint = Blueprint("login", __name__)
 
-NOBODYS = generate_password_hash("")
-"""Compared with where there is no such user, so that both cases take as long."""
+NO_PASSWORD = generate_password_hash("")
+"""Compared for unknown users, so that both cases take the same time."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ def show() -> str:
 def log_in() -> Response:
     name, password = request.form.get("name", ""), request.form.get("password", "")
     row = connection().execute("SELECT id, name, password FROM users WHERE name = ?", (name,)).fetchone()
-    if not check_password_hash(row["password"] if row else NOBODYS, password) or not row:
+    if not check_password_hash(row["password"] if row else NO_PASSWORD, password) or not row:
         flash("Name or password is wrong.")
         return redirect(url_for(".show"))
     session.clear()

@@ -1,4 +1,4 @@
-"""Orders: the page that lists them, and what the assistant may do with them."""
+"""Orders: the page that lists them, and the assistant's tools."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def show() -> str:
     return render_template("orders.html", orders=orders_of(current_user.get_id()))
 
 
-# -- tools of the assistant: `context.owner` is what `authenticate` has returned --------------------------------
+# -- tools of the assistant: `context.owner` is the result of `authenticate` ------------------------------------
 
 
 def my_orders(context: ToolContext) -> list[dict[str, Any]]:
-    """List the orders of the customer who asks."""
+    """List the customer's orders."""
     return orders_of(context.owner)
 
 

@@ -1,4 +1,4 @@
-"""The assistant: its blueprint, whose it is, what it may cost, and the page of the shop that it stands in."""
+"""The assistant: its blueprint, owner and limits, and its page in the shop."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ assistant.tool(requires_approval=True)(cancel_order)
 
 
 def costs_nothing() -> bool:
-    """Say whether a request is one that must never be refused: stopping a run saves money."""
+    """Return whether a request must never be refused: stopping a run saves money."""
     return request.endpoint == f"{assistant.name}.cancel_run"
 
 
-# Whatever costs money is a POST: messages, uploads, titles, outputs of tools. All of them count together.
+# Every request that costs money is a POST (messages, uploads, titles, outputs of tools); they share one limit.
 limiter.shared_limit(
     lambda: current_app.config["SUPPORT_LIMIT"],
     scope="support",
     methods=["POST"],
     exempt_when=costs_nothing,
-    error_message="That was a lot in a short time. Wait a minute, then go on.",
+    error_message="Too many messages. Wait a minute, then send it again.",
 )(assistant)
-# The page asks for the list of files every second while one is being indexed: no default limit may count that.
+# The page reads the list of files every second while one is indexed: no default limit counts that.
 limiter.exempt(assistant, flags=ExemptionScope.DEFAULT)
