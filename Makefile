@@ -56,7 +56,7 @@ dist: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
-# The quick tests pass from the unpacked sdist, over the wheel that was built from it.
+# The quick tests pass from the unpacked sdist.
 dist-check: dist
 	rm -rf build/sdist && mkdir -p build/sdist
 	tar -xzf dist/*.tar.gz -C build/sdist --strip-components 1

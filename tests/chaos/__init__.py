@@ -1,5 +1,6 @@
 """What the project promises about trouble, seen from outside: real servers, real signals, real connections.
 
 `make test` runs a short form, `make test-chaos` the long one (`ASSISTANT_STREAM_CHAOS=long`): the same assertions over
-more runs. What was measured is printed at the end, as the table of docs/reliability.md.
+more runs. `make test-chaos` prints what was
+measured, as the table of docs/reliability.md.
 """
