@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint import isolation, layers
+from tests.lint import architecture, isolation, layers
 from tests.lint.__main__ import RULES, main
 from tests.lint.source import PACKAGE, ROOT
 
@@ -138,3 +138,16 @@ def test_problems_are_printed_and_fail(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(isolation, "check", lambda: ["a.py:1: wrong"])
     assert main() == 1
     assert "a.py:1: wrong" in capsys.readouterr().out
+
+
+def test_a_tree_that_lacks_a_module_or_names_another_is_found(sample: Path) -> None:
+    lines = ["```", f"{PACKAGE}/", "  errors.py   errors", "  stores/   stores", "    base.py gone.py   interface"]
+    tree = "\n".join([*lines, "  log/   the log", "```", ""])
+    for name in ("errors.py", "stores/base.py", "stores/new.py", "log/follow.py", "other.py"):
+        write(sample, f"{PACKAGE}/{name}", "")
+    write(sample, "docs/architecture.md", tree)
+    assert architecture.check(sample) == [
+        "docs/architecture.md:5: stores/gone.py does not exist",
+        "docs/architecture.md:1: the tree lacks other.py",
+        "docs/architecture.md:1: the tree lacks stores/new.py",
+    ]
