@@ -23,7 +23,7 @@ def endpoint(base_url: str, path: str) -> Address:
     if route := _TOO_LONG.search(base):
         raise ConfigError(
             f"OPENAI_BASE_URL ends in {route[0]}. Remove that, as in https://host/v1: routes such as "
-            "POST /responses, are added to it."
+            "POST /responses are added to it."
         )
     return address
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from ...errors import UpstreamError
 from ...protocol import objects
+from ...protocol.coerce import object_of, objects_of, text_of
 from ...protocol.failures import Failure
 from ...protocol.objects import Object
-from ...protocol.text import mend
 from ..base import Upload
 from .errors import INVALID_RESPONSE
 
@@ -38,14 +38,14 @@ def read_vector_store(value: Any, now: int) -> Object:
     body = objects.vector_store(
         _id(source),
         created,
-        _text(source.get("name")),
+        text_of(source.get("name")),
         usage_bytes=_int(source.get("usage_bytes"), 0),
         counts=_counts(source),
-        expires_after=_dict(source.get("expires_after")),
+        expires_after=object_of(source.get("expires_after")),
         expires_at=_int_or_none(source.get("expires_at")),
         last_active_at=_int(source.get("last_active_at"), created),
-        description=_text(source.get("description")) or None,
-        metadata={str(key): _text(text) for key, text in _dict(source.get("metadata")).items()},
+        description=text_of(source.get("description")) or None,
+        metadata={str(key): text_of(text) for key, text in object_of(source.get("metadata")).items()},
     )
     return {**body, "status": _one_of(source.get("status"), STORE_STATUSES, body["status"])}
 
@@ -53,7 +53,7 @@ def read_vector_store(value: Any, now: int) -> Object:
 def read_attached(value: Any, vector_store_id: str, now: int) -> Object:
     """Read a file in a vector store."""
     source = _object(value)
-    strategy = _dict(source.get("chunking_strategy"))
+    strategy = object_of(source.get("chunking_strategy"))
     return objects.vector_store_file(
         _id(source),
         _int(source.get("created_at"), now),
@@ -80,7 +80,7 @@ def read_result(value: Any) -> Object:
     score = source.get("score")
     return {
         "file_id": _id(source, "file_id"),
-        "filename": _text(source.get("filename")),
+        "filename": text_of(source.get("filename")),
         "score": min(max(float(score), 0.0), 1.0) if isinstance(score, (int, float)) else 0.0,
         "attributes": read_attributes(source.get("attributes")),
         "content": read_parts(source.get("content")),
@@ -89,13 +89,12 @@ def read_result(value: Any) -> Object:
 
 def read_parts(value: Any) -> list[Object]:
     """Read parts of text."""
-    parts = value if isinstance(value, list) else []
-    return [{"type": "text", "text": _text(part.get("text"))} for part in parts if isinstance(part, dict)]
+    return [{"type": "text", "text": text_of(part.get("text"))} for part in objects_of(value)]
 
 
 def read_attributes(value: Any) -> Object:
     """Read attributes: texts, numbers and truth values."""
-    return {str(key): item for key, item in _dict(value).items() if isinstance(item, (str, int, float, bool))}
+    return {str(key): item for key, item in object_of(value).items() if isinstance(item, (str, int, float, bool))}
 
 
 def read_list(value: Any, read: Callable[[Any], Object]) -> list[Object]:
@@ -119,10 +118,6 @@ def _id(source: Object, key: str = "id") -> str:
     return id
 
 
-def _text(value: Any) -> str:
-    return mend(value) if isinstance(value, str) else ""
-
-
 def _int(value: Any, default: int) -> int:
     source = _int_or_none(value)
     return default if source is None else source
@@ -134,21 +129,17 @@ def _int_or_none(value: Any) -> int | None:
     )
 
 
-def _dict(value: Any) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
 def _one_of(value: Any, known: tuple[str, ...], default: str) -> str:
     return value if isinstance(value, str) and value in known else default
 
 
 def _counts(source: Object) -> dict[str, int]:
-    counts = _dict(source.get("file_counts"))
+    counts = object_of(source.get("file_counts"))
     return {status: max(0, _int(counts.get(status), 0)) for status in FILE_STATUSES}
 
 
 def _last_error(value: Any) -> Object | None:
     if not isinstance(value, dict):
         return None
-    message = Failure(message=_text(value.get("message"))).last_error()["message"]
+    message = Failure(message=text_of(value.get("message"))).last_error()["message"]
     return {"code": _one_of(value.get("code"), ERROR_CODES, "server_error"), "message": message}
