@@ -6,7 +6,6 @@ modules are not listed stands for all of them.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tests.lint.source import PACKAGE, ROOT, modules, problem
@@ -21,7 +20,7 @@ def tree_paths(page: str) -> list[tuple[int, str]]:
     paths, folders = [], list[tuple[int, str]]()
     for number, line in enumerate(page[start:].split("\n```", 1)[0].splitlines()[2:], first):
         indent = len(line) - len(line.lstrip())
-        names = re.findall(r"(?:^|(?<=\S ))([\w./]+(?:\.py|/))(?= |$)", line.split("   ")[0].strip())
+        names = [name for name in line.strip().split("  ")[0].split() if name.endswith((".py", "/"))]
         folders = [folder for folder in folders if folder[0] < indent]
         above = folders[-1][1] if folders else ""
         paths += [(number, above + name) for name in names]
