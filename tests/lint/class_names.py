@@ -8,13 +8,7 @@ from pathlib import Path
 
 from tests.lint.source import ROOT, modules, problem, tree
 
-ALLOWED: dict[str, str] = {
-    "Connection": "to be renamed",
-    "Connections": "to be renamed",
-    "Index": "to be renamed",
-    "Call": "to be renamed",
-    "Process": "to be renamed",
-}
+ALLOWED: dict[str, str] = {}
 """Class name -> why it is defined more than once."""
 
 

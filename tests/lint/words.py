@@ -16,16 +16,22 @@ REFUSED = {
     "memberships": "vector_store_files",
     "misc": "what is in it",
     "moments": "times or seconds",
+    "nobody": "no worker, no client",
     "service": "store, engine or storage",
     "somebody": "the field's word: client, worker, owner",
     "stuff": "what it is",
+    "surroundings": "context",
     "things": "what they are",
+    "told": "reported, sent or written",
     "util": "what it does",
     "utils": "what they do",
 }
 """Word -> what to write instead, in any name of the package."""
 
-REFUSED_NAMES: dict[str, str] = {}
+REFUSED_NAMES = {
+    "pace": "throttle",
+    "repeats": "idempotency or request_key",
+}
 """Whole name -> what to write instead."""
 
 
