@@ -44,13 +44,13 @@ def fitting(results: Sequence[dict[str, Any]], query: str) -> list[dict[str, Any
     Each scores at least half of the best, differs from those before, and shares more with the query than words like
     "the".
     """
-    found: dict[str, dict[str, Any]] = {}
+    quoted: dict[str, dict[str, Any]] = {}
     for result in results:
         if not _only_common(_words(result["text"]), _words(query)):
-            best = next(iter(found.values()), result)
+            best = next(iter(quoted.values()), result)
             if result["score"] * 2 >= best["score"]:
-                found.setdefault(result["text"], result)
-    return list(found.values())[:MAX_QUOTES]
+                quoted.setdefault(result["text"], result)
+    return list(quoted.values())[:MAX_QUOTES]
 
 
 def quoting(results: Sequence[dict[str, Any]], query: str) -> Answer:
@@ -74,7 +74,7 @@ def excerpt(text: str, query: str) -> str:
     text = text.strip()
     if len(text) <= QUOTE_CHARS:
         return text
-    bounds = sorted({0, *(found.end() for found in _BREAK.finditer(text)), len(text)})
+    bounds = sorted({0, *(match.end() for match in _BREAK.finditer(text)), len(text)})
     begin = end = _sentence([text[one:two] for one, two in pairwise(bounds)], query)
     while True:
         if end + 2 < len(bounds) and bounds[end + 2] - bounds[begin] <= QUOTE_CHARS:

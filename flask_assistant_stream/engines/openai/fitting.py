@@ -159,10 +159,10 @@ def _named(name: str, text: str) -> bool:
             places = (
                 rf"['\"`.]{word}\b|: ?{word}\b|\b{word}['\"`:]|\b(?:parameter|argument|field|property|key)s? {word}\b"
             )
-            found = re.search(places, text)
+            match = re.search(places, text)
         else:
-            found = re.search(rf"(?<![\w-]){word}(?![\w-])", text, re.IGNORECASE)
-        if found:
+            match = re.search(rf"(?<![\w-]){word}(?![\w-])", text, re.IGNORECASE)
+        if match:
             return True
     return False
 
