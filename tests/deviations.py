@@ -190,7 +190,7 @@ def azure_failed_without_a_reason_then_the_reason() -> Reply:
     return lines(created(), added(message()), text("Once"), response_failed(None), Pause(0.05), reason)
 
 
-@deviation(failed("server_error", "did not say why"))
+@deviation(failed("server_error", "without a reason"))
 def azure_failed_and_no_reason_ever() -> Reply:
     return lines(created(), response_failed(None))
 

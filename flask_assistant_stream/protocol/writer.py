@@ -15,9 +15,9 @@ from . import ids, objects
 from .content_part import FIRST_TEXT_END, MESSAGE_DELTA, TEXT_END, ContentPart, text_head
 from .deltas import add_up
 from .events import REASONING_DELTA, Event, dump
-from .failures import step_error
 from .generated_files import GeneratedFile
 from .ids import NewId
+from .last_errors import step_error
 from .objects import Object
 from .run_states import MessageStatus, RunStatus, StepStatus, check_move
 from .text import mend_piece

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, got_request_exception, reque
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
-from ..protocol.failures import RATE_LIMIT
+from ..protocol.last_errors import RATE_LIMIT
 from . import request_log
 from .responses import json_response
 

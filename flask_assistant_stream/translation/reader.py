@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ..protocol.coerce import object_of, text_of
-from ..protocol.failures import Failure
 from ..protocol.objects import Object
 from ..protocol.writer import Closing, RunWriter
 from .calls import FunctionCall
+from .failures import Failure
 from .hosted import CodeInterpreter, McpCall
 from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Part, Reasoning

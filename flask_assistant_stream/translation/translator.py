@@ -12,14 +12,15 @@ from typing import Any
 
 from ..errors import RequestError
 from ..protocol.events import STEP_ENDINGS, VENDOR_EVENTS, Event
-from ..protocol.failures import SERVER_ERROR, Failure
 from ..protocol.generated_files import GeneratedFile
 from ..protocol.ids import NewId
+from ..protocol.last_errors import SERVER_ERROR
 from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import FunctionCall
 from .endings import INCOMPLETE, UNFINISHED, Ending
+from .failures import Failure
 from .options import TranslatorOptions
 from .outputs import Item
 from .pending_calls import PendingCalls, can_be_handed_out

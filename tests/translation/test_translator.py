@@ -519,7 +519,7 @@ FLAT = {"type": "error", "code": "rate_limit_exceeded", "message": "Slow down.",
         ([NESTED, terminal()], ("rate_limit_exceeded", "Slow down.")),
         ([{"type": "error", "error": "no such field"}], ("server_error", "no such field")),
         ([{"type": "error", "code": "400", "error": "no such field"}], ("invalid_prompt", "no such field")),
-        ([{"type": "error"}], ("server_error", "The upstream failed and did not say why.")),
+        ([{"type": "error"}], ("server_error", "The upstream failed without a reason.")),
         ([failure("invalid_prompt", "No.")], ("invalid_prompt", "No.")),
         ([failure("image_parse_error", "Bad image.")], ("invalid_prompt", "Bad image.")),
         ([failure("429", "Later.")], ("rate_limit_exceeded", "Later.")),
@@ -559,7 +559,7 @@ def test_no_credential_reaches_the_client(said: str) -> None:
     made, _ = play([failure("server_error", said)])
     assert not any(secret in made.run["last_error"]["message"] for secret in ("geheim", "abcdefg"))
     refused, _ = play([failure("invalid_api_key", said)])
-    assert refused.run["last_error"]["message"] == "The upstream refused the credentials of this server."
+    assert refused.run["last_error"]["message"] == "The upstream rejected the credentials of this server."
 
 
 def test_a_cancelled_response_cancels_the_run() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import EngineError
 from ...profiles import OPTIONAL_FIELDS, Profile, no_such_tool
-from ...protocol.failures import INVALID_PROMPT
+from ...protocol.last_errors import INVALID_PROMPT
 from ..base import Item
 
 OWN_TOOLS = frozenset(("function", "custom"))

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import EngineError
-from ...protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR, classify, without_secrets
+from ...protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
+from ...translation.failures import classify, without_secrets
 from ...upstream import pauses
 from ..sse import SSEDecoder
 from .http_connect import Address

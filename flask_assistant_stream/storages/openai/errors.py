@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import AssistantStreamError, NotFound, RequestError, UpstreamError
-from ...protocol.failures import Failure
+from ...translation.failures import Failure
 from ...upstream import Upstream, retry_after
 
 REFUSALS = frozenset((400, 409, 413, 415, 422))
 """Statuses of an invalid request."""
 
-CREDENTIALS = "The upstream refused the credentials of this server."
+CREDENTIALS = "The upstream rejected the credentials of this server."
 BUSY = "The upstream has too many requests at the moment; try again later."
 INVALID_RESPONSE = "The upstream returned an invalid response."
 TIMED_OUT = "The upstream did not respond in time."

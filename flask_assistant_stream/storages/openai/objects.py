@@ -11,8 +11,8 @@ from typing import Any
 from ...errors import UpstreamError
 from ...protocol import objects
 from ...protocol.coerce import object_of, objects_of, text_of
-from ...protocol.failures import Failure
 from ...protocol.objects import Object
+from ...translation.failures import Failure
 from ..base import Upload
 from .errors import INVALID_RESPONSE
 

@@ -11,7 +11,7 @@ import pytest
 from flask_assistant_stream.engines.openai import http_errors
 from flask_assistant_stream.engines.openai.http_connect import Address
 from flask_assistant_stream.engines.openai.http_errors import read_refusal
-from flask_assistant_stream.protocol.failures import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
+from flask_assistant_stream.protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
 from flask_assistant_stream.upstream import retry_after
 
 HERE = Address.parse("https://up.example/v1", "/responses")

@@ -66,7 +66,7 @@ def test_what_it_does_not_know_is_not_found(storage: UpstreamStorage, upstream: 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_are_not_told_about(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
     error = told(storage, upstream, status=status, message=f"Incorrect API key provided: {KEY}.")
-    assert (error.status, error.message) == (502, "The upstream refused the credentials of this server.")
+    assert (error.status, error.message) == (502, "The upstream rejected the credentials of this server.")
 
 
 def test_a_busy_upstream_says_when_to_come_again(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
@@ -133,7 +133,7 @@ def test_a_read_is_made_again_where_a_connection_breaks(storage: UpstreamStorage
         ("Token tok-123456 is odd", "Token … is odd"),
         ("See https://user:pass@host/x", "See https://…host/x"),
         ("two\nlines\x00", "two lines\x00"),
-        ("", "The upstream failed and did not say why."),
+        ("", "The upstream failed without a reason."),
     ],
 )
 def test_no_secret_is_in_what_clients_hear(said: str, heard: str) -> None:

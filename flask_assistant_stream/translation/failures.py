@@ -6,14 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .objects import Object
-from .text import mend
+from ..protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
+from ..protocol.objects import Object
+from ..protocol.text import mend
 
-SERVER_ERROR = "server_error"
-RATE_LIMIT = "rate_limit_exceeded"
-INVALID_PROMPT = "invalid_prompt"
-
-UNEXPLAINED = "The upstream failed and did not say why."
+UNEXPLAINED = "The upstream failed without a reason."
 MESSAGE_CHARS = 2000
 
 _RATE = re.compile(r"rate.?limit|quota|throttl|too_many_requests|^429$")
@@ -27,7 +24,7 @@ _SECRET = re.compile(r"\bsk-[\w*.-]{4,}|(?<=://)[^/\s@]+@|(?i:(?<=bearer ))[^\s\
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known of a failure so far; `code` and `message` as the upstream spelt them, or empty."""
+    """A failure as the upstream reports it: `code` and `message`, or empty."""
 
     code: str = ""
     message: str = ""
@@ -42,24 +39,24 @@ class Failure:
         if isinstance(error.get("error"), (dict, str)):  # the nested form
             return cls.of(error["error"]).richer(cls.of({**error, "error": None}))
         code, kind, message = error.get("code"), error.get("type"), error.get("message")
-        named = code if isinstance(code, (str, int)) and code else kind
-        return cls(str(named) if isinstance(named, (str, int)) else "", message if isinstance(message, str) else "")
+        name = code if isinstance(code, (str, int)) and code else kind
+        return cls(str(name) if isinstance(name, (str, int)) else "", message if isinstance(message, str) else "")
 
     def richer(self, other: Failure) -> Failure:
-        """Return both in one: the first message, the code that says most."""
-        code = max(self.code, other.code, key=_weight)  # the first of equals
+        """Return both as one: the first message, the most precise code."""
+        code = max(self.code, other.code, key=_weight)  # the first of equal ones
         return Failure(code, self.message or other.message)
 
     def last_error(self) -> Object:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
         if _CREDENTIALS.search(self.code):
-            return {"code": SERVER_ERROR, "message": "The upstream refused the credentials of this server."}
+            return {"code": SERVER_ERROR, "message": "The upstream rejected the credentials of this server."}
         message = without_secrets(mend(self.message))[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
 
 
 def without_secrets(text: str) -> str:
-    """Return a text with everything that looks like a credential masked."""
+    """Return a text with its credentials masked."""
     return _SECRET.sub("…", text)
 
 
@@ -75,8 +72,3 @@ def classify(code: str) -> str:
     if _RATE.search(code):
         return RATE_LIMIT
     return INVALID_PROMPT if _INVALID.search(code) else SERVER_ERROR
-
-
-def step_error(error: Object) -> Object:
-    """Return a run's `last_error` with a code that a step may carry (`spec/assistants.md#last-errors`)."""
-    return error if error["code"] == RATE_LIMIT else {**error, "code": SERVER_ERROR}
