@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..protocol.coerce import is_json_object, text_of
 from ..protocol.ids import CALL, NewId
 from ..protocol.objects import Object
 from ..protocol.text import mend
+from .coerce import is_json_object, text_of
 from .outputs import Item, Output
 
 CALL_ID_CHARS = 64

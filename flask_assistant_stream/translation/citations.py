@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.coerce import text_of
 from ..protocol.generated_files import GeneratedFile, is_image
 from ..protocol.objects import Object
 from ..protocol.text import MARKER_BEGIN, MARKER_END
 from ..protocol.writer import RunWriter
+from .coerce import text_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..protocol.coerce import list_of, objects_of, text_of
 from ..protocol.deltas import GrowingText
 from ..protocol.events import REASONING_DELTA
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter
 from .citations import Cited, Marker, Path, Picture, identity, position, translate_annotation, write
+from .coerce import list_of, objects_of, text_of
 
 Item = dict[str, Any]
 

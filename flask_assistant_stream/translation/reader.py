@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ..protocol.coerce import object_of, text_of
 from ..protocol.objects import Object
 from ..protocol.writer import Closing, RunWriter
 from .calls import FunctionCall
+from .coerce import object_of, text_of
 from .failures import Failure
 from .hosted import CodeInterpreter, McpCall
 from .options import TranslatorOptions

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...protocol.coerce import list_of, object_of, objects_of
 from ...protocol.text import mend
+from ...translation.coerce import list_of, object_of, objects_of
 from ...translation.outputs import AssistantMessage, Part
 from ...translation.response import Response
 from ..base import Item

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...errors import UpstreamError
 from ...protocol import objects
-from ...protocol.coerce import object_of, objects_of, text_of
 from ...protocol.objects import Object
+from ...translation.coerce import object_of, objects_of, text_of
 from ...translation.failures import Failure
 from ..base import Upload
 from .errors import INVALID_RESPONSE

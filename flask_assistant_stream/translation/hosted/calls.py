@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...protocol.coerce import is_json_object, list_of, object_of, text_of
 from ...protocol.generated_files import IMAGE_ENDINGS
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
+from ..coerce import is_json_object, list_of, object_of, text_of
 from ..outputs import Item
 from .base import HostedTool, report_file
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...protocol.coerce import objects_of
 from ...protocol.deltas import GrowingText
 from ...protocol.generated_files import image_ending
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
+from ..coerce import objects_of
 from ..outputs import Item
 from .base import HostedTool, report_file
 

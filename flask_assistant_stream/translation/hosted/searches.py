@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...protocol.coerce import objects_of, text_of
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
+from ..coerce import objects_of, text_of
 from ..outputs import Item
 from .base import HostedTool
 

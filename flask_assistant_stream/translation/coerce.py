@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .objects import Object
-from .text import mend
+from ..protocol.objects import Object
+from ..protocol.text import mend
 
 
 def text_of(value: Any) -> str:
