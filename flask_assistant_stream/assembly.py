@@ -36,7 +36,7 @@ from .runs.readers import Readers
 from .runs.runner import Runner, RunnerOptions
 from .runs.start_request import Busy
 from .runs.upstream_request import RequestBuilder
-from .storages.base import Storage
+from .storages import Storage, storages
 from .storages.local.storage import LocalStorage
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages
@@ -94,7 +94,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         store,
         resources,
         vector_store_ids=settings.vector_store_ids,
-        search=storage.find if isinstance(storage, LocalStorage) else None,
+        search=None if _upstream_indexes(settings, upstream) else storage.find,
         extra_tools=upstream_tools,
         reasoning_summaries=settings.reasoning_summaries,
     )
@@ -203,12 +203,19 @@ def _with(store: Store, kind: type[Any]) -> Any:
 
 
 def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared: Sequence[str]) -> Storage:
-    """Create what indexes files: the upstream if it searches, else the app's own store.
+    """Create what indexes files: a registered storage, the upstream if it searches, else the app's own store.
 
     Args:
         shared: ids of the vector stores that runs of every owner may search.
     """
-    if upstream is not None and _searches(upstream.server):
+    if settings.storage is not None:
+        if settings.storage not in storages():
+            known = ", ".join(storages()) or "none"
+            raise ConfigError(
+                f"ASSISTANT_STORAGE is {settings.storage!r}, registered: {known}. Call `register_storage` first."
+            )
+        return storages()[settings.storage](store)
+    if upstream is not None and _upstream_indexes(settings, upstream):
         from .storages.openai.storage import UpstreamStorage
 
         return UpstreamStorage(upstream)
@@ -223,7 +230,7 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
     """Create the engine: the server of a profile, or the offline one; both search the app's own store."""
     if upstream is not None:
         engine = _openai(settings, upstream, models)
-        if _searches(upstream.server):
+        if _upstream_indexes(settings, upstream):
             return engine
         from .engines.search.engine import LocalSearchEngine
 
@@ -264,9 +271,11 @@ def _vector_stores_of(assistants: Iterable[Mapping[str, Any]]) -> list[str]:
     return [id for search in searches for id in search.get("vector_store_ids") or ()]
 
 
-def _searches(profile: Profile) -> bool:
-    """Return whether a server has files and searches them."""
-    return profile.files and "file_search" in profile.tools
+def _upstream_indexes(settings: Settings, upstream: Upstream | None) -> bool:
+    """Return whether the upstream indexes and searches the files."""
+    if upstream is None or settings.storage is not None:
+        return False
+    return upstream.server.files and "file_search" in upstream.server.tools
 
 
 def _asks_upstream(settings: Settings) -> bool:

@@ -225,6 +225,9 @@ class Settings:
         None,
         "openai, offline or a registered name; by default openai if a key or a base URL is set, else offline",
     )
+    storage: str | None = _key(
+        _lower, None, "a registered name; by default files are indexed upstream if it searches, else in the store"
+    )
     vector_store_ids: tuple[str, ...] = _key(
         _names,
         (),

@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     store: str | Store | None
     mongo_uri: str | None
     engine: str | Engine | None
+    storage: str | None
     vector_store_ids: Iterable[str] | str | None
     vector_store_owner: str | None
     owner: str | None

@@ -96,6 +96,17 @@ class Storage(ABC):
             options: `max_num_results`, `filters`, `ranking_options`, `rewrite_query`.
         """
 
+    def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
+        """Return the best passages for a run: `{"file_id", "filename", "score", "text"}` each, the best first."""
+        options = {"max_num_results": limit}
+        results = [result for id in vector_store_ids for result in self.search(owner, id, query, options)]
+        results.sort(key=lambda result: -result["score"])
+        keys = ("file_id", "filename", "score")
+        return [
+            {**{key: result[key] for key in keys}, "text": "\n\n".join(part["text"] for part in result["content"])}
+            for result in results[:limit]
+        ]
+
     # -- files in vector stores -----------------------------------------------------------------------------
 
     @abstractmethod
