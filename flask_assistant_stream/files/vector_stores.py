@@ -78,7 +78,7 @@ class VectorStores:
             RequestError: a file cannot be searched.
         """
         file_ids = list(dict.fromkeys(fields.get("file_ids") or ()))
-        self._files.check_searchable(owner, file_ids, "file_ids")
+        filenames = self._files.check_searchable(owner, file_ids, "file_ids")
         with Undo() as undo:
             body = self.storage.create_vector_store(owner, _given(fields, CREATED))
             id = body["id"]
@@ -88,9 +88,10 @@ class VectorStores:
             body = self._store.insert(Record(Kind.VECTOR_STORE, owner, body, extra=extra)).body
             options = {"chunking_strategy": fields.get("chunking_strategy")}
             if len(file_ids) == 1:
-                self.attach(owner, id, {"file_id": file_ids[0], **options})
+                self._attach(owner, id, file_ids[0], filenames[file_ids[0]], options)
             elif file_ids:
-                self.create_batch(owner, id, {"file_ids": file_ids, **options})
+                files = _files_of({"file_ids": file_ids, **options})
+                self._attach_batch(owner, id, files, filenames, "file_ids")
             return self.get(owner, id) if file_ids else body
 
     def page(
@@ -190,6 +191,12 @@ class VectorStores:
         self._record(owner, vector_store_id)
         file_id = str(fields["file_id"])
         filename = self._files.check_searchable(owner, [file_id], "file_id")[file_id]
+        return self._attach(owner, vector_store_id, file_id, filename, fields)
+
+    def _attach(
+        self, owner: str, vector_store_id: str, file_id: str, filename: str, fields: Mapping[str, Any]
+    ) -> Object:
+        """Attach a checked file to a vector store that was just read."""
         joining = self._joining(owner, vector_store_id, [file_id])
         with Undo() as undo:
             attach, options = self.storage.attach, _given(fields, OPTIONS)
@@ -306,6 +313,17 @@ class VectorStores:
         param = "files" if fields.get("files") else "file_ids"
         files = _files_of(fields)
         filenames = self._files.check_searchable(owner, files, param)
+        return self._attach_batch(owner, vector_store_id, files, filenames, param)
+
+    def _attach_batch(
+        self,
+        owner: str,
+        vector_store_id: str,
+        files: Mapping[str, Mapping[str, Any]],
+        filenames: Mapping[str, str],
+        param: str,
+    ) -> Object:
+        """Attach checked files to a vector store that was just read."""
         joining = self._joining(owner, vector_store_id, files)
         with Undo() as undo:
             attach, given = self.storage.attach_batch, list(files.values())

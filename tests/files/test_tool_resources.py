@@ -484,3 +484,20 @@ def test_indexing_of_attachments_is_told(upstream_world: World) -> None:
 def test_uploads_of_other_purposes_are_no_own_files(world: World) -> None:
     world.files.create(ANN, an_upload("a.png", b"png", "vision"))
     assert world.resources.own_files(ANN) == []
+
+
+def test_an_upload_reads_each_record_as_few_times_as_races_allow(
+    local_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_world.own("first.txt")
+    reads: list[Kind] = []
+    get = local_world.store.get
+
+    def counted(kind: Kind, *args: Any, **options: Any) -> Any:
+        reads.append(kind)
+        return get(kind, *args, **options)
+
+    monkeypatch.setattr(local_world.store, "get", counted)
+    local_world.own("second.txt")
+    assert reads.count(Kind.VECTOR_STORE) <= 3
+    assert reads.count(Kind.FILE) <= 3
