@@ -17,7 +17,7 @@ from ..protocol.objects import Object
 from ..storages.base import DELETING, Storage
 from ..storages.vector_store_files import IN_PROGRESS, members
 from ..stores.base import Kind, Record, Store
-from .throttle import Pace
+from .throttle import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Statuses:
         self._storage = storage
         self._now = now
         self._clock = clock
-        self._pace = Pace(storage.ask_seconds, clock)
+        self._throttle = Throttle(storage.ask_seconds, clock)
 
     def changed(self, owner: str, vector_store_id: str) -> None:
         """Note a change; the next read asks at once.
@@ -91,7 +91,7 @@ class Statuses:
         """
         if is_settled(vector_store) and not waiting and not self._may_have_expired(vector_store):
             return vector_store
-        if not self._pace.take(f"{vector_store.id} {vector_store.extra.get('changed')}"):  # a change is a new question
+        if not self._throttle.take(f"{vector_store.id} {vector_store.extra.get('changed')}"):  # a change asks at once
             return vector_store
         try:
             return self._ask(vector_store)
@@ -107,7 +107,7 @@ class Statuses:
 
     def take_turn(self, key: str) -> bool:
         """Say whether it is time to ask after something else, such as a batch."""
-        return self._pace.take(key)
+        return self._throttle.take(key)
 
     def _may_have_expired(self, vector_store: Record) -> bool:
         """Say whether the time of a vector store is over: its use may have moved it on."""

@@ -1,4 +1,4 @@
-"""How often something may be done: once in a while for each key, in each process."""
+"""A limit on how often something is done: for each key, in each process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..per_process import PerProcess
 MAX_KEYS = 10_000
 
 
-class Pace:
-    """Turns by key.
+class Throttle:
+    """Allows an action once per interval for each key.
 
     Args:
-        seconds: between two turns of one key.
+        seconds: the interval.
         clock: seconds, growing.
     """
 
@@ -26,7 +26,7 @@ class Pace:
         self._lock = PerProcess(threading.Lock)
 
     def take(self, key: str) -> bool:
-        """Say whether it is time, and if so, begin the next wait."""
+        """Return whether the action is due; if so, start the next interval."""
         with self._lock.get():
             now = self._clock()
             last = self._taken.pop(key, None)
