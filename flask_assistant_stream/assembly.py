@@ -222,7 +222,6 @@ def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared
     return LocalStorage(
         _with(_with(store, Blobs), Passages),
         shared=shared,
-        shared_owner=settings.vector_store_owner,
     )
 
 

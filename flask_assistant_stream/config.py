@@ -234,9 +234,6 @@ class Settings:
         "vector stores that file search covers for all owners, separated by commas",
         origin=["OPENAI_VECTOR_STORE_ID", "OPENAI_KNOWLEDGE_STORE_ID"],
     )
-    vector_store_owner: str | None = _key(
-        _text, None, "owner of those vector stores, where files are searched in the app's own store"
-    )
     owner: str | None = _key(
         _owner, None, "session or shared:NAME: the owner of a request if there is no authenticate function"
     )

@@ -59,7 +59,6 @@ class Options(TypedDict, total=False):
     engine: str | Engine | None
     storage: str | None
     vector_store_ids: Iterable[str] | str | None
-    vector_store_owner: str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
     ui: bool | str | None

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .base import Kind
+
 CHUNK_BYTES = 256 * 1024
 """Bytes of a file that are in memory at a time."""
 
@@ -94,6 +96,13 @@ class Passages(ABC):
         Args:
             query: words as a person writes them, without any syntax. A passage matches if it has one of the words;
                 more and rarer words give a higher score. Case and accents are ignored.
+        """
+
+    @abstractmethod
+    def owner_of(self, kind: Kind, id: str) -> str | None:
+        """Return the owner of a record that the configuration shares with all owners.
+
+        None if there is no such record, and for kinds with the same id at several owners (`base.PER_OWNER`).
         """
 
 

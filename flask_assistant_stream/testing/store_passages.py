@@ -10,10 +10,11 @@ from typing import cast
 
 import pytest
 
-from ..stores.base import Store
+from ..protocol.ids import new_id
+from ..stores.base import PER_OWNER, Kind, Record, Store
 from ..stores.capabilities import FoundPassage, Passages
 from .store_blobs import ODD_NAMES
-from .store_material import ANN, BOB, at_once
+from .store_material import ANN, ASSISTANT, BOB, at_once
 
 TEXTS = {
     "garden": ["Tomatoes want water and sun.", "Roses are pruned in March.", "Compost feeds every garden bed."],
@@ -182,6 +183,17 @@ class PassageSuite:
         assert others_passages.read_passages(ANN, "garden") == []
         assert places(others_passages, "tomatoes garden") == [("kitchen", 0)]
         assert others_passages.read_passages(ANN, "kitchen") == TEXTS["kitchen"]
+
+    def test_the_owner_of_a_record(self, passages: Passages) -> None:
+        store = cast(Store, passages)
+        for owner in (ANN, BOB):
+            record = store.insert(Record(Kind.VECTOR_STORE, owner, {"id": new_id("vs")}))
+            assert passages.owner_of(Kind.VECTOR_STORE, record.id) == owner
+            assert passages.owner_of(Kind.FILE, record.id) is None
+            store.insert(Record(Kind.ASSISTANT, owner, ASSISTANT))
+            store.insert(Record(Kind.OWNER, owner, {"id": "owner"}))
+        assert passages.owner_of(Kind.VECTOR_STORE, "unknown") is None
+        assert [passages.owner_of(kind, id) for kind in PER_OWNER for id in ("owner", "asst_1")] == [None] * 4
 
     def test_many_files_at_once(self, passages: Passages, others_passages: Passages) -> None:
         views = (passages, others_passages)

@@ -52,7 +52,6 @@ class LocalStorage(Storage):
     Args:
         store: a `Store` that is `Blobs` and `Passages` as well.
         shared: ids of the configured vector stores that runs of every owner search.
-        shared_owner: owner of the records of those vector stores; None means the owner of the run.
         now: seconds since the epoch.
     """
 
@@ -66,7 +65,6 @@ class LocalStorage(Storage):
         store: Store,
         *,
         shared: Sequence[str] = (),
-        shared_owner: str | None = None,
         new_id: ids.NewId = ids.new_id,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -75,10 +73,10 @@ class LocalStorage(Storage):
         self._store = store
         self._blobs: Blobs = store
         self._passages: Passages = store
-        self._shared_owners = dict.fromkeys(shared, shared_owner)
+        self._shared = frozenset(shared)
+        self._missed: set[str] = set()
         self._new_id = new_id
         self._clock = now
-        self._missed: set[str] = set()
 
     # -- files --------------------------------------------------------------------------------------------
 
@@ -268,29 +266,25 @@ class LocalStorage(Storage):
     def _by_owner(self, owner: str, vector_store_ids: Sequence[str]) -> dict[str, dict[str, Record]]:
         """Return the files in vector stores by the owner of their records and by id.
 
-        A shared vector store is searched for every owner, under the one owner that the configuration names. Any other
-        must belong to the run's owner.
+        A shared vector store may belong to any owner, because the configuration names it. Any other must belong to the
+        run's owner.
         """
         files: dict[str, dict[str, Record]] = {}
         for id in dict.fromkeys(vector_store_ids):
-            holder = self._shared_owners.get(id) or owner
-            try:
-                vector_store = self._get(Kind.VECTOR_STORE, holder, id)
-            except NotFound:
+            holder = self._passages.owner_of(Kind.VECTOR_STORE, id) if id in self._shared else owner
+            if holder is None:
                 self._warn_missing(id)
-            else:
+                continue
+            with suppress(NotFound):
+                vector_store = self._get(Kind.VECTOR_STORE, holder, id)
                 files.setdefault(holder, {}).update(self._usable_members(vector_store))
         return files
 
     def _warn_missing(self, vector_store_id: str) -> None:
-        """Log a configured vector store that is not here, once."""
-        if vector_store_id in self._shared_owners and vector_store_id not in self._missed:
+        """Log a configured vector store that is not in the app's store, once."""
+        if vector_store_id not in self._missed:
             self._missed.add(vector_store_id)
-            logger.warning(
-                "vector store %s is not searched: it is not in the app's store, or belongs to another owner; "
-                "ASSISTANT_VECTOR_STORE_OWNER names the owner",
-                vector_store_id,
-            )
+            logger.warning("vector store %s is not searched: it is not in the app's store", vector_store_id)
 
     def _status_of(self, member: Record) -> Object:
         """Return status, size and error of a file in a vector store."""

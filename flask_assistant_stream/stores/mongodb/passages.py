@@ -12,8 +12,9 @@ from pymongo import ReplaceOne
 
 from ...threads import run_blocking
 from .. import ranking
+from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
-from .connection import PASSAGES, Db, MongoDBConnection
+from .connection import COLLECTIONS, PASSAGES, Db, MongoDBConnection
 from .documents import Document, encode, owned_id
 
 GROUP = 50
@@ -45,6 +46,13 @@ class MongoDBPassages(Passages):
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
         with self._connection.database() as db:
             return ranking.search(_MongoDBIndex(db, owner, file_ids), query, limit)
+
+    def owner_of(self, kind: Kind, id: str) -> str | None:
+        if kind in PER_OWNER:
+            return None
+        with self._connection.database() as db:
+            document = db[COLLECTIONS[kind]].find_one({"_id": id}, {"owner": True})
+            return None if document is None else document["owner"]
 
     def _drop_from(self, owner: str, file_id: str, number: int) -> None:
         with self._connection.database() as db:

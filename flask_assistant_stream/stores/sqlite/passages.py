@@ -14,6 +14,7 @@ from functools import partial
 
 from ...threads import run_blocking
 from .. import ranking
+from ..base import PER_OWNER, Kind
 from ..capabilities import FoundPassage, Passages
 from .connections import SQLiteConnections
 from .statements import to_json
@@ -52,6 +53,13 @@ class SQLitePassages(Passages):
         return self._connections.read(
             lambda connection: ranking.search(_SQLiteIndex(connection, owner, file_ids), query, limit)
         )
+
+    def owner_of(self, kind: Kind, id: str) -> str | None:
+        if kind in PER_OWNER:
+            return None
+        sql = "SELECT owner FROM records WHERE kind = ? AND id = ?"
+        row = self._connections.read(lambda connection: connection.execute(sql, (kind.value, id)).fetchone())
+        return None if row is None else row[0]
 
     def _drop_from(self, owner: str, file_id: str, number: int) -> None:
         while self._connections.write(lambda connection: _drop(connection, owner, file_id, number, _MANY)):

@@ -162,7 +162,7 @@ def test_a_run_searches_the_owners_vector_stores_and_shared_ones_but_no_others(w
     mine, theirs = world.upload("mine.txt", "blue sky over Oslo"), world.upload("theirs.txt", "blue sea", owner=BOB)
     one, two, shared = world.vector_store(mine), world.vector_store(mine), world.vector_store(theirs, owner=BOB)
     assert [hit["file_id"] for hit in world.storage.find(ANN, [one, shared], "blue", 5)] == [mine]
-    storage = LocalStorage(world.store, shared=[shared], shared_owner=BOB, now=world.clock)
+    storage = LocalStorage(world.store, shared=[shared], now=world.clock)
     hits = storage.find(ANN, [one, two, shared], "blue sky", 5)
     assert [(hit["file_id"], hit["filename"], hit["text"]) for hit in hits] == [
         (mine, "mine.txt", "blue sky over Oslo"),

@@ -44,6 +44,7 @@ def test_no_statement_scans_a_table(spy: Spy, store: SQLiteStore) -> None:
     calls: list[Callable[[], object]] = [
         lambda: store.search_passages(ANN, ["file"], "apple", 2),
         lambda: store.read_passages(ANN, "file"),
+        lambda: store.owner_of(Kind.FILE, "file"),
         lambda: store.write_passages(ANN, "file", ["pear"]),
         lambda: [*store.read_blob(ANN, "blob")],
         lambda: store.write_blob(ANN, "blob", [b"bytes"]),
