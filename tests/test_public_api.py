@@ -58,6 +58,7 @@ LIGHT_MODULES = [
     ".stores",
     ".stores.base",
     ".stores.capabilities",
+    ".storages",
     ".engines.base",
     ".log.run_log",
     ".per_process",

@@ -1,4 +1,4 @@
-"""Storages: where files are indexed and vector stores are searched. Hosts add their own with `register_storage`."""
+"""Storages: a storage indexes files and searches vector stores. Hosts add their own with `register_storage`."""
 
 from __future__ import annotations
 

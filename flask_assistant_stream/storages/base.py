@@ -1,35 +1,36 @@
-"""What a storage is: where files are indexed and vector stores are searched, at the upstream or in our own store.
+"""The contract of a storage: it indexes files and searches vector stores, at the upstream or in the app's own store.
 
-Whose files they are is settled before a storage is asked (`files.py`, `vector_stores.py`); the owner that its calls
-carry is for the storage's own walls. It knows no HTTP face.
+`files/` has checked the owner before each call; a storage may use the owner to separate its data. It knows no route.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
+from ..errors import NotFound
 from ..protocol.objects import Object
 
 BLOB = "blob"
-"""The `extra` key of a file that names its bytes in the store; "" where they are not there."""
+"""The `extra` key of a file with the id of its bytes in the store; "" if they are not stored."""
 DELETING = "deleting"
-"""The `extra` key of a file or a vector store that is being deleted: nothing may be put together with it any more."""
+"""The `extra` key of a file or a vector store that is being deleted: nothing may be attached to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that has arrived whole, within the limits.
+    """A complete file within the limits.
 
     Attributes:
         filename: safe: no path, no control characters, 1 to 255 characters.
-        content_type: as the name says, not as the client says.
+        content_type: guessed from the name; the client's is ignored.
         purpose: `assistants`, `vision` or `user_data`.
-        content: at its begin, seekable; on disk where it is large.
+        content: at its beginning, seekable; on disk if it is large.
         size: in bytes, above 0.
-        expires_after: `{"anchor": "created_at", "seconds"}`, None for a file that stays.
+        expires_after: `{"anchor": "created_at", "seconds"}`; None if the file does not expire.
     """
 
     filename: str
@@ -41,44 +42,45 @@ class Upload:
 
 
 class Storage(ABC):
-    """Where files are indexed and searched.
+    """Indexes files and searches vector stores.
 
-    Every call blocks its thread, never the gevent loop. Objects are those of `spec/assistants.md#objects`. What is not
-    there any more may be deleted again; all else about an unknown id is `NotFound`.
+    Calls may block their thread, but not the gevent loop. Objects are those of `spec/assistants.md#objects`. Deleting
+    what does not exist succeeds; any other use of an unknown id raises `NotFound`.
 
     Raises (every method):
-        UpstreamError: the upstream does not answer, or answers nonsense.
-        RequestError: it refuses what it was given; the message says why.
-        StoreError: our own store fails.
+        UpstreamError: the upstream does not respond, or its response is invalid.
+        RequestError: the storage rejects the arguments; the message says why.
+        StoreError: the app's own store fails.
     """
 
     name: ClassVar[str]
+    """Stored with each vector store: under another name it is unknown to this storage."""
     searchable: ClassVar[frozenset[str]]
-    """Endings of file names that can be put into a vector store, lower case, without the dot."""
+    """Endings of file names that it can index, lower case, without the dot."""
     ask_seconds: ClassVar[float] = 1.0
-    """How long an answer about what is being indexed holds: who asks again sooner gets what is known."""
+    """Seconds for which an indexing status is valid; earlier calls return the cached status."""
     indexes_kept_bytes: ClassVar[bool] = False
-    """Whether it can index a file that another storage took, from the bytes that are kept in our store."""
+    """Whether it can index a file that another storage received, from the bytes in the app's store."""
 
     # -- files --------------------------------------------------------------------------------------------
 
     @abstractmethod
     def create_file(self, owner: str, upload: Upload) -> Object:
-        """Take a file and return its object; its bytes are kept elsewhere, too (`Blobs`)."""
+        """Receive a file and return its object; the bytes are also in the app's store (`Blobs`)."""
 
     @abstractmethod
     def delete_file(self, owner: str, file_id: str) -> None:
-        """Forget a file, in every vector store too."""
+        """Delete a file, also from every vector store."""
 
     # -- vector stores ------------------------------------------------------------------------------------
 
     @abstractmethod
     def create_vector_store(self, owner: str, fields: Mapping[str, Any]) -> Object:
-        """Make an empty vector store; `fields` may be `name`, `description`, `expires_after`, `metadata`."""
+        """Create an empty vector store; `fields` may be `name`, `description`, `expires_after`, `metadata`."""
 
     @abstractmethod
     def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
-        """Return a vector store as it is now."""
+        """Return the current vector store."""
 
     @abstractmethod
     def update_vector_store(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> Object:
@@ -86,7 +88,7 @@ class Storage(ABC):
 
     @abstractmethod
     def delete_vector_store(self, owner: str, vector_store_id: str) -> None:
-        """Remove a vector store; its files stay."""
+        """Delete a vector store, but not its files."""
 
     @abstractmethod
     def search(self, owner: str, vector_store_id: str, query: str, options: Mapping[str, Any]) -> list[Object]:
@@ -97,25 +99,32 @@ class Storage(ABC):
         """
 
     def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
-        """Return the best passages for a run: `{"file_id", "filename", "score", "text"}` each, the best first."""
-        options = {"max_num_results": limit}
-        results = [result for id in vector_store_ids for result in self.search(owner, id, query, options)]
-        results.sort(key=lambda result: -result["score"])
-        keys = ("file_id", "filename", "score")
-        return [
-            {**{key: result[key] for key in keys}, "text": "\n\n".join(part["text"] for part in result["content"])}
-            for result in results[:limit]
-        ]
+        """Return the best passages for a run of the owner; by default the best results of `search`.
+
+        Args:
+            vector_store_ids: the owner's, and those that the configuration shares with every owner.
+
+        Returns:
+            `{"file_id", "filename", "score", "text"}` each, the best first.
+        """
+        results: dict[str, Object] = {}
+        for id in vector_store_ids:
+            with suppress(NotFound):
+                for result in self.search(owner, id, query, {"max_num_results": limit}):
+                    text = "\n\n".join(part["text"] for part in result["content"])
+                    passage = {key: result[key] for key in ("file_id", "filename", "score")}
+                    results.setdefault(result["file_id"], {**passage, "text": text})
+        return sorted(results.values(), key=lambda result: -result["score"])[:limit]
 
     # -- files in vector stores -----------------------------------------------------------------------------
 
     @abstractmethod
     def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Mapping[str, Any]) -> Object:
-        """Begin to index a file and return its `vector_store.file`; `fields`: `attributes`, `chunking_strategy`."""
+        """Start indexing a file and return its `vector_store.file`; `fields`: `attributes`, `chunking_strategy`."""
 
     @abstractmethod
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
-        """Return the `vector_store.file` as it is now."""
+        """Return the current `vector_store.file`."""
 
     @abstractmethod
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Mapping[str, Any]) -> Object:
@@ -123,36 +132,36 @@ class Storage(ABC):
 
     @abstractmethod
     def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
-        """Take a file out of a vector store."""
+        """Remove a file from a vector store."""
 
-    @abstractmethod
-    def unfinished(self, owner: str, vector_store_id: str) -> set[str]:
-        """Return the ids of the files that are still being indexed: one question for any number of them."""
+    def unfinished(self, owner: str, vector_store_id: str) -> set[str]:  # noqa: ARG002
+        """Return the ids of the files that are still being indexed, in one request for any number of them."""
+        return set()
 
     @abstractmethod
     def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
-        """Return the text that was indexed: `{"type": "text", "text": …}` each."""
+        """Return the indexed text: `{"type": "text", "text": …}` each."""
 
     # -- batches --------------------------------------------------------------------------------------------
 
     @abstractmethod
     def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Mapping[str, Any]]) -> Object:
-        """Begin to index many files: `file_id`, `attributes`, `chunking_strategy` each; return the batch."""
+        """Start indexing many files: `file_id`, `attributes`, `chunking_strategy` each; return the batch."""
 
     @abstractmethod
     def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Return a batch as it is now."""
+        """Return the current batch."""
 
     @abstractmethod
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Stop what of a batch is still being indexed and return it."""
+        """Cancel the unfinished part of a batch and return the batch."""
 
-    # -- what tools make --------------------------------------------------------------------------------------
+    # -- generated files --------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def container_file(self, container_id: str, file_id: str) -> Iterator[bytes]:
-        """Return the bytes of a file that the code interpreter has made, while its container lives.
+    def container_file(self, container_id: str, file_id: str) -> Iterator[bytes]:  # noqa: ARG002
+        """Return the bytes of a file that the code interpreter wrote, while its container exists.
 
         Raises:
-            NotFound: at the call: the container or the file is gone, or no code interpreter runs here.
+            NotFound: at the call: the container or the file is gone, or there is no code interpreter.
         """
+        raise NotFound(f"No container found with id '{container_id}'.")
