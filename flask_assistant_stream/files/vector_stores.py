@@ -15,7 +15,7 @@ from ..protocol import objects
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.base import DELETING, Storage
-from ..storages.vector_store_files import IN_PROGRESS, members, membership, membership_id, shown
+from ..storages.vector_store_files import IN_PROGRESS, member_id, member_object, member_record, members
 from ..stores.base import Kind, Order, Record, Store
 from ..stores.listing import page_of
 from .files import Files
@@ -203,10 +203,10 @@ class VectorStores:
             body = self._begin(
                 undo, owner, vector_store_id, joining, lambda: attach(owner, vector_store_id, file_id, options)
             )
-            record = self._join(membership(owner, body, filename))
+            record = self._join(member_record(owner, body, filename))
             self._files.check(owner, [file_id], "file_id")  # again: the file may be deleted by now
             self._changed(owner, vector_store_id)
-        return shown(record)
+        return member_object(record)
 
     def attached_page(
         self,
@@ -234,7 +234,7 @@ class VectorStores:
                 batch_id is None or record.extra.get("batch_id") == batch_id
             )
 
-        after_id, before_id = (None if id is None else membership_id(vector_store_id, id) for id in (after, before))
+        after_id, before_id = (None if id is None else member_id(vector_store_id, id) for id in (after, before))
         try:
             page = page_of(
                 self._store,
@@ -250,7 +250,7 @@ class VectorStores:
         except NotFound:
             cursor, param = (after, "after") if after is not None else (before, "before")
             raise NotFound(f"No file found with id '{cursor}' in this list.", param=param) from None
-        return [shown(record) for record in page.records], page.has_more
+        return [member_object(record) for record in page.records], page.has_more
 
     def attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
         """Return a file in a vector store.
@@ -263,7 +263,7 @@ class VectorStores:
         if member.body["status"] == IN_PROGRESS:
             self._statuses.refreshed(vector_store, waiting=True)
             member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
-        return shown(member)
+        return member_object(member)
 
     def update_attached(
         self, owner: str, vector_store_id: str, file_id: str, attributes: Mapping[str, Any] | None
@@ -276,7 +276,7 @@ class VectorStores:
         member = self._member(owner, vector_store_id, file_id)
         body = self.storage.update_attached(owner, vector_store_id, file_id, attributes or {})
         changes = {"attributes": body["attributes"]}
-        return shown(self._store.update(Kind.VECTOR_STORE_FILE, owner, member.id, body=changes))
+        return member_object(self._store.update(Kind.VECTOR_STORE_FILE, owner, member.id, body=changes))
 
     def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
         """Take a file out of a vector store; the file itself stays.
@@ -334,7 +334,7 @@ class VectorStores:
             for file_id, options in files.items():
                 attributes = options.get("attributes")
                 body = objects.vector_store_file(file_id, batch["created_at"], vector_store_id, attributes=attributes)
-                self._join(membership(owner, body, filenames[file_id], batch["id"]))
+                self._join(member_record(owner, body, filenames[file_id], batch["id"]))
             self._files.check(owner, files, param)
             self._changed(owner, vector_store_id)
         return batch

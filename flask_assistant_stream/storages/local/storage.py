@@ -186,7 +186,7 @@ class LocalStorage(Storage):
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
         """Return what stands in the record, and what has come of taking the text out."""
         member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
-        return {**vector_store_files.shown(member), **self._status_of(member)}
+        return {**vector_store_files.member_object(member), **self._status_of(member)}
 
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
         """Return a file in a vector store with its attributes; who asked stores it."""
