@@ -1,21 +1,21 @@
-/** The API that the page talks to, and its errors in words for people. */
+/** The client of the API, with errors that users can read. */
 
 const MESSAGES = {
   401: "You are not logged in.",
-  413: "That is too large for the server.",
-  429: "Too many requests just now. Wait a moment.",
-  502: "The server is not available just now.",
-  503: "The server is not available just now.",
-  504: "The server takes too long to answer.",
+  413: "The request is too large for the server.",
+  429: "Too many requests. Wait a moment, then try again.",
+  502: "The server is not available. Try again in a moment.",
+  503: "The server is not available. Try again in a moment.",
+  504: "The server took too long to respond.",
 };
 
 const UNREACHABLE = "The server cannot be reached.";
 
-/** A request that was refused or did not get through; its message is fit for people. */
+/** A request that the server rejected or never received. The message is for users. */
 export class ApiError extends Error {
   /**
    * @param {string} message
-   * @param {number} status of the answer, 0 where there was none
+   * @param {number} status of the response, 0 without a response
    * @param {string|null} code of the API's error, or "unreachable"
    */
   constructor(message, status = 0, code = null) {
@@ -31,22 +31,22 @@ export class Api {
   #csrfToken;
 
   /**
-   * @param {object} place
-   * @param {string} place.base path of the API's prefix, without a slash at its end
-   * @param {string} [place.csrfToken] for hosts that check one
+   * @param {object} options
+   * @param {string} options.base path of the API's prefix, without a trailing slash
+   * @param {string} [options.csrfToken] for hosts that check one
    */
   constructor({ base, csrfToken }) {
     this.#base = base;
     this.#csrfToken = csrfToken;
   }
 
-  /** @param {string} path below the prefix, from its slash on */
+  /** @param {string} path below the prefix, with a leading slash */
   url(path) {
     return this.#base + path;
   }
 
   /**
-   * Sends a request and returns the answer's object.
+   * Send a request and return the parsed JSON.
    *
    * @param {string} method
    * @param {string} path
@@ -54,28 +54,28 @@ export class Api {
    */
   async json(method, path, body) {
     const response = await this.#fetch(path, { method, body: body && JSON.stringify(body) });
-    return parsed(await response.text(), response);
+    return parseJson(await response.text(), response);
   }
 
   /**
-   * Asks for a stream: POST where there is a body, else GET.
+   * Open a stream: POST with a body, else GET.
    *
    * @param {string} path
    * @param {object} [body]
    * @param {{signal?: AbortSignal, idempotencyKey?: string}} [options]
-   * @returns {Promise<Response>} whose body is NDJSON
+   * @returns {Promise<Response>} with an NDJSON body
    */
   async stream(path, body, { signal, idempotencyKey } = {}) {
     const headers = { Accept: "application/x-ndjson" };
     if (idempotencyKey) headers["Idempotency-Key"] = idempotencyKey;
     const method = body ? "POST" : "GET";
     const response = await this.#fetch(path, { method, body: body && JSON.stringify(body), headers, signal });
-    if (!response.headers.get("Content-Type")?.startsWith("application/x-ndjson")) throw notOurs(response);
+    if (!response.headers.get("Content-Type")?.startsWith("application/x-ndjson")) throw invalidResponse(response);
     return response;
   }
 
   /**
-   * Uploads a file; with XMLHttpRequest, as fetch tells no progress.
+   * Upload a file. It uses XMLHttpRequest, because fetch reports no progress.
    *
    * @param {File} file
    * @param {{onProgress?: (fraction: number) => void, signal?: AbortSignal}} [options]
@@ -110,47 +110,47 @@ export class Api {
     }).catch((error) => {
       throw error.name === "AbortError" ? error : new ApiError(UNREACHABLE, 0, "unreachable");
     });
-    if (!response.ok) throw refused(response.status, await response.text().catch(() => ""));
+    if (!response.ok) throw errorOf(response.status, await response.text().catch(() => ""));
     return response;
   }
 }
 
 function settle(request, resolve, reject) {
-  if (request.status < 200 || request.status > 299) return reject(refused(request.status, request.responseText));
+  if (request.status < 200 || request.status > 299) return reject(errorOf(request.status, request.responseText));
   try {
-    return resolve(parsed(request.responseText, { status: request.status }));
+    return resolve(parseJson(request.responseText, { status: request.status }));
   } catch (error) {
     return reject(error);
   }
 }
 
-function parsed(text, response) {
+function parseJson(text, response) {
   try {
     return JSON.parse(text);
   } catch {
-    throw notOurs(response);
+    throw invalidResponse(response);
   }
 }
 
-/** An answer that is not the API's: hosts send whoever is not logged in to a page of theirs. */
-function notOurs({ status, redirected }) {
-  return redirected ? new ApiError(MESSAGES[401], 401) : new ApiError("The server's answer is not understood.", status);
+/** Return the error of a response that is not the API's. A host may redirect to its login page. */
+function invalidResponse({ status, redirected }) {
+  return redirected ? new ApiError(MESSAGES[401], 401) : new ApiError("The server sent an invalid response.", status);
 }
 
 /**
- * Makes the error of an answer that is none of 2xx.
+ * Return the error of a response whose status is not 2xx.
  *
  * @param {number} status
- * @param {string} text the body: the API's error, or the page of a proxy
+ * @param {string} body the API's error, or a proxy's page
  */
-export function refused(status, text) {
+export function errorOf(status, body) {
   let error = {};
   try {
-    error = JSON.parse(text).error ?? {};
+    error = JSON.parse(body).error ?? {};
   } catch {
-    // a proxy's page
+    // The body is a proxy's page.
   }
-  const said = error.message ?? MESSAGES[status] ?? `The server answered ${status}.`;
-  const message = status === 401 && error.message ? `${MESSAGES[401]} ${said}` : said;
+  const text = error.message ?? MESSAGES[status] ?? `The server responded with status ${status}.`;
+  const message = status === 401 && error.message ? `${MESSAGES[401]} ${text}` : text;
   return new ApiError(message, status, error.code ?? null);
 }

@@ -1,4 +1,4 @@
-/** The chat page: finds its place in the document, puts the parts together, keeps the address and the thread in step. */
+/** The chat page: builds its parts in the document and keeps the address and the open thread in sync. */
 import { Api } from "./api.js";
 import { Composer } from "./composer.js";
 import { Announcer } from "./elements/announcer.js";
@@ -19,7 +19,7 @@ class Chat {
 
   /**
    * @param {HTMLElement} root
-   * @param {Object<string, Function>} tools functions of the page that a run may call, by name
+   * @param {Object<string, Function>} tools functions in the page that a run may call, by name
    */
   constructor(root, tools) {
     const token = root.dataset.csrfToken ?? document.querySelector('meta[name="csrf-token"]')?.content;
@@ -54,7 +54,7 @@ class Chat {
     if (this.#isWholePage) this.composer.box.focus();
   }
 
-  /** Whether it is the page at the prefix, not a part of a page of the host. */
+  /** True for the page at the prefix, false inside a host's page. */
   get #isWholePage() {
     return this.root.parentElement.matches(".assistant-page");
   }
@@ -87,7 +87,7 @@ class Chat {
       ),
       themeButton,
     );
-    // A page has one main part: in a layout that has its own this one is a part of it.
+    // A page has one <main>. Inside the host's <main> this is a <div>.
     const main = element(
       root.closest("main") ? "div.main" : "main.main",
       {},
@@ -113,7 +113,7 @@ class Chat {
     });
   }
 
-  /** Goes to a thread, null for a new one, as a link does. */
+  /** Navigate to a thread; null opens a new one. */
   #go(id) {
     if (id !== threadOfAddress()) history.pushState(null, "", addressOf(id));
     this.#toggleSidebar(false);
@@ -121,7 +121,7 @@ class Chat {
     this.composer.box.focus();
   }
 
-  /** Goes from a thread that has been deleted to a new one; going back does not lead to it. */
+  /** Leave a deleted thread for a new one. Replaces the history entry, so Back does not return to it. */
   #leave() {
     history.replaceState(null, "", addressOf(null));
     this.#show(null);
@@ -132,7 +132,7 @@ class Chat {
     const log = element("div.log", { tabIndex: 0, ariaLabel: "Conversation", attributes: { role: "log" } });
     this.logPlace.replaceChildren(log);
     this.#open = this.#openThread(log);
-    this.composer.say(null);
+    this.composer.showAlert(null);
     this.composer.setThread(id);
     this.composer.setBusy(false);
     this.threads.setCurrent(id);
@@ -145,18 +145,18 @@ class Chat {
       await open.open(id);
     } catch (error) {
       if (open !== this.#open) return;
-      if (error.status === 404) this.composer.say("This chat is not there any more.");
+      if (error.status === 404) this.composer.showAlert("This chat no longer exists.");
       else this.#failed(error);
     }
   }
 
-  /** The page could not be filled: nobody is logged in, or the server cannot be reached. */
+  /** Report that the page could not load: the user is not logged in, or the server is unreachable. */
   #failed(error) {
-    const again = () => {
+    const retry = () => {
       this.threads.refresh();
       this.#show(threadOfAddress());
     };
-    this.composer.say(error.message, again);
+    this.composer.showAlert(error.message, retry);
   }
 
   #openThread(log) {
@@ -164,21 +164,21 @@ class Chat {
     const on = (name, listener) => open.addEventListener(name, (event) => listener(event.detail ?? {}));
     on("busy", () => {
       if (open === this.#open) this.composer.setBusy(open.busy);
-      if (!open.busy && open.threadId && !this.threads.titleOf(open.threadId)) this.threads.lookForTitle(open.threadId);
+      if (!open.busy && open.threadId && !this.threads.titleOf(open.threadId)) this.threads.pollTitle(open.threadId);
     });
-    on("activity", () => open.threadId && this.threads.used(open.threadId));
+    on("activity", () => open.threadId && this.threads.markUsed(open.threadId));
     on("title", ({ id, title }) => this.threads.setTitle(id, title));
     on("thread", ({ id }) => {
-      this.threads.used(id);
-      if (open === this.#open) this.#isNow(id);
+      this.threads.markUsed(id);
+      if (open === this.#open) this.#setNewId(id);
     });
     return open;
   }
 
-  /** The new thread that is shown has got its id. */
-  #isNow(id) {
+  /** Set the id of the new thread that is shown. */
+  #setNewId(id) {
     history.replaceState(null, "", addressOf(id));
-    this.composer.threadIs(id);
+    this.composer.setNewId(id);
     this.threads.setCurrent(id);
   }
 
@@ -197,7 +197,7 @@ class Chat {
     try {
       await this.#open.stop();
     } catch (error) {
-      this.composer.say(error.message, () => this.#stop());
+      this.composer.showAlert(error.message, () => this.#stop());
     }
   }
 
@@ -210,7 +210,7 @@ class Chat {
     const id = threadOfAddress();
     const title = id && this.threads.titleOf(id);
     this.heading.textContent = title || (id ? "" : "New chat");
-    if (!this.#isWholePage) return; // the host's page has a title of its own
+    if (!this.#isWholePage) return; // the host's page keeps its own title
     document.title = title ? `${title} · ${this.title}` : this.title;
   }
 
@@ -263,13 +263,13 @@ function welcome(suggestions, send) {
   ].filter(Boolean);
 }
 
-/** The host's own module with the functions that runs may call: `export const tools = {show_order(arguments) {…}}`. */
+/** Import the host's functions for runs from its module: `export const tools = {show_order(arguments) {…}}`. */
 async function toolsOf(root) {
   if (!root.dataset.tools) return {};
   try {
     return (await import(new URL(root.dataset.tools, document.baseURI))).tools;
   } catch (error) {
-    console.error(error); // the host's mistake, to be found by its developer; people can chat
+    console.error(error); // for the host's developer; the chat works without these functions
     return {};
   }
 }

@@ -1,4 +1,4 @@
-/** Where a message is written: text, attached files, send and stop. Nothing that was typed is lost. */
+/** The message box: text, attached files, send and stop. Drafts survive a reload and a failed request. */
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
 import { statusText } from "./files/files.js";
@@ -19,7 +19,7 @@ export class Composer {
    * @param {object} parts
    * @param {import("./files/files.js").Files} parts.files
    * @param {{send: (content: string, attachments: object[]) => Promise<void>, stop: () => void}} parts.on
-   *   `send` rejects where the message was not taken: it stands in the box again
+   *   `send` rejects if the message was not stored; the message then returns to the box
    */
   constructor({ files, on }) {
     this.#files = files;
@@ -62,43 +62,44 @@ export class Composer {
     this.#drawButton();
   }
 
-  /** Shows the draft of another thread. */
+  /** Show the draft of another thread. */
   setThread(id) {
     if (id === this.#thread) return;
     this.#thread = id;
     this.#write(sessionStorage.getItem(DRAFT + (id ?? "")) ?? "");
   }
 
-  /** The new thread has got its id: what is being written belongs to it. */
-  threadIs(id) {
+  /** Move the current draft to the new thread's id. */
+  setNewId(id) {
     sessionStorage.removeItem(DRAFT + (this.#thread ?? ""));
     this.#thread = id;
     this.#keepDraft();
   }
 
-  /** @param {boolean} busy whether there is something to stop */
+  /** @param {boolean} busy true if a run can be stopped */
   setBusy(busy) {
     this.#busy = busy;
     this.#drawButton();
   }
 
-  /** @param {Iterable<File>} given */
-  attach(given) {
+  /** @param {Iterable<File>} selected */
+  attach(selected) {
     const room = MAX_ATTACHMENTS - this.#attached.length;
-    const taken = [...given];
-    for (const file of taken.slice(0, room)) this.#attached.push(this.#files.upload(file));
-    if (taken.length > room) this.say(`A message takes ${MAX_ATTACHMENTS} files; the others were left out.`);
+    const files = [...selected];
+    for (const file of files.slice(0, room)) this.#attached.push(this.#files.upload(file));
+    if (files.length > room)
+      this.showAlert(`A message can have ${MAX_ATTACHMENTS} files. The others were not attached.`);
     this.#drawChips();
     this.box.focus();
   }
 
-  /** Writes a text into the box and sends it. */
+  /** Send a text, by default the text in the box. */
   async submit(text = this.box.value) {
-    const files = this.#attached.map((file) => this.#files.now(file)).filter(({ status }) => status !== "failed");
+    const files = this.#attached.map((file) => this.#files.current(file)).filter(({ status }) => status !== "failed");
     const uploading = files.some(({ id }) => !id);
     if (!text.trim() || this.#busy || this.#sending) return;
-    if (uploading) return void this.say("A file is still being uploaded.");
-    this.say(null);
+    if (uploading) return void this.showAlert("Wait until the upload has finished.");
+    this.showAlert(null);
     const attached = this.#attached;
     const thread = this.#thread;
     this.#sending = true;
@@ -112,7 +113,7 @@ export class Composer {
         files.map(({ id }) => ({ file_id: id, tools: [{ type: "file_search" }] })),
       );
     } catch (error) {
-      if (thread === this.#thread) this.#giveBack(text, attached, error);
+      if (thread === this.#thread) this.#restore(text, attached, error);
       else sessionStorage.setItem(DRAFT + (thread ?? ""), text);
     } finally {
       this.#sending = false;
@@ -120,19 +121,19 @@ export class Composer {
     }
   }
 
-  /** Shows an error above the box, with another try where one is given; null takes it away. */
-  say(text, again) {
-    const button = again && element("button.link", { type: "button", text: "Try again", onclick: again });
-    // An alert is made anew each time: that is what has it read out.
+  /** Show an error above the box, with a "Try again" button if `retry` is set; null removes it. */
+  showAlert(text, retry) {
+    const button = retry && element("button.link", { type: "button", text: "Try again", onclick: retry });
+    // Screen readers announce a new alert element, not a changed one.
     this.alert.replaceChildren(...(text ? [element("div", { role: "alert" }, element("span", { text }), button)] : []));
   }
 
-  #giveBack(text, attached, error) {
+  #restore(text, attached, error) {
     this.#attached = [...attached, ...this.#attached].slice(0, MAX_ATTACHMENTS);
     this.#write([text, this.box.value].filter(Boolean).join("\n\n"));
     this.#keepDraft();
     this.#drawChips();
-    if (error.name !== "AbortError") this.say(error.message, () => this.submit());
+    if (error.name !== "AbortError") this.showAlert(error.message, () => this.submit());
     this.box.focus();
   }
 
@@ -155,7 +156,7 @@ export class Composer {
   }
 
   #onKey(event) {
-    // While an input method composes, Enter takes its suggestion; Safari tells it by the code alone.
+    // During composition Enter accepts the suggestion. Safari reports it only by the key code.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     this.submit();
@@ -186,23 +187,23 @@ export class Composer {
     this.chips.replaceChildren(...this.#attached.map((file) => this.#chip(file)));
   }
 
-  #chip(given) {
-    const file = this.#files.now(given);
+  #chip(attachment) {
+    const file = this.#files.current(attachment);
     const status = element("span.attachment-status", {
       text: statusText(file),
       title: statusText(file),
       dataset: { status: file.status },
     });
     const name = element("span.attachment-name", { dir: "auto", text: file.name });
-    const drop = () => {
-      this.#attached = this.#attached.filter((other) => other !== given);
-      if (!file.id) this.#files.remove(given);
+    const onRemove = () => {
+      this.#attached = this.#attached.filter((other) => other !== attachment);
+      if (!file.id) this.#files.remove(attachment);
       this.#drawChips();
       this.box.focus();
     };
     const remove = element(
       "button.icon",
-      { type: "button", ariaLabel: `Remove ${file.name}`, title: `Remove ${file.name}`, onclick: drop },
+      { type: "button", ariaLabel: `Remove ${file.name}`, title: `Remove ${file.name}`, onclick: onRemove },
       icon("close"),
     );
     return element("li.attachment", {}, icon("file"), element("div.attachment-text", {}, name, status), remove);

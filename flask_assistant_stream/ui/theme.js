@@ -1,11 +1,11 @@
 const THEMES = ["system", "light", "dark"];
 const KEY = "assistant-chat.theme";
 
-/** Which colours the page has: the system's, or those that were chosen here. */
+/** The colour scheme of the page: the system's, or the user's choice. */
 export class Theme {
   #root;
 
-  /** @param {HTMLElement} root whose `data-theme` the style sheets read */
+  /** @param {HTMLElement} root the style sheets read its `data-theme` */
   constructor(root) {
     this.#root = root;
     this.#set(localStorage.getItem(KEY) ?? root.dataset.theme);
@@ -15,7 +15,7 @@ export class Theme {
     return this.#root.dataset.theme;
   }
 
-  /** Goes to the next one and returns its name. */
+  /** Select the next theme and return its name. */
   next() {
     this.#set(THEMES[(THEMES.indexOf(this.name) + 1) % THEMES.length]);
     localStorage.setItem(KEY, this.name);

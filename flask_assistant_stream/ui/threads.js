@@ -1,4 +1,4 @@
-/** The sidebar: the owner's threads, the last used first; a new one, another one, a new name, away with one. */
+/** The sidebar: the owner's threads, last used first. Threads can be created, opened, renamed and deleted. */
 import { ask } from "./elements/dialogs.js";
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
@@ -15,7 +15,7 @@ export class Threads {
   /** @type {Map<string, {id: string, title: string|null, used: number}>} */
   #threads = new Map();
   #current = null;
-  #last = null; // id of the last one of the pages that have been read
+  #last = null; // last id of the pages loaded so far
   #more = true;
   #loading = null;
   #renaming = null;
@@ -24,10 +24,10 @@ export class Threads {
    * @param {object} parts
    * @param {import("./api.js").Api} parts.api
    * @param {import("./elements/announcer.js").Announcer} parts.announcer
-   * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void, changed: () => void,
-   *   failed: (error: Error) => void}} parts.on
-   *   `open`: one was chosen, null for a new one; `address`: where one is; `deleted`: one has gone;
-   *   `changed`: titles may be others; `failed`: there is no list
+   * @param {{open: (id: string|null) => void, address: (id: string|null) => string, deleted: (id: string) => void,
+   *   changed: () => void, failed: (error: Error) => void}} parts.on
+   *   `open`: the user chose a thread, null for a new one; `address`: its URL; `deleted`: it was deleted;
+   *   `changed`: titles may have changed; `failed`: the list could not be loaded
    */
   constructor({ api, announcer, on }) {
     this.#api = api;
@@ -36,28 +36,28 @@ export class Threads {
     this.list = element("ul.thread-list");
     this.note = element("p.thread-note", { hidden: true });
     this.scroller = element("div.thread-scroll", { onscroll: () => this.#onScroll() }, this.list, this.note);
-    const fresh = element(
+    const newChat = element(
       "button.new-chat",
       { type: "button", onclick: () => on.open(null) },
       icon("plus"),
       "New chat",
     );
-    this.element = element("nav.threads", { ariaLabel: "Threads" }, fresh, this.scroller);
+    this.element = element("nav.threads", { ariaLabel: "Threads" }, newChat, this.scroller);
   }
 
-  /** Reads the first page, or reads it again: another tab may have changed it. */
+  /** Load the first page again; another tab may have changed it. */
   refresh() {
     return this.#read(null);
   }
 
-  /** @param {string|null} id the thread that is shown; it is asked for where it is on a page that was not read yet */
+  /** @param {string|null} id the open thread; it is loaded alone if the list does not have it yet */
   async setCurrent(id) {
     this.#current = id;
     this.#draw();
     await this.#loading;
     if (!id || this.#threads.has(id)) return;
-    const found = await this.#api.json("GET", `/threads/${id}`).catch(() => null); // its log says why it cannot be read
-    if (found && !this.#threads.has(id)) this.#note(found);
+    const thread = await this.#api.json("GET", `/threads/${id}`).catch(() => null); // the log shows the error
+    if (thread && !this.#threads.has(id)) this.#add(thread);
     this.#draw();
   }
 
@@ -65,20 +65,20 @@ export class Threads {
     return this.#threads.get(id)?.title ?? null;
   }
 
-  /** Notes that a thread was used, or that there is a new one. */
-  used(id) {
+  /** Mark a thread as used now; adds a new one. */
+  markUsed(id) {
     this.#threads.set(id, { id, title: this.titleOf(id), used: Date.now() / 1000 });
     this.#draw();
   }
 
   setTitle(id, title) {
-    if (!this.#threads.has(id)) this.used(id);
+    if (!this.#threads.has(id)) this.markUsed(id);
     this.#threads.get(id).title = title;
     this.#draw();
   }
 
-  /** Looks for a title that was made after the answer had ended: no stream tells of it. */
-  async lookForTitle(id) {
+  /** Poll for a title that was written after the answer ended; no stream reports it. */
+  async pollTitle(id) {
     for (const wait of LATE_TITLE_MS) {
       await new Promise((done) => setTimeout(done, wait));
       if (this.titleOf(id) || !this.#threads.has(id)) return;
@@ -93,40 +93,40 @@ export class Threads {
     this.#loading = this.#api
       .json("GET", query)
       .then(
-        (page) => this.#take(page, after),
+        (page) => this.#addPage(page, after),
         (error) => this.#failed(error, after),
       )
       .finally(() => (this.#loading = null));
     return this.#loading;
   }
 
-  #take(page, after) {
-    if (!after) this.#forgetGone(page);
-    for (const thread of page.data) this.#note(thread);
+  #addPage(page, after) {
+    if (!after) this.#dropDeleted(page);
+    for (const thread of page.data) this.#add(thread);
     if (after || !this.#last) [this.#last, this.#more] = [page.last_id, page.has_more];
     this.note.hidden = this.#threads.size > 0;
     this.note.textContent = "No chats yet.";
     this.#draw();
-    requestAnimationFrame(() => this.#onScroll()); // a high window wants more than a page
+    requestAnimationFrame(() => this.#onScroll()); // a tall window may need a second page
   }
 
-  #note({ id, title, created_at, updated_at }) {
+  #add({ id, title, created_at, updated_at }) {
     const used = Math.max(updated_at ?? created_at, this.#threads.get(id)?.used ?? 0);
     this.#threads.set(id, { id, title: title || null, used });
   }
 
-  /** Drops the threads that stood within the first page and do so no more; those of further pages are left. */
-  #forgetGone({ data, has_more }) {
+  /** Drop deleted threads. Only a first page that is the whole list shows which ones were deleted. */
+  #dropDeleted({ data, has_more }) {
     if (has_more) return;
-    const there = new Set(data.map(({ id }) => id));
-    for (const id of this.#threads.keys()) if (!there.has(id) && id !== this.#current) this.#threads.delete(id);
+    const listed = new Set(data.map(({ id }) => id));
+    for (const id of this.#threads.keys()) if (!listed.has(id) && id !== this.#current) this.#threads.delete(id);
   }
 
   #failed(error, after) {
-    if (!after && this.#last) return; // the list that there is will do
+    if (!after && this.#last) return; // keep the list that is already shown
     if (!after) this.#on.failed(error);
-    const again = element("button.link", { type: "button", text: "Try again", onclick: () => this.#read(after) });
-    this.note.replaceChildren(error.message, ...(after ? [" ", again] : []));
+    const retry = element("button.link", { type: "button", text: "Try again", onclick: () => this.#read(after) });
+    this.note.replaceChildren(error.message, ...(after ? [" ", retry] : []));
     this.note.hidden = false;
   }
 
@@ -152,7 +152,7 @@ export class Threads {
     link.dataset.focus = thread.id;
     if (thread.id === this.#current) link.setAttribute("aria-current", "page");
     link.onclick = (event) => {
-      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return; // to another tab
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return; // let the browser open a new tab
       event.preventDefault();
       this.#on.open(thread.id);
     };
@@ -202,17 +202,17 @@ export class Threads {
   }
 
   async #delete(thread, name) {
-    const text = `Delete “${name}”? Its messages cannot be brought back.`;
+    const text = `Delete “${name}”? Its messages cannot be restored.`;
     if (!(await ask(this.element, { text, yes: "Delete", no: "Keep" }))) return;
     try {
       await this.#api.json("DELETE", `/threads/${thread.id}`);
     } catch (error) {
       if (error.status !== 404)
-        return void ask(this.element, { text: `It was not deleted. ${error.message}`, no: "Close" });
+        return void ask(this.element, { text: `The chat was not deleted. ${error.message}`, no: "Close" });
     }
     this.#threads.delete(thread.id);
     this.#draw();
-    this.element.querySelector(".new-chat").focus(); // the button that was pressed has gone
+    this.element.querySelector(".new-chat").focus(); // the pressed button no longer exists
     this.#announcer.say("Chat deleted");
     this.#on.deleted(thread.id);
   }

@@ -126,7 +126,7 @@ def test_a_screen_reader_is_told_of_failures_and_questions(chat: ChatPage, model
     model.calls("erase", json.dumps({"name": "notes.txt"}))
     chat.send("Erase my notes.")
     expect(chat.tool("erase").get_by_role("button", name="Approve", exact=True)).to_be_visible()
-    expect(chat.status).to_contain_text("waits for you")
+    expect(chat.status).to_contain_text("is waiting for you")
     model.breaks("I was", message="The model broke.")
     chat.send("Never mind.")
     expect(chat.log.get_by_role("alert")).to_contain_text("The model broke.")

@@ -1,4 +1,4 @@
-/** Answers to what runs ask the page for: together, once, and by functions of the page where there are any. */
+/** Answers to the questions of runs: sent together, sent once, and given by functions in the page. */
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -7,14 +7,14 @@ import { Conversation } from "../../flask_assistant_stream/ui/thread/conversatio
 import { own } from "../../flask_assistant_stream/ui/thread/page_tools.js";
 
 const RUN = "run_1";
-const asked = (id, name, given = "{}") => ({ id, type: "function", function: { name, arguments: given } });
+const required = (id, name, text = "{}") => ({ id, type: "function", function: { name, arguments: text } });
 
-/** A run that waits for these calls, and what was submitted for it. */
+/** Create a run that waits for these calls; return what is submitted for it. */
 function waiting(calls, { tools = {}, submit = async () => {} } = {}) {
-  const kept = new Map();
+  const items = new Map();
   globalThis.sessionStorage = {
-    getItem: (key) => kept.get(key) ?? null,
-    setItem: (key, value) => kept.set(key, value),
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
   };
   const conversation = new Conversation();
   const required_action = { type: "submit_tool_outputs", submit_tool_outputs: { tool_calls: calls } };
@@ -29,12 +29,12 @@ function waiting(calls, { tools = {}, submit = async () => {} } = {}) {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-test("answers are sent together, when all are there", async () => {
-  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase"), asked("b", "get_weather")]);
+test("answers are sent together, once all are given", async () => {
+  const { conversation, actions, submitted } = waiting([required("a", "approval.erase"), required("b", "get_weather")]);
   const [first, second] = conversation.questions(RUN);
   await actions.answer(first, "true");
   assert.deepEqual(submitted, []);
-  await actions.answer(first, "false"); // one may think again
+  await actions.answer(first, "false"); // a changed decision
   await actions.answer(second, "rain");
   assert.deepEqual(submitted, [
     [
@@ -47,19 +47,19 @@ test("answers are sent together, when all are there", async () => {
   ]);
 });
 
-test("an answer that is under way is not sent again", async () => {
-  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase")]);
+test("an answer that is being sent is not sent again", async () => {
+  const { conversation, actions, submitted } = waiting([required("a", "approval.erase")]);
   const [call] = conversation.questions(RUN);
   await Promise.all([actions.answer(call, "true"), actions.answer(call, "true")]);
   assert.equal(submitted.length, 1);
 });
 
-test("a refused answer can be given again", async () => {
+test("a rejected answer can be sent again", async () => {
   let fails = true;
   const submit = async () => {
     if (fails) throw new Error("Not now.");
   };
-  const { conversation, actions, submitted } = waiting([asked("a", "approval.erase")], { submit });
+  const { conversation, actions, submitted } = waiting([required("a", "approval.erase")], { submit });
   const [call] = conversation.questions(RUN);
   await actions.answer(call, "true");
   assert.deepEqual([call.question.error, call.question.sending], ["Not now.", false]);
@@ -68,14 +68,14 @@ test("a refused answer can be given again", async () => {
   assert.equal(submitted.length, 2);
 });
 
-test("functions of the page answer by themselves", async () => {
+test("functions in the page answer automatically", async () => {
   const tools = {
     show: async ({ place }, { threadId, runId, callId }) => ({ place, threadId, runId, callId }),
     fail: () => {
       throw new Error("No map.");
     },
   };
-  const calls = [asked("a", "show", '{"place": "Oslo"}'), asked("b", "fail")];
+  const calls = [required("a", "show", '{"place": "Oslo"}'), required("b", "fail")];
   const { actions, submitted } = waiting(calls, { tools });
   own(RUN);
   actions.callTools("thread_1", RUN);
@@ -85,10 +85,10 @@ test("functions of the page answer by themselves", async () => {
   assert.equal(failed, "The tool fail failed: No map.");
 });
 
-test("a tab that has not begun the run calls nothing; an approval is never given by a function", async () => {
+test("a tab that did not start the run calls nothing; a function never approves a call", async () => {
   const called = [];
   const tools = { show: () => called.push("show"), erase: () => called.push("erase") };
-  const { actions } = waiting([asked("a", "show"), asked("b", "approval.erase")], { tools });
+  const { actions } = waiting([required("a", "show"), required("b", "approval.erase")], { tools });
   actions.callTools("thread_1", RUN);
   await settled();
   assert.deepEqual(called, []);
@@ -98,8 +98,8 @@ test("a tab that has not begun the run calls nothing; an approval is never given
   assert.deepEqual(called, ["show"]);
 });
 
-test("what a page inherits is none of its functions", async () => {
-  const { conversation, actions } = waiting([asked("a", "toString"), asked("b", "constructor")]);
+test("inherited properties are not functions of the page", async () => {
+  const { conversation, actions } = waiting([required("a", "toString"), required("b", "constructor")]);
   own(RUN);
   actions.callTools("thread_1", RUN);
   await settled();

@@ -1,4 +1,4 @@
-/** Plays what the API has said into a conversation and prints its entries: `[[method, ...arguments]]` on stdin. */
+/** Apply calls `[[method, ...arguments]]` from stdin to a conversation, and print its entries. */
 import { activityText } from "../../flask_assistant_stream/ui/log/activity.js";
 import { Conversation } from "../../flask_assistant_stream/ui/thread/conversation.js";
 
@@ -8,7 +8,7 @@ const conversation = new Conversation();
 const drafts = [];
 const activity = [];
 const now = { connected: true, silent: 0 };
-const ways = {
+const methods = {
   draft: (...message) => drafts.push(conversation.addDraft(...message)),
   accept: (runId) => conversation.accept(drafts.at(-1), runId),
   stream(runId, events) {
@@ -19,6 +19,6 @@ const ways = {
     }
   },
 };
-for (const [way, ...given] of JSON.parse(input)) (ways[way] ?? conversation[way].bind(conversation))(...given);
+for (const [name, ...values] of JSON.parse(input)) (methods[name] ?? conversation[name].bind(conversation))(...values);
 const { entries, busyRun } = conversation;
 process.stdout.write(JSON.stringify({ entries, activity, busy: busyRun?.id ?? null }));

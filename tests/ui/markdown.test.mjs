@@ -1,4 +1,4 @@
-/** Markdown without a DOM: blocks while a text streams, markers, HTML that is text. */
+/** Markdown without a DOM: blocks of a streaming text, markers, escaped HTML. */
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -17,7 +17,7 @@ test("blocks cover the whole text", () => {
   assert.equal(blocks.reduce((sum, { length }) => sum + length, 0), text.length);
 });
 
-test("a fence is open until it is closed, or the text is done", () => {
+test("a fence is open until it is closed or the text is complete", () => {
   const closed = (text, done = false) => blocksOf(text, done)[0].closed;
   assert.equal(closed("```js"), false);
   assert.equal(closed("```js\nlet x = 1;\n"), false);
@@ -28,38 +28,38 @@ test("a fence is open until it is closed, or the text is done", () => {
   assert.equal(closed("plain"), true);
 });
 
-test("a text that grows keeps the blocks that it had", () => {
+test("a growing text keeps its earlier blocks", () => {
   const before = blocksOf("One\n\nTwo\n\nThr", false);
   const after = blocksOf("One\n\nTwo\n\nThree", false);
   assert.equal(commonPrefix(before, after), 2);
 });
 
-test("a reference that comes later changes what was before it", () => {
+test("a later reference changes the blocks before it", () => {
   const before = blocksOf("See [it].\n\nMore", false);
   const after = blocksOf("See [it].\n\nMore\n\n[it]: https://example.com", true);
   assert.equal(commonPrefix(before, after), 0);
   assert.match(html("See [it].\n\n[it]: https://example.com"), /href="https:\/\/example.com"/);
 });
 
-test("HTML is text, but for a few simple tags", () => {
+test("HTML is escaped, except a few simple tags", () => {
   assert.equal(html("a <script>b()</script> c").trim(), "<p>a &lt;script&gt;b()&lt;/script&gt; c</p>");
   assert.equal(html("<div onclick=x>\na\n</div>"), "<p>&lt;div onclick=x&gt;<br>a<br>&lt;/div&gt;</p>");
   assert.equal(html("H<sub>2</sub>O<br>x").trim(), "<p>H<sub>2</sub>O<br>x</p>");
   assert.equal(html('<b onclick="x">y</b>').trim(), "<p>&lt;b onclick=&quot;x&quot;&gt;y</b></p>");
 });
 
-test("lines are kept as they were broken, tasks need no form", () => {
+test("line breaks are kept, and tasks need no input", () => {
   assert.match(html("a\nb"), /a<br>b/);
   assert.doesNotMatch(html("- [x] done\n- [ ] open"), /<input/);
   assert.match(html("- [x] done\n- [ ] open"), /☑ done[^]*☐ open/);
 });
 
-test("links may be led elsewhere", () => {
-  const address = (given) => given.replace("sandbox:/", "/files/");
+test("link addresses can be replaced", () => {
+  const address = (url) => url.replace("sandbox:/", "/files/");
   assert.match(html("[a](sandbox:/x.csv) ![b](sandbox:/y.png)", address), /href="\/files\/x.csv"[^]*src="\/files\/y.png"/);
 });
 
-test("markers survive what Markdown would read in them", () => {
+test("markers with Markdown syntax survive", () => {
   const markers = ["【1:0†a_b*c*.txt】", "【1:1†`x`~~.md】"];
   const masked = maskMarkers(`One ${markers[0]} two ${markers[1]}`, markers);
   assert.doesNotMatch(html(masked), /<em>|<code>|<del>/);
@@ -68,7 +68,7 @@ test("markers survive what Markdown would read in them", () => {
   assert.deepEqual(shown, ["One ", { chip: markers[0] }, " two ", markers[1]]);
 });
 
-test("a marker within another one is left to the longer one", () => {
+test("of two nested markers the longer one is used", () => {
   const markers = ["†a", "【†a】"];
   assert.deepEqual(splitAtMarkers(maskMarkers("x【†a】y†a", markers), markers, (marker) => [marker]), [
     "x",

@@ -1,4 +1,4 @@
-/** Streams of runs as they come over connections that break. */
+/** Streams of runs over connections that break. */
 import assert from "node:assert/strict";
 import test from "node:test";
 
@@ -8,7 +8,7 @@ const END = "thread.run.completed";
 const line = (seq, event = "thread.message.delta") => `${JSON.stringify({ event, data: { id: "x" }, seq })}\n`;
 const wait = async () => {};
 
-/** A response whose body comes in these pieces, and breaks behind them where `broken`. */
+/** Return a response with these pieces as its body; with `broken` it fails after them. */
 function response(pieces, { broken = false } = {}) {
   const left = pieces.map((piece) => (typeof piece === "string" ? new TextEncoder().encode(piece) : piece));
   const body = new ReadableStream({
@@ -21,15 +21,15 @@ function response(pieces, { broken = false } = {}) {
   return new Response(body);
 }
 
-const refusal = (status) => Object.assign(new Error(`status ${status}`), { status });
+const rejection = (status) => Object.assign(new Error(`status ${status}`), { status });
 
-/** Follow a run whose resumed streams are these, one after the other; an error is thrown. */
+/** Follow a run with these resumed streams in turn; an Error among them is thrown. */
 async function followed(first, ...resumed) {
-  const [seqs, asked] = [[], []];
+  const [seqs, positions] = [[], []];
   const resume = async (after) => {
-    asked.push(after);
+    positions.push(after);
     const next = resumed.shift();
-    if (!next || next instanceof Error) throw next ?? refusal(0);
+    if (!next || next instanceof Error) throw next ?? rejection(0);
     return next;
   };
   let error = null;
@@ -38,103 +38,103 @@ async function followed(first, ...resumed) {
   } catch (thrown) {
     error = thrown;
   }
-  return { seqs, asked, error };
+  return { seqs, positions, error };
 }
 
 async function read(pieces) {
-  const found = [];
-  for await (const event of events(response(pieces).body)) found.push(event);
-  return found;
+  const all = [];
+  for await (const event of events(response(pieces).body)) all.push(event);
+  return all;
 }
 
-test("lines are read whole, wherever the bytes are cut; heartbeats are passed over", async () => {
+test("lines are joined wherever the bytes are cut; heartbeats are skipped", async () => {
   const bytes = new TextEncoder().encode(
     `\n${line(1)}\n\n${JSON.stringify({ event: "e", data: "Łódź 🌞", seq: 2 })}\n`,
   );
-  const found = await read(Array.from(bytes, (byte) => new Uint8Array([byte])));
+  const received = await read(Array.from(bytes, (byte) => new Uint8Array([byte])));
   assert.deepEqual(
-    found.map(({ seq }) => seq),
+    received.map(({ seq }) => seq),
     [1, 2],
   );
-  assert.equal(found[1].data, "Łódź 🌞");
+  assert.equal(received[1].data, "Łódź 🌞");
 });
 
-test("a line that was cut off is not read", async () => {
+test("an incomplete line is dropped", async () => {
   assert.deepEqual(
     (await read([line(1), line(2).slice(0, 20)])).map(({ seq }) => seq),
     [1],
   );
 });
 
-test("a stream that ends as it should is not resumed", async () => {
-  const { seqs, asked, error } = await followed(response([line(1), line(2, END)]));
-  assert.deepEqual([seqs, asked, error], [[1, 2], [], null]);
+test("a complete stream is not resumed", async () => {
+  const { seqs, positions, error } = await followed(response([line(1), line(2, END)]));
+  assert.deepEqual([seqs, positions, error], [[1, 2], [], null]);
 });
 
-test("a broken connection is gone on with behind the last number", async () => {
+test("a broken connection resumes after the last number", async () => {
   const first = response([line(1), line(2)], { broken: true });
-  const { seqs, asked } = await followed(first, response([line(3), line(4, END)]));
-  assert.deepEqual([seqs, asked], [[1, 2, 3, 4], [2]]);
+  const { seqs, positions } = await followed(first, response([line(3), line(4, END)]));
+  assert.deepEqual([seqs, positions], [[1, 2, 3, 4], [2]]);
 });
 
-test("an end without an ending is a broken connection, and what comes twice is passed over", async () => {
-  const { seqs, asked } = await followed(response([line(1), line(2)]), response([line(2), line(3, END)]));
-  assert.deepEqual([seqs, asked], [[1, 2, 3], [2]]);
+test("a stream without an ending event is resumed, and repeated events are skipped", async () => {
+  const { seqs, positions } = await followed(response([line(1), line(2)]), response([line(2), line(3, END)]));
+  assert.deepEqual([seqs, positions], [[1, 2, 3], [2]]);
 });
 
-test("what breaks behind the ending does not matter", async () => {
-  const { seqs, asked, error } = await followed(response([line(1, END)], { broken: true }));
-  assert.deepEqual([seqs, asked, error], [[1], [], null]);
+test("an error after the ending event is ignored", async () => {
+  const { seqs, positions, error } = await followed(response([line(1, END)], { broken: true }));
+  assert.deepEqual([seqs, positions, error], [[1], [], null]);
 });
 
-test("a required action that was answered long ago is not the end", async () => {
+test("an answered required action is not the end", async () => {
   const { seqs } = await followed(response([line(1, "thread.run.requires_action"), line(2), line(3, END)]));
   assert.deepEqual(seqs, [1, 2, 3]);
 });
 
-test("where nothing follows, twice, there is nothing to wait for", async () => {
-  const { seqs, asked, error } = await followed(undefined, response([]), response([]));
-  assert.deepEqual([seqs, asked, error], [[], [0, 0], null]);
+test("two empty streams end the reading", async () => {
+  const { seqs, positions, error } = await followed(undefined, response([]), response([]));
+  assert.deepEqual([seqs, positions, error], [[], [0, 0], null]);
 });
 
-test("a server that is away for a while is asked again", async () => {
-  const { seqs, error } = await followed(response([line(1)]), refusal(0), refusal(503), response([line(2, END)]));
+test("an unreachable server is retried", async () => {
+  const { seqs, error } = await followed(response([line(1)]), rejection(0), rejection(503), response([line(2, END)]));
   assert.deepEqual([seqs, error], [[1, 2], null]);
 });
 
-test("an answer under way is not lost to a rate limit", async () => {
-  const { seqs, error } = await followed(response([line(1)]), refusal(429), response([line(2, END)]));
+test("a rate limit does not end a running answer", async () => {
+  const { seqs, error } = await followed(response([line(1)]), rejection(429), response([line(2, END)]));
   assert.deepEqual([seqs, error], [[1, 2], null]);
 });
 
-test("a message that comes too soon after others is told at once", async () => {
+test("a rate limit of a new message is reported at once", async () => {
   const send = async () => {
-    throw refusal(429);
+    throw rejection(429);
   };
   await assert.rejects(begin(send, { wait: () => assert.fail("waited") }), { status: 429 });
 });
 
-test("a server that stays away is given up", async () => {
-  const { seqs, asked, error } = await followed(response([line(1)]));
+test("retries end if the server stays unreachable", async () => {
+  const { seqs, positions, error } = await followed(response([line(1)]));
   assert.ok(error instanceof StreamLost);
   assert.deepEqual(seqs, [1]);
-  assert.ok(asked.length > 3 && asked.length < 20);
+  assert.ok(positions.length > 3 && positions.length < 20);
 });
 
 for (const status of [404, 410]) {
-  test(`events that are gone are not asked for again: ${status}`, async () => {
-    const { asked, error } = await followed(response([line(1)]), refusal(status));
+  test(`deleted events are not requested again: ${status}`, async () => {
+    const { positions, error } = await followed(response([line(1)]), rejection(status));
     assert.ok(error instanceof StreamGone);
-    assert.equal(asked.length, 1);
+    assert.equal(positions.length, 1);
   });
 }
 
-test("a refusal is told as it is", async () => {
-  assert.equal((await followed(undefined, refusal(401))).error.status, 401);
+test("a rejection is thrown unchanged", async () => {
+  assert.equal((await followed(undefined, rejection(401))).error.status, 401);
 });
 
-test("whoever leaves ends the reading", async () => {
-  const leaving = new AbortController();
+test("an abort ends the reading", async () => {
+  const closing = new AbortController();
   const endless = new Response(
     new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(line(1))) }),
   );
@@ -142,49 +142,49 @@ test("whoever leaves ends the reading", async () => {
     for await (const _ of follow({
       response: endless,
       resume: async () => assert.fail(),
-      signal: leaving.signal,
+      signal: closing.signal,
       wait,
     }))
-      leaving.abort();
+      closing.abort();
   };
   await assert.rejects(read, { name: "AbortError" });
 });
 
-test("it is told when the connection is lost and found", async () => {
-  const told = [];
-  const resumed = [refusal(0), response([line(2, END)])];
+test("a lost and restored connection is reported", async () => {
+  const states = [];
+  const resumed = [rejection(0), response([line(2, END)])];
   const resume = async () => {
     const next = resumed.shift();
     if (next instanceof Error) throw next;
     return next;
   };
-  const options = { response: response([line(1)]), resume, wait, onConnection: (connected) => told.push(connected) };
+  const options = { response: response([line(1)]), resume, wait, onConnection: (connected) => states.push(connected) };
   for await (const _ of follow(options));
-  assert.deepEqual(told, [true, false, false, true]);
+  assert.deepEqual(states, [true, false, false, true]);
 });
 
-test("a request whose answer was lost is sent again with the same key", async () => {
+test("a request whose response was lost is sent again with the same key", async () => {
   const keys = [];
   const send = async (key) => {
     keys.push(key);
-    if (keys.length < 3) throw refusal(keys.length === 1 ? 0 : 503);
+    if (keys.length < 3) throw rejection(keys.length === 1 ? 0 : 503);
     return "taken";
   };
   assert.equal(await begin(send, { wait }), "taken");
   assert.equal(new Set(keys).size, 1);
 });
 
-test("a refused request is not sent again", async () => {
+test("a rejected request is not sent again", async () => {
   let sent = 0;
   const send = async () => {
     sent += 1;
-    throw refusal(400);
+    throw rejection(400);
   };
   await assert.rejects(begin(send, { wait }), { status: 400 });
   assert.equal(sent, 1);
 });
 
-test("keys are made where the page is not served over TLS, too", (context) => {
+test("keys are unique without TLS", (context) => {
   Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
   context.after(() => delete crypto.randomUUID);
   const keys = [newKey(), newKey()];

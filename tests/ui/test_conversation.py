@@ -1,4 +1,4 @@
-"""What the page makes of the API's objects: histories, steps and streams of a real app become the entries of a log."""
+"""The page's conversation: histories, steps and streams of a real app become the entries of the log."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ Entry = dict[str, Any]
 
 
 class Page:
-    """An app's client that keeps what a page would be told.
+    """A client of an app that records the calls a page would make on its conversation.
 
     Attributes:
-        said: what was said to the conversation so far, in the way of `entries.mjs`.
+        calls: the recorded calls, in the format of `entries.mjs`.
         thread, run: ids of the last stream.
     """
 
     def __init__(self, client: FlaskClient) -> None:
         self._client = client
-        self.said: list[list[Any]] = []
+        self.calls: list[list[Any]] = []
         self.thread = self.run = ""
 
     def get(self, path: str) -> Any:
@@ -48,15 +48,16 @@ class Page:
 
     def send(self, content: str) -> list[Entry]:
         """Send a message as the page does; return the events."""
-        self.said.append(["draft", content])
+        self.calls.append(["draft", content])
         path = f"/threads/{self.thread}/messages" if self.thread else "/chat/stream"
         return self._stream(path, {"content": content}, accepted=True)
 
     def answer(self, **outputs: str) -> list[Entry]:
         """Answer the calls that the run waits for, by their tools' names."""
-        calls = self.newest_run()["required_action"]["submit_tool_outputs"]["tool_calls"]
+        required = self.newest_run()["required_action"]["submit_tool_outputs"]["tool_calls"]
         answers = [
-            {"tool_call_id": one["id"], "output": outputs[one["function"]["name"].split(".")[-1]]} for one in calls
+            {"tool_call_id": call["id"], "output": outputs[call["function"]["name"].split(".")[-1]]}
+            for call in required
         ]
         return self._stream(f"/threads/{self.thread}/actions", {"runId": self.run, "toolCallOutputs": answers})
 
@@ -65,8 +66,8 @@ class Page:
         assert answer.status_code == 200, answer.data
         self.thread, self.run = answer.headers["X-Thread-Id"], answer.headers["X-Run-Id"]
         events = [json.loads(line) for line in answer.data.splitlines() if line]
-        self.said += [["accept", self.run]] if accepted else []
-        self.said.append(["stream", self.run, events])
+        self.calls += [["accept", self.run]] if accepted else []
+        self.calls.append(["stream", self.run, events])
         return events
 
     def newest_run(self) -> Any:
@@ -84,32 +85,36 @@ class Page:
         return self.get(f"/v1/threads/{self.thread}/runs/{run or self.run}/steps?order=asc")["data"]
 
     def reload(self) -> None:
-        """Forget everything and say what a page is told that is opened anew; the run has ended."""
-        self.said = [
+        """Replace the calls with those of a page that opens the thread; the run must have ended."""
+        self.calls = [
             ["addHistory", self.history()],
             ["addSteps", self.run, self.steps()],
             ["setRun", self.newest_run()],
         ]
 
     def shown(self) -> dict[str, Any]:
-        """Return what the conversation has become."""
-        given = json.dumps(self.said)
+        """Apply the calls; return entries, activity texts and the busy run."""
         done = subprocess.run(
-            [node_program(), "entries.mjs"], cwd=HERE, input=given, capture_output=True, encoding="utf-8", timeout=60
+            [node_program(), "entries.mjs"],
+            cwd=HERE,
+            input=json.dumps(self.calls),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         shown: dict[str, Any] = json.loads(done.stdout)
         return shown
 
     def entries(self) -> list[Entry]:
-        """Return its entries."""
+        """Return the entries."""
         shown: list[Entry] = self.shown()["entries"]
         return shown
 
 
 @pytest.fixture
 def page_of(tmp_path: Path) -> Callable[..., Page]:
-    """Make a page over an app whose upstream is scripted."""
+    """Make a page over an app with a scripted upstream."""
 
     def make(*scripts: Any, **options: Any) -> Page:
         app = Flask(__name__, instance_path=str(tmp_path))
@@ -127,35 +132,37 @@ def page_of(tmp_path: Path) -> Callable[..., Page]:
 
 
 def script(middle: Callable[[ResponseItems], Iterator[Item]]) -> list[list[Item]]:
-    """Script a response that is made of these items."""
+    """Script a response with these items."""
     items = ResponseItems({"model": "a-model"}, now=lambda: 0.0)
     return [[*items.begin(), *middle(items), items.complete()]]
 
 
-def told(entries: list[Entry]) -> list[tuple[str, str]]:
-    """Return kind and words of each entry."""
-    return [(one.get("role") or one["kind"], _words(one)) for one in entries]
+def brief(entries: list[Entry]) -> list[tuple[str, str]]:
+    """Return role or kind, and text, of each entry."""
+    return [(entry.get("role") or entry["kind"], _text(entry)) for entry in entries]
 
 
-def _words(entry: Entry) -> str:
+def _text(entry: Entry) -> str:
     if entry["kind"] == "message":
         return "".join(part.get("text", "") for part in entry["parts"])
     return str(entry.get("name") or entry.get("text") or entry.get("message"))
 
 
 def without_keys(entries: list[Entry]) -> list[Entry]:
-    """Return entries without what only a page knows that has sent the message itself."""
-    return [{**one, "key": "", "id": "", **({"runId": None} if one.get("role") == "user" else {})} for one in entries]
+    """Return entries without the fields that only the sending page knows."""
+    return [
+        {**entry, "key": "", "id": "", **({"runId": None} if entry.get("role") == "user" else {})} for entry in entries
+    ]
 
 
 def test_a_message_and_its_answer(page_of: Callable[..., Page]) -> None:
     page = page_of(text("It is *noon*."))
     page.send("What time is it?")
     shown = page.shown()
-    assert told(shown["entries"]) == [("user", "What time is it?"), ("assistant", "It is *noon*.")]
-    assert [one["status"] for one in shown["entries"]] == ["completed", "completed"]
+    assert brief(shown["entries"]) == [("user", "What time is it?"), ("assistant", "It is *noon*.")]
+    assert [entry["status"] for entry in shown["entries"]] == ["completed", "completed"]
     assert shown["busy"] is None
-    assert [one for one in shown["activity"] if one] == ["Queued", "Thinking"]
+    assert [entry for entry in shown["activity"] if entry] == ["Queued", "Thinking"]
     assert shown["activity"][-1] is None
 
 
@@ -178,51 +185,51 @@ def test_a_reload_shows_the_same(scripts: tuple[Any, ...], page_of: Callable[...
     assert without_keys(page.entries()) == without_keys(live)
 
 
-def test_a_replay_over_the_history_shows_nothing_twice(page_of: Callable[..., Page]) -> None:
+def test_a_replay_after_the_history_adds_no_duplicates(page_of: Callable[..., Page]) -> None:
     page = page_of(call("add", {"a": 1}), text("It is 2."))
     page.send("?")
     live = page.entries()
-    page.said = [["addHistory", page.history()], ["stream", page.run, page.replay()]]
+    page.calls = [["addHistory", page.history()], ["stream", page.run, page.replay()]]
     assert without_keys(page.entries()) == without_keys(live)
 
 
-def test_events_that_come_twice_change_nothing(page_of: Callable[..., Page]) -> None:
+def test_repeated_events_change_nothing(page_of: Callable[..., Page]) -> None:
     page = page_of(text("It is noon."))
     events = page.send("?")
     once = page.entries()
-    page.said.append(["stream", page.run, events])
+    page.calls.append(["stream", page.run, events])
     assert page.entries() == once
 
 
-def test_a_message_of_this_page_is_known_when_the_history_comes(page_of: Callable[..., Page]) -> None:
+def test_a_sent_message_is_matched_in_the_history(page_of: Callable[..., Page]) -> None:
     page = page_of(text("One."), text("Two."))
     page.send("?")
     page.send("?")
-    page.said.append(["addHistory", page.history()])
-    assert told(page.entries()) == [("user", "?"), ("assistant", "One."), ("user", "?"), ("assistant", "Two.")]
+    page.calls.append(["addHistory", page.history()])
+    assert brief(page.entries()) == [("user", "?"), ("assistant", "One."), ("user", "?"), ("assistant", "Two.")]
 
 
-def test_older_messages_stand_before_the_others(page_of: Callable[..., Page]) -> None:
+def test_older_messages_come_first(page_of: Callable[..., Page]) -> None:
     page = page_of(text("One."), text("Two."))
     page.send("First?")
     page.send("Second?")
     history = page.history()
-    page.said = [["addHistory", history[2:]], ["addHistory", history[:2], {"older": True}]]
-    assert [words for _, words in told(page.entries())] == ["First?", "One.", "Second?", "Two."]
+    page.calls = [["addHistory", history[2:]], ["addHistory", history[:2], {"older": True}]]
+    assert [words for _, words in brief(page.entries())] == ["First?", "One.", "Second?", "Two."]
 
 
-def test_calls_stand_where_they_were_made(page_of: Callable[..., Page]) -> None:
+def test_calls_are_shown_before_the_answer(page_of: Callable[..., Page]) -> None:
     page = page_of(calls(("add", {"a": 1}), ("add", {"a": 2, "b": 40})), text("Done."))
     page.send("?")
     shown = page.shown()
-    assert [kind for kind, _ in told(shown["entries"])] == ["user", "call", "call", "assistant"]
+    assert [kind for kind, _ in brief(shown["entries"])] == ["user", "call", "call", "assistant"]
     first, second = shown["entries"][1:3]
     assert (first["arguments"], first["output"], first["state"]) == ('{"a": 1}', "2", "completed")
     assert (second["arguments"], second["output"]) == ('{"a": 2, "b": 40}', "42")
     assert "Calling add" in shown["activity"]
 
 
-def test_a_call_that_asks_first(page_of: Callable[..., Page]) -> None:
+def test_a_call_that_needs_approval(page_of: Callable[..., Page]) -> None:
     page = page_of(call("erase", {"name": "notes"}), text("Gone."))
     page.send("?")
     waiting = page.shown()
@@ -232,12 +239,12 @@ def test_a_call_that_asks_first(page_of: Callable[..., Page]) -> None:
     page.answer(erase="true")
     row = page.entries()[1]
     assert (row["output"], row["state"], row["question"]) == ("notes is erased", "completed", None)
-    assert told(page.entries())[-1] == ("assistant", "Gone.")
+    assert brief(page.entries())[-1] == ("assistant", "Gone.")
 
 
 def test_several_questions_of_one_run(page_of: Callable[..., Page]) -> None:
-    asked = calls(("add", {"a": 1}), ("erase", {"name": "notes"}), ("get_weather", {"location": "Oslo"}))
-    page = page_of(asked, text("Done."))
+    questions = calls(("add", {"a": 1}), ("erase", {"name": "notes"}), ("get_weather", {"location": "Oslo"}))
+    page = page_of(questions, text("Done."))
     page.send("?")
     rows = page.entries()[1:]
     assert [(row["name"], row["state"]) for row in rows] == [
@@ -250,13 +257,13 @@ def test_several_questions_of_one_run(page_of: Callable[..., Page]) -> None:
     assert [row["output"] for row in page.entries()[1:4]] == ["2", "The user did not approve this call.", "rain"]
 
 
-def test_a_question_is_there_again_without_the_events(page_of: Callable[..., Page]) -> None:
+def test_a_reload_restores_a_question(page_of: Callable[..., Page]) -> None:
     page = page_of(call("get_weather", {"location": "Oslo"}))
     page.send("?")
     page.reload()
     _, row = page.entries()
     assert (row["name"], row["state"], row["question"]["approval"]) == ("get_weather", "waiting", False)
-    page.said = [["addHistory", page.history()], ["setRun", page.newest_run()]]
+    page.calls = [["addHistory", page.history()], ["setRun", page.newest_run()]]
     _, row = page.entries()
     assert (row["arguments"], row["question"]["approval"]) == ('{"location": "Oslo"}', False)
 
@@ -279,7 +286,7 @@ def test_a_search_of_files(page_of: Callable[..., Page]) -> None:
     assert "Searching files" in shown["activity"]
 
 
-def test_code_with_what_it_printed_and_drew(page_of: Callable[..., Page]) -> None:
+def test_code_with_logs_and_images(page_of: Callable[..., Page]) -> None:
     image = {"type": "image", "url": "data:image/png;base64,AAAA"}
     outputs = [{"type": "logs", "logs": "42\n"}, image]
     page = page_of(script(lambda items: items.code_interpreter("print(42)", outputs, ["print", "(42)"])))
@@ -287,38 +294,38 @@ def test_code_with_what_it_printed_and_drew(page_of: Callable[..., Page]) -> Non
     for _ in ("live", "reloaded"):
         row = page.entries()[1]
         assert (row["type"], row["input"], row["state"]) == ("code_interpreter", "print(42)", "completed")
-        assert [one["type"] for one in row["outputs"]] == ["logs", "image"]
+        assert [entry["type"] for entry in row["outputs"]] == ["logs", "image"]
         assert row["outputs"][0]["text"] == "42\n"
         assert row["outputs"][1]["fileId"]
         page.reload()
 
 
-def test_thoughts_are_over_when_the_answer_begins(page_of: Callable[..., Page]) -> None:
+def test_reasoning_ends_when_the_answer_begins(page_of: Callable[..., Page]) -> None:
     def middle(items: ResponseItems) -> Iterator[Item]:
         yield from items.reasoning([["First ", "this."], ["Then that."]])
         yield from items.text(["So be it."])
 
     page = page_of(script(middle), reasoning_summaries="on")
     page.send("?")
-    _, thoughts, answer = page.entries()
-    assert (thoughts["text"], thoughts["done"]) == ("First this.\n\nThen that.", True)
-    assert _words(answer) == "So be it."
+    _, reasoning, answer = page.entries()
+    assert (reasoning["text"], reasoning["done"]) == ("First this.\n\nThen that.", True)
+    assert _text(answer) == "So be it."
 
 
-def test_a_run_that_fails_says_why_and_can_be_tried_again(page_of: Callable[..., Page]) -> None:
+def test_a_failed_run_shows_its_error_and_a_retry(page_of: Callable[..., Page]) -> None:
     page = page_of(failure(message="It broke.", after="It is"), text("It is noon."))
     page.send("?")
     _, answer, ending = page.entries()
     assert (answer["status"], answer["reason"]) == ("incomplete", "run_failed")
     assert (ending["status"], ending["message"], ending["again"]) == ("failed", "It broke.", True)
     page.send("?")
-    assert [one["again"] for one in page.entries() if one["kind"] == "ending"] == [False]
+    assert [entry["again"] for entry in page.entries() if entry["kind"] == "ending"] == [False]
 
 
-def test_what_is_left_out_of_a_budget_is_told(page_of: Callable[..., Page]) -> None:
+def test_a_truncated_answer_shows_the_reason(page_of: Callable[..., Page]) -> None:
     page = page_of(incomplete("It is"))
     page.send("?")
-    assert page.entries()[-1]["message"] == "The answer reached its limit of length."
+    assert page.entries()[-1]["message"] == "The answer reached its length limit."
 
 
 def test_events_of_a_run_stay_with_its_message(page_of: Callable[..., Page]) -> None:
@@ -326,7 +333,7 @@ def test_events_of_a_run_stay_with_its_message(page_of: Callable[..., Page]) -> 
     first = page.send("First?")
     run = page.run
     second = page.send("Second?")
-    page.said = [
+    page.calls = [
         ["draft", "First?"],
         ["accept", run],
         ["stream", run, first[:-3]],
@@ -335,14 +342,19 @@ def test_events_of_a_run_stay_with_its_message(page_of: Callable[..., Page]) -> 
         ["stream", run, first],
         ["stream", page.run, second],
     ]
-    assert [words for _, words in told(page.entries())] == ["First?", "One.", "Second?", "Two."]
+    assert [words for _, words in brief(page.entries())] == ["First?", "One.", "Second?", "Two."]
 
 
 def test_a_run_whose_events_cannot_be_read(page_of: Callable[..., Page]) -> None:
     page = page_of(text("It is noon."))
     events = page.send("?")
-    page.said = [["draft", "?"], ["accept", page.run], ["stream", page.run, events[:-3]], ["lose", page.run, "Lost."]]
+    page.calls = [
+        ["draft", "?"],
+        ["accept", page.run],
+        ["stream", page.run, events[:-3]],
+        ["markLost", page.run, "Lost."],
+    ]
     shown = page.shown()
     assert (shown["busy"], shown["entries"][-1]["status"]) == (None, "lost")
-    page.said += [["find", page.run], ["stream", page.run, events]]
-    assert told(page.entries()) == [("user", "?"), ("assistant", "It is noon.")]
+    page.calls += [["clearLost", page.run], ["stream", page.run, events]]
+    assert brief(page.entries()) == [("user", "?"), ("assistant", "It is noon.")]

@@ -1,4 +1,4 @@
-"""The scripts of the chat page that need no browser, by themselves: each `*.test.mjs` here is run by Node."""
+"""Unit tests of the chat page's scripts without a browser: Node runs each `*.test.mjs` here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The libraries that the chat page ships are those that npm has, whole, and said truly."""
+"""The chat page ships npm's libraries unchanged, with licences and correct versions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ROOT = Path(__file__).parent.parent.parent
 VENDOR = ROOT / "flask_assistant_stream" / "ui" / "vendor"
 MODULES = ROOT / "ui_vendor" / "node_modules"
 COPIES = re.findall(r"^\tcp \$\(VENDOR_MODULES\)/(\S+) \$\(VENDOR\)/(\S+)$", (ROOT / "Makefile").read_text(), re.M)
-"""What `make vendor` copies: from where in `node_modules`, under which name."""
+"""The copies of `make vendor`: path in `node_modules`, name here."""
 WANTED: dict[str, str] = json.loads((ROOT / "ui_vendor" / "package.json").read_text())["dependencies"]
 
 
 @pytest.mark.parametrize(("source", "name"), COPIES)
-def test_they_are_as_npm_has_them(source: str, name: str) -> None:
+def test_libraries_equal_the_npm_files(source: str, name: str) -> None:
     if not MODULES.is_dir():
-        pytest.fail("The libraries are not there to compare with: `make test` installs them")
+        pytest.fail("The npm libraries are missing. Run `make test` once to install them.")
     assert (VENDOR / name).read_bytes() == (MODULES / source).read_bytes()
 
 
-def test_nothing_else_is_there() -> None:
+def test_there_are_no_other_files() -> None:
     assert {path.name for path in VENDOR.iterdir()} == {name for _, name in COPIES} | {"README.md"}
 
 
@@ -33,7 +33,7 @@ def test_each_has_its_licence() -> None:
     assert len(scripts) == len(WANTED)
 
 
-def test_the_page_about_them_names_their_versions() -> None:
+def test_the_readme_names_the_versions() -> None:
     rows = re.findall(r"^\| `\S+` \| (\S+): `\S+` \| (\S+) \|", (VENDOR / "README.md").read_text(), re.M)
     assert dict(rows) == WANTED
 

@@ -1,4 +1,4 @@
-/** Says things to people who use a screen reader: the page's one polite live region. */
+/** Announces text to screen readers through the page's polite live region. */
 export class Announcer {
   #region;
 
@@ -9,7 +9,7 @@ export class Announcer {
 
   /** @param {string} text */
   say(text) {
-    // The same text twice is only read twice where something changes.
+    // Screen readers repeat a text only if the content changes.
     this.#region.textContent = this.#region.textContent === text ? `${text}\u00a0` : text;
   }
 }

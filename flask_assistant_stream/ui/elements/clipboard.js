@@ -3,7 +3,7 @@ import { element } from "./element.js";
 
 const SHOWN_MS = 1500;
 
-/** Copies text, also where the page is not served over HTTPS. */
+/** Copy text; works without HTTPS too. */
 export async function copyText(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = element("textarea", { value: text, readOnly: true, className: "assistant-offscreen" });
@@ -11,25 +11,25 @@ export async function copyText(text) {
   area.select();
   const copied = document.execCommand("copy");
   area.remove();
-  if (!copied) throw new Error("The browser does not let the page copy.");
+  if (!copied) throw new Error("The browser did not allow copying.");
 }
 
 /**
- * A button that copies.
+ * Return a button that copies a text.
  *
- * @param {string} label its name
- * @param {() => string} text what is copied, asked for when it is pressed
+ * @param {string} label
+ * @param {() => string} text called on each click
  */
 export function copyButton(label, text) {
   const button = element("button.copy", { type: "button", text: label });
   button.onclick = async () => {
-    const done = await copyText(text()).then(
+    const result = await copyText(text()).then(
       () => "Copied",
       () => "Not copied",
     );
-    button.textContent = done;
+    button.textContent = result;
     const status = button.closest("[data-assistant-chat]")?.querySelector(":scope > [role=status]");
-    if (status) new Announcer(status).say(done);
+    if (status) new Announcer(status).say(result);
     setTimeout(() => (button.textContent = label), SHOWN_MS);
   };
   return button;

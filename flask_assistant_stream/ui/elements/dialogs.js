@@ -1,11 +1,11 @@
 import { element } from "./element.js";
 
 /**
- * Asks in a dialog, or only says something where there is no `yes`.
+ * Ask in a dialog; without `yes` it only shows the text.
  *
- * @param {HTMLElement} near the dialog goes into the same page part, whose colours it takes
+ * @param {HTMLElement} near the dialog is added to the chat that contains this element, and uses its colours
  * @param {{text: string, yes?: string, no: string}} words
- * @returns {Promise<boolean>} whether `yes` was chosen; Escape means no
+ * @returns {Promise<boolean>} true if the user chose `yes`; Escape means no
  */
 export function ask(near, { text, yes, no }) {
   const { promise, resolve } = deferred();

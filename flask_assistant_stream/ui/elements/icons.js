@@ -1,4 +1,4 @@
-/** The page's icons, drawn on a grid of 24 with the text's colour. */
+/** The page's icons, on a 24-unit grid, in the text colour. */
 
 const PATHS = {
   plus: "M12 5v14M5 12h14",

@@ -2,19 +2,19 @@ import { element } from "../elements/element.js";
 import { icon } from "../elements/icons.js";
 
 /**
- * Takes files that are dropped anywhere in the window.
+ * Accept files dropped anywhere in the window.
  *
- * @param {HTMLElement} root shows that they may be dropped
- * @param {(files: FileList) => void} take
+ * @param {HTMLElement} root shows the overlay while files are dragged
+ * @param {(files: FileList) => void} onDrop
  */
-export function dropZone(root, take) {
+export function dropZone(root, onDrop) {
   const words = element("div.drop-words", {}, icon("paperclip"), "Drop files to attach them");
   const overlay = element("div.drop-zone", { hidden: true, attributes: { popover: "manual" } }, words);
   root.append(overlay);
-  let depth = 0; // enter and leave are told for every element on the way
+  let depth = 0; // enter and leave events arrive for every element below the pointer
   const show = (shown) => {
     overlay.hidden = !shown;
-    if (shown !== overlay.matches(":popover-open")) overlay.togglePopover(shown); // above an open dialog, too
+    if (shown !== overlay.matches(":popover-open")) overlay.togglePopover(shown); // a popover covers dialogs too
     if (!shown) depth = 0;
   };
   const withFiles = (listener) => (event) => {
@@ -38,7 +38,7 @@ export function dropZone(root, take) {
     "drop",
     withFiles((event) => {
       show(false);
-      take(event.dataTransfer.files);
+      onDrop(event.dataTransfer.files);
     }),
   );
 }

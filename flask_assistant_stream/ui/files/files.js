@@ -1,14 +1,14 @@
-/** The owner's files, without a DOM: uploads, and what has become of their indexing. */
+/** The owner's files, without a DOM: uploads and indexing states. */
 
 const POLL_MS = 1000;
 
 /**
  * @typedef {object} UserFile
- * @property {string|null} id null while it is uploaded
+ * @property {string|null} id null during the upload
  * @property {string} name
  * @property {"uploading"|"in_progress"|"completed"|"failed"} status
  * @property {number} progress of the upload, 0 to 1
- * @property {string} [error] why it failed
+ * @property {string} [error] the reason of a failure
  * @property {AbortController} [upload]
  */
 
@@ -19,12 +19,12 @@ export function statusText(file) {
   return file.status === "completed" ? "Ready" : "Indexing";
 }
 
-/** Dispatches "change" whenever one of its files has changed. */
+/** Dispatches "change" when a file changes. */
 export class Files extends EventTarget {
   #api;
   #announcer;
   /** @type {UserFile[]} */
-  #uploads = []; // the newest first; in the list, too, once the server has them
+  #uploads = []; // newest first; uploaded files are also in #listed
   #listed = [];
   #timer = 0;
 
@@ -34,18 +34,18 @@ export class Files extends EventTarget {
     this.#announcer = announcer;
   }
 
-  /** All files, the newest first. */
+  /** All files, newest first. */
   get all() {
     const listed = new Set(this.#listed.map(({ id }) => id));
     return [...this.#uploads.filter(({ id }) => !id || !listed.has(id)), ...this.#listed];
   }
 
-  /** The file as it is now. */
-  now(file) {
+  /** Return the latest state of a file. */
+  current(file) {
     return this.#listed.find(({ id }) => id && id === file.id) ?? file;
   }
 
-  /** Reads the list, and again every second as long as something in it is being indexed. */
+  /** Load the list, and again every second while a file is being indexed. */
   async refresh() {
     clearTimeout(this.#timer);
     const list = await this.#api.json("GET", "/files");
@@ -58,20 +58,20 @@ export class Files extends EventTarget {
   }
 
   /**
-   * Uploads a file.
+   * Upload a file.
    *
-   * @param {File} given
-   * @returns {UserFile} whose fields change with "change" events
+   * @param {File} source
+   * @returns {UserFile} updated in place, with a "change" event each time
    */
-  upload(given) {
-    const file = { id: null, name: given.name, status: "uploading", progress: 0, upload: new AbortController() };
+  upload(source) {
+    const file = { id: null, name: source.name, status: "uploading", progress: 0, upload: new AbortController() };
     this.#uploads.unshift(file);
-    this.#send(file, given);
+    this.#send(file, source);
     this.#changed();
     return file;
   }
 
-  /** Deletes a file, or stops its upload. */
+  /** Delete a file, or abort its upload. */
   async remove(file) {
     if (file.id) await this.#api.json("DELETE", "/files", { fileId: file.id });
     else file.upload?.abort();
@@ -80,13 +80,13 @@ export class Files extends EventTarget {
     this.#changed();
   }
 
-  async #send(file, given) {
+  async #send(file, source) {
     const onProgress = (fraction) => {
       file.progress = fraction;
       this.#changed();
     };
     try {
-      const { fileId, filename } = await this.#api.upload(given, { onProgress, signal: file.upload.signal });
+      const { fileId, filename } = await this.#api.upload(source, { onProgress, signal: file.upload.signal });
       Object.assign(file, { id: fileId, name: filename, status: "in_progress" });
       this.#changed();
       this.#poll(0);
@@ -98,16 +98,16 @@ export class Files extends EventTarget {
     }
   }
 
-  #poll(wait = POLL_MS) {
+  #poll(delay = POLL_MS) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.refresh().catch(() => this.#poll(5 * POLL_MS)), wait);
+    this.#timer = setTimeout(() => this.refresh().catch(() => this.#poll(5 * POLL_MS)), delay);
   }
 
   #announce(before, file) {
     const uploaded = this.#uploads.find(({ id }) => id === file.id);
-    const was = before?.status ?? uploaded?.status;
+    const previous = before?.status ?? uploaded?.status;
     if (uploaded) Object.assign(uploaded, { status: file.status, name: file.name });
-    if (was !== "in_progress" || file.status === was) return;
+    if (previous !== "in_progress" || file.status === previous) return;
     this.#announcer.say(file.status === "completed" ? `File ${file.name} is ready` : `File ${file.name} failed`);
   }
 

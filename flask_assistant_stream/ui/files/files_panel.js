@@ -1,4 +1,4 @@
-/** The files of the owner in a dialog: add, download, delete. */
+/** The owner's files in a dialog: add, download, delete. */
 import { ask } from "../elements/dialogs.js";
 import { element } from "../elements/element.js";
 import { icon } from "../elements/icons.js";
@@ -51,7 +51,7 @@ export class FilesPanel {
     await this.#try(() => this.#files.refresh());
   }
 
-  /** Closes where the shade beside the dialog was pressed. A listener that returned false would undo the click. */
+  /** Close on a click outside the dialog. Return nothing: a listener that returns false cancels the click. */
   #onClick(event) {
     if (event.target === this.element) this.element.close();
   }
@@ -59,8 +59,8 @@ export class FilesPanel {
   #draw() {
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const { all } = this.#files;
-    const nothing = element("li.file-none", { text: "No files yet. Drop some anywhere on the page." });
-    this.list.replaceChildren(...(all.length ? all.map((file) => this.#item(file)) : [nothing]));
+    const placeholder = element("li.file-none", { text: "No files yet. Drop files anywhere on the page." });
+    this.list.replaceChildren(...(all.length ? all.map((file) => this.#item(file)) : [placeholder]));
     if (focused) this.list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -90,7 +90,7 @@ export class FilesPanel {
   }
 
   async #delete(file) {
-    const text = `Delete “${file.name}”? The assistant will not find it any more.`;
+    const text = `Delete “${file.name}”? The assistant can no longer search it.`;
     if (file.id && !(await ask(this.element, { text, yes: "Delete", no: "Keep" }))) return;
     await this.#try(() => this.#files.remove(file));
     this.#draw();

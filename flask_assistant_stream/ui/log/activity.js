@@ -1,16 +1,16 @@
-/** What is going on, in a line at the end of the log. */
+/** The activity line at the end of the log. */
 
 import { element } from "../elements/element.js";
 
-const QUIET = 4000; // text that pauses for so long is being thought about
-const LONG = 10_000; // from here on the line says for how long nothing has come
+const QUIET = 4000; // after this pause in the text, the line shows "Thinking"
+const LONG = 10_000; // after this silence, the line shows its duration
 const TICK = 1000;
 
 /**
- * Say what a conversation is busy with, or null.
+ * Return the text of the activity line, or null if no run is active.
  *
  * @param {import("../thread/conversation.js").Conversation} conversation
- * @param {{connected: boolean, silent: number}} now `silent`: milliseconds since something came.
+ * @param {{connected: boolean, silent: number}} now `silent`: milliseconds since the last event.
  */
 export function activityText(conversation, { connected, silent }) {
   const run = conversation.busyRun;
@@ -18,11 +18,11 @@ export function activityText(conversation, { connected, silent }) {
   if (!connected) return "Reconnecting";
   if (run.status === "queued") return "Queued";
   if (run.status === "cancelling") return "Stopping";
-  const ofRun = conversation.entries.filter((entry) => entry.runId === run.id);
-  const call = ofRun.findLast((entry) => entry.kind === "call" && entry.state === "running");
+  const runEntries = conversation.entries.filter((entry) => entry.runId === run.id);
+  const call = runEntries.findLast((entry) => entry.kind === "call" && entry.state === "running");
   if (call) return callText(call);
-  const last = ofRun.at(-1);
-  if (last?.role === "assistant" && last.parts.length && silent < QUIET) return null; // the text itself moves
+  const last = runEntries.at(-1);
+  if (last?.role === "assistant" && last.parts.length && silent < QUIET) return null; // the growing text is enough
   return "Thinking";
 }
 
@@ -35,7 +35,7 @@ export class ActivityView {
   #text = element("span.what", { dir: "auto" });
   #since = element("span.since");
   #connected = true;
-  #heard = Date.now();
+  #lastEventAt = Date.now();
   #ticking = null;
 
   constructor() {
@@ -43,15 +43,15 @@ export class ActivityView {
     this.element = element("div.activity", { hidden: true }, dots, this.#text, this.#since);
   }
 
-  /** Note that something came, or that the connection was lost or found. */
+  /** Record an event, or a lost or restored connection. */
   note(connected = true) {
-    this.#heard = Date.now();
+    this.#lastEventAt = Date.now();
     this.#connected = connected;
   }
 
-  /** Show what is going on now. */
+  /** Update the line. */
   update(conversation) {
-    const silent = Date.now() - this.#heard;
+    const silent = Date.now() - this.#lastEventAt;
     const text = activityText(conversation, { connected: this.#connected, silent });
     this.element.hidden = text === null;
     if (text !== null && text !== this.#text.textContent) this.#text.textContent = text;

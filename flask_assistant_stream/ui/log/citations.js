@@ -1,19 +1,19 @@
-/** Citations of a message: numbers for what is cited, links to it, and the list of sources. The first half is pure. */
+/** Citations of a message: their numbers, links and the list of sources. The first half is pure. */
 
 import { element } from "../elements/element.js";
 
 /**
  * @typedef {{number: ?number, name: string, url: string, page: boolean}} Source
- *   `number`: null for a file that was made, which is no source; `page`: of the web, else a file of ours.
+ *   `number`: null for a generated file, which is not a source; `page`: true for a web page, false for a file.
  */
 
-// Private-use characters stand around the number of a page that is cited: the API has no marker for pages.
+// Private-use characters enclose the number of a cited page, because the API has no marker for pages.
 const [OPEN, CLOSE] = ["\uE002", "\uE003"];
 const MARKER_NAME = /†(.+?)】$/;
 const SANDBOX = /^sandbox:/;
 const LINK_IN_PARENTHESES = /^\s?\(?\[[^\]]*\]\([^)\s]*\)\)?$/;
 
-/** What a message cites. */
+/** The citations of one message. */
 export class Citations {
   /** @type {Source[]} */
   sources = [];
@@ -35,8 +35,8 @@ export class Citations {
     const fileId = (note.file_citation ?? note.file_path)?.file_id;
     if (!fileId || !note.text) return;
     const [url, name] = [fileUrl(fileId), fileName(note.text) || fileId];
-    const made = { number: null, name, url, page: false };
-    this.#byMarker.set(note.text, note.file_path ? made : this.#source(url, name, false));
+    const generated = { number: null, name, url, page: false };
+    this.#byMarker.set(note.text, note.file_path ? generated : this.#source(url, name, false));
   }
 
   #citePage({ url, title }) {
@@ -56,22 +56,22 @@ export class Citations {
     return this.#byUrl.get(url);
   }
 
-  /** Return the texts that stand for something cited. */
+  /** Return the markers in the text. */
   get markers() {
     return [...this.#byMarker.keys()];
   }
 
-  /** Return what a marker stands for, or undefined. */
+  /** Return the source of a marker, or undefined. */
   sourceOf(marker) {
     return this.#byMarker.get(marker);
   }
 
-  /** Return a text part's Markdown, with markers for the pages that are cited. */
+  /** Return a text part's Markdown, with a marker for each cited page. */
   markdown(part) {
     return part.links.length ? this.#withPages(part.text, part.links) : part.text;
   }
 
-  /** Return a part's text as it is copied: with numbers for markers. */
+  /** Return a part's text for copying, with numbers instead of markers. */
   plain(part) {
     let text = part.text ?? "";
     for (const [marker, { number, name }] of this.#byMarker) {
@@ -82,11 +82,11 @@ export class Citations {
 
   #withPages(text, links) {
     const points = Array.from(text); // the API counts code points
-    const placed = [...links].sort((one, other) => (other.end_index ?? 0) - (one.end_index ?? 0));
+    const placed = [...links].sort((a, b) => (b.end_index ?? 0) - (a.end_index ?? 0));
     for (const { url, start_index: start = 0, end_index: end = points.length } of placed) {
       const source = this.#byUrl.get(webAddress(url));
       if (!source) continue;
-      const whole = LINK_IN_PARENTHESES.test(points.slice(start, end).join("")); // nothing but the link itself
+      const whole = LINK_IN_PARENTHESES.test(points.slice(start, end).join("")); // the range is only the link
       points.splice(whole ? start : end, whole ? end - start : 0, pageMarker(source));
     }
     return points.join("");
@@ -99,7 +99,7 @@ function fileName(marker) {
   return marker.match(MARKER_NAME)?.[1] ?? (SANDBOX.test(marker) ? marker.split("/").at(-1) : "");
 }
 
-/** Return an address of the web as it is safe to link, or null. */
+/** Return a normalised http(s) URL, or null for any other. */
 export function webAddress(url) {
   try {
     const { protocol, href } = new URL(url);
@@ -111,9 +111,9 @@ export function webAddress(url) {
 
 // -- DOM --------------------------------------------------------------------------------------------------------
 
-/** Return what is shown for a marker: a chip, or a link to a file that was made. */
+/** Return the element of a marker: a numbered chip, or a link to a generated file. */
 export function mark(source) {
-  if (!source.number) return element("a.made", { ...target(source), text: source.name, dir: "auto" });
+  if (!source.number) return element("a.generated-file", { ...target(source), text: source.name, dir: "auto" });
   return element("a.citation", {
     ...target(source),
     ariaLabel: `Citation ${source.number}: ${source.name}`,
@@ -122,7 +122,7 @@ export function mark(source) {
   });
 }
 
-/** Return the list of sources, or null where nothing is cited. */
+/** Return the list of sources, or null without any. */
 export function sourceList(sources) {
   if (!sources.length) return null;
   const items = sources.map((source) => {

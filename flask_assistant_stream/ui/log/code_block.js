@@ -1,4 +1,4 @@
-/** A block of code: its language, a button that copies it, and colours once it is closed. */
+/** A code block: language, copy button, and highlighting once the block is complete. */
 import { copyButton } from "../elements/clipboard.js";
 import { element } from "../elements/element.js";
 import DOMPurify from "../vendor/dompurify.js";
@@ -10,9 +10,9 @@ const SPANS = { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"], RETURN_DOM_FRAG
 
 /**
  * @param {string} text
- * @param {string} [info] what stands behind the fence: the language first
- * @param {boolean} closed whether the text is whole
- * @returns {{node: HTMLElement, append: (text: string) => void}} `append` takes the whole text, which has grown
+ * @param {string} [info] the text after the fence; its first word is the language
+ * @param {boolean} closed true if the text is complete
+ * @returns {{node: HTMLElement, append: (text: string) => void}} `append` takes the whole longer text
  */
 export function codeBlock(text, info, closed) {
   const language = (info ?? "").trim().split(/\s/)[0];
@@ -29,7 +29,7 @@ export function codeBlock(text, info, closed) {
     ),
     element("pre", { tabIndex: 0 }, code),
   );
-  return { node, append: (grown) => extend(code.firstChild, grown) };
+  return { node, append: (longer) => extend(code.firstChild, longer) };
 }
 
 function extend(node, text) {

@@ -1,11 +1,11 @@
-/** How a run ended that did not complete. */
+/** The notice of a run that did not complete. */
 
 import { element } from "../elements/element.js";
 
 const TITLES = {
   failed: "The answer failed",
-  incomplete: "The answer is not complete",
-  expired: "No answer in time",
+  incomplete: "The answer is incomplete",
+  expired: "The answer expired",
   lost: "The connection was lost",
 };
 
@@ -32,10 +32,10 @@ export class EndingView {
       element("strong", { text: title }),
       element("p", { text: message, dir: "auto" }),
     );
-    this.element.replaceChildren(words, ...(entry.again ? [this.#again(entry)] : []));
+    this.element.replaceChildren(words, ...(entry.again ? [this.#retryButton(entry)] : []));
   }
 
-  #again(entry) {
+  #retryButton(entry) {
     return element("button.secondary", {
       type: "button",
       text: "Try again",

@@ -1,4 +1,4 @@
-/** Names of files by their ids: messages tell ids only. */
+/** File names by id. Messages contain only the ids. */
 
 export class FileNames {
   #api;
@@ -8,11 +8,11 @@ export class FileNames {
     this.#api = api;
   }
 
-  /** Return a file's name, or its id where the name is not known. */
+  /** Return a file's name, or its id if the name is unknown. */
   async name(fileId) {
     this.#names ??= this.#fetch();
     const name = (await this.#names).get(fileId);
-    if (!name) this.#names = null; // it may be newer than the list: the next one asks again
+    if (!name) this.#names = null; // the file may be newer than the list, so the next call loads it again
     return name ?? fileId;
   }
 

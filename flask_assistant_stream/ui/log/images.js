@@ -1,4 +1,4 @@
-/** Images of messages and tools: files are given out as downloads, so their bytes are fetched and shown from memory. */
+/** Images of messages and tools. The API serves files as downloads, so the page shows the fetched bytes. */
 
 import { element } from "../elements/element.js";
 
@@ -12,12 +12,12 @@ export class Images {
     this.#api = api;
   }
 
-  /** Return the figure of a file, or of an address; it is filled when it comes near the window. */
+  /** Return the figure of a file or URL. A file is loaded when the figure comes near the viewport. */
   figure({ fileId, url }) {
     if (fileId) return this.#ofFile(fileId);
     if (url?.startsWith("data:image/"))
       return element("figure", {}, element("img", { src: url, alt: "Attached image" }));
-    return element("figure.unavailable", { text: url ? `Image: ${url}` : "An image" });
+    return element("figure.unavailable", { text: url ? `Image: ${url}` : "Image" });
   }
 
   #ofFile(fileId) {
@@ -34,7 +34,7 @@ export class Images {
 
   async #fill(figure, image, fileId) {
     try {
-      const { address, name } = await this.#fetched(fileId);
+      const { address, name } = await this.#cached(fileId);
       image.alt = name ? `Image: ${name}` : "Image";
       image.src = address;
       await image.decode();
@@ -45,22 +45,22 @@ export class Images {
     }
   }
 
-  #fetched(fileId) {
+  #cached(fileId) {
     if (!this.#addresses.has(fileId)) this.#addresses.set(fileId, this.#fetch(fileId));
     return this.#addresses.get(fileId);
   }
 
   async #fetch(fileId) {
     const response = await fetch(this.#api.url(`/files/${encodeURIComponent(fileId)}`), { credentials: "same-origin" });
-    if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+    if (!response.ok) throw new Error(`The server responded with status ${response.status}.`);
     const name = response.headers.get("Content-Disposition")?.match(NAME)?.[1];
     return { address: URL.createObjectURL(await response.blob()), name: name && decodeURIComponent(name) };
   }
 
-  /** Let go of what was fetched. */
+  /** Release the fetched images. */
   close() {
-    for (const fetched of this.#addresses.values()) {
-      fetched.then(
+    for (const image of this.#addresses.values()) {
+      image.then(
         ({ address }) => URL.revokeObjectURL(address),
         () => {},
       );
@@ -69,11 +69,11 @@ export class Images {
   }
 }
 
-/** Call back once, when an element comes near the window. */
+/** Call back once, when an element comes near the viewport. */
 export function whenNear(target, callback) {
   const observer = new IntersectionObserver(
-    (seen) => {
-      if (!seen.some((one) => one.isIntersecting)) return;
+    (records) => {
+      if (!records.some((record) => record.isIntersecting)) return;
       observer.disconnect();
       callback();
     },

@@ -1,4 +1,4 @@
-/** The message log: entries as elements, only those touched that have changed, at most once a frame. */
+/** The message log: renders entries as elements, only the changed ones, at most once a frame. */
 
 import { element } from "../elements/element.js";
 import { ActivityView } from "./activity.js";
@@ -26,7 +26,7 @@ export class Log {
   activity = new ActivityView();
 
   /**
-   * @param {HTMLElement} root becomes the log, and scrolls.
+   * @param {HTMLElement} root becomes the log; it scrolls.
    * @param {import("../thread/conversation.js").Conversation} conversation
    * @param {{api: object, onRetry: (ending: object) => void,
    *   onAnswer: (call: object, output: string) => void, onCancel: (call: object) => void, onOlder: () => Promise<void>,
@@ -49,7 +49,7 @@ export class Log {
     root.classList.add("conversation");
     root.replaceChildren(this.#older, this.#entries, this.activity.element, latest);
     this.#scrolling = new Scrolling(root, latest, () => !this.#older.hidden && context.onOlder());
-    this.#inView = new IntersectionObserver((seen) => this.#tellInView(seen), { root, rootMargin: "200px" });
+    this.#inView = new IntersectionObserver((records) => this.#reportInView(records), { root, rootMargin: "200px" });
     conversation.onchange = () => this.changed();
     this.changed();
   }
@@ -59,18 +59,18 @@ export class Log {
     this.#frame ??= requestAnimationFrame(() => this.#render());
   }
 
-  /** Say whether there are older messages. */
+  /** Show or hide the button for older messages. */
   setOlder(more) {
     this.#older.hidden = !more;
     this.#scrolling.watchTop(more ? this.#older : null);
   }
 
-  /** Show the end, whatever the reader looks at: they have just said something. */
+  /** Scroll to the end, wherever the reader is; used when they send a message. */
   toEnd() {
     this.#scrolling.toEnd();
   }
 
-  /** Let go of everything. */
+  /** Release the views, observers and images. */
   close() {
     cancelAnimationFrame(this.#frame);
     this.#conversation.onchange = () => {};
@@ -96,15 +96,15 @@ export class Log {
     if (entry) this.#views.get(entry.key)?.update(entry);
   }
 
-  /** Bring the elements into the order of the entries; most stand where they stood. */
+  /** Put the elements in the order of the entries; most do not move. */
   #arrange() {
     const shown = new Set(this.#conversation.entries);
     for (const [key, view] of this.#views) if (!shown.has(view.entry)) this.#discard(key, view);
     let next = this.#entries.firstElementChild;
     for (const entry of shown) {
-      const { element: made } = this.#views.get(entry.key) ?? this.#add(entry);
-      if (made === next) next = next.nextElementSibling;
-      else this.#entries.insertBefore(made, next);
+      const { element: node } = this.#views.get(entry.key) ?? this.#add(entry);
+      if (node === next) next = next.nextElementSibling;
+      else this.#entries.insertBefore(node, next);
     }
   }
 
@@ -125,8 +125,8 @@ export class Log {
     this.#views.delete(key);
   }
 
-  #tellInView(seen) {
-    for (const { isIntersecting, target } of seen) {
+  #reportInView(records) {
+    for (const { isIntersecting, target } of records) {
       if (!isIntersecting) continue;
       this.#inView.unobserve(target);
       this.#context.onRunInView(target.dataset.run);

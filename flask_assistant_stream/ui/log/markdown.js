@@ -1,15 +1,15 @@
 /**
- * Markdown as models write it, to DOM that is safe to show.
+ * Renders the Markdown of models as safe DOM.
  *
- * Text goes through marked and DOMPurify with a short list of what is allowed. While it streams, only its last block is
- * rendered again; at its end all of it is read once more and what came out differently is replaced.
+ * Text goes through marked and DOMPurify with a short allow list. While text streams, only its last block is rendered
+ * again. At the end the whole text is parsed once more, and the blocks that differ are replaced.
  */
 import { element } from "../elements/element.js";
 import DOMPurify from "../vendor/dompurify.js";
 import { codeBlock } from "./code_block.js";
 import { blocksOf, commonPrefix, maskMarkers, parseBlock, splitAtMarkers, unmask } from "./markdown_blocks.js";
 
-const purifier = DOMPurify(window); // an instance of our own: no hooks of the host's page
+const purifier = DOMPurify(window); // our own instance, without the hooks of the host's page
 const ALLOWED = {
   ALLOWED_TAGS: (
     "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre s small strong sub sup table tbody " +
@@ -21,15 +21,15 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };
-// Others would tell their server who reads what, and ours would be asked for whatever a model has thought of.
+// A remote image would show its server who reads what; a relative one would send invented requests to ours.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i;
-const BUSY_SHARE = 4; // rendering takes at most a fourth of the time, however long the last block is
+const BUSY_SHARE = 4; // rendering takes at most a fifth of the time, however long the last block is
 
 /**
  * @typedef {object} MarkdownOptions
- * @property {() => string[]} [markers] texts that stand for something else, such as 【4:0†food.txt】
- * @property {(marker: string) => (HTMLElement|null)} [annotate] what is shown for one; null leaves the text
- * @property {(address: string) => (string|null)} [link] another address for a link; null leaves it
+ * @property {() => string[]} [markers] texts to replace, such as 【4:0†food.txt】
+ * @property {(marker: string) => (HTMLElement|null)} [annotate] the element for a marker; null keeps the text
+ * @property {(address: string) => (string|null)} [link] another address for a link; null keeps it
  */
 
 export class MarkdownView {
@@ -39,14 +39,14 @@ export class MarkdownView {
   #blocks = [];
   #text = "";
   #markers = [];
-  #frozen = 0; // blocks that no further text changes, and how far they reach
+  #frozen = 0; // number of blocks that more text cannot change, and their length
   #frozenChars = 0;
-  #drawn = null; // what is shown: text and done
+  #drawn = null; // key of the rendered state
   #frame = 0;
   #restUntil = 0;
 
   /**
-   * @param {HTMLElement} target is emptied and belongs to the view
+   * @param {HTMLElement} target is emptied and owned by the view
    * @param {MarkdownOptions} [options]
    */
   constructor(target, options = {}) {
@@ -57,10 +57,10 @@ export class MarkdownView {
   }
 
   /**
-   * Shows a text. Text that grows is drawn with the browser's frames; a text that is done, at once.
+   * Show a text: a growing one with the next frame, a complete one at once.
    *
    * @param {string} text all of it
-   * @param {{done?: boolean}} [state] done where nothing will follow
+   * @param {{done?: boolean}} [state] `done`: the text is complete
    */
   update(text, { done = false } = {}) {
     this.#text = text;
@@ -83,31 +83,31 @@ export class MarkdownView {
     const markers = this.#options.markers?.() ?? [];
     const key = `${done}\n${markers.join("\n")}\n${this.#text}`;
     if (key === this.#drawn) return;
-    const goesOn = !done && markers.join() === this.#markers.join() && this.#drawn !== null;
+    const continues = !done && markers.join() === this.#markers.join() && this.#drawn !== null;
     this.#drawn = key;
     this.#markers = markers;
-    this.#show(maskMarkers(this.#text, markers), done, goesOn);
+    this.#show(maskMarkers(this.#text, markers), done, continues);
     this.#restUntil = performance.now() + BUSY_SHARE * (performance.now() - begun);
   }
 
-  /** Replaces the blocks that are not as they were: of a text that goes on, those behind the frozen ones. */
-  #show(masked, done, goesOn) {
-    const kept = goesOn ? this.#frozen : 0;
-    const blocks = blocksOf(goesOn ? masked.slice(this.#frozenChars) : masked, done);
+  /** Replace the blocks that changed; in a growing text, only blocks after the frozen ones. */
+  #show(masked, done, continues) {
+    const kept = continues ? this.#frozen : 0;
+    const blocks = blocksOf(continues ? masked.slice(this.#frozenChars) : masked, done);
     const old = this.#blocks.slice(kept);
     const same = commonPrefix(old, blocks);
     if (!this.#extend(old, blocks, same)) this.#replace(kept + same, blocks.slice(same));
     const frozen = blocks.slice(0, -1);
     this.#frozen = kept + frozen.length;
-    this.#frozenChars = (goesOn ? this.#frozenChars : 0) + frozen.reduce((sum, block) => sum + block.length, 0);
+    this.#frozenChars = (continues ? this.#frozenChars : 0) + frozen.reduce((sum, block) => sum + block.length, 0);
   }
 
-  /** Lets a code block that is still open grow in place; says whether that was all there was to do. */
+  /** Extend an open code block in place. Return true if nothing else changed. */
   #extend(old, blocks, same) {
     if (same !== old.length - 1 || same !== blocks.length - 1) return false;
     const [before, after] = [old[same], blocks[same]];
-    const grows = before.code && after.token.type === "code" && !after.closed && before.language === after.token.lang;
-    if (!grows) return false;
+    const canGrow = before.code && after.token.type === "code" && !after.closed && before.language === after.token.lang;
+    if (!canGrow) return false;
     before.code.append(unmask(after.token.text, this.#markers));
     before.raw = after.raw;
     return true;
@@ -139,7 +139,7 @@ export class MarkdownView {
   }
 
   #finish(fragment) {
-    for (const link of fragment.querySelectorAll("a[href]")) openElsewhere(link);
+    for (const link of fragment.querySelectorAll("a[href]")) openInNewTab(link);
     for (const image of fragment.querySelectorAll("img")) if (!IMAGE.test(image.src)) image.replaceWith(linkTo(image));
     for (const code of fragment.querySelectorAll("pre > code")) {
       const language = code.className.replace("language-", "");
@@ -162,7 +162,7 @@ export class MarkdownView {
   }
 }
 
-function openElsewhere(link) {
+function openInNewTab(link) {
   link.target = "_blank";
   link.rel = "noopener noreferrer nofollow";
 }
@@ -170,7 +170,7 @@ function openElsewhere(link) {
 function linkTo(image) {
   const link = element("a", { text: image.alt || image.src });
   if (/^https?:/.test(image.src)) link.href = image.src;
-  openElsewhere(link);
+  openInNewTab(link);
   return link;
 }
 

@@ -1,8 +1,8 @@
-/** Markdown without a DOM: a text cut into blocks, a block made HTML, markers kept out of Markdown's way. */
+/** Markdown without a DOM: splits text into blocks, renders a block as HTML, protects markers. */
 import { Lexer, Marked } from "../vendor/marked.js";
 
 const SIMPLE_TAG = /&lt;(\/?(?:b|br|code|del|em|i|ins|kbd|mark|s|small|strong|sub|sup|u)\s*\/?)&gt;/gi;
-const OPEN = "\uE002"; // private use: no marker of Markdown, and in no text that means anything
+const OPEN = "\uE002"; // private use: no Markdown syntax, and in no meaningful text
 const CLOSE = "\uE003";
 const MASK = /\uE002(\d+)\uE003/g;
 
@@ -10,7 +10,7 @@ const OPTIONS = { gfm: true, breaks: true };
 const marked = new Marked({
   ...OPTIONS,
   renderer: {
-    // Whoever writes HTML in a chat wants it read: but for a few simple tags it is text.
+    // HTML in a chat is shown as text, except a few simple tags.
     html: ({ text, block }) =>
       block ? `<p>${simpleTags(text.trim()).replaceAll("\n", "<br>")}</p>` : simpleTags(text),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
@@ -29,18 +29,18 @@ function simpleTags(html) {
 
 /**
  * @typedef {object} Block
- * @property {object} token marked's
- * @property {string} raw its text, and whether it is closed: blocks with the same look the same
- * @property {number} length of its text, with what follows up to the next block
- * @property {boolean} closed false for a fence that is still open
- * @property {object} links what references such as [1] mean in this text
+ * @property {object} token of marked
+ * @property {string} raw text, state and links; blocks with the same `raw` look the same
+ * @property {number} length of its text up to the next block
+ * @property {boolean} closed false for an open code fence
+ * @property {object} links the targets of references such as [1]
  */
 
 /**
- * Cuts a text into its top-level blocks.
+ * Split a text into its top-level blocks.
  *
  * @param {string} text
- * @param {boolean} done whether the text is whole: then nothing is open
+ * @param {boolean} done true if the text is complete; then every block is closed
  * @returns {Block[]}
  */
 export function blocksOf(text, done) {
@@ -70,7 +70,7 @@ function isClosed(raw) {
   return !fence || (raw.trimEnd().endsWith(fence) && raw.trim().includes("\n"));
 }
 
-/** Says how many blocks two lists have in common from their beginning on. */
+/** Return the length of the common prefix of two lists of blocks. */
 export function commonPrefix(old, blocks) {
   let same = 0;
   while (same < old.length && same < blocks.length && old[same].raw === blocks[same].raw) same += 1;
@@ -78,7 +78,7 @@ export function commonPrefix(old, blocks) {
 }
 
 /**
- * Makes HTML of a block; it is not safe yet.
+ * Return the HTML of a block; it is not sanitised yet.
  *
  * @param {object} token
  * @param {object} links
@@ -92,7 +92,7 @@ export function parseBlock(token, links, address) {
   return marked.parser(tokens);
 }
 
-/** Puts a sign that Markdown leaves alone in the place of each marker: file names hold what Markdown reads. */
+/** Replace each marker with a placeholder, because file names may contain Markdown syntax. */
 export function maskMarkers(text, markers) {
   const masked = text.replaceAll(OPEN, "").replaceAll(CLOSE, "");
   const byLength = markers
@@ -101,14 +101,14 @@ export function maskMarkers(text, markers) {
   return byLength.reduce((rest, { marker, index }) => rest.replaceAll(marker, OPEN + index + CLOSE), masked);
 }
 
-/** Puts the markers back into a text. */
+/** Put the markers back into a text. */
 export function unmask(text, markers) {
   return text.replace(MASK, (sign, index) => markers[index] ?? sign);
 }
 
-/** Splits a text at its markers: strings, and in the place of each marker what `made` returns, or the marker. */
-export function splitAtMarkers(text, markers, made) {
-  const parts = text.split(MASK); // every second one is the number of a marker
-  const shown = parts.map((part, at) => (at % 2 && part in markers ? (made(markers[part]) ?? markers[part]) : part));
+/** Split a text at its markers: strings, and for each marker the result of `render`, or the marker if that is null. */
+export function splitAtMarkers(text, markers, render) {
+  const parts = text.split(MASK); // every second part is the index of a marker
+  const shown = parts.map((part, at) => (at % 2 && part in markers ? (render(markers[part]) ?? markers[part]) : part));
   return shown.filter((part) => part !== "");
 }

@@ -8,8 +8,8 @@ import { MarkdownView } from "./markdown.js";
 const NOTES = {
   sending: "Sending…",
   run_cancelled: "Stopped",
-  run_failed: "Broken off",
-  run_expired: "Broken off",
+  run_failed: "Interrupted",
+  run_expired: "Interrupted",
   max_tokens: "Cut short",
   content_filter: "Cut short by the content filter",
 };
@@ -64,8 +64,8 @@ export class MessageView {
     const done = entry.status !== "in_progress";
     for (const extra of this.#parts.splice(entry.parts.length)) extra.element.remove();
     entry.parts.forEach((part, index) => {
-      const known = this.#parts[index];
-      if (!known || known.type !== part.type) this.#add(index, part, images);
+      const current = this.#parts[index];
+      if (!current || current.type !== part.type) this.#add(index, part, images);
       this.#parts[index].update(part, done);
     });
     this.#updateSources(this.#citations);
@@ -73,10 +73,10 @@ export class MessageView {
   }
 
   #add(index, part, images) {
-    const made = this.#view(part, images);
+    const view = this.#view(part, images);
     this.#parts[index]?.element.remove();
-    this.#parts[index] = made;
-    this.#body.insertBefore(made.element, this.#sources);
+    this.#parts[index] = view;
+    this.#body.insertBefore(view.element, this.#sources);
   }
 
   #view(part, images) {

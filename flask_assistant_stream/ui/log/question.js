@@ -1,4 +1,4 @@
-/** What a call asks the reader: whether it may be made, or for its output. Several are answered together. */
+/** A call's question to the user: approve it, or enter its output. The answers of one run are sent together. */
 
 import { element } from "../elements/element.js";
 
@@ -31,7 +31,7 @@ export class QuestionView {
     if (this.#error.textContent !== (question.error ?? "")) this.#error.textContent = question.error ?? "";
   }
 
-  /** What is disabled loses the focus: the row itself takes it. */
+  /** Move the focus to the row, because a disabled control loses it. */
   #passFocus() {
     if (!this.element.contains(document.activeElement)) return;
     this.element.closest("details")?.firstElementChild.focus({ preventScroll: true });
@@ -39,11 +39,11 @@ export class QuestionView {
 }
 
 function noteText({ approval, answer, working, sending, error }) {
-  if (working) return "The page is working on it…";
+  if (working) return "The page is running this function…";
   if (sending) return "Sending…";
   if (answer === null || error) return "";
-  const taken = !approval ? "Ready" : answer === YES ? "Approved" : "Refused";
-  return `${taken}. It is sent when the other questions are answered, too.`;
+  const state = !approval ? "Ready" : answer === YES ? "Approved" : "Refused";
+  return `${state}. It is sent when every question is answered.`;
 }
 
 function approval(answer) {
@@ -55,10 +55,10 @@ function approval(answer) {
   ]);
   return {
     elements: [element("div.buttons", {}, ...buttons.values())],
-    show(given, locked) {
-      for (const [output, one] of buttons) {
-        one.setAttribute("aria-pressed", String(given === output));
-        one.disabled = locked;
+    show(current, locked) {
+      for (const [output, control] of buttons) {
+        control.setAttribute("aria-pressed", String(current === output));
+        control.disabled = locked;
       }
     },
   };
@@ -69,18 +69,18 @@ function outputField({ name }, answer, cancel) {
     ariaLabel: `Output of ${name}`,
     rows: 1,
     dir: "auto",
-    placeholder: "What the assistant is to hear",
+    placeholder: "Output for the assistant",
   });
   const send = element("button.primary", { type: "button", text: "Send output", onclick: () => answer(field.value) });
-  const giveUp = element("button.quiet", { type: "button", text: "Cancel", onclick: cancel });
+  const cancelButton = element("button.quiet", { type: "button", text: "Cancel", onclick: cancel });
   field.onkeydown = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send.click();
   };
   return {
-    elements: [field, element("div.buttons", {}, send, giveUp)],
-    show(given, locked) {
-      for (const one of [field, send, giveUp]) one.disabled = locked;
-      if (given !== null && locked) field.value = given;
+    elements: [field, element("div.buttons", {}, send, cancelButton)],
+    show(current, locked) {
+      for (const control of [field, send, cancelButton]) control.disabled = locked;
+      if (current !== null && locked) field.value = current;
     },
   };
 }

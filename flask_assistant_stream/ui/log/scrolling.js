@@ -1,4 +1,4 @@
-/** Where the reader is: the log follows its end only while the reader is there, and what is read stays where it is. */
+/** Scroll position: the log follows its end while the reader is there; elsewhere the visible text does not move. */
 
 const AT_END = 2; // pixels: browsers round
 const SHOWS_JUMP = 80;
@@ -13,9 +13,9 @@ export class Scrolling {
   #nearTop;
 
   /**
-   * @param {HTMLElement} root scrolls.
-   * @param {HTMLElement} latest the button that leads to the end.
-   * @param {() => void} onTop called when what `watchTop` has been given comes near.
+   * @param {HTMLElement} root the element that scrolls.
+   * @param {HTMLElement} latest the button that scrolls to the end.
+   * @param {() => void} onTop called when the element of `watchTop` comes near.
    */
   constructor(root, latest, onTop) {
     this.#root = root;
@@ -24,11 +24,9 @@ export class Scrolling {
     this.onscroll = () => this.#scrolled();
     root.addEventListener("scroll", this.onscroll, { passive: true });
     this.#sizes = new ResizeObserver(() => this.#follow());
-    for (const one of [root, ...root.children]) this.#sizes.observe(one);
-    this.#nearTop = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && onTop(), {
-      root,
-      rootMargin: "300px",
-    });
+    for (const target of [root, ...root.children]) this.#sizes.observe(target);
+    const near = (records) => records.some(({ isIntersecting }) => isIntersecting) && onTop();
+    this.#nearTop = new IntersectionObserver(near, { root, rootMargin: "300px" });
   }
 
   get #distance() {
@@ -36,7 +34,7 @@ export class Scrolling {
     return scrollHeight - scrollTop - clientHeight;
   }
 
-  /** Whoever scrolls up leaves the end; what grows below does not make them. */
+  /** Only scrolling up leaves the end; growth below does not. */
   #scrolled() {
     const { scrollTop } = this.#root;
     if (this.#distance <= AT_END) this.#stuck = true;
@@ -55,21 +53,21 @@ export class Scrolling {
     this.#showJump();
   }
 
-  /** Change the log; whoever is not at its end goes on seeing what they saw. */
+  /** Apply a change to the log without moving the text that the reader sees. */
   keep(change) {
-    const seen = this.#stuck ? null : this.#firstSeen();
-    const before = seen?.getBoundingClientRect().top;
-    this.#root.style.overflowAnchor = "none"; // not twice
+    const anchor = this.#stuck ? null : this.#firstVisible();
+    const before = anchor?.getBoundingClientRect().top;
+    this.#root.style.overflowAnchor = "none"; // the browser must not correct the position too
     change();
-    if (seen?.isConnected) this.#root.scrollTop += seen.getBoundingClientRect().top - before;
+    if (anchor?.isConnected) this.#root.scrollTop += anchor.getBoundingClientRect().top - before;
     this.#root.style.overflowAnchor = "";
     this.#follow();
   }
 
-  #firstSeen() {
+  #firstVisible() {
     const { top } = this.#root.getBoundingClientRect();
     const entries = this.#root.querySelector(".entries").children;
-    let [low, high] = [0, entries.length]; // they stand one below the other
+    let [low, high] = [0, entries.length]; // entries are in vertical order
     while (low < high) {
       const middle = (low + high) >> 1;
       if (entries[middle].getBoundingClientRect().bottom > top) high = middle;
@@ -83,7 +81,7 @@ export class Scrolling {
     this.#follow();
   }
 
-  /** Call back when an element comes near, now and whenever it does again; null ends it. */
+  /** Call `onTop` each time the element comes near; null stops watching. */
   watchTop(target) {
     if (this.#top) this.#nearTop.unobserve(this.#top);
     this.#top = target;

@@ -1,4 +1,4 @@
-/** A summary of what the model thinks: open while it comes, closed when it is over. */
+/** The reasoning summary of the model: open while it streams, closed when it is complete. */
 
 import { element } from "../elements/element.js";
 
@@ -7,7 +7,7 @@ export class ThinkingView {
   #done = false;
 
   constructor(entry) {
-    this.element = element("details.thinking", {}, element("summary", { text: "Thoughts" }), this.#text);
+    this.element = element("details.thinking", {}, element("summary", { text: "Reasoning" }), this.#text);
     this.element.open = !entry.done;
     this.update(entry);
   }

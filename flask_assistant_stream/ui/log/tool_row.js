@@ -1,4 +1,4 @@
-/** A tool that was called: a row that opens to what it was given and what it gave back. */
+/** The row of a tool call; it opens to show arguments and output. */
 
 import { element } from "../elements/element.js";
 import { QuestionView } from "./question.js";
@@ -10,7 +10,7 @@ const STATES = {
   failed: "Failed",
   cancelled: "Cancelled",
   expired: "Expired",
-  incomplete: "Broken off",
+  incomplete: "Interrupted",
 };
 const SHOWN_CHARS = 20_000;
 
@@ -33,18 +33,18 @@ export class ToolRow {
     this.#name.classList.toggle("of-words", entry.type in NAMES);
     this.#state.textContent = stateText(entry);
     this.element.dataset.state = entry.state;
-    this.#showGiven(entry);
+    this.#showSections(entry);
     this.#showQuestion(entry);
   }
 
-  #showGiven(entry) {
+  #showSections(entry) {
     const shown = JSON.stringify([entry.arguments, entry.output, entry.input, entry.outputs, entry.results]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#body.replaceChildren(...this.#sections(entry));
   }
 
-  /** A row that asks for something is open; it closes with the answer. */
+  /** Open the row while it has a question; close it with the answer. */
   #showQuestion(entry) {
     if (entry.question && !this.#question) {
       this.#question = new QuestionView(entry, this.#context);
@@ -79,7 +79,7 @@ export class ToolRow {
 
 function stateText({ state, question, approval, output }) {
   if (approval && output !== null) return output === "true" ? "Approved" : "Refused";
-  if (question) return question.approval ? "Asks for approval" : "Asks for its output";
+  if (question) return question.approval ? "Waiting for approval" : "Waiting for output";
   return STATES[state] ?? state;
 }
 
@@ -94,28 +94,28 @@ function section(title, text) {
   );
 }
 
-function results(found, api) {
-  if (!found.length) return element("p.note", { text: "What was found is not shown for this run." });
-  const items = found.map((one) => {
-    const href = api.url(`/files/${encodeURIComponent(one.file_id)}`);
+function results(passages, api) {
+  if (!passages.length) return element("p.note", { text: "The search results are not available for this run." });
+  const items = passages.map(({ file_id: id, file_name: name, score }) => {
+    const href = api.url(`/files/${encodeURIComponent(id)}`);
     const link = element("a", {
       href,
       target: "_blank",
       rel: "noopener",
-      text: one.file_name ?? one.file_id,
+      text: name ?? id,
       dir: "auto",
     });
-    return element("li", {}, link, element("span.score", { text: `${Math.round((one.score ?? 0) * 100)} %` }));
+    return element("li", {}, link, element("span.score", { text: `${Math.round((score ?? 0) * 100)} %` }));
   });
-  return element("ol.results", { ariaLabel: "Found in" }, ...items);
+  return element("ol.results", { ariaLabel: "Search results" }, ...items);
 }
 
-/** Return JSON with its indentation, other text as it is. */
+/** Return JSON indented, other text unchanged. */
 function readable(text) {
   if (text.length > SHOWN_CHARS || !/^\s*[[{]/.test(text)) return text;
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    return text; // still being written, or no JSON at all
+    return text; // incomplete, or not JSON
   }
 }

@@ -1,4 +1,4 @@
-/** Answers what runs ask the page for: by what a person decides or writes, and by functions of the page. */
+/** Answers the questions of runs: with the user's decision or text, or with the output of a function in the page. */
 
 import { outputOf, own, owns } from "./page_tools.js";
 
@@ -10,8 +10,8 @@ export class Actions {
 
   /**
    * @param {import("./conversation.js").Conversation} conversation
-   * @param {Object<string, Function>} tools functions of the page, see page_tools.js.
-   * @param {AbortSignal} signal once it is aborted nothing is answered any more.
+   * @param {Object<string, Function>} tools functions in the page, see page_tools.js.
+   * @param {AbortSignal} signal after an abort nothing is answered.
    * @param {(runId: string, toolCallOutputs: object[]) => Promise<void>} submit
    */
   constructor(conversation, tools, signal, submit) {
@@ -21,7 +21,7 @@ export class Actions {
     this.#submit = submit;
   }
 
-  /** Take the answer to one call; with the last one of its run all are sent. */
+  /** Store the answer to one call; the last one of a run sends them all. */
   async answer(call, output) {
     if (!call.question || call.question.sending || this.#signal.aborted) return;
     this.#conversation.changeQuestion(call, { answer: output, error: null });
@@ -42,7 +42,7 @@ export class Actions {
     for (const call of calls) this.#conversation.changeQuestion(call, changes);
   }
 
-  /** Call the functions of the page that a run asks for, where this tab has begun it. */
+  /** Call the functions in the page that a run requests, if this tab started the run. */
   callTools(threadId, runId) {
     if (!owns(runId)) return;
     for (const call of this.#conversation.questions(runId)) {

@@ -1,9 +1,8 @@
-/** The state of a conversation: history and the events of runs become a list of entries. Pure: no DOM, no network. */
+/** The state of a conversation: turns history and run events into a list of entries. Pure: no DOM, no network. */
 
 import {
   addCallPiece,
   addPiece,
-  askedCalls,
   callEntry,
   draftEntry,
   endingEntry,
@@ -11,6 +10,7 @@ import {
   isBusy,
   messageEntry,
   question,
+  requiredCalls,
 } from "./entries.js";
 
 /** @typedef {import("./entries.js").Entry} Entry */
@@ -18,9 +18,9 @@ import {
 const OPEN = ["running", "waiting"];
 
 export class Conversation {
-  /** @type {Entry[]} in the order in which they are shown */
+  /** @type {Entry[]} in display order */
   entries = [];
-  /** @type {Map<string, object>} the runs that are known, as their last event left them */
+  /** @type {Map<string, object>} the known runs, in their latest state */
   runs = new Map();
   /** Called after each change. */
   onchange = () => {};
@@ -42,7 +42,7 @@ export class Conversation {
     return [...this.runs.values()].at(-1);
   }
 
-  /** Return the newest run that is at work, or undefined. */
+  /** Return the newest active run, or undefined. */
   get busyRun() {
     return [...this.runs.values()].findLast(isBusy);
   }
@@ -52,12 +52,12 @@ export class Conversation {
     return [...this.runs.values()].filter((run) => run.status === "requires_action");
   }
 
-  /** Return the number of the last event of a run, 0 where none was seen. */
+  /** Return the number of the last event of a run, 0 without any. */
   lastSeq(runId) {
     return this.#seen.get(runId) ?? 0;
   }
 
-  /** Return what has changed since the last call: keys of changed entries, and whether entries came, went or moved. */
+  /** Return the changes since the last call: keys of changed entries, and `moved` if entries were added or removed. */
   takeChanges() {
     const changes = { keys: this.#changed, moved: this.#moved };
     this.#changed = new Set();
@@ -71,24 +71,24 @@ export class Conversation {
   clear() {
     this.entries = [];
     this.runs.clear();
-    for (const known of [this.#keys, this.#seen, this.#steps]) known.clear();
-    this.#tell({ moved: true });
+    for (const map of [this.#keys, this.#seen, this.#steps]) map.clear();
+    this.#notify({ moved: true });
   }
 
-  /** Add messages that the server has, oldest first: those of before with `older`, else those that are new. */
+  /** Add stored messages, oldest first: before the others with `older`, else after them. */
   addHistory(messages, { older = false } = {}) {
     const unknown = messages.filter((message) => !this.get(message.id) && !this.#adopt(message)).map(messageEntry);
     for (const entry of unknown) this.#keys.set(entry.key, entry);
     if (older) this.entries.unshift(...unknown);
     else this.entries.push(...unknown);
-    this.#tell({ moved: unknown.length > 0 });
+    this.#notify({ moved: unknown.length > 0 });
   }
 
-  /** A message that this page has sent comes back under its id. */
+  /** Match a stored message to the entry that this page sent, and set its id. */
   #adopt(message) {
     if (message.role !== "user") return false;
     const { text } = messageEntry(message).parts[0] ?? {};
-    const draft = this.entries.find((one) => isSent(one) && one.parts[0].text === text);
+    const draft = this.entries.find((entry) => isSent(entry) && entry.parts[0].text === text);
     if (draft) {
       draft.id = message.id;
       this.#keys.set(message.id, draft);
@@ -96,79 +96,79 @@ export class Conversation {
     return Boolean(draft);
   }
 
-  /** Return the id of the oldest or newest message that the server has, or null. */
+  /** Return the id of the "oldest" or "newest" stored message, or null. */
   messageId(which) {
-    const known = this.entries.filter((entry) => entry.kind === "message" && entry.id);
-    return (which === "oldest" ? known[0] : known.at(-1))?.id ?? null;
+    const stored = this.entries.filter((entry) => entry.kind === "message" && entry.id);
+    return (which === "oldest" ? stored[0] : stored.at(-1))?.id ?? null;
   }
 
-  /** Add the steps of a run whose messages are there, each tool call before the message that followed it. */
+  /** Add the steps of a run whose messages are loaded, each tool call before the message that followed it. */
   addSteps(runId, steps) {
-    let waiting = [];
+    let pending = [];
     for (const step of steps) {
-      const { tool_calls: calls, message_creation: made } = step.step_details;
-      if (calls) waiting.push(...calls.map((call) => callEntry(call, runId, step.status)));
-      const message = made && this.get(made.message_id);
+      const { tool_calls: calls, message_creation: creation } = step.step_details;
+      if (calls) pending.push(...calls.map((call) => callEntry(call, runId, step.status)));
+      const message = creation && this.get(creation.message_id);
       if (message) {
-        this.#insert(waiting, this.entries.indexOf(message));
-        waiting = [];
+        this.#insert(pending, this.entries.indexOf(message));
+        pending = [];
       }
     }
-    this.#insert(waiting, this.#endOf(runId));
-    this.#tell({});
+    this.#insert(pending, this.#endOf(runId));
+    this.#notify({});
   }
 
-  /** Take a run as the server tells it, where its events are not read. */
+  /** Set a run from the server's object; used when its events are not read. */
   setRun(run) {
     this.runs.set(run.id, run);
-    this.#answered(run.id);
-    if (run.status === "requires_action") this.#ask(run);
+    this.#closeQuestions(run.id);
+    if (run.status === "requires_action") this.#addQuestions(run);
     else if (hasEnded(run)) this.#end(run);
-    this.#tell({});
+    this.#notify({});
   }
 
-  // -- what the page sends ----------------------------------------------------------------------------------
+  // -- messages and answers ---------------------------------------------------------------------------------
 
   /** Show a message that is being sent; returns its entry. */
   addDraft(content, attachments = []) {
     this.#drafts += 1;
     const entry = draftEntry(`draft-${this.#drafts}`, content, attachments);
-    this.#retire();
+    this.#retireEndings();
     this.#keys.set(entry.key, entry);
     this.entries.push(entry);
-    this.#tell({ moved: true });
+    this.#notify({ moved: true });
     return entry;
   }
 
-  /** A message was taken: it is the one that a run answers. */
+  /** Mark a draft as stored; the run answers it. */
   accept(draft, runId) {
     this.change(draft, { status: "completed", runId });
   }
 
-  /** Change keys of an entry. */
+  /** Change fields of an entry. */
   change(entry, changes) {
     Object.assign(entry, changes);
-    this.#tell({ key: entry.key });
+    this.#notify({ key: entry.key });
   }
 
-  /** Take an entry away. */
+  /** Remove an entry. */
   remove(entry) {
     this.#drop(entry.key);
-    this.#tell({});
+    this.#notify({});
   }
 
-  /** Say that the events of a run could not be read on. */
-  lose(runId, message) {
+  /** Mark a run as lost: its events could not be read to the end. */
+  markLost(runId, message) {
     this.runs.set(runId, { id: runId, ...this.runs.get(runId), status: "lost" });
     this.#put({ kind: "ending", key: `${runId}:ending`, runId, status: "lost", message, again: true, past: false });
-    this.#tell({});
+    this.#notify({});
   }
 
-  /** Say that they are being read again. */
-  find(runId) {
+  /** Mark a lost run as being read again. */
+  clearLost(runId) {
     this.runs.set(runId, { ...this.runs.get(runId), status: "in_progress" });
     this.#drop(`${runId}:ending`);
-    this.#tell({});
+    this.#notify({});
   }
 
   /** Return the calls of a run that wait for an answer. */
@@ -186,75 +186,76 @@ export class Conversation {
   }
 
   /** Return the last message of the user before an entry. */
-  saidBefore(entry) {
-    return this.entries.slice(0, this.entries.indexOf(entry)).findLast((one) => one.role === "user");
+  messageBefore(entry) {
+    return this.entries.slice(0, this.entries.indexOf(entry)).findLast((other) => other.role === "user");
   }
 
   // -- events of a run --------------------------------------------------------------------------------------
 
-  /** Take an event of a run's stream; one that is known already changes nothing. */
+  /** Apply an event of a run's stream; a known one changes nothing. */
   apply(runId, { event, data, seq }) {
     if (seq <= this.lastSeq(runId)) return;
     this.#seen.set(runId, seq);
-    const [, subject, detail] = event.split(".", 3); // the third of a run's event: its status, or step
-    if (event === "thread.run.x_reasoning.delta") this.#think(runId, data);
+    const [, subject, detail] = event.split(".", 3); // the third part of a run's event is its status, or "step"
+    if (event === "thread.run.x_reasoning.delta") this.#addReasoning(runId, data);
     else if (event === "thread.run.step.delta") this.#addCalls(runId, data);
     else if (subject === "run" && detail === "step") this.#setStep(runId, data);
     else if (subject === "run") this.#setRun(event, data);
     else if (event === "thread.message.delta") this.#addText(data);
-    else if (subject === "message") this.#setMessage(data); // the rest are vendor events and those of the thread
-    this.#tell({});
+    else if (subject === "message") this.#setMessage(data); // vendor events and thread events are ignored
+    this.#notify({});
   }
 
   #setRun(event, run) {
-    if (event === "thread.run.created") this.#forget(run.id);
+    if (event === "thread.run.created") this.#dropRun(run.id);
     this.runs.set(run.id, run);
-    this.#answered(run.id);
+    this.#closeQuestions(run.id);
     this.#drop(`${run.id}:ending`);
-    if (run.status === "requires_action") this.#ask(run);
+    if (run.status === "requires_action") this.#addQuestions(run);
     else if (hasEnded(run)) this.#end(run);
   }
 
-  #ask(run) {
+  #addQuestions(run) {
     for (const call of this.#callsOf(run.id)) if (call.state === "running") this.#change(call, { state: "completed" });
-    for (const asked of askedCalls(run)) {
-      const call = this.get(asked.id) ?? this.#put(callEntry(asked, run.id, "in_progress"));
-      this.#change(call, { state: "waiting", question: question(asked) });
+    for (const required of requiredCalls(run)) {
+      const call = this.get(required.id) ?? this.#put(callEntry(required, run.id, "in_progress"));
+      this.#change(call, { state: "waiting", question: question(required) });
     }
   }
 
-  #answered(runId) {
+  #closeQuestions(runId) {
     for (const call of this.questions(runId)) this.#change(call, { state: "running", question: null });
   }
 
-  /** Drop what the history has shown of a run that is now read from its beginning. */
-  #forget(runId) {
-    for (const entry of this.entries.filter((one) => one.runId === runId && one.role !== "user")) this.#drop(entry.key);
+  /** Drop the history entries of a run that is now read from its beginning. */
+  #dropRun(runId) {
+    const stale = this.entries.filter((entry) => entry.runId === runId && entry.role !== "user");
+    for (const { key } of stale) this.#drop(key);
   }
 
   #end(run) {
     const last = this.entries.findLast((entry) => entry.runId === run.id);
-    const told = run.status === "cancelled" && last?.status === "incomplete"; // the message says so
-    const ending = told ? null : endingEntry(run);
+    const shown = run.status === "cancelled" && last?.status === "incomplete"; // the message shows "Stopped"
+    const ending = shown ? null : endingEntry(run);
     if (ending) this.#put(ending);
     if (ending)
       this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
-    this.#thought(run.id);
+    this.#endReasoning(run.id);
     for (const call of this.#callsOf(run.id)) if (OPEN.includes(call.state)) this.#change(call, { state: run.status });
   }
 
   #canRepeat(ending) {
-    return Boolean(this.saidBefore(ending)?.parts.some((part) => part.text?.trim()));
+    return Boolean(this.messageBefore(ending)?.parts.some((part) => part.text?.trim()));
   }
 
-  #think(runId, { item, delta }) {
+  #addReasoning(runId, { item, delta }) {
     const key = `${runId}:thinking:${item}`;
     const entry = this.get(key) ?? this.#put({ kind: "thinking", key, runId, text: "", done: false });
     this.#change(entry, { text: entry.text + delta });
   }
 
   #setStep(runId, step) {
-    this.#thought(runId);
+    this.#endReasoning(runId);
     (step.step_details.tool_calls ?? []).forEach((call, index) => {
       this.#keysOf(step.id)[index] = call.id;
       const entry = callEntry(call, runId, step.status);
@@ -288,7 +289,7 @@ export class Conversation {
   }
 
   #setMessage(message) {
-    this.#thought(message.run_id);
+    this.#endReasoning(message.run_id);
     const entry = messageEntry(message);
     const known = this.get(message.id);
     if (known) this.#change(known, entry);
@@ -302,7 +303,7 @@ export class Conversation {
     this.#change(message, {});
   }
 
-  #thought(runId) {
+  #endReasoning(runId) {
     for (const entry of this.entries) {
       if (entry.kind === "thinking" && entry.runId === runId && !entry.done) this.#change(entry, { done: true });
     }
@@ -310,7 +311,7 @@ export class Conversation {
 
   // -- the list ---------------------------------------------------------------------------------------------
 
-  /** Put an entry where its run ends, in the place of one with its key. */
+  /** Put an entry at the end of its run; replaces an entry with the same key. */
   #put(entry) {
     this.#drop(entry.key);
     this.#insert([entry], this.#endOf(entry.runId));
@@ -337,8 +338,8 @@ export class Conversation {
     this.#moved = true;
   }
 
-  /** What failed before can be tried again only as long as nothing was said after it. */
-  #retire() {
+  /** Remove the retry of earlier failures; it is allowed only until the next message. */
+  #retireEndings() {
     for (const entry of this.entries) {
       if (entry.kind === "ending" && !entry.past) this.#change(entry, { again: false, past: true });
     }
@@ -349,14 +350,14 @@ export class Conversation {
     this.#changed.add(entry.key);
   }
 
-  #tell({ key, moved = false }) {
+  #notify({ key, moved = false }) {
     if (key) this.#changed.add(key);
     this.#moved ||= moved;
     this.onchange();
   }
 }
 
-/** Whether an entry is a message of this page that the server has, under an id that the page does not know yet. */
+/** Return true for a sent message that is stored, but whose id this page does not know yet. */
 function isSent(entry) {
   return entry.kind === "message" && entry.id === null && entry.status === "completed";
 }

@@ -1,4 +1,4 @@
-/** What the log of a conversation is made of: plain objects, made from those of the API. Nothing here knows the DOM. */
+/** The entries of the log: plain objects built from the API's objects, without a DOM. */
 
 /**
  * @typedef {{kind: "message", key: string, id: ?string, runId: ?string, role: string, status: string, reason: ?string,
@@ -8,14 +8,14 @@
  *   | {type: "image", fileId: ?string, url: ?string}} Part
  * @typedef {{kind: "call", key: string, runId: string, type: string, name: string, arguments: string, output: ?string,
  *   input: string, outputs: object[], results: object[], state: string, approval: boolean, question: ?Question}} Call
- *   `state`: running, waiting, completed, failed, cancelled, expired; `approval`: it is nothing but the question whether
- *   a tool of the upstream may be called.
+ *   `state`: running, waiting, completed, failed, cancelled, expired; `approval`: the entry only asks to approve a tool
+ *   call of the upstream.
  * @typedef {{kind: "thinking", key: string, runId: string, text: string, done: boolean}} Thinking
  * @typedef {{approval: boolean, answer: ?string, working: boolean, sending: boolean, error: ?string}} Question
- *   what a call waits for: approval or output; `working`: a function of the page is at it.
+ *   a call that waits for approval or output; `working`: a function in the page is running.
  * @typedef {{kind: "ending", key: string, runId: string, status: string, message: string, again: boolean,
  *   past: boolean}} Ending
- *   `again`: it can be tried again; `past`: more was said since.
+ *   `again`: it can be tried again; `past`: newer messages exist.
  * @typedef {Message | Call | Thinking | Ending} Entry
  */
 
@@ -24,14 +24,14 @@ const APPROVAL = /^(?:mcp_)?approval\./;
 const BUSY = new Set(["queued", "in_progress", "cancelling"]);
 const ENDED = new Set(["completed", "incomplete", "failed", "cancelled", "expired"]);
 const CUT_SHORT = {
-  max_completion_tokens: "The answer reached its limit of length.",
-  max_prompt_tokens: "The conversation reached its limit of length.",
+  max_completion_tokens: "The answer reached its length limit.",
+  max_prompt_tokens: "The conversation reached its length limit.",
 };
 
-/** Say whether a run has ended for good. */
+/** Return true if a run has ended. */
 export const hasEnded = (run) => ENDED.has(run.status);
 
-/** Say whether a run is at work, which a run that waits for an answer is not. */
+/** Return true if a run is active. A run that waits for an answer is not. */
 export const isBusy = (run) => BUSY.has(run.status);
 
 /** @returns {Message} */
@@ -50,9 +50,9 @@ export function messageEntry(message) {
   };
 }
 
-/** @returns {Message} a message that the server does not have yet. */
+/** @returns {Message} a message that the server has not stored yet. */
 export function draftEntry(key, content, attachments) {
-  const text = typeof content === "string" ? content : content.map((one) => one.text).join("\n\n");
+  const text = typeof content === "string" ? content : content.map((item) => item.text).join("\n\n");
   const message = { role: "user", status: "sending", attachments, content: [{ type: "text", text: { value: text } }] };
   return { ...messageEntry(message), key, id: null };
 }
@@ -69,31 +69,31 @@ export function part(content) {
 
 /** Add a piece of `thread.message.delta` to a message. */
 export function addPiece(message, piece) {
-  const known = message.parts[piece.index];
-  if (!known) {
+  const current = message.parts[piece.index];
+  if (!current) {
     message.parts[piece.index] = part(piece);
     return;
   }
   const more = part(piece);
-  if (more.type === "image") Object.assign(known, more);
-  else known.text += more.text;
+  if (more.type === "image") Object.assign(current, more);
+  else current.text += more.text;
   if (more.type === "text") {
-    known.annotations.push(...more.annotations);
-    known.links.push(...more.links);
+    current.annotations.push(...more.annotations);
+    current.links.push(...more.links);
   }
 }
 
 /** @returns {Call} */
 export function callEntry(call, runId, status) {
   const { code_interpreter: code, file_search: search } = call;
-  const { name = call.type, arguments: given = "", output = null } = call.function ?? {};
+  const { name = call.type, arguments: text = "", output = null } = call.function ?? {};
   return {
     kind: "call",
     key: call.id,
     runId,
     type: call.type,
     name: toolName(name),
-    arguments: given,
+    arguments: text,
     output,
     input: code?.input ?? "",
     outputs: (code?.outputs ?? []).map(codeOutput),
@@ -106,9 +106,9 @@ export function callEntry(call, runId, status) {
 
 /** Add a piece of `thread.run.step.delta` to a call. */
 export function addCallPiece(call, piece) {
-  const { code_interpreter: code, file_search: search, function: called } = piece;
-  call.arguments += called?.arguments ?? "";
-  if (called?.output != null) call.output = (call.output ?? "") + called.output;
+  const { code_interpreter: code, file_search: search, function: part } = piece;
+  call.arguments += part?.arguments ?? "";
+  if (part?.output != null) call.output = (call.output ?? "") + part.output;
   call.input += code?.input ?? "";
   call.outputs.push(...(code?.outputs ?? []).map(codeOutput));
   call.results.push(...(search?.results ?? []));
@@ -127,16 +127,16 @@ function codeOutput(output) {
 const toolName = (name) => name.replace(APPROVAL, "");
 
 /** Return the calls that a run in `requires_action` waits for. */
-export function askedCalls(run) {
+export function requiredCalls(run) {
   return run.required_action?.submit_tool_outputs?.tool_calls ?? [];
 }
 
 /** @returns {Question} */
-export function question(asked) {
-  return { approval: APPROVAL.test(asked.function.name), answer: null, working: false, sending: false, error: null };
+export function question(call) {
+  return { approval: APPROVAL.test(call.function.name), answer: null, working: false, sending: false, error: null };
 }
 
-/** @returns {?Ending} how a run ended that did not complete, or null for one that did. */
+/** @returns {?Ending} the ending of a run that did not complete, or null if it completed. */
 export function endingEntry(run) {
   if (run.status === "completed") return null;
   return {
@@ -152,7 +152,7 @@ export function endingEntry(run) {
 
 function endingMessage(run) {
   if (run.status === "failed") return run.last_error?.message || "The answer failed.";
-  if (run.status === "expired") return "Nobody answered in time, so the assistant has stopped waiting.";
+  if (run.status === "expired") return "No answer arrived in time, so the assistant stopped waiting.";
   if (run.status === "incomplete") return CUT_SHORT[run.incomplete_details?.reason] ?? "The answer was cut short.";
   return "Stopped";
 }

@@ -1,4 +1,4 @@
-/** What the server has of a thread: messages page by page, its newest run, the steps of runs that come into view. */
+/** Loads a thread from the server: messages page by page, the newest run, and the steps of runs in view. */
 
 const PAGE = 30;
 const STEPS_PAGE = 100;
@@ -9,15 +9,15 @@ export class History {
   #threadId;
   #conversation;
   #signal;
-  #asked = new Set(); // runs whose steps are there, come, or come with their events
+  #requested = new Set(); // runs whose steps are loaded, loading, or arrive with their events
   #waiting = [];
   #loading = 0;
 
   /**
    * @param {import("../api.js").Api} api
    * @param {string} threadId
-   * @param {import("./conversation.js").Conversation} conversation what is loaded goes here.
-   * @param {AbortSignal} signal once it is aborted nothing is added any more.
+   * @param {import("./conversation.js").Conversation} conversation receives the loaded objects.
+   * @param {AbortSignal} signal after an abort nothing is added.
    */
   constructor(api, threadId, conversation, signal) {
     this.#api = api;
@@ -26,18 +26,18 @@ export class History {
     this.#signal = signal;
   }
 
-  /** Add the newest messages that are not there; says whether there are older ones than those of the page. */
+  /** Add the newest missing messages. Return true if the thread has older messages than the loaded page. */
   async newest() {
     const { data, has_more: more } = await this.#messages();
     if (this.#signal.aborted) return false;
     const newest = this.#conversation.messageId("newest");
     const joins = !newest || !more || data.some((message) => message.id === newest);
-    if (!joins) this.#conversation.clear(); // too much was said meanwhile: begin again
+    if (!joins) this.#conversation.clear(); // a gap larger than a page: start over
     this.#conversation.addHistory(data.reverse());
     return more && (!newest || !joins);
   }
 
-  /** Add a page before the oldest message; says whether there are more. */
+  /** Add a page before the oldest message. Return true if more pages exist. */
   async older() {
     const { data, has_more: more } = await this.#messages(`&after=${this.#conversation.messageId("oldest")}`);
     if (!this.#signal.aborted) this.#conversation.addHistory(data.reverse(), { older: true });
@@ -54,7 +54,7 @@ export class History {
     return data[0];
   }
 
-  /** Add all of a run whose events are not there any more. */
+  /** Add the messages and steps of a run whose events are no longer stored. */
   async runWithoutEvents(runId) {
     const run = await this.#api.json("GET", `/v1/threads/${this.#threadId}/runs/${runId}`);
     await this.newest();
@@ -62,15 +62,15 @@ export class History {
     if (!this.#signal.aborted) this.#conversation.setRun(run);
   }
 
-  /** Note that the events of a run are read: its steps come with them. */
+  /** Do not load the steps of a run, because its events include them. */
   skipSteps(runId) {
-    this.#asked.add(runId);
+    this.#requested.add(runId);
   }
 
-  /** Have the steps of a run added, unless they are or will be. */
+  /** Load the steps of a run, unless they are already requested. */
   wantSteps(runId) {
-    if (this.#asked.has(runId)) return;
-    this.#asked.add(runId);
+    if (this.#requested.has(runId)) return;
+    this.#requested.add(runId);
     this.#waiting.push(runId);
     this.#loadSteps();
   }
@@ -78,8 +78,8 @@ export class History {
   async #loadSteps() {
     if (this.#loading >= STEPS_AT_ONCE || !this.#waiting.length) return;
     this.#loading += 1;
-    const runId = this.#waiting.pop(); // what came into view last is looked at
-    await this.#addSteps(runId).catch(() => {}); // tool rows are an extra; the messages are there
+    const runId = this.#waiting.pop(); // newest first: the reader sees these now
+    await this.#addSteps(runId).catch(() => {}); // the messages are readable without tool rows
     this.#loading -= 1;
     this.#loadSteps();
   }

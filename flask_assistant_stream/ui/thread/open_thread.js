@@ -1,4 +1,4 @@
-/** One thread, open in the page: its history, the run that is at work on it, what is sent and answered. */
+/** The thread that is open in the page: its history, its active run, and the user's messages and answers. */
 
 import { Log } from "../log/log.js";
 import { Actions } from "./actions.js";
@@ -10,21 +10,21 @@ import { own } from "./page_tools.js";
 import { RunReader } from "./run_reader.js";
 import { begin } from "./stream.js";
 
-const SAID = {
+const ANNOUNCEMENTS = {
   completed: "Answer complete",
   cancelled: "Answer stopped",
-  requires_action: "The assistant waits for you",
+  requires_action: "The assistant is waiting for you",
 };
 
 /**
- * Events: "thread" `{id}` when a new thread has its id, "title" `{id, title}`, "busy" when `busy` has changed, and
- * "activity" when the thread was used.
+ * Events: "thread" `{id}` when a new thread gets its id, "title" `{id, title}`, "busy" when `busy` changes, and
+ * "activity" when the thread is used.
  */
 export class OpenThread extends EventTarget {
   #api;
   #announcer;
   #threadId = null;
-  #leaving = new AbortController();
+  #closing = new AbortController();
   #conversation = new Conversation();
   #log;
   #tabs;
@@ -33,96 +33,96 @@ export class OpenThread extends EventTarget {
   /** @type {?History} */
   #history = null;
   #sending = 0;
-  #stopAsked = false;
+  #stopRequested = false;
   #wasBusy = false;
-  #looking = null;
+  #refreshing = null;
   #loadingOlder = null;
 
   /**
    * @param {object} parts
    * @param {import("../api.js").Api} parts.api
    * @param {import("../elements/announcer.js").Announcer} parts.announcer
-   * @param {HTMLElement} parts.log becomes the log, and scrolls.
-   * @param {Object<string, Function>} [parts.tools] functions of the page that runs may call, see page_tools.js.
+   * @param {HTMLElement} parts.log becomes the log; it scrolls.
+   * @param {Object<string, Function>} [parts.tools] functions in the page that runs may call, see page_tools.js.
    */
   constructor({ api, announcer, log, tools = {} }) {
     super();
-    const { signal } = this.#leaving;
+    const { signal } = this.#closing;
     this.#api = api;
     this.#announcer = announcer;
     this.#actions = new Actions(this.#conversation, tools, signal, (...answer) => this.#submit(...answer));
     this.#reader = new RunReader(api, signal, {
-      event: (runId, event) => this.#take(runId, event),
+      event: (runId, event) => this.#apply(runId, event),
       end: (runId) => this.#ended(runId),
-      gone: (runId) => this.#history.runWithoutEvents(runId).then(() => this.#tellBusy()),
+      gone: (runId) => this.#history.runWithoutEvents(runId).then(() => this.#emitBusy()),
       lost: (runId, error) => this.#lost(runId, error),
-      connection: (connected) => this.#note(connected),
+      connection: (connected) => this.#setConnected(connected),
     });
     this.#log = new Log(log, this.#conversation, {
       api,
       onRetry: (ending) => this.#retry(ending),
       onAnswer: (call, output) => this.#actions.answer(call, output),
-      onCancel: (call) => this.#giveUp(call),
+      onCancel: (call) => this.#cancelCall(call),
       onOlder: () => this.#loadOlder(),
       onRunInView: (runId) => this.#history?.wantSteps(runId),
     });
-    this.#tabs = new OtherTabs(`assistant-chat:${api.url("")}`, (threadId) => this.#hear(threadId));
+    this.#tabs = new OtherTabs(`assistant-chat:${api.url("")}`, (threadId) => this.#onNews(threadId));
   }
 
-  /** The thread, or null as long as nothing was said. */
+  /** The thread id, or null before the first message. */
   get threadId() {
     return this.#threadId;
   }
 
-  /** Whether a run is queued or at work; one that waits for an answer is not. */
+  /** True if a run is queued or active. A run that waits for an answer does not count. */
   get busy() {
     return Boolean(this.#conversation.busyRun) || this.#sending > 0;
   }
 
-  /** Open a thread, null for a new one: show the newest messages, and the run that is at work. Once per object. */
+  /** Open a thread, null for a new one, and show its newest messages and active run. Call it once per object. */
   async open(threadId) {
     if (!threadId) return;
-    this.#isThread(threadId);
+    this.#setThread(threadId);
     const [more, run] = await Promise.all([this.#history.newest(), this.#history.newestRun()]);
-    if (this.#left) return;
+    if (this.#closed) return;
     this.#log.setOlder(more);
     if (run) this.#show(run);
   }
 
-  /** Leave the thread; its runs go on. */
+  /** Close the thread; its runs continue on the server. */
   close() {
-    this.#leaving.abort(new DOMException("The thread was left.", "AbortError"));
+    this.#closing.abort(new DOMException("The thread was closed.", "AbortError"));
     this.#tabs.close();
     this.#log.close();
   }
 
-  get #left() {
-    return this.#leaving.signal.aborted;
+  get #closed() {
+    return this.#closing.signal.aborted;
   }
 
-  #isThread(threadId) {
+  #setThread(threadId) {
     this.#threadId = threadId;
-    this.#history = new History(this.#api, threadId, this.#conversation, this.#leaving.signal);
+    this.#history = new History(this.#api, threadId, this.#conversation, this.#closing.signal);
   }
 
-  #tell(name, detail = { id: this.#threadId }) {
+  #emit(name, detail = { id: this.#threadId }) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  #tellBusy() {
+  #emitBusy() {
     if (this.busy === this.#wasBusy) return;
     this.#wasBusy = this.busy;
-    this.#tell("busy");
+    this.#emit("busy");
   }
 
-  #note(connected) {
+  #setConnected(connected) {
     this.#log.activity.note(connected);
     this.#log.changed();
   }
 
   // -- history ----------------------------------------------------------------------------------------------
 
-  /** Read a run that is not over; of one that is, say how it ended. */
+  /** Read an unfinished run; show the ending of a finished one. */
   #show(run) {
     if (hasEnded(run)) this.#conversation.setRun(run);
     else this.#read(run.id);
@@ -131,38 +131,38 @@ export class OpenThread extends EventTarget {
   #loadOlder() {
     this.#loadingOlder ??= this.#history
       .older()
-      .then((more) => this.#left || this.#log.setOlder(more))
+      .then((more) => this.#closed || this.#log.setOlder(more))
       .catch((error) => this.#announcer.say(error.message)) // the button stays
       .finally(() => (this.#loadingOlder = null));
   }
 
-  /** Another tab has used a thread, or somebody looks at this one again. */
-  #hear(threadId) {
+  /** Handle a thread that another tab changed; null means that the user returned to this tab. */
+  #onNews(threadId) {
     if (!this.#threadId || (threadId && threadId !== this.#threadId)) return;
-    if (threadId) this.#tell("activity");
-    this.#look();
+    if (threadId) this.#emit("activity");
+    this.#refresh();
   }
 
-  #look() {
-    this.#looking ??= this.#lookForRun()
-      .catch(() => {}) // the next look finds it
-      .finally(() => (this.#looking = null));
+  #refresh() {
+    this.#refreshing ??= this.#readNewRun()
+      .catch(() => {}) // the next refresh tries again
+      .finally(() => (this.#refreshing = null));
   }
 
-  async #lookForRun() {
+  async #readNewRun() {
     const run = await this.#history.newestRun();
-    if (this.#left || !run || this.#sending || this.#reader.reads(run.id)) return;
+    if (this.#closed || !run || this.#sending || this.#reader.reads(run.id)) return;
     const known = this.#conversation.runs.get(run.id);
     if (known?.status === run.status) return;
     if (known) return void this.#read(run.id);
     const more = await this.#history.newest();
-    if (this.#left) return;
+    if (this.#closed) return;
     if (more) this.#log.setOlder(true);
     this.#readWaiting();
     this.#show(run);
   }
 
-  /** A run that waited is passed over when another begins: read how it ended. */
+  /** Read the ending of waiting runs; a new run cancels them. */
   #readWaiting() {
     for (const run of this.#conversation.waitingRuns) this.#read(run.id);
   }
@@ -170,22 +170,22 @@ export class OpenThread extends EventTarget {
   // -- sending ----------------------------------------------------------------------------------------------
 
   /**
-   * Send a message; resolves when it was taken.
+   * Send a message; resolves when it is stored.
    *
    * @param {string} content
    * @param {object[]} [attachments]
-   * @throws {import("../api.js").ApiError} it was not; nothing of it is left in the log.
+   * @throws {import("../api.js").ApiError} it was not stored; the log does not show it.
    */
   async send(content, attachments = []) {
     const draft = this.#conversation.addDraft(content, attachments);
     this.#log.toEnd();
-    this.#stopAsked = false;
+    this.#stopRequested = false;
     this.#changeSending(1);
     try {
       const path = this.#threadId ? `/threads/${this.#threadId}/messages` : "/chat/stream";
       const response = await this.#post(path, { content, attachments });
-      if (this.#left) response.body.cancel();
-      else this.#taken(draft, response);
+      if (this.#closed) response.body.cancel();
+      else this.#accept(draft, response);
     } catch (error) {
       this.#conversation.remove(draft);
       throw error;
@@ -196,52 +196,52 @@ export class OpenThread extends EventTarget {
 
   #changeSending(by) {
     this.#sending += by;
-    if (!this.#left) this.#tellBusy();
+    if (!this.#closed) this.#emitBusy();
   }
 
   #post(path, body) {
     return begin((idempotencyKey) => this.#api.stream(path, body, { idempotencyKey }));
   }
 
-  #taken(draft, response) {
+  #accept(draft, response) {
     const runId = response.headers.get("X-Run-Id");
     const isNew = !this.#threadId;
-    if (isNew) this.#isThread(response.headers.get("X-Thread-Id"));
+    if (isNew) this.#setThread(response.headers.get("X-Thread-Id"));
     own(runId);
     this.#conversation.accept(draft, runId);
     this.#readWaiting();
     this.#read(runId, response);
-    if (isNew) this.#tell("thread");
-    this.#tell("activity");
-    this.#tabs.tell(this.#threadId);
-    if (this.#stopAsked) this.#cancel(runId).catch((error) => this.#announcer.say(error.message));
+    if (isNew) this.#emit("thread");
+    this.#emit("activity");
+    this.#tabs.notify(this.#threadId);
+    if (this.#stopRequested) this.#cancel(runId).catch((error) => this.#announcer.say(error.message));
   }
 
-  /** Stop the run that is at work; what it has said stays. */
+  /** Stop the active run; its text stays. */
   async stop() {
     const run = this.#conversation.busyRun;
     if (run) await this.#cancel(run.id);
-    else this.#stopAsked = this.#sending > 0;
+    else this.#stopRequested = this.#sending > 0;
   }
 
   async #cancel(runId) {
     try {
       await this.#api.json("POST", `/threads/${this.#threadId}/runs/${runId}/cancel`, {});
     } catch (error) {
-      if (error.status !== 400) throw error; // it had ended before
+      if (error.status !== 400) throw error; // the run had already ended
     }
     this.#read(runId);
   }
 
-  /** What failed is said again, as a new message; what was only lost is read on. */
+  /** Resume a lost run; for a failed one, send its message again. */
   async #retry(ending) {
     if (ending.status === "lost") {
-      this.#conversation.find(ending.runId);
+      this.#conversation.clearLost(ending.runId);
       return this.#read(ending.runId);
     }
-    const said = this.#conversation.saidBefore(ending);
-    const content = said.parts.map((part) => part.text ?? "").join("\n\n");
-    const attachments = said.attachments.map(({ file_id, tools }) => ({ file_id, tools: tools ?? [] }));
+    const message = this.#conversation.messageBefore(ending);
+    const content = message.parts.map((part) => part.text ?? "").join("\n\n");
+    const attachments = message.attachments.map(({ file_id, tools }) => ({ file_id, tools: tools ?? [] }));
     return this.send(content, attachments).catch((error) => {
       this.#conversation.change(ending, { message: error.message, again: true, past: false });
     });
@@ -252,16 +252,16 @@ export class OpenThread extends EventTarget {
   async #submit(runId, toolCallOutputs) {
     try {
       const response = await this.#post(`/threads/${this.#threadId}/actions`, { runId, toolCallOutputs });
-      if (this.#left) return void response.body.cancel();
+      if (this.#closed) return void response.body.cancel();
       this.#read(runId, response);
-      this.#tabs.tell(this.#threadId);
+      this.#tabs.notify(this.#threadId);
     } catch (error) {
-      if (error.status === 400) this.#look(); // answered elsewhere, or expired
+      if (error.status === 400) this.#refresh(); // another tab answered, or the run expired
       throw error;
     }
   }
 
-  #giveUp(call) {
+  #cancelCall(call) {
     this.#cancel(call.runId).catch((error) => this.#conversation.changeQuestion(call, { error: error.message }));
   }
 
@@ -272,23 +272,23 @@ export class OpenThread extends EventTarget {
     return this.#reader.read(this.#threadId, runId, { response, after: this.#conversation.lastSeq(runId) });
   }
 
-  #take(runId, event) {
+  #apply(runId, event) {
     this.#log.activity.note();
-    if (event.event === "thread.title.updated") this.#tell("title", { id: event.data.id, title: event.data.title });
+    if (event.event === "thread.title.updated") this.#emit("title", { id: event.data.id, title: event.data.title });
     this.#conversation.apply(runId, event);
-    this.#tellBusy();
+    this.#emitBusy();
   }
 
   #ended(runId) {
     const { status } = this.#conversation.runs.get(runId) ?? {};
-    if (SAID[status]) this.#announcer.say(SAID[status]);
+    if (ANNOUNCEMENTS[status]) this.#announcer.say(ANNOUNCEMENTS[status]);
     if (status === "requires_action") this.#actions.callTools(this.#threadId, runId);
-    this.#tell("activity");
-    this.#tellBusy();
+    this.#emit("activity");
+    this.#emitBusy();
   }
 
   #lost(runId, error) {
-    this.#conversation.lose(runId, error.message);
-    this.#tellBusy();
+    this.#conversation.markLost(runId, error.message);
+    this.#emitBusy();
   }
 }

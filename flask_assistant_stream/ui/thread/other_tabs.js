@@ -1,32 +1,32 @@
-/** Other tabs with the same page: they hear when a run begins or goes on, and whoever comes back looks again. */
+/** Keeps tabs with the same page in sync: reports runs that start or continue, and when the user returns to the tab. */
 
 export class OtherTabs {
   #channel;
-  #look;
+  #onReturn;
 
   /**
-   * @param {string} name what the tabs have in common.
-   * @param {(threadId: ?string) => void} onNews called when something has happened on a thread, or, with null, when the
-   *   page is looked at again or the network is back.
+   * @param {string} name of the channel that the tabs share.
+   * @param {(threadId: ?string) => void} onNews called with the thread that changed, or with null when the page becomes
+   *   visible or the network returns.
    */
   constructor(name, onNews) {
     if (globalThis.BroadcastChannel) {
       this.#channel = new BroadcastChannel(name);
       this.#channel.onmessage = ({ data }) => onNews(data.thread);
     }
-    this.#look = () => document.visibilityState === "visible" && onNews(null);
-    document.addEventListener("visibilitychange", this.#look);
-    for (const event of ["focus", "online"]) window.addEventListener(event, this.#look);
+    this.#onReturn = () => document.visibilityState === "visible" && onNews(null);
+    document.addEventListener("visibilitychange", this.#onReturn);
+    for (const event of ["focus", "online"]) window.addEventListener(event, this.#onReturn);
   }
 
-  /** Tell the others of a thread. */
-  tell(threadId) {
+  /** Report a change of a thread to the other tabs. */
+  notify(threadId) {
     this.#channel?.postMessage({ thread: threadId });
   }
 
   close() {
     this.#channel?.close();
-    document.removeEventListener("visibilitychange", this.#look);
-    for (const event of ["focus", "online"]) window.removeEventListener(event, this.#look);
+    document.removeEventListener("visibilitychange", this.#onReturn);
+    for (const event of ["focus", "online"]) window.removeEventListener(event, this.#onReturn);
   }
 }

@@ -1,14 +1,14 @@
-/** Functions of the page that runs may call: by the tab that asked alone, as two tabs would do things twice. */
+/** Functions in the page that runs may call. Only the tab that started a run calls them, so that no call runs twice. */
 
 const OWNED = "assistant-chat.runs";
 const KEPT = 20;
 
-/** Note that this tab has begun a run; a reload does not forget it. */
+/** Record that this tab started a run; the record survives a reload. */
 export function own(runId) {
   sessionStorage.setItem(OWNED, JSON.stringify([...owned(), runId].slice(-KEPT)));
 }
 
-/** Say whether this tab has begun a run. */
+/** Return true if this tab started a run. */
 export function owns(runId) {
   return owned().includes(runId);
 }
@@ -22,7 +22,7 @@ function owned() {
 }
 
 /**
- * Call a function of the page and return its output as text, also where it fails: then the model hears that.
+ * Call a function in the page and return its output as text. A failure is returned as text for the model.
  *
  * @param {(args: object, call: {threadId: string, runId: string, callId: string}) => unknown} tool
  * @param {import("./entries.js").Call} call
@@ -32,7 +32,7 @@ export async function outputOf(tool, call, threadId) {
     const output = await tool(JSON.parse(call.arguments || "{}"), { threadId, runId: call.runId, callId: call.key });
     return typeof output === "string" ? output : (JSON.stringify(output) ?? "null");
   } catch (error) {
-    console.error(error); // the page's own affair, for who looks after it
+    console.error(error); // for the developer of the page
     return `The tool ${call.name} failed: ${error?.message ?? error}`;
   }
 }

@@ -1,4 +1,4 @@
-/** Reads the events of a thread's runs into a conversation, each run once at a time. */
+/** Reads the events of a thread's runs; never reads the same run twice at once. */
 
 import { StreamGone, follow } from "./stream.js";
 
@@ -13,9 +13,9 @@ export class RunReader {
    * @param {AbortSignal} signal ends all reading.
    * @param {object} on
    * @param {(runId: string, event: object) => void} on.event
-   * @param {(runId: string) => void} on.end the stream has come to its end: the run is over, or it waits.
-   * @param {(runId: string) => Promise<void>} on.gone the events are not there any more.
-   * @param {(runId: string, error: Error) => void} on.lost reading was given up.
+   * @param {(runId: string) => void} on.end the stream ended: the run ended, or it waits for an answer.
+   * @param {(runId: string) => Promise<void>} on.gone the events are no longer stored.
+   * @param {(runId: string, error: Error) => void} on.lost all retries failed.
    * @param {(connected: boolean) => void} on.connection
    */
   constructor(api, signal, on) {
@@ -24,12 +24,12 @@ export class RunReader {
     this.#on = on;
   }
 
-  /** Say whether a run is being read. */
+  /** Return true if a run is being read. */
   reads(runId) {
     return this.#reading.has(runId);
   }
 
-  /** Read a run from an open response, or behind the number `after`. */
+  /** Read a run from an open response, or after the event number `after`. */
   async read(threadId, runId, { response, after = 0 } = {}) {
     if (this.reads(runId)) return;
     this.#reading.add(runId);
@@ -58,8 +58,8 @@ export class RunReader {
     try {
       if (!(error instanceof StreamGone)) throw error;
       await this.#on.gone(runId);
-    } catch (worse) {
-      this.#on.lost(runId, worse);
+    } catch (cause) {
+      this.#on.lost(runId, cause);
     }
   }
 }

@@ -1,31 +1,31 @@
 /**
- * The streams of runs: NDJSON line by line, gone on with where a connection breaks.
+ * Reads the NDJSON streams of runs, and resumes them after a broken connection.
  *
- * What the server promises is in docs/http.md: every event has a number, a stream that ends without one of the events
- * in `ENDS` was cut off, and a request with an `Idempotency-Key` may be sent again.
+ * The protocol is in docs/http.md: every event has a number, a stream that ends without an event of `ENDS` was cut off,
+ * and a request with an `Idempotency-Key` may be sent again.
  */
 
 const ENDS = new Set(
   ["completed", "incomplete", "failed", "cancelled", "expired", "requires_action"].map((name) => `thread.run.${name}`),
 );
 const PAUSES = [300, 1000, 2000, 4000, 8000, 15000, 15000, 15000];
-const SILENCE = 90_000; // without even a heartbeat: the connection is dead, whatever TCP believes
+const SILENCE = 90_000; // without even a heartbeat: treat the connection as dead
 const WORTH_REPEATING = new Set([0, 502, 503, 504]);
-const WORTH_WAITING = new Set([...WORTH_REPEATING, 429]); // an answer under way is waited for; a message waits for nobody
+const WORTH_WAITING = new Set([...WORTH_REPEATING, 429]); // streams only; a new message fails at once
 
-/** The events of a run are not stored any more, or the run is not: its messages are in the history. */
+/** The run or its events are no longer stored; its messages are in the history. */
 export class StreamGone extends Error {}
 
-/** The server could not be reached often enough. */
+/** The server was unreachable for all retries. */
 export class StreamLost extends Error {}
 
-/** Return a key that no other request has; `crypto.randomUUID` is missing on pages without TLS. */
+/** Return a unique key. `crypto.randomUUID` is missing on pages without TLS. */
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Wait, or less where the network comes back or the page is looked at again. */
+/** Wait; stop early when the network returns or the page becomes visible. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const over = () => {
@@ -45,10 +45,10 @@ export function pause(milliseconds, signal) {
 }
 
 /**
- * Send a POST that begins a run or answers one, again where its answer was lost: with one key it is one request.
+ * Send a POST that starts or continues a run. Retries use the same key, so the server runs it once.
  *
  * @param {(key: string) => Promise<Response>} send
- * @returns {Promise<Response>} an open stream; a refusal is thrown as it came.
+ * @returns {Promise<Response>} an open stream; throws the server's rejection.
  */
 export async function begin(send, { wait = pause } = {}) {
   const key = newKey();
@@ -63,13 +63,13 @@ export async function begin(send, { wait = pause } = {}) {
 }
 
 /**
- * Yield the events of a run up to the one it ends or waits with: `{event, data, seq}`.
+ * Yield the events `{event, data, seq}` of a run until it ends or waits for an answer.
  *
  * @param {object} options
- * @param {Response} [options.response] the stream that is open already.
- * @param {number} [options.after] the last number that was seen.
- * @param {(after: number) => Promise<Response>} options.resume opens the stream behind a number.
- * @param {(connected: boolean) => void} [options.onConnection] told of what becomes of the connection.
+ * @param {Response} [options.response] a stream that is already open.
+ * @param {number} [options.after] the number of the last event received.
+ * @param {(after: number) => Promise<Response>} options.resume opens the stream after a number.
+ * @param {(connected: boolean) => void} [options.onConnection] called when the connection opens or breaks.
  */
 export async function* follow({ response, after = 0, resume, signal, onConnection = () => {}, wait = pause }) {
   let seen = after;
@@ -87,10 +87,10 @@ export async function* follow({ response, after = 0, resume, signal, onConnectio
         ended = ENDS.has(event.event);
         yield event;
       }
-      if (ended || empty > 1) return; // twice nothing: nothing follows
+      if (ended || empty > 1) return; // two empty streams: no event follows
     } catch (error) {
       check(error, signal);
-      if (ended) return; // the end was there, the rest of the connection does not matter
+      if (ended) return; // the run has ended, so the error does not matter
     }
     response = undefined;
     if (tries >= PAUSES.length) throw new StreamLost("The connection to the server was lost.");
@@ -105,7 +105,7 @@ function check(error, signal) {
   if (error.status >= 400 && !WORTH_WAITING.has(error.status)) throw error;
 }
 
-/** Yield what whole lines say; an empty one is a heartbeat. A line that was cut off is never read. */
+/** Yield the parsed lines. An empty line is a heartbeat; an incomplete last line is dropped. */
 export async function* events(body, signal) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -113,7 +113,7 @@ export async function* events(body, signal) {
   signal?.addEventListener("abort", leave);
   try {
     let rest = "";
-    for (let read = await timely(reader); !read.done; read = await timely(reader)) {
+    for (let read = await readBeforeSilence(reader); !read.done; read = await readBeforeSilence(reader)) {
       const lines = (rest + decoder.decode(read.value, { stream: true })).split("\n");
       rest = lines.pop();
       for (const line of lines) if (line.trim()) yield JSON.parse(line);
@@ -125,10 +125,10 @@ export async function* events(body, signal) {
   signal?.throwIfAborted();
 }
 
-async function timely(reader) {
+async function readBeforeSilence(reader) {
   let timer;
   const silence = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("The connection is silent.")), SILENCE);
+    timer = setTimeout(() => reject(new Error("The connection timed out.")), SILENCE);
   });
   try {
     return await Promise.race([reader.read(), silence]);
