@@ -8,8 +8,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-RULES = ("layers", "words", "class_names", "module_names", "file_length", "isolation", "pages", "citations")
-"""The modules to run. `architecture` is left out until the page's tree is complete."""
+RULES = (
+    "layers",
+    "architecture",
+    "words",
+    "class_names",
+    "module_names",
+    "file_length",
+    "isolation",
+    "pages",
+    "citations",
+)
 
 
 def main() -> int:

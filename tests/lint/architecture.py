@@ -31,15 +31,15 @@ def tree_paths(page: str) -> list[tuple[int, str]]:
 def check(root: Path = ROOT) -> list[str]:
     """Return the names of the tree that do not exist, and the modules that the tree does not have."""
     page = root / "docs" / "architecture.md"
-    listed = tree_paths(page.read_text(encoding="utf-8"))
+    listed = tree_paths(page.read_text(encoding="utf-8") if page.exists() else "")
     package = root / PACKAGE
     problems = [problem(root, page, n, f"{name} does not exist") for n, name in listed if not (package / name).exists()]
     names = {name for _, name in listed}
     opened = {name.rpartition("/")[0] + "/" for name in names if not name.endswith("/")}
     for path in modules(root).values():
         below = path.relative_to(package)
-        folders = {f"{parent}/" for parent in below.parents if str(parent) != "."}
-        whole = folders & names and not folders & opened
+        folder = next((f"{parent}/" for parent in below.parents if f"{parent}/" in names), "")
+        whole = folder and folder not in opened
         if path.name != "__init__.py" and str(below) not in names and not whole:
             problems.append(problem(root, page, 1, f"the tree lacks {below}"))
     return problems
