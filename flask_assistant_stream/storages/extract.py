@@ -1,7 +1,6 @@
-"""From the bytes of an uploaded file to its text: what can be read, how, and the bounds that keep a file harmless.
+"""Read the text of an uploaded file, within limits that keep a malicious file harmless.
 
-The bytes are a stranger's: every reader is bounded, and whatever it stumbles over becomes a `RequestError`. It knows
-no store and no vector store.
+Every reader is bounded, and every error of a reader becomes a `RequestError`.
 """
 
 from __future__ import annotations
@@ -18,62 +17,62 @@ from typing import Any, BinaryIO
 from ..errors import AssistantStreamError, RequestError
 
 MAX_TEXT_CHARS = 5_000_000
-"""How much of a text is kept; the rest is left out."""
+"""Maximum length of a text; the rest is left out."""
 
 MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARS
 MAX_HTML_BYTES = 8 * 1024 * 1024
-"""How much is read of a file of text or HTML; a page's tree takes a hundred times its bytes in memory."""
+"""Maximum that is read of a text or HTML file; the tree of a page needs a hundred times its bytes in memory."""
 
 MAX_PARTS = 10_000
 MAX_PARTS_BYTES = 256 * 1024 * 1024
 MAX_XML_BYTES = 16 * 1024 * 1024
 MAX_RATIO = 200
 RATIO_FREE_BYTES = 4 * 1024 * 1024
-"""Bounds of a Word document's parts, unpacked: how many, all together, those of XML together, and how many times
-larger than packed, where they are more than a few bytes."""
+"""Limits of the unpacked parts of a Word document: their number, their size, the size of XML parts, and the ratio to
+the packed size, which only counts above `RATIO_FREE_BYTES`."""
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 MAX_PDF_SECONDS = 120.0
-"""Bounds of a PDF: the drawing commands of one page, and the time for all pages."""
+"""Limits of a PDF: the drawing commands of one page, and the time for all pages."""
 
 _PLAIN = "txt md markdown csv json c cpp cs css go java js php py rb sh tex ts"
 
 SEARCHABLE: frozenset[str] = frozenset(f"{_PLAIN} html htm pdf docx".split())
-"""Endings of file names whose text can be taken out, lower case, without the dot."""
+"""Endings of file names that can be read, lower case, without the dot."""
 
 
 def ending(filename: str) -> str:
-    """Return a file name's ending in lower case without its dot; "" where it has none."""
+    """Return a file name's ending in lower case without its dot, or ""."""
     return filename.rpartition(".")[2].lower() if "." in filename else ""
 
 
 def text_of(filename: str, content: BinaryIO) -> str:
-    """Return the text of a file, at most `MAX_TEXT_CHARS` of it; blocks this thread.
+    """Return the text of a file, at most `MAX_TEXT_CHARS`; blocks this thread.
 
     Args:
-        filename: its ending says how to read it.
-        content: at its begin, seekable.
+        filename: its ending selects the reader.
+        content: at its beginning, seekable.
 
     Raises:
-        RequestError: nothing can be read; the message says why, `code` is that of a failed `vector_store.file`:
+        RequestError: there is no text; the message says why, and `code` is that of a failed `vector_store.file`:
             `unsupported_file` or `invalid_file`.
     """
     kind = ending(filename)
     if kind not in SEARCHABLE:
-        raise _refused(f"A file that ends in '{kind}' cannot be searched.", code="unsupported_file")
+        raise _invalid(f"Files ending in '{kind}' cannot be searched.", code="unsupported_file")
     try:
-        text = _tidy(_bounded(_READERS.get(kind, _plain)(content)))
+        text = _clean(_bounded(_READERS.get(kind, _plain)(content)))
     except AssistantStreamError:
         raise
-    except Exception as error:  # the libraries promise no kinds, least of all for files made to break them
-        raise _refused(f"The file cannot be read as {kind}: it is damaged or something else.") from error
+    except Exception as error:  # the libraries document no classes, least of all for malicious files
+        raise _invalid(f"The file cannot be read as {kind}: it is damaged or of another type.") from error
     if not text.strip():
         scanned = " Its pages may be images." if kind == "pdf" else ""
-        raise _refused(f"The file has no text in it.{scanned}")
+        raise _invalid(f"The file has no text.{scanned}")
     return text
 
 
-def _refused(message: str, *, code: str = "invalid_file") -> RequestError:
+def _invalid(message: str, *, code: str = "invalid_file") -> RequestError:
     return RequestError(message, param="file", code=code)
 
 
@@ -88,17 +87,17 @@ def _bounded(pieces: Iterator[str]) -> str:
 
 
 _NEWLINE = re.compile(r"\r\n?|[\u2028\u2029]")
-_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
 
 
-def _tidy(text: str) -> str:
-    """Return text that every store and every reader takes: no halves of characters, no control characters."""
+def _clean(text: str) -> str:
+    """Return text that every store accepts: without lone surrogates and control characters."""
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _UNSEEN.sub("", _NEWLINE.sub("\n", whole))
+    return _INVISIBLE.sub("", _NEWLINE.sub("\n", whole))
 
 
 def _paragraphs(text: str) -> str:
-    """Return lines with single spaces and at most one empty line between two."""
+    """Return lines with single spaces and at most one empty line between them."""
     lines = "\n".join(" ".join(line.split()) for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", lines).strip()
 
@@ -112,7 +111,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def _plain(content: BinaryIO) -> Iterator[str]:
@@ -120,23 +119,23 @@ def _plain(content: BinaryIO) -> Iterator[str]:
 
 
 def _read(content: BinaryIO, limit: int) -> tuple[bytes, bool]:
-    """Return the bytes up to a limit, and whether they are all: else they may end within a character."""
+    """Return the bytes up to a limit, and whether they are complete; if not, they may end within a character."""
     data = content.read(limit + 1)
     return data[:limit], len(data) <= limit
 
 
 def _decoded(data: bytes, whole: bool) -> str:
-    """Decode by byte order mark, else as UTF-8, else as Windows-1252 where that makes a text."""
+    """Decode by the byte order mark, else as UTF-8, else as Windows-1252 if the result is text."""
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = codecs.getincrementaldecoder(marked)().decode(data, whole)
     except UnicodeDecodeError:
         if marked != "utf-8":
-            raise _refused(f"The file begins like {marked.removesuffix('-sig').upper()} but is not.") from None
+            raise _invalid(f"The file begins as {marked.removesuffix('-sig').upper()} but is not valid.") from None
         text = _western(data)
-    strange = len(_NO_TEXT.findall(text))
-    if "\0" in text or strange > len(text) // 200:
-        raise _refused("The file is no text: it has bytes in it that stand for no character.")
+    controls = len(_CONTROL.findall(text))
+    if "\0" in text or controls > len(text) // 200:
+        raise _invalid("The file is not text: it contains control characters.")
     return text
 
 
@@ -160,29 +159,29 @@ _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.
 def _html(content: BinaryIO) -> Iterator[str]:
     from lxml import etree, html
 
-    text = _declared(*_read(content, MAX_HTML_BYTES))
+    text = _decoded_html(*_read(content, MAX_HTML_BYTES))
     if not text.strip():
         return
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
     root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     title = " ".join((root.findtext(".//title") or "").split())
-    yield _paragraphs("".join([title, "\n\n", *_walked(etree.iterwalk(root, events=("start", "end")))]))
+    yield _paragraphs("".join([title, "\n\n", *_html_text(etree.iterwalk(root, events=("start", "end")))]))
 
 
-def _declared(data: bytes, whole: bool) -> str:
-    """Decode a page as its byte order mark or its `<meta charset>` says, else like any text."""
-    found = _DECLARED.search(data[:4096])
-    if found and not data.startswith(tuple(mark for mark, _ in _MARKS)):
+def _decoded_html(data: bytes, whole: bool) -> str:
+    """Decode a page by its byte order mark or its `<meta charset>`, else like any text."""
+    declared = _DECLARED.search(data[:4096])
+    if declared and not data.startswith(tuple(mark for mark, _ in _MARKS)):
         try:
-            return codecs.getincrementaldecoder(found[1].decode("ascii"))().decode(data, whole).replace("\0", "")
+            return codecs.getincrementaldecoder(declared[1].decode("ascii"))().decode(data, whole).replace("\0", "")
         except (LookupError, TypeError, ValueError):
-            pass  # it declares what it is not
+            pass  # the declaration is wrong
     return _decoded(data, whole)
 
 
-def _walked(walk: Any) -> Iterator[str]:
-    """Yield the text of a page's nodes in order; `walk` is lxml's over starts and ends."""
-    kept = 0  # how many <pre> are open: there space counts
+def _html_text(walk: Any) -> Iterator[str]:
+    """Yield the text of a page's nodes in order; `walk` is lxml's iterator over starts and ends."""
+    kept = 0  # open <pre> elements, whose spaces are kept
     for event, node in walk:
         name, begins = node.tag, event == "start"
         if name == "pre":
@@ -202,7 +201,7 @@ def _walked(walk: Any) -> Iterator[str]:
 
 
 def _spaced(text: str | None, kept: int) -> str:
-    """Return text with single spaces, as a browser shows it, but within `<pre>`."""
+    """Return text with single spaces, as a browser shows it outside `<pre>`."""
     if not text or kept:
         return text or ""
     return re.sub(r"[ \t\n\r\f]+", " ", text)
@@ -211,7 +210,7 @@ def _spaced(text: str | None, kept: int) -> str:
 # -- Word -------------------------------------------------------------------------------------------------------
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # says again what its choice says
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # repeats the text of its choice
 _HEADING = re.compile(r"[Hh]eading ?([1-6])")
 
 
@@ -225,24 +224,24 @@ def _docx(content: BinaryIO) -> Iterator[str]:
         _check_parts(packed.infolist())
     content.seek(0)
     body = Document(content).element.body
-    yield _paragraphs("".join(_written(etree.iterwalk(body, events=("start", "end")))))
+    yield _paragraphs("".join(_docx_text(etree.iterwalk(body, events=("start", "end")))))
 
 
 def _check_parts(parts: list[zipfile.ZipInfo]) -> None:
-    """Refuse what unpacks to too much. No more than the declared sizes is ever unpacked."""
+    """Reject a document that is too large unpacked. No more than the declared sizes is ever unpacked."""
     size, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
     xml = sum(part.file_size for part in parts if part.filename.lower().endswith((".xml", ".rels")))
     if len(parts) > MAX_PARTS or size > MAX_PARTS_BYTES or xml > MAX_XML_BYTES:
-        raise _refused("The Word document is too large when it is unpacked.")
+        raise _invalid("The Word document is too large when unpacked.")
     if size > RATIO_FREE_BYTES and size > MAX_RATIO * max(packed, 1):
-        raise _refused("The Word document unpacks to so much that it is no real one.")
+        raise _invalid("The Word document is compressed too much to be a real one.")
     if any(part.flag_bits & 0x1 for part in parts):
-        raise _refused("The Word document is encrypted.")
+        raise _invalid("The Word document is encrypted. Save it without a password and upload it again.")
 
 
-def _written(walk: Any) -> Iterator[str]:
+def _docx_text(walk: Any) -> Iterator[str]:
     """Yield the text of a document's body in order: paragraphs, and tables with a line for each row."""
-    cells = 0  # how many table cells are open: there a paragraph ends no line
+    cells = 0  # open table cells, in which a paragraph does not end a line
     for event, node in walk:
         name, begins = str(node.tag).removeprefix(_W), event == "start"
         if name == "tc":
@@ -268,10 +267,10 @@ def _run(name: str, text: str | None) -> str:
 
 
 def _heading(paragraph: Any) -> str:
-    """Return what makes a Markdown heading of a paragraph in one of Word's heading styles."""
+    """Return the Markdown prefix of a paragraph in one of Word's heading styles, or ""."""
     style = paragraph.find(f"{_W}pPr/{_W}pStyle")
-    found = _HEADING.fullmatch(style.get(f"{_W}val", "")) if style is not None else None
-    return "#" * int(found[1]) + " " if found else ""
+    level = _HEADING.fullmatch(style.get(f"{_W}val", "")) if style is not None else None
+    return "#" * int(level[1]) + " " if level else ""
 
 
 # -- PDF --------------------------------------------------------------------------------------------------------
@@ -281,22 +280,22 @@ def _pdf(content: BinaryIO) -> Iterator[str]:
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError
 
-    _quieten()
+    _silence_pypdf()
     until = time.monotonic() + MAX_PDF_SECONDS
     try:
         for page in PdfReader(content).pages:
             drawn = page.get_contents()
             if drawn is not None and len(drawn.get_data()) > MAX_PAGE_BYTES:
-                raise _refused("The PDF has a page that is too large to be read.")
+                raise _invalid("The PDF has a page that is too large to read.")
             yield page.extract_text() + "\n\n"
             if time.monotonic() > until:
-                raise _refused("The PDF takes too long to be read.")
+                raise _invalid("The PDF takes too long to read.")
     except (DependencyError, FileNotDecryptedError):
-        raise _refused("The PDF is encrypted. Save it without a password and upload it again.") from None
+        raise _invalid("The PDF is encrypted. Save it without a password and upload it again.") from None
 
 
-def _quieten() -> None:
-    """Keep what pypdf has to say of strangers' files out of the app's log, unless the app has set a level for it."""
+def _silence_pypdf() -> None:
+    """Keep pypdf's warnings about uploaded files out of the app's log, unless the app has set its level."""
     log = logging.getLogger("pypdf")
     if log.level == logging.NOTSET:
         log.setLevel(logging.CRITICAL)

@@ -141,7 +141,7 @@ def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str
 def test_an_expiry_is_kept_or_refused(site: Site) -> None:
     """Our own store forgets nothing by itself, so it promises nothing; the upstream does."""
     fields = {"purpose": "assistants", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
-    refused(site.upload(path="/v1/files", fields=fields), 400, "Files stay here", "expires_after")
+    refused(site.upload(path="/v1/files", fields=fields), 400, "Files do not expire here", "expires_after")
     assert listed(site) == []
     file_id = site.new_file()
     site.registration.store.update(Kind.FILE, "anna", file_id, body={"expires_at": int(time.time()) - 1})

@@ -1,4 +1,4 @@
-"""The storage in the app's own store: no key, no network."""
+"""The storage over the app's own store: no key, no network."""
 
 from .storage import LocalStorage
 

@@ -1,4 +1,4 @@
-"""From a file's text to the passages that a search finds. Knows no file and no store."""
+"""Cut a file's text into the passages that a search returns. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 USUAL_CHARS = 600
-"""About as long as a passage becomes where paragraphs are joined or cut."""
+"""Usual length of a passage of joined or cut paragraphs."""
 
 MAX_CHARS = 1000
 
@@ -15,15 +15,15 @@ _HEADING = re.compile(r"#{1,6} ")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]{0,3} |[。！？]|\n")
 _WORD_END = re.compile(r"\W(?=\w)")
 _GLUE = frozenset("\u200d\ufe0e\ufe0f")
-"""What makes one character of its neighbours: joiner and variation selectors."""
+"""Characters that join their neighbours into one: joiner and variation selectors."""
 
 
 def cut(text: str) -> list[str]:
     """Cut a text into passages of about `USUAL_CHARS` characters, at most `MAX_CHARS`, none empty.
 
-    A passage is lines with single spaces, its paragraphs apart by an empty line. It ends between words, where it can
-    between sentences; a Markdown heading is in the passage of what follows it. Together they have all words of the
-    text in order; only a word longer than a passage is cut.
+    A passage has single spaces and an empty line between paragraphs. It ends between words, if possible between
+    sentences. A Markdown heading is in the same passage as the text below it. The passages have all words of the text
+    in order; only a word longer than a passage is cut.
     """
     passages: list[str] = []
     for block in _blocks(text):
@@ -36,9 +36,9 @@ def cut(text: str) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Yield paragraphs with the headings before them; empty lines and headings begin one."""
+    """Yield paragraphs with the headings before them; an empty line or a heading ends one."""
     held: list[str] = []
-    headed = False  # whether nothing but headings is held
+    headed = False  # whether only headings are held
     for line in text.split("\n"):
         line = " ".join(line.split())
         heading = _HEADING.match(line) is not None
@@ -53,7 +53,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _belongs(passage: str, piece: str) -> bool:
-    """Say whether a piece is put into the passage before it."""
+    """Return whether a piece joins the passage before it."""
     length = len(passage) + 2 + len(piece)
     if len(passage) < USUAL_CHARS // 2:
         return length <= MAX_CHARS
@@ -73,19 +73,19 @@ def _pieces(block: str) -> Iterator[str]:
 
 
 def _end(window: str) -> int:
-    """Return where a piece ends that begins a block longer than itself: the best place, near the usual length."""
-    ends = [found.end() for found in _SENTENCE_END.finditer(window, USUAL_CHARS // 2)]
+    """Return the best end of the first piece of a longer block: near the usual length."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(window, USUAL_CHARS // 2)]
     ends = [place for place in ends if place <= MAX_CHARS or window[place - 1].isspace()]
     if not ends:
         places = (window.rfind(space, 1, stop) for space in " \n" for stop in (USUAL_CHARS, None))
         ends = [place for place in places if place > 0]
     if not ends:
-        ends = [found.end() for found in _WORD_END.finditer(window, USUAL_CHARS // 2, MAX_CHARS)]
+        ends = [match.end() for match in _WORD_END.finditer(window, USUAL_CHARS // 2, MAX_CHARS)]
     return min(ends, key=lambda place: abs(place - USUAL_CHARS)) if ends else _within_a_word(window)
 
 
 def _within_a_word(window: str) -> int:
-    """Return the last place that parts no mark from its letter and no emoji."""
+    """Return the last place that separates no mark from its letter and cuts no emoji."""
     for place in range(MAX_CHARS, MAX_CHARS // 2, -1):
         if not (_joins(window[place]) or window[place - 1] in _GLUE):
             return place
