@@ -111,7 +111,6 @@ class StatefulEncoder(Encoder):
     numbers_frames = True
 
     def reads_after(self) -> int:
-        """Return 0."""
         return 0
 
     def encode(self, events: Sequence[Event]) -> bytes:
@@ -142,17 +141,13 @@ class Wrapper(Encoder):
         self.headers, self.heartbeat, self.numbers_frames = inner.headers, inner.heartbeat, inner.numbers_frames
 
     def reads_after(self) -> int:
-        """Return where the inner encoder starts."""
         return self.inner.reads_after()
 
     def begin(self) -> bytes:
-        """Return the inner encoder's begin."""
         return self.inner.begin()
 
     def error(self, error: AssistantStreamError) -> bytes:
-        """Return the inner encoder's error."""
         return self.inner.error(error)
 
     def end(self) -> bytes:
-        """Return the inner encoder's end."""
         return self.inner.end()

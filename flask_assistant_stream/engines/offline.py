@@ -76,7 +76,6 @@ class PacedStream(ItemStream):
             pause = self._delay
 
     def close(self) -> None:
-        """End the iteration."""
         self._closed.set()
 
 

@@ -33,7 +33,6 @@ class FunctionCall(Output):
         self.added = text_of(item.get("arguments")) or self.added
 
     def take(self, item: Item) -> None:
-        """Take names and the complete arguments."""
         self._take_names(item)
         self.whole = text_of(item.get("arguments")) or self.whole
 

@@ -110,7 +110,6 @@ class AssistantMessage(Output):
 
     @property
     def waiting(self) -> bool:
-        """Whether text or a citation is not written yet."""
         return bool(self._waiting)
 
     @property
@@ -167,7 +166,6 @@ class AssistantMessage(Output):
             self.phase = item["phase"]
 
     def take(self, item: Item) -> None:
-        """Take the content of a complete copy."""
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
         for index, content in enumerate(list_of(item.get("content"))):
@@ -182,14 +180,12 @@ class AssistantMessage(Output):
             self.complete(self.part("refusal", index), content["refusal"])
 
     def open(self, writer: RunWriter) -> None:
-        """Open a message."""
         writer.open_message(self.phase)
         for part in self.parts:
             waits = sum(len(what) for owner, what in self._waiting if owner is part and isinstance(what, str))
             part.slot, part.base = None, len(part.text) - waits
 
     def show(self, writer: RunWriter) -> None:
-        """Write the text and the citations so far."""
         waiting, self._waiting = self._waiting, []
         for part, what in waiting:
             if part.slot is None:
@@ -252,10 +248,8 @@ class Reasoning(Output):
         writer.emit(REASONING_DELTA, data)
 
     def replay(self) -> Item | None:
-        """Return the item, or None without encrypted content."""
         return self._item
 
 
 def _summary(item: Item) -> list[str]:
-    """Return the parts of a summary."""
     return [mend(part["text"]) for part in objects_of(item.get("summary")) if isinstance(part.get("text"), str)]

@@ -50,19 +50,15 @@ class LocalSearchEngine(Engine):
         return _SearchingStream(self, request, query, search)
 
     def ping(self) -> str | None:
-        """Return what prevents the upstream's engine from working."""
         return self._engine.ping()
 
     def wake(self) -> None:
-        """Start the background work of the upstream's engine."""
         self._engine.wake()
 
     def about(self) -> dict[str, Any]:
-        """Return facts about the upstream."""
         return self._engine.about()
 
     def warnings(self) -> list[str]:
-        """Return warnings about the upstream."""
         return self._engine.warnings()
 
 
@@ -90,7 +86,6 @@ class _SearchingStream(ItemStream):
             yield from _cited(inner, CitedItems(sources, [search_items[-1]["item"]] if search_items else []))
 
     def close(self) -> None:
-        """Close the upstream's stream, or prevent its start."""
         with self._lock:
             self._closed = True
             inner = self._inner

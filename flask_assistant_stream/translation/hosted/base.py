@@ -36,7 +36,6 @@ class HostedTool(Output):
         return not self._ended and (self.done or self.news)
 
     def open(self, writer: RunWriter) -> None:
-        """Open its step."""
         writer.open_step({"type": "tool_calls", "tool_calls": []})
 
     def show(self, writer: RunWriter) -> None:

@@ -31,7 +31,6 @@ class HostedCall(HostedTool):
 
     @property
     def ready(self) -> bool:
-        """Whether a copy has arrived, so that its name is known."""
         return bool(self.item)
 
     @property
@@ -53,17 +52,14 @@ class HostedCall(HostedTool):
         return None
 
     def show_begin(self, writer: RunWriter) -> None:
-        """Write the name."""
         self._write(writer, {"name": self.name, "arguments": "", "output": None}, id=self.id)
 
     def show_news(self, writer: RunWriter) -> None:
-        """Write the arguments once they are complete."""
         if not self._arguments_written and (self.done or self.news):
             self._arguments_written = True
             self._write(writer, {"arguments": self.arguments})
 
     def show_end(self, writer: RunWriter) -> None:
-        """Write the output."""
         if self.output is not None:
             self._write(writer, {"output": self.output})
 
@@ -108,7 +104,6 @@ class ToolSearch(HostedCall):
 
     @property
     def arguments(self) -> str:
-        """The query."""
         return json_text(object_of(self.item.get("arguments")))
 
 
@@ -119,12 +114,10 @@ class CustomCall(HostedCall):
 
     @property
     def name(self) -> str:
-        """Its own name."""
         return text_of(self.item.get("name")) or "custom_tool"
 
     @property
     def arguments(self) -> str:
-        """The text."""
         return json_text({"input": text_of(self.item.get("input"))})
 
 
@@ -145,18 +138,15 @@ class McpCall(HostedCall):
 
     @property
     def name(self) -> str:
-        """The server's label and the tool's name."""
         return ".".join(filter(None, (text_of(self.item.get(key)) for key in ("server_label", "name")))) or "mcp"
 
     @property
     def arguments(self) -> str:
-        """The arguments, from the most reliable source."""
         sources = (text_of(self.item.get("arguments")), self.whole, mend("".join(self.streamed)))
         return next(filter(is_json_object, sources), "{}")
 
     @property
     def output(self) -> str | None:
-        """The output of the server, or its error."""
         error, output = self.item.get("error"), self.item.get("output")
         if not error:
             return mend(output) if isinstance(output, str) else None
@@ -173,17 +163,14 @@ class ImageGeneration(HostedCall):
 
     @property
     def arguments(self) -> str:
-        """The prompt and the options of the image."""
         keys = ("action", "prompt", "revised_prompt", "size", "quality", "background", "output_format")
         return json_text({key: self.item[key] for key in keys if isinstance(self.item.get(key), str)})
 
     @property
     def output(self) -> str | None:
-        """The id of the file."""
         return json_text({"file_id": self._file_id}) if self._file_id else None
 
     def show_end(self, writer: RunWriter) -> None:
-        """Report the file, then write its id."""
         image, ending = self.item.get("result"), text_of(self.item.get("output_format"))
         if isinstance(image, str) and image:
             self._file_id = report_file(writer, self.name, ending if ending in IMAGE_ENDINGS else "png", data=image)

@@ -27,15 +27,12 @@ class CodeInterpreter(HostedTool):
 
     @property
     def news(self) -> bool:
-        """Whether there is code to write."""
         return bool(self._new)
 
     def add(self, piece: Any) -> None:
-        """Take a piece of the code."""
         self._new += self._code.add(piece)
 
     def complete(self, code: Any) -> None:
-        """Take the whole code."""
         self._new += self._code.complete(code)
 
     def begin(self, item: Item) -> None:
@@ -47,17 +44,14 @@ class CodeInterpreter(HostedTool):
         self._outputs = objects_of(item.get("outputs")) or self._outputs
 
     def show_begin(self, writer: RunWriter) -> None:
-        """Write an empty call."""
         self._write(writer, {"input": "", "outputs": []}, id=self.id)
 
     def show_news(self, writer: RunWriter) -> None:
-        """Write the code that has arrived."""
         new, self._new = self._new, ""
         if new and not self._ended:
             self._write(writer, {"input": new})
 
     def show_end(self, writer: RunWriter) -> None:
-        """Write logs and images."""
         shown: list[Object] = []
         for output in self._outputs:
             entry = _output(writer, output)

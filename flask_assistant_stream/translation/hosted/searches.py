@@ -28,7 +28,6 @@ class FileSearchCall(HostedTool):
         self._results = list(_results(item.get("results"))) or self._results
 
     def show_begin(self, writer: RunWriter) -> None:
-        """Write the search without results."""
         writer.step_delta({"index": 0, **self._tool_call([])})
         writer.set_calls([self._tool_call([])])
 
