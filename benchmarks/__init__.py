@@ -1,1 +1,1 @@
-"""Measures the library against the design it replaces; `python -m benchmarks` runs all of it."""
+"""Benchmarks of the library and of the design it replaces; `python -m benchmarks` runs all of them."""

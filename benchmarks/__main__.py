@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everything, as Markdown on standard output; progress goes to standard error."""
+"""`python -m benchmarks`: print all results as Markdown on standard output; progress goes to standard error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tools import Missing, Result, Tools, check, mongodb
 
 WORKLOADS = "unpaced32,paced1,paced100,paced500,paced1000,ttfb1,idle1000"
 WORKER_WORKLOADS = "unpaced32,-c 32 -n 5 -d 0 -t 4 -l 20"
-"""Saturated by events, and by requests."""
+"""Limited by events, and limited by requests."""
 PARTS = ("streams", "workers", "imports", "pages")
 
 

@@ -1,4 +1,4 @@
-"""The app that is measured: the library with nothing switched off, under whatever server imports this."""
+"""The measured app: the library with all features on, for any WSGI server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OWNER = "benchmark"
 
 
 def create_app() -> Flask:
-    """Make it; the store and the upstream come from the environment."""
+    """Return the app; store and upstream come from the environment."""
     app = Flask(__name__)
     app.register_blueprint(create_assistant_blueprint(authenticate=shared_owner(OWNER)), url_prefix="/")
     return app

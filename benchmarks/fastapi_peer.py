@@ -1,4 +1,4 @@
-"""What the library is measured against: FastAPI and AsyncOpenAI, each event told on as it comes, nothing stored."""
+"""The peer of the comparison: FastAPI and AsyncOpenAI, which forward each event and store nothing."""
 
 import os
 from collections.abc import AsyncIterator

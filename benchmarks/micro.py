@@ -1,4 +1,4 @@
-"""Small measurements in one process: what importing costs, and a page of a long thread and of a long list."""
+"""Small measurements in one process: import times, and pages of a long thread and a long list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPORT_RUNS = 7
 PAGE_RUNS = 50
 SHORT, LONG = 100, 10_000
 IMPORTS = ("flask_assistant_stream", "flask_assistant_stream.extension")
-"""The package by itself, and with all that a host app touches: Flask, flask-cors, marshmallow."""
+"""The package alone, and with all that a host app imports: Flask, flask-cors, marshmallow."""
 
 
 def import_seconds(module: str) -> float:
@@ -37,7 +37,7 @@ def page_milliseconds(store_url: str) -> list[tuple[str, float, float]]:
     """Measure pages of 20 through the routes.
 
     Returns:
-        What was read, and the median of ms while there are few of them and while there are many.
+        Name of the page, and its median in ms with few and with many rows.
     """
     os.environ["ASSISTANT_STORE"], os.environ["ASSISTANT_ENGINE"] = store_url, "offline"
     app = create_app()

@@ -1,4 +1,4 @@
-"""From results to Markdown: medians, each beside the FastAPI design of the same run, and the aims."""
+"""Formats results as Markdown: medians beside the FastAPI design of the same run, and the aims."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ COLUMNS: Sequence[tuple[str, str, Figure]] = (
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A goal and where it is measured.
+    """A goal and the workload that measures it.
 
     Attributes:
         most, least: the bound; the other is None.
@@ -108,13 +108,13 @@ class Results:
         return [server for name, server in self._runs if name == workload]
 
     def median(self, workload: str, server: str, figure: Figure) -> float | None:
-        """Return the middle figure of the runs in which answers were complete, None where there is none."""
+        """Return the median figure of the runs with complete answers, or None without any."""
         runs = [run for run in self.runs(workload, server) if run["good"]]
         return statistics.median(map(figure, runs)) if runs else None
 
 
 def machine() -> str:
-    """Describe where the figures come from, without names."""
+    """Describe the machine and package versions, without a host name."""
     model = next(
         (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown"
     )
@@ -128,19 +128,19 @@ def machine() -> str:
 
 
 def streams(results: Results) -> str:
-    """Return a table per workload."""
+    """Return one table per workload."""
     return "\n\n".join(_workload(results, workload) for workload in results.workloads())
 
 
 def aims(results: Results) -> str:
-    """Return what was aimed for beside what was measured."""
+    """Return the table of aims and measured figures."""
     lines = ["| aim | measured | FastAPI | met |", "|---|--:|--:|---|"]
     lines += [line for aim in AIMS if (line := _aim(results, aim))]
     return "\n".join(lines)
 
 
 def workers(results: Results) -> str:
-    """Return what a second worker brings."""
+    """Return the comparison of one worker and two."""
     lines = ["| workload | one worker, events/s | two workers | ratio |", "|---|--:|--:|--:|"]
     for workload in results.workloads():
         one, two = (

@@ -1,4 +1,4 @@
-"""What is compared: the library under two servers and on two stores, and the FastAPI design."""
+"""The servers of the comparison: the library under two servers and on two stores, and the FastAPI design."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 BODY = '{"content":"hello {P}"}'
 CONNECTIONS = 4096
-"""More than any workload opens at once."""
+"""More than any workload opens at the same time."""
 
 GUNICORN = "gunicorn, gevent"
 PYWSGI = "python -m flask_assistant_stream"
@@ -25,10 +25,10 @@ class Server:
     """One row of the tables.
 
     Attributes:
-        name: of the row.
-        command: with `{port}` where the port goes.
-        path: of the streaming route.
-        environment: on top of ours.
+        name: the row's name.
+        command: `{port}` is replaced by the port.
+        path: the streaming route.
+        environment: added to the environment of this process.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
     def spec(self) -> dict[str, Any]:
-        """Return what bench.py reads."""
+        """Return the description that bench.py reads."""
         port = free_port()
         command = [word.replace("{port}", str(port)) for word in self.command]
         given = {"name": self.name, "cmd": command, "port": port, "path": self.path, "body": BODY}
@@ -65,7 +65,7 @@ def compared(upstream: str, data: Path, mongodb: str | None) -> list[Server]:
     Args:
         upstream: base URL of the Responses API.
         data: a folder for the SQLite files.
-        mongodb: a URI with a database of this run's own, or None for no such row.
+        mongodb: a URI with a new database, or None for no MongoDB row.
     """
 
     def on(store: str) -> dict[str, str]:
@@ -93,9 +93,9 @@ def workers(upstream: str, data: Path, cores: str) -> list[Server]:
 
 
 def _asking(upstream: str) -> dict[str, str]:
-    """Return the environment of a server that asks the fake upstream.
+    """Return the environment of a server that uses the fake upstream.
 
-    No titles: the design that is compared writes none, and the load generator would count the fake ones as answers.
+    Titles are off: the FastAPI design writes none, and the load generator would count the fake ones as answers.
     """
     return {
         "OPENAI_BASE_URL": upstream,

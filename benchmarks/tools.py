@@ -1,4 +1,4 @@
-"""The load generator, the fake upstream and the driver around them: tools from beside the repository, built anew."""
+"""The load generator, the fake upstream and their driver: tools from outside the repository, compiled for each run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Result = dict[str, Any]
 
 
 class Missing(Exception):
-    """Something that the benchmark needs is not there; says what and how to get it."""
+    """A requirement of the benchmark is missing; the message says how to get it."""
 
 
 def check() -> None:
-    """Raise `Missing` where something is not there."""
+    """Raise `Missing` if a requirement is missing."""
     absent = [name for name in NEEDED if not (SOURCES / name).exists()]
     if absent:
         raise Missing(
@@ -47,8 +47,8 @@ class Tools:
     """The compiled tools.
 
     Args:
-        where: a folder to build in.
-        server_cpu, load_cpu: which cores they are pinned to.
+        where: the build folder.
+        server_cpu, load_cpu: the cores that servers and load are pinned to.
     """
 
     def __init__(self, where: Path, server_cpu: int, load_cpu: int) -> None:
@@ -59,7 +59,7 @@ class Tools:
 
     @contextmanager
     def upstream(self) -> Iterator[str]:
-        """Run the fake upstream on the load's core; gives its base URL."""
+        """Run the fake upstream on the load's core and yield its base URL."""
         port = free_port()
         command = ["taskset", "-c", str(self.load_cpu), str(self._where / "upstream"), "-p", str(port)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -82,10 +82,10 @@ class Tools:
 
 @contextmanager
 def mongodb(where: Path, cpu: int) -> Iterator[str | None]:
-    """Give the URI of a MongoDB: `MONGODB_URI`, else a `secantusd-rs` on the load's core, else None.
+    """Yield the URI of a MongoDB: `MONGODB_URI`, else a `secantusd-rs` on the load's core, else None.
 
-    That server is a stand-in that speaks MongoDB's wire protocol: its figures say what the library spends, not
-    how fast a MongoDB is.
+    That server is a stand-in with MongoDB's wire protocol: its figures show the cost of the library, not the speed of
+    a MongoDB.
     """
     given = os.environ.get("MONGODB_URI")
     program = shutil.which("secantusd-rs", path=str(Path(sys.executable).parent)) or shutil.which("secantusd-rs")

@@ -1,10 +1,10 @@
-"""How other servers' Responses streams differ from OpenAI's: one reply each, and what a client is to be told of it.
+"""How other servers' Responses streams differ from OpenAI's: one reply each, and the result a client must see.
 
-    @deviation(Told(texts=("Hello there",)))
-    def server_and_what_it_does() -> Reply: ...
+    @deviation(Expected(texts=("Hello there",)))
+    def server_and_its_deviation() -> Reply: ...
 
-Written from descriptions of those servers, in the shapes that they send; recorded streams are played elsewhere. The
-fake upstream plays them by name (`deviation?name=…`).
+Written from descriptions of those servers; recorded streams have their own tests. The fake upstream plays a reply by
+name (`deviation?name=…`). The file is long because it is one table.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from tests.translation.material import (
 )
 
 Call = tuple[str | None, str, dict[str, Any]]
-"""Call id (None for one that is made here), name, arguments."""
+"""Call id (None for one that the library generates), name, arguments."""
 
 ROME: Call = ("call_u", "weather", {"city": "Rome"})
 OSLO: Call = ("call_o", "weather", {"city": "Oslo"})
 
 
-class Told(NamedTuple):
-    """What a client is told.
+class Expected(NamedTuple):
+    """The result that a client must see.
 
     Attributes:
-        run: the run's status; with `calls` it is first `requires_action`.
-        texts: of the messages, in order.
-        calls: that it is asked to answer.
-        error: code of `last_error` and words of its message.
-        cut: the last message's `incomplete_details.reason`, or None where that message is whole.
+        run: the run's final status; with `calls` it is `requires_action` first.
+        texts: the messages' texts, in order.
+        calls: the calls the client must answer.
+        error: code of `last_error` and a part of its message.
+        cut: the last message's `incomplete_details.reason`, or None if the message is complete.
         usage: input, output and total tokens of the response.
         spent: the run's `incomplete_details.reason`.
     """
@@ -60,28 +60,30 @@ class Told(NamedTuple):
     spent: str | None = None
 
 
-def failed(code: str, words: str, *texts: str) -> Told:
-    """A run that failed after it had said `texts`."""
-    return Told("failed", texts, error=(code, words), cut="run_failed" if texts else None, usage=None)
+def failed(code: str, words: str, *texts: str) -> Expected:
+    """Expect a run that failed after `texts`."""
+    return Expected("failed", texts, error=(code, words), cut="run_failed" if texts else None, usage=None)
 
 
-def bad_call(*texts: str) -> Told:
-    """A run that failed for arguments that nobody can be given, its response being whole."""
-    return Told("failed", texts, error=("server_error", "arguments that are not a JSON object"))
+def bad_call(*texts: str) -> Expected:
+    """Expect a run that failed because of invalid arguments in a complete response."""
+    return Expected("failed", texts, error=("server_error", "arguments that are not a JSON object"))
 
 
-DEVIATIONS: dict[str, tuple[Callable[[], Reply], Told]] = {}
-BARE_ENDS: dict[str, tuple[Callable[[], Reply], Told]] = {}
-"""Streams without a terminal event, told of a server that is known to end so."""
-SILENCES: dict[str, tuple[Callable[[], Reply], Told]] = {}
-"""Streams that stop and do not end, told by a server that does not wait for long."""
+DEVIATIONS: dict[str, tuple[Callable[[], Reply], Expected]] = {}
+BARE_ENDS: dict[str, tuple[Callable[[], Reply], Expected]] = {}
+"""Streams without a terminal event, from a server whose profile allows that."""
+SILENCES: dict[str, tuple[Callable[[], Reply], Expected]] = {}
+"""Streams that stop without ending, for a server with a short time limit."""
 
 
-def deviation(told: Told, *, bare: Told | None = None) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
-    """Enter a reply into the table, and with `bare` what is told where a bare end is known to be one."""
+def deviation(
+    expected: Expected, *, bare: Expected | None = None
+) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
+    """Add a reply to the table; `bare` is the result for a server whose streams may end without a terminal event."""
 
     def enter(make: Callable[[], Reply]) -> Callable[[], Reply]:
-        DEVIATIONS[make.__name__] = (make, told)
+        DEVIATIONS[make.__name__] = (make, expected)
         if bare is not None:
             BARE_ENDS[make.__name__] = (make, bare)
         return make
@@ -89,31 +91,31 @@ def deviation(told: Told, *, bare: Told | None = None) -> Callable[[Callable[[],
     return enter
 
 
-def silence(told: Told) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
-    """Enter a reply that does not end into its table."""
+def silence(expected: Expected) -> Callable[[Callable[[], Reply]], Callable[[], Reply]]:
+    """Add a reply that does not end to its table."""
 
     def enter(make: Callable[[], Reply]) -> Callable[[], Reply]:
-        SILENCES[make.__name__] = (make, told)
+        SILENCES[make.__name__] = (make, expected)
         return make
 
     return enter
 
 
-# ---- how streams are framed ----------------------------------------------------------------------------------------
+# ---- framing -------------------------------------------------------------------------------------------------------
 
 
 def lines(*steps: Step | Iterable[Step], numbered: bool = True, **framing: Any) -> Reply:
-    """A stream with `event:` lines and sequence numbers, like OpenAI's."""
+    """Return a stream with `event:` lines and sequence numbers, like OpenAI's."""
     flat: list[Step] = []
     for step in steps:
         flat += [step] if isinstance(step, (dict, bytes, Pause, Gate, Stall, Reset, CutOff)) else step
     numbers = count()
-    counted = [{**one, "sequence_number": next(numbers)} if isinstance(one, dict) else one for one in flat]
+    counted = [{**step, "sequence_number": next(numbers)} if isinstance(step, dict) else step for step in flat]
     return Reply(counted if numbered else flat, **framing)
 
 
 def data(*steps: Step | Iterable[Step], **framing: Any) -> Reply:
-    """A stream of `data:` lines alone, without sequence numbers, like LiteLLM's."""
+    """Return a stream of `data:` lines only, without sequence numbers, like LiteLLM's."""
     return lines(*steps, numbered=False, events=False, done=True, **framing)
 
 
@@ -124,7 +126,7 @@ def part(kind: str, type: str, value: str = "", id: str = "msg_u", index: int = 
 
 
 def thought(stage: str, index: int = 0, **fields: Any) -> Item:
-    """Return an item about the text of a thought."""
+    """Return an event of a reasoning item."""
     return {"type": f"response.{stage}", "item_id": "rs_u", "output_index": index, "content_index": 0, **fields}
 
 
@@ -132,9 +134,9 @@ def reasoning(**fields: Any) -> Item:
     return {"type": "reasoning", "id": "rs_u", "summary": [], **fields}
 
 
-def nested(code: str, said: str, **fields: Any) -> Item:
-    """Return an `error` item as production sends it."""
-    return {"type": "error", "error": {"type": code, "code": code, "message": said, "param": None, **fields}}
+def nested(code: str, message: str, **fields: Any) -> Item:
+    """Return an `error` event with the nesting of OpenAI's production servers."""
+    return {"type": "error", "error": {"type": code, "code": code, "message": message, "param": None, **fields}}
 
 
 def response_failed(error: Item | None) -> Item:
@@ -142,7 +144,7 @@ def response_failed(error: Item | None) -> Item:
 
 
 def bare_error(status: int, body: bytes, content_type: str = "application/json") -> Reply:
-    """A refusal with any body."""
+    """Return an error reply with any body."""
     return Reply([body], status=status, content_type=content_type)
 
 
@@ -154,8 +156,8 @@ IN_PROGRESS: Item = {"type": "response.in_progress", "response": {"id": "resp_1"
 
 @deviation(failed("rate_limit_exceeded", "You exceeded your current quota."))
 def openai_quota_under_http_200() -> Reply:
-    code, said = "insufficient_quota", "You exceeded your current quota."
-    return lines(created(), IN_PROGRESS, nested(code, said), response_failed({"code": code, "message": said}))
+    code, reason = "insufficient_quota", "You exceeded your current quota."
+    return lines(created(), IN_PROGRESS, nested(code, reason), response_failed({"code": code, "message": reason}))
 
 
 @deviation(failed("rate_limit_exceeded", "Rate limit reached.", "Once"))
@@ -166,12 +168,12 @@ def openai_nested_error_alone() -> Reply:
     )
 
 
-@deviation(Told(texts=("Short.",)))
+@deviation(Expected(texts=("Short.",)))
 def openai_done_text_without_a_delta() -> Reply:
     return lines(created(), added(message()), text_done("Short."), done(message("Short.")), terminal())
 
 
-@deviation(Told(texts=("Once upon a time",)))
+@deviation(Expected(texts=("Once upon a time",)))
 def openai_keepalives() -> Reply:
     alive: Item = {"type": "keepalive"}
     return lines(
@@ -179,7 +181,7 @@ def openai_keepalives() -> Reply:
     )
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def openai_end_of_stream_long_after_completed() -> Reply:
     return lines(created(), answer("Hello there"), terminal(), Stall())
 
@@ -198,13 +200,13 @@ def azure_failed_and_no_reason_ever() -> Reply:
 # ---- vLLM and SGLang -----------------------------------------------------------------------------------------------
 
 
-@deviation(Told("incomplete", ("Once upon",), cut="max_tokens", spent="max_completion_tokens"))
+@deviation(Expected("incomplete", ("Once upon",), cut="max_tokens", spent="max_completion_tokens"))
 def vllm_completed_that_is_incomplete() -> Reply:
     end = terminal("incomplete", [message("Once upon")], incomplete_details={"reason": "max_output_tokens"})
     return lines(created(), answer("Once upon"), {**end, "type": "response.completed"})
 
 
-@deviation(Told(calls=(ROME,)))
+@deviation(Expected(calls=(ROME,)))
 def vllm_first_piece_of_arguments_in_added() -> Reply:
     begin = added(call('{"ci'))
     return lines(
@@ -212,12 +214,12 @@ def vllm_first_piece_of_arguments_in_added() -> Reply:
     )
 
 
-@deviation(Told(calls=(ROME,)))
+@deviation(Expected(calls=(ROME,)))
 def vllm_first_piece_of_arguments_in_added_and_no_done() -> Reply:
     return lines(created(), added(call('{"ci')), arguments('ty":'), arguments('"Rome"}'), terminal())
 
 
-@deviation(Told(texts=("It is 42.",)))
+@deviation(Expected(texts=("It is 42.",)))
 def vllm_reasoning_text_as_content_parts() -> Reply:
     thinking = [
         added(reasoning()),
@@ -230,7 +232,7 @@ def vllm_reasoning_text_as_content_parts() -> Reply:
     return lines(created(), thinking, answer("It is 42.", index=1), terminal())
 
 
-@deviation(Told(texts=("It is 42.",)))
+@deviation(Expected(texts=("It is 42.",)))
 def vllm_reasoning_parts_of_their_own() -> Reply:
     held = {"type": "reasoning_text", "text": "Hmm"}
     thinking = [
@@ -244,12 +246,12 @@ def vllm_reasoning_parts_of_their_own() -> Reply:
     return lines(created(), thinking, answer("It is 42.", index=1), terminal())
 
 
-@deviation(Told(texts=("Once upon",)))
+@deviation(Expected(texts=("Once upon",)))
 def vllm_last_message_never_closed() -> Reply:
     return lines(created(), added(message()), part("added", "output_text"), text("Once"), text(" upon"), terminal())
 
 
-@deviation(Told(calls=(ROME,)))
+@deviation(Expected(calls=(ROME,)))
 def sglang_router_holds_an_empty_message_instead_of_the_call() -> Reply:
     begin = [added(call()), arguments('{"city":'), arguments('"Rome"}'), arguments_done('{"city":"Rome"}')]
     return lines(created(), begin, terminal(output=[message("")]))
@@ -258,7 +260,7 @@ def sglang_router_holds_an_empty_message_instead_of_the_call() -> Reply:
 # ---- Ollama --------------------------------------------------------------------------------------------------------
 
 
-@deviation(Told(texts=("Let me look.",), calls=(ROME,)))
+@deviation(Expected(texts=("Let me look.",), calls=(ROME,)))
 def ollama_call_takes_the_index_of_a_message_that_is_never_closed() -> Reply:
     whole = call('{"city":"Rome"}')
     calling = [added(call()), arguments('{"city":"Rome"}'), arguments_done('{"city":"Rome"}'), done(whole)]
@@ -271,7 +273,7 @@ def ollama_just_ends_on_an_error() -> Reply:
     return lines(created(), added(message()), text("Once"), text(" upon"))
 
 
-@deviation(Told(texts=("It is 42.",)))
+@deviation(Expected(texts=("It is 42.",)))
 def ollama_thoughts_in_plain_text_as_encrypted_content() -> Reply:
     thinking = [added(reasoning()), done(reasoning(encrypted_content="I think of 42."))]
     return lines(created(), thinking, answer("It is 42.", index=1), terminal())
@@ -280,17 +282,17 @@ def ollama_thoughts_in_plain_text_as_encrypted_content() -> Reply:
 # ---- transformers and llama.cpp ------------------------------------------------------------------------------------
 
 
-@deviation(Told(texts=("Let me look.\nAnd then?",), calls=(ROME,)))
+@deviation(Expected(texts=("Let me look.\nAnd then?",), calls=(ROME,)))
 def transformers_adds_a_message_twice() -> Reply:
     whole = call('{"city":"Rome"}')
-    told = "Let me look.\nAnd then?"
+    whole_text = "Let me look.\nAnd then?"
     return lines(
         created(status="queued", created_at=1795348199.25),
         answer("Let me look."),
         [added(whole, 1), arguments_done('{"city":"Rome"}', index=1), done(whole, 1)],
         [added(message(), 1), part("added", "output_text", index=1), text("\nAnd then?", index=1)],
-        [text_done(told, index=1), part("done", "output_text", told, index=1), done(message(told), 1)],
-        terminal(output=[message(told), whole]),
+        [text_done(whole_text, index=1), part("done", "output_text", whole_text, index=1)],
+        [done(message(whole_text), 1), terminal(output=[message(whole_text), whole])],
         events=False,
     )
 
@@ -309,7 +311,7 @@ def llamacpp_cut_call_is_completed() -> Reply:
     )
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def llamacpp_progress_before_the_text() -> Reply:
     progress = {**IN_PROGRESS, "prompt_progress": {"total": 900, "processed": 300}}
     said = [added(message(), None), text("Hello", index=None, content=None), text(" there", index=None, content=None)]
@@ -319,7 +321,7 @@ def llamacpp_progress_before_the_text() -> Reply:
 # ---- gateways: LiteLLM, OpenRouter, OGX and smaller ones -----------------------------------------------------------
 
 
-@deviation(Told(texts=("It is 42.",)))
+@deviation(Expected(texts=("It is 42.",)))
 def litellm_reasoning_that_looks_like_a_message() -> Reply:
     summary = {
         "type": "response.reasoning_summary_text.delta",
@@ -339,7 +341,7 @@ def litellm_reasoning_that_looks_like_a_message() -> Reply:
     )
 
 
-@deviation(Told(calls=(ROME, OSLO)))
+@deviation(Expected(calls=(ROME, OSLO)))
 def litellm_arguments_of_two_calls_by_turns() -> Reply:
     both = [added(call()), added(call(id="fc_o", call_id="call_o"), 1)]
     turns = [
@@ -353,12 +355,12 @@ def litellm_arguments_of_two_calls_by_turns() -> Reply:
     return data(created(), both, turns, ends, terminal(output=[rome, oslo]))
 
 
-@deviation(Told())
+@deviation(Expected())
 def litellm_empty_answer() -> Reply:
     return data(created(), added(message()), part("added", "output_text"), text_done(""), done(message("")), terminal())
 
 
-@deviation(Told("incomplete", ("Once upon",), cut="content_filter"))
+@deviation(Expected("incomplete", ("Once upon",), cut="content_filter"))
 def litellm_content_filter() -> Reply:
     cut = message("Once upon", status="incomplete")
     end = terminal("incomplete", [cut], incomplete_details={"reason": "content_filter"})
@@ -378,7 +380,7 @@ def litellm_status_as_code() -> Reply:
     return bare_error(429, b'{"error":{"message":"Slow down.","type":"throttling_error","param":null,"code":"429"}}')
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def openrouter_comments() -> Reply:
     comment = b": OPENROUTER PROCESSING\n\n"
     begin: list[Step] = [
@@ -397,7 +399,7 @@ def openrouter_comments() -> Reply:
 
 @deviation(
     failed("server_error", "closed the stream before the response was complete", "Hello there"),
-    bare=Told(texts=("Hello there",), usage=None),
+    bare=Expected(texts=("Hello there",), usage=None),
 )
 def openrouter_ends_without_a_terminal_event() -> Reply:
     return lines(created(), answer("Hello there"))
@@ -405,7 +407,7 @@ def openrouter_ends_without_a_terminal_event() -> Reply:
 
 @deviation(
     failed("server_error", "closed the stream before the response was complete", "Let me look.")._replace(cut=None),
-    bare=Told(texts=("Let me look.",), calls=(ROME,), usage=None),
+    bare=Expected(texts=("Let me look.",), calls=(ROME,), usage=None),
 )
 def openrouter_ends_without_a_terminal_event_after_a_call() -> Reply:
     return lines(created(), answer("Let me look."), asked(index=1))
@@ -427,7 +429,7 @@ def openrouter_breaks_off_in_a_message() -> Reply:
     return lines(created(), answer("Once upon")[:-1])
 
 
-@deviation(Told(texts=("Let me look.",), calls=(ROME,)))
+@deviation(Expected(texts=("Let me look.",), calls=(ROME,)))
 def ogx_message_not_done_and_its_text_cleared() -> Reply:
     begin = [added(message()), part("added", "output_text"), text("Let me look."), text_done("Let me look.")]
     steps = [{**item, "response_id": "resp_1"} for item in [*begin, *asked(index=1)]]
@@ -439,20 +441,20 @@ def ogx_refuses_truncation_under_http_200() -> Reply:
     return lines(created(), response_failed({"code": "server_error", "message": "Truncation is not supported."}))
 
 
-@deviation(Told(texts=("It is 42.",)))
+@deviation(Expected(texts=("It is 42.",)))
 def ogx_part_of_a_thought_in_a_message_that_does_not_exist() -> Reply:
     stray = [part("added", "reasoning_text", id="msg_x"), part("done", "reasoning_text", "Hmm", id="msg_x")]
     return lines(created(), stray, answer("It is 42."), terminal())
 
 
-@deviation(Told(texts=("Hello there, friend",)))
+@deviation(Expected(texts=("Hello there, friend",)))
 def copilot_ids_change_with_every_event() -> Reply:
     said = [added(message(id="a")), text("Hello", "b"), text(" there", "c"), text(", friend", "d")]
     end = [text_done("Hello there, friend", "e"), done(message("Hello there, friend", "f"))]
     return lines(created(), said, end, terminal(output=[message("Hello there, friend", "g")]))
 
 
-@deviation(Told(texts=("Let me look.",), calls=(ROME, OSLO)))
+@deviation(Expected(texts=("Let me look.",), calls=(ROME, OSLO)))
 def copilot_ids_of_calls_change_with_every_event() -> Reply:
     said = [added(message(id="a")), text("Let me look.", "b"), done(message("Let me look.", "c"))]
     rome = [added(call(id="d"), 1), arguments('{"city":', "e", 1), arguments('"Rome"}', "f", 1)]
@@ -461,7 +463,7 @@ def copilot_ids_of_calls_change_with_every_event() -> Reply:
     return lines(created(), said, rome, oslo, ends, terminal())
 
 
-@deviation(Told(texts=("Hello there",), calls=(ROME,)))
+@deviation(Expected(texts=("Hello there",), calls=(ROME,)))
 def mistralrs_new_ids_in_added_done_and_completed() -> Reply:
     said = [added(message(id="a")), text("Hello", "a"), text(" there", "a"), done(message("Hello there", "b"))]
     asks = [added(call(id="c"), 1), arguments('{"city":"Rome"}', "c", 1), done(call('{"city":"Rome"}', "d"), 1)]
@@ -469,44 +471,44 @@ def mistralrs_new_ids_in_added_done_and_completed() -> Reply:
     return lines(created(), said, asks, terminal(output=output))
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def omniroute_in_progress_without_a_response_before_created() -> Reply:
     return data({"type": "response.in_progress"}, created(), answer("Hello there"), terminal())
 
 
-@deviation(Told(texts=("Hello there",), usage=None))
+@deviation(Expected(texts=("Hello there",), usage=None))
 def gemini_web2api_created_done_text_completed() -> Reply:
     end = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}}
     return data({"type": "response.created"}, {"type": "response.output_text.done", "text": "Hello there"}, end)
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def created_is_missing() -> Reply:
     return data(answer("Hello there"), terminal())
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def nothing_but_the_terminal_event() -> Reply:
     return data(terminal(output=[message("Hello there")]))
 
 
-@deviation(Told(texts=("Hello there",), usage=None))
+@deviation(Expected(texts=("Hello there",), usage=None))
 def nine_router_completed_without_output_and_usage() -> Reply:
     end = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}}
     return data(created(), answer("Hello there"), end)
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def huggingfacejs_created_at_in_milliseconds() -> Reply:
     return lines(created(created_at=1795348199250), answer("Hello there"), terminal(created_at=1795348199250))
 
 
-@deviation(Told(texts=("Hello there",), usage=(7, 0, 7)))
+@deviation(Expected(texts=("Hello there",), usage=(7, 0, 7)))
 def usage_in_part() -> Reply:
     return lines(created(), answer("Hello there"), terminal(usage={"input_tokens": 7, "output_tokens_details": None}))
 
 
-# ---- refusals in every shape ---------------------------------------------------------------------------------------
+# ---- error bodies --------------------------------------------------------------------------------------------------
 
 
 @deviation(failed("server_error", "No model loaded."))
@@ -555,17 +557,17 @@ def openrouter_payment_required() -> Reply:
     return json_reply({"error": {"code": 402, "message": "Insufficient credits"}}, 402)
 
 
-# ---- whoever it is -------------------------------------------------------------------------------------------------
+# ---- any server ----------------------------------------------------------------------------------------------------
 
 
-@deviation(Told(calls=((None, "weather", {"city": "Rome"}), (None, "weather", {"city": "Oslo"}))))
+@deviation(Expected(calls=((None, "weather", {"city": "Rome"}), (None, "weather", {"city": "Oslo"}))))
 def calls_without_ids() -> Reply:
     bare = {"type": "function_call", "name": "weather"}
     rome, oslo = {**bare, "arguments": '{"city":"Rome"}'}, {**bare, "arguments": '{"city":"Oslo"}'}
     return data(created(), added(bare), done(rome), added(bare, 1), done(oslo, 1), terminal(output=[rome, oslo]))
 
 
-@deviation(Told(calls=(ROME, (None, "weather", {"city": "Oslo"}))))
+@deviation(Expected(calls=(ROME, (None, "weather", {"city": "Oslo"}))))
 def calls_with_the_same_id() -> Reply:
     return lines(created(), asked(), asked('{"city":"Oslo"}', "fc_o", "call_u", 1), terminal())
 
@@ -575,18 +577,18 @@ def arguments_that_are_not_json() -> Reply:
     return lines(created(), answer("Let me look."), asked("city=Rome", index=1), terminal())
 
 
-@deviation(Told(calls=((None, "weather", {}),)))
+@deviation(Expected(calls=((None, "weather", {}),)))
 def arguments_that_are_empty() -> Reply:
     return lines(created(), added(call(call_id="")), done(call("", call_id="")), terminal())
 
 
-@deviation(Told("incomplete", ("Let me look.",), spent="max_completion_tokens", cut=None))
+@deviation(Expected("incomplete", ("Let me look.",), spent="max_completion_tokens", cut=None))
 def a_call_that_is_cut_off() -> Reply:
     end = terminal("incomplete", incomplete_details={"reason": "max_output_tokens"})
     return lines(created(), answer("Let me look."), asked('{"city":"Ro', index=1)[:2], end)
 
 
-@deviation(Told(texts=("One and more.", "Two and more.")))
+@deviation(Expected(texts=("One and more.", "Two and more.")))
 def messages_by_turns() -> Reply:
     begin = [added(message(id="a")), added(message(id="b"), 1)]
     turns = [text("One", "a"), text("Two", "b", 1), text(" and more.", "a"), text(" and more.", "b", 1)]
@@ -594,13 +596,13 @@ def messages_by_turns() -> Reply:
     return lines(created(), begin, turns, ends, terminal())
 
 
-@deviation(Told(texts=("Hello there",), calls=(ROME,)))
+@deviation(Expected(texts=("Hello there",), calls=(ROME,)))
 def everything_but_deltas_told_twice() -> Reply:
     steps = [created(), IN_PROGRESS, *answer("Hello there"), *asked(index=1), terminal()]
-    return lines([one for step in steps for one in [step] * (1 if step["type"].endswith(".delta") else 2)])
+    return lines([copy for step in steps for copy in [step] * (1 if step["type"].endswith(".delta") else 2)])
 
 
-@deviation(Told(texts=("Hel", "Hello there"), calls=(OSLO,)))
+@deviation(Expected(texts=("Hel", "Hello there"), calls=(OSLO,)))
 def a_gateway_that_begins_anew_with_another_server() -> Reply:
     first = [
         created(id="resp_a"),
@@ -613,25 +615,25 @@ def a_gateway_that_begins_anew_with_another_server() -> Reply:
     return lines(first, created(id="resp_b"), second, terminal(output=whole))
 
 
-@deviation(Told(texts=("Hel", "lo there")))
+@deviation(Expected(texts=("Hel", "lo there")))
 def a_gateway_that_begins_anew_without_ids() -> Reply:
     first = [created(id="resp_a"), text("Hel", "")]
     return data(first, created(id="resp_b"), text("lo there", ""), terminal())
 
 
-@deviation(Told(texts=("Hello there",)))
+@deviation(Expected(texts=("Hello there",)))
 def items_of_unknown_kinds() -> Reply:
     strange = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_c", "name": "patch", "input": "*** Begin"}
-    told = [
+    unknown = [
         added(strange),
         {"type": "response.custom_tool_call_input.delta", "item_id": "ctc_1", "delta": "***"},
         done(strange),
     ]
     noise = [b'data: 1\n\ndata: [1]\n\ndata: "x"\n\ndata: null\n\ndata: {}\n\nid: 7\nretry: 10\n\ndata: [DONE]\n\n']
-    return lines(created(), noise, told, answer("Hello there", index=1), {"type": "ping"}, terminal())
+    return lines(created(), noise, unknown, answer("Hello there", index=1), {"type": "ping"}, terminal())
 
 
-@deviation(Told(texts=("First.", "Then."), calls=(ROME, OSLO)))
+@deviation(Expected(texts=("First.", "Then."), calls=(ROME, OSLO)))
 def texts_calls_and_thoughts_mixed() -> Reply:
     oslo = asked('{"city":"Oslo"}', "fc_o", "call_o", 4)
     thinking = [added(reasoning(), 3), done(reasoning(), 3)]

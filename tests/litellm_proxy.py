@@ -1,7 +1,7 @@
-"""A real LiteLLM proxy before fake servers: one of chat completions, which it bridges, and one of the Responses API.
+"""A real LiteLLM proxy in front of fake servers: chat completions, which it bridges, and the Responses API.
 
-It runs from an environment of its own, `.litellm`, which `make test` makes. Nothing that it would fetch when it starts
-is fetched: price list, news, presets are those that it brings along.
+It runs in its own environment, `.litellm`, created by `make test`. It fetches nothing at start: price list, news and
+presets are those in its package.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ PROGRAM = Path(__file__).resolve().parents[1] / ".litellm" / "bin" / "litellm"
 START_SECONDS = 300
 STOP_SECONDS = 20
 LOCAL = ("MODEL_COST_MAP", "BLOG_POSTS", "ANTHROPIC_BETA_HEADERS", "AUTOROUTER_PRESETS", "POLICY_TEMPLATES")
-"""What it would look up in the net."""
-ASKED_ONCE = {
+"""Data that it would otherwise download at start."""
+NO_RETRIES = {
     "litellm_settings": {"telemetry": False, "num_retries": 0},
     "router_settings": {"num_retries": 0, "disable_cooldowns": True},
 }
-"""Whoever is behind it is asked once for each request."""
+"""The proxy sends each request once."""
 
 
 @contextmanager
 def litellm_proxy(where: Path, *, bridged: Mapping[str, str], passed_on: Mapping[str, str]) -> Iterator[str]:
-    """Run a proxy until the context is left; gives its base URL. It takes `KEY`.
+    """Run a proxy and yield its base URL. Its API key is `KEY`.
 
     Args:
-        where: a folder for its configuration and its log.
-        bridged: models that it asks by chat completions, and the base URL of each.
-        passed_on: models that it asks by the Responses API.
+        where: a folder for its configuration and log.
+        bridged: model -> base URL of a chat completions server.
+        passed_on: model -> base URL of a Responses API server.
     """
     require("slow")
     if not PROGRAM.exists():
@@ -49,7 +49,7 @@ def litellm_proxy(where: Path, *, bridged: Mapping[str, str], passed_on: Mapping
     config, port = where / "config.json", _free_port()
     models = [_model(name, url, bridge=True) for name, url in bridged.items()]
     models += [_model(name, url, bridge=False) for name, url in passed_on.items()]
-    config.write_text(json.dumps({"model_list": models, **ASKED_ONCE}))
+    config.write_text(json.dumps({"model_list": models, **NO_RETRIES}))
     command = [str(PROGRAM), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     with (where / "litellm.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=where, env=_environment(where), stdout=log, stderr=subprocess.STDOUT)
@@ -65,8 +65,8 @@ def litellm_proxy(where: Path, *, bridged: Mapping[str, str], passed_on: Mapping
 
 
 def _model(name: str, url: str, *, bridge: bool) -> dict[str, object]:
-    asked = {"model": f"openai/{name}", "api_base": url, "api_key": "sk-none", "use_chat_completions_api": bridge}
-    return {"model_name": name, "litellm_params": asked}
+    parameters = {"model": f"openai/{name}", "api_base": url, "api_key": "sk-none", "use_chat_completions_api": bridge}
+    return {"model_name": name, "litellm_params": parameters}
 
 
 def _environment(where: Path) -> dict[str, str]:
@@ -82,7 +82,7 @@ def _free_port() -> int:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until it says that it is alive."""
+    """Wait until the proxy reports that it is alive."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(URLError, OSError):

@@ -1,4 +1,4 @@
-"""Tabs of the quickstart's page, as `tests/node/quickstart_page.mjs` plays them over the client that it pins."""
+"""Tabs of the quickstart's page, run by `tests/node/quickstart_page.mjs` on the client version that it pins."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from tests.node_clients import NodeProcess
 
 THROUGH_NEXT = {"X-Forwarded-Host": "localhost:3000", "Origin": "http://localhost:3000"}
-"""What a server gets of a page behind Next's rewrites: of the forwarded headers this one, and the page's Origin."""
+"""The headers that Next's rewrites pass on: this forwarded header, and the page's Origin."""
 
 
 class Browser(NodeProcess):
-    """One Node process with any number of tabs."""
+    """A Node process with any number of tabs."""
 
     def __init__(self) -> None:
         super().__init__("quickstart_page.mjs")
@@ -32,9 +32,9 @@ class Browser(NodeProcess):
         """Open the page of a server.
 
         Args:
-            functions: it is the one that knows the weather.
-            holds: its functions return when they are released.
-            headers: of each of its requests, as the server gets them.
+            functions: the page with the weather function.
+            holds: its functions return only when released.
+            headers: sent with each request.
         """
         tab = Tab(self, next(self._numbers))
         tab.do("open", origin=origin, functions=functions, holds=holds, headers=dict(headers))
@@ -42,10 +42,10 @@ class Browser(NodeProcess):
 
 
 class Tab:
-    """One tab, and what its user sees.
+    """A tab, and what its user sees.
 
     Attributes:
-        state: what the page is after the last thing that it did.
+        state: the page after the last command.
     """
 
     def __init__(self, browser: Browser, number: int) -> None:
@@ -54,27 +54,27 @@ class Tab:
         self.state: dict[str, Any] = {}
 
     def do(self, what: str, **more: Any) -> Tab:
-        """Do something and take its state."""
+        """Run a command and store the resulting state."""
         self.state = self._browser.ask({"tab": self._number, "do": what, **more})
         return self
 
     def say(self, text: str) -> Tab:
-        """Send a message and wait until nothing is under way any more."""
+        """Send a message and wait until all requests have ended."""
         return self.do("send", text=text).do("settle")
 
     @property
     def thread_id(self) -> str:
-        """The thread that it has made."""
+        """The id of the tab's thread."""
         return str(self.state["threadId"])
 
     @property
     def enabled(self) -> bool:
-        """Whether its user can send something."""
+        """True if the user can send a message."""
         return not self.state["inputDisabled"]
 
     @property
     def bubbles(self) -> list[tuple[str, str]]:
-        """Role and text of what it shows, oldest first."""
+        """Role and text of each bubble, oldest first."""
         return [(bubble["role"], bubble["text"]) for bubble in self.state["bubbles"]]
 
     @property
@@ -84,13 +84,13 @@ class Tab:
 
     @property
     def statuses(self) -> list[tuple[str, str, int]]:
-        """Method, path without ids, and status of every request that it made."""
+        """Method, path without ids, and status of every request."""
         return [(method, path, status) for method, path, status in self.state["sent"]]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Open tabs of the quickstart's page."""
+    """Run one browser for the session."""
     running = Browser()
     yield running
     running.close()

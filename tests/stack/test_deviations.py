@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.deviations import BARE_ENDS, DEVIATIONS, SILENCES, Told
+from tests.deviations import BARE_ENDS, DEVIATIONS, SILENCES, Expected
 from tests.fake_upstream import ANSWER, UpstreamProcess
 from tests.server_process import UNHOSTED, ServerProcess, gunicorn, serving
 from tests.stack.faces import KINDS, Face, Heard, face_of
@@ -69,7 +69,7 @@ def test_a_silence(name: str, kind: str, hasty: ServerProcess, played: UpstreamP
     is_told(name, SILENCES[name][1], kind, hasty, played)
 
 
-def is_told(name: str, told: Told, kind: str, server: ServerProcess, played: UpstreamProcess) -> None:
+def is_told(name: str, told: Expected, kind: str, server: ServerProcess, played: UpstreamProcess) -> None:
     """Have a stream played, compare what a client hears of it, and send another message to the thread."""
     played.play(f"deviation?name={name}")
     with face_of(kind, server) as face:
@@ -79,7 +79,7 @@ def is_told(name: str, told: Told, kind: str, server: ServerProcess, played: Ups
         assert (then.run["status"], then.texts) == ("completed", [ANSWER])
 
 
-def compare(heard: Heard, told: Told, face: Face) -> None:
+def compare(heard: Heard, told: Expected, face: Face) -> None:
     """Compare what was heard with what is to be told, tools answered where they are asked for."""
     thread_id = heard.run["thread_id"]
     if told.calls:

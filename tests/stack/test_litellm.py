@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_chat import ANSWER, FakeChat, Spoken, brief, broken, call, chunks, refusal, say
+from tests.fake_chat import ANSWER, BriefMessage, FakeChat, brief, broken, call, chunks, refusal, say
 from tests.fake_upstream import ANSWER as NATIVE_ANSWER
 from tests.fake_upstream import CutOff, FakeUpstream, Gate, Reply
 from tests.litellm_proxy import litellm_proxy
@@ -23,7 +23,7 @@ from tests.translation.checker import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-SYSTEM: Spoken = ("system", "Be brief.")
+SYSTEM: BriefMessage = ("system", "Be brief.")
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def usage(heard: Heard) -> tuple[int, int, int]:
     return found["prompt_tokens"], found["completion_tokens"], found["total_tokens"]
 
 
-def tool(call_id: str) -> Spoken:
+def tool(call_id: str) -> BriefMessage:
     return "tool", "sunny", call_id
 
 
@@ -88,7 +88,7 @@ def test_a_text(face: Face, chat: FakeChat) -> None:
     chat.play(chunks(say("Hel"), say("lo "), say("wörld 🌞"), say("!")))
     heard = face.say("hello")
     assert (status(heard), heard.texts, usage(heard)) == (COMPLETED, ["Hello wörld 🌞!"], (21, 8, 29))
-    asked = chat.asked[-1]
+    asked = chat.bodies[-1]
     assert (asked["model"], asked["stream"]) == ("a-model", True)
     assert brief(asked["messages"]) == [SYSTEM, ("user", "hello")]
     (tool,) = asked["tools"]
@@ -110,7 +110,7 @@ def test_turns_are_told_again_none_missing(face: Face, chat: FakeChat) -> None:
     third = face.say("three", thread_id)
     assert status(third) == COMPLETED
     told = [("user", "one"), ("assistant", ANSWER), ("user", "two"), ("assistant", "Second answer."), ("user", "three")]
-    assert brief(chat.asked[-1]["messages"]) == [SYSTEM, *told]
+    assert brief(chat.bodies[-1]["messages"]) == [SYSTEM, *told]
     assert face.history(thread_id) == [*told, ("assistant", ANSWER)]
 
 
@@ -123,12 +123,12 @@ def test_calls_by_turns_and_the_turns_after_them(face: Face, chat: FakeChat) -> 
     assert (status(heard), heard.calls) == (("requires_action", []), calls)
     heard = face.answer(heard, "sunny")
     assert (status(heard), heard.texts, usage(heard)) == (COMPLETED, ["Sunny in both."], (42, 16, 58))
-    question: list[Spoken] = [SYSTEM, ("user", "Where is it sunny?")]
-    answered: list[Spoken] = [("assistant", "", *calls), tool("call_A"), tool("call_B")]
-    assert brief(chat.asked[-1]["messages"]) == [*question, *answered]
+    question: list[BriefMessage] = [SYSTEM, ("user", "Where is it sunny?")]
+    answered: list[BriefMessage] = [("assistant", "", *calls), tool("call_A"), tool("call_B")]
+    assert brief(chat.bodies[-1]["messages"]) == [*question, *answered]
     then = face.say("Thanks", heard.run["thread_id"])
     assert status(then) == COMPLETED
-    assert brief(chat.asked[-1]["messages"]) == [*question, ("assistant", "Sunny in both."), ("user", "Thanks")]
+    assert brief(chat.bodies[-1]["messages"]) == [*question, ("assistant", "Sunny in both."), ("user", "Thanks")]
 
 
 def test_a_text_before_a_call(face: Face, chat: FakeChat) -> None:
@@ -139,8 +139,8 @@ def test_a_text_before_a_call(face: Face, chat: FakeChat) -> None:
     assert (status(heard), heard.texts, heard.calls) == (("requires_action", []), ["Let me check."], asked)
     heard = face.answer(heard, "sunny")
     assert (status(heard), heard.texts) == (COMPLETED, ["Let me check.", "Sunny."])
-    question: list[Spoken] = [SYSTEM, ("user", "Paris?")]
-    assert brief(chat.asked[-1]["messages"]) == [*question, ("assistant", "Let me check.", *asked), tool("call_A")]
+    question: list[BriefMessage] = [SYSTEM, ("user", "Paris?")]
+    assert brief(chat.bodies[-1]["messages"]) == [*question, ("assistant", "Let me check.", *asked), tool("call_A")]
 
 
 def test_thoughts_are_not_told_as_an_answer(face: Face, chat: FakeChat) -> None:
@@ -177,7 +177,7 @@ def test_a_failure_in_the_middle(face: Face, chat: FakeChat) -> None:
     assert heard.messages[0]["incomplete_details"] == {"reason": "run_failed"}
     then = face.say("again", heard.run["thread_id"])
     assert (status(then), then.texts) == (COMPLETED, [ANSWER])
-    users = [said for said in brief(chat.asked[-1]["messages"]) if said[0] == "user"]
+    users = [said for said in brief(chat.bodies[-1]["messages"]) if said[0] == "user"]
     assert users == [("user", "hello"), ("user", "again")]
 
 
@@ -195,20 +195,20 @@ def test_a_connection_that_breaks_behind_the_proxy(server: ServerProcess, chat: 
 
 def test_a_rate_limit_that_passes_is_waited_for(face: Face, chat: FakeChat) -> None:
     chat.play(refusal(429, "Slow down.", retry_after="0"), chunks(say("Here I am.")))
-    before = len(chat.asked)
+    before = len(chat.bodies)
     heard = face.say("hello")
     assert (status(heard), heard.texts) == (COMPLETED, ["Here I am."])
-    assert [brief(one["messages"]) for one in chat.asked[before:]] == [[SYSTEM, ("user", "hello")]] * 2
+    assert [brief(one["messages"]) for one in chat.bodies[before:]] == [[SYSTEM, ("user", "hello")]] * 2
 
 
 def test_a_rate_limit_that_lasts_is_told_at_once(face: Face, chat: FakeChat) -> None:
     """Its `Retry-After` asks for more than anybody waits: the proxy hands it on under a name of its own."""
     chat.play(refusal(429, "Slow down.", retry_after="3600"))
-    before = len(chat.asked)
+    before = len(chat.bodies)
     heard = face.say("hello")
     assert (status(heard), heard.run["last_error"]["code"]) == (FAILED, "rate_limit_exceeded")
     assert "Slow down." in heard.run["last_error"]["message"]
-    assert len(chat.asked) == before + 1
+    assert len(chat.bodies) == before + 1
 
 
 def test_a_request_that_is_refused(face: Face, chat: FakeChat) -> None:
@@ -218,7 +218,7 @@ def test_a_request_that_is_refused(face: Face, chat: FakeChat) -> None:
     assert "too long for me" in heard.run["last_error"]["message"]
     then = face.say("again", heard.run["thread_id"])
     assert status(then) == COMPLETED
-    assert brief(chat.asked[-1]["messages"]) == [SYSTEM, ("user", "hello"), ("user", "again")]
+    assert brief(chat.bodies[-1]["messages"]) == [SYSTEM, ("user", "hello"), ("user", "again")]
 
 
 SCHEMA = {"name": "x", "strict": True, "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
@@ -249,12 +249,12 @@ def test_options_of_a_run_arrive(
 ) -> None:
     chat.play(reply)
     assert sdk.say("hello", **given).run["status"] in ("completed", "requires_action")
-    assert {key: chat.asked[-1].get(key) for key in asked} == asked
+    assert {key: chat.bodies[-1].get(key) for key in asked} == asked
 
 
 def test_tools_are_not_told_of_where_none_may_be_called(sdk: Face, chat: FakeChat) -> None:
     assert status(sdk.say("hello", tool_choice="none")) == COMPLETED
-    assert not chat.asked[-1].get("tools")
+    assert not chat.bodies[-1].get("tools")
 
 
 def test_arguments_that_break_off_are_not_handed_out(face: Face, chat: FakeChat) -> None:

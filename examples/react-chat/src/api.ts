@@ -1,4 +1,4 @@
-/** The requests of the page. Whatever goes wrong is an Error whose message is fit for people. */
+/** The requests of the page. Each failure is an Error with a message for users. */
 import type { Message } from "openai/resources/beta/threads/messages";
 import type { Run } from "openai/resources/beta/threads/runs/runs";
 
@@ -21,7 +21,7 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
   });
   if (response.ok) return response;
   const body = await response.json().catch(() => null);
-  throw new Error(body?.error?.message ?? `The server answered ${response.status}.`);
+  throw new Error(body?.error?.message ?? `The server responded with status ${response.status}.`);
 }
 
 function post(path: string, body: object, signal?: AbortSignal): Promise<Response> {
@@ -29,9 +29,9 @@ function post(path: string, body: object, signal?: AbortSignal): Promise<Respons
   return request(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
-/** Makes a thread where the message route does not. */
+/** Creates a thread if the message route does not. */
 export async function openThread(threadId: string | null): Promise<string | null> {
-  if (threadId || backend.makesThreads) return threadId;
+  if (threadId || backend.createsThreads) return threadId;
   return (await (await post("/threads", {})).json()).threadId;
 }
 
@@ -41,7 +41,7 @@ export function sendMessage(threadId: string | null, content: string, signal: Ab
   return post(path, body, signal);
 }
 
-/** Answers the calls of a run; the response is the stream of what follows. */
+/** Sends the outputs of a run's calls; the response is the stream of the continued run. */
 export function sendOutputs(run: Run, toolCallOutputs: ToolOutput[], signal: AbortSignal): Promise<Response> {
   return post(`/threads/${run.thread_id}/actions`, { runId: run.id, toolCallOutputs }, signal);
 }
@@ -50,12 +50,12 @@ export async function cancelRun(run: Run): Promise<void> {
   await post(`/threads/${run.thread_id}/runs/${run.id}/cancel`, {});
 }
 
-/** Reads the events of a run behind a number. */
+/** Opens the stream of a run's events after a number. */
 export function followRun(threadId: string, runId: string, after = 0): Promise<Response> {
   return request(`/threads/${threadId}/runs/${runId}/stream?after=${after}`);
 }
 
-/** The last hundred messages of a thread, the oldest first. */
+/** Returns the last hundred messages of a thread, oldest first. */
 export async function readMessages(threadId: string): Promise<Message[]> {
   const page = await (await request(`/threads/${threadId}/messages?limit=100`)).json();
   return page.data.reverse();
@@ -75,7 +75,7 @@ export async function deleteFile(fileId: string): Promise<void> {
   await request("/files", { method: "DELETE", body: JSON.stringify({ fileId }) });
 }
 
-/** Where a file is downloaded. */
+/** Returns the download URL of a file. */
 export function fileAddress(fileId: string): string {
   return `${backend.baseUrl}/files/${fileId}`;
 }

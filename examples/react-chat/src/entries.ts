@@ -1,4 +1,4 @@
-/** What stands in the log of the page, made from what the stream's decoder gives. */
+/** The entries of the log, built from the objects of the stream's decoder. */
 import type { Message } from "openai/resources/beta/threads/messages";
 import type { ToolCall } from "openai/resources/beta/threads/runs/steps";
 
@@ -6,20 +6,20 @@ import { fileAddress } from "./api";
 
 export type Entry =
   | { kind: "message"; id: string; from: "user" | "assistant"; text: string; images: string[] }
-  | { kind: "call"; id: string; name: string; given: string; output: string | null }
+  | { kind: "call"; id: string; name: string; arguments: string; output: string | null }
   | { kind: "notice"; id: string; text: string };
 
 export type Change = { put: Entry } | { remove: string };
 
-/** Puts an entry in the place of the one with its id, or at the end. */
-export function changed(entries: Entry[], change: Change): Entry[] {
+/** Replaces the entry with the same id, or appends the entry. */
+export function reduceEntries(entries: Entry[], change: Change): Entry[] {
   if ("remove" in change) return entries.filter((entry) => entry.id !== change.remove);
   const at = entries.findIndex((entry) => entry.id === change.put.id);
   return at < 0 ? [...entries, change.put] : entries.with(at, change.put);
 }
 
-/** The decoder's snapshots grow in place; an entry is a copy, so that React sees the difference. */
-export function ofMessage(message: Message): Entry {
+/** Returns the entry of a message. It is a copy, because the decoder changes its snapshots in place. */
+export function messageEntry(message: Message): Entry {
   const texts = message.content.flatMap((part) => {
     if (part.type === "refusal") return [part.refusal];
     return part.type === "text" ? [withLinks(part.text)] : [];
@@ -32,20 +32,20 @@ export function ofMessage(message: Message): Entry {
 
 type Text = Extract<Message["content"][number], { type: "text" }>["text"];
 
-/** Citations become numbers, and files that the code interpreter names as `sandbox:/…` addresses, all to download. */
+/** Replaces citations by numbered links, and `sandbox:/…` addresses of the code interpreter by download URLs. */
 function withLinks(text: Text): string {
-  return (text.annotations ?? []).reduce((said, one, index) => {
-    if (one.type === "file_path") return said.replaceAll(one.text, fileAddress(one.file_path.file_id));
-    return said.replaceAll(one.text, ` [[${index + 1}]](${fileAddress(one.file_citation.file_id)})`);
+  return (text.annotations ?? []).reduce((value, note, index) => {
+    if (note.type === "file_path") return value.replaceAll(note.text, fileAddress(note.file_path.file_id));
+    return value.replaceAll(note.text, ` [[${index + 1}]](${fileAddress(note.file_citation.file_id)})`);
   }, text.value ?? "");
 }
 
-/** A call that the decoder has seen so far; file searches have no name and no arguments of their own. */
-export function ofCall(call: ToolCall): Entry {
+/** Returns the entry of a call, as far as it is decoded. A file search has no name and no arguments. */
+export function callEntry(call: ToolCall): Entry {
   if (call.type === "function") {
-    const { name, arguments: given, output } = call.function;
-    return { kind: "call", id: call.id, name, given: given ?? "", output: output ?? null };
+    const { name, arguments: text, output } = call.function;
+    return { kind: "call", id: call.id, name, arguments: text ?? "", output: output ?? null };
   }
-  const given = call.type === "code_interpreter" ? call.code_interpreter.input : "";
-  return { kind: "call", id: call.id, name: call.type, given: given ?? "", output: null };
+  const input = call.type === "code_interpreter" ? call.code_interpreter.input : "";
+  return { kind: "call", id: call.id, name: call.type, arguments: input ?? "", output: null };
 }

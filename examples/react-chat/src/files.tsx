@@ -10,7 +10,7 @@ export function Files() {
 
   async function choose({ target }: ChangeEvent<HTMLInputElement>) {
     await upload([...(target.files ?? [])]);
-    target.value = ""; // the same file may be chosen again
+    target.value = ""; // allows choosing the same file again
   }
 
   return (
@@ -34,7 +34,7 @@ export function Files() {
           </li>
         ))}
       </ul>
-      {files.length === 0 && !error && <p>What you upload here, the assistant can search.</p>}
+      {files.length === 0 && !error && <p>The assistant can search the files you upload here.</p>}
     </aside>
   );
 }

@@ -9,7 +9,7 @@ function App() {
   const [chat, setChat] = useState(0);
   const startOver = () => {
     saved.forget();
-    setChat(chat + 1); // another key, another conversation
+    setChat(chat + 1); // a new key mounts a new conversation
   };
   return <Chat key={chat} onStartOver={startOver} />;
 }

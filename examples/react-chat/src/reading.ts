@@ -1,22 +1,22 @@
-/** Reading one run, and the runs' streams that follow its calls, to the end. */
+/** Reads one run to its end, including the streams that follow its calls. */
 import { AssistantStream } from "openai/lib/AssistantStream";
 import type { Run } from "openai/resources/beta/threads/runs/runs";
 
 import { cancelRun, sendOutputs } from "./api";
 import { backend } from "./config/api";
-import { type Entry, ofCall, ofMessage } from "./entries";
+import { callEntry, type Entry, messageEntry } from "./entries";
 import { resumable } from "./resumable";
 import { answerCall } from "./tools";
 
-/** What is being read. */
+/** A run that is being read. */
 export interface Reading {
-  gaveUp: AbortController;
+  aborter: AbortController;
   stream?: AssistantStream;
 }
 
-/** Reads a run to its end, shows what it says, and answers what it asks of this page on the way. */
+/** Reads a run to its end, shows its messages, and answers its calls of this page's functions. */
 export async function readRun(response: Response, reading: Reading, show: (entry: Entry) => void): Promise<Run> {
-  const { signal } = reading.gaveUp;
+  const { signal } = reading.aborter;
   for (;;) {
     const body = backend.keepsRuns ? resumable(response, signal) : response.body!;
     reading.stream = AssistantStream.fromReadableStream(body);
@@ -29,30 +29,30 @@ export async function readRun(response: Response, reading: Reading, show: (entry
 }
 
 function listen(stream: AssistantStream, show: (entry: Entry) => void) {
-  stream.on("messageDelta", (_, message) => show(ofMessage(message)));
-  stream.on("messageDone", (message) => show(ofMessage(message)));
-  stream.on("toolCallCreated", (call) => show(ofCall(call)));
-  stream.on("toolCallDelta", (_, call) => show(ofCall(call)));
+  stream.on("messageDelta", (_, message) => show(messageEntry(message)));
+  stream.on("messageDone", (message) => show(messageEntry(message)));
+  stream.on("toolCallCreated", (call) => show(callEntry(call)));
+  stream.on("toolCallDelta", (_, call) => show(callEntry(call)));
   stream.on("runStepDone", ({ step_details: done }) => {
-    if (done.type === "tool_calls") for (const call of done.tool_calls) show(ofCall(call));
+    if (done.type === "tool_calls") for (const call of done.tool_calls) show(callEntry(call));
   });
 }
 
-/** Ends the run, where the server can do that, or else gives up reading it. */
-export async function stopReading({ stream, gaveUp }: Reading): Promise<void> {
+/** Cancels the run if the server can, else stops reading it. */
+export async function stopReading({ stream, aborter }: Reading): Promise<void> {
   const run = stream?.currentRun();
   if (run && backend.keepsRuns) await cancelRun(run);
-  else gaveUp.abort();
+  else aborter.abort();
 }
 
 const ENDINGS: Record<string, string> = {
   cancelled: "Stopped.",
-  expired: "The assistant waited too long for an answer of this page.",
+  expired: "This page did not answer in time, so the assistant stopped waiting.",
   incomplete: "The answer was cut off.",
 };
 
-/** Says what there is to say of a run's end; nothing where all was said. */
+/** Returns a notice about a run that did not complete, or null. */
 export function endingOf(run: Run): string | null {
   if (run.status === "completed") return null;
-  return run.last_error?.message ?? ENDINGS[run.status] ?? `The run is ${run.status}.`;
+  return run.last_error?.message ?? ENDINGS[run.status] ?? `The run ended with status ${run.status}.`;
 }

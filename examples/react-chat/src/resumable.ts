@@ -1,4 +1,4 @@
-/** A stream that mends itself: where its connection breaks it goes on behind the last event that it has seen. */
+/** A stream that reconnects after a broken connection and continues after the last received event. */
 import { followRun } from "./api";
 
 const ENDED = /^\{"event":"thread\.run\.(completed|incomplete|failed|cancelled|expired|requires_action)"/;
@@ -16,7 +16,7 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string
   }
 }
 
-/** Whole lines of a response, and of those that take its place, up to the event that ends the run. */
+/** Yields complete lines of a response and of its replacements, up to the event that ends the run. */
 async function* linesToTheEnd(response: Response, signal: AbortSignal): AsyncGenerator<string> {
   const threadId = response.headers.get("X-Thread-Id") ?? "";
   const runId = response.headers.get("X-Run-Id") ?? "";
@@ -36,10 +36,10 @@ async function* linesToTheEnd(response: Response, signal: AbortSignal): AsyncGen
     await new Promise((done) => setTimeout(done, PAUSE_MS));
     response = await followRun(threadId, runId, seen).catch(() => new Response(""));
   }
-  throw new Error("The answer could not be read to its end. Reload the page to see what became of it.");
+  throw new Error("The connection to the answer was lost. Reload the page to see the result.");
 }
 
-/** The body of a stream's response, for `AssistantStream.fromReadableStream`. */
+/** Returns the body of a stream's response, for `AssistantStream.fromReadableStream`. */
 export function resumable(response: Response, signal: AbortSignal): ReadableStream<Uint8Array> {
   const lines = linesToTheEnd(response, signal);
   const encoder = new TextEncoder();

@@ -1,4 +1,4 @@
-/** What a tab remembers over a reload: its thread, and the run that was being read. */
+/** The tab's state that survives a reload: its thread, and the run being read. */
 const THREAD = "threadId";
 const RUN = "runId";
 

@@ -1,4 +1,4 @@
-/** The files that the assistant may search: the list is asked for again while one of them is being indexed. */
+/** The files that the assistant may search. The list is polled while a file is being indexed. */
 import { useCallback, useEffect, useState } from "react";
 
 import { deleteFile, listFiles, type UploadedFile, uploadFile } from "./api";
@@ -9,7 +9,7 @@ export function useFiles() {
   const [files, setFiles] = useState<UploadedFile[]>([]);
   const [error, setError] = useState("");
 
-  /** Does something and shows how the list is then. */
+  /** Runs an action, then reloads the list. */
   const after = useCallback(async (action: () => Promise<unknown>) => {
     try {
       await action();
@@ -28,9 +28,9 @@ export function useFiles() {
     return () => clearTimeout(timer);
   }, [files, after]);
 
-  const upload = (given: Iterable<File>) =>
+  const upload = (chosen: Iterable<File>) =>
     after(async () => {
-      for (const file of given) await uploadFile(file);
+      for (const file of chosen) await uploadFile(file);
     });
   const remove = (fileId: string) => after(() => deleteFile(fileId));
   return { files, error, upload, remove };
