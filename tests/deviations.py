@@ -382,18 +382,8 @@ def litellm_status_as_code() -> Reply:
 
 @deviation(Expected(texts=("Hello there",)))
 def openrouter_comments() -> Reply:
-    comment = b": OPENROUTER PROCESSING\n\n"
-    begin: list[Step] = [
-        comment,
-        comment,
-        created(),
-        comment,
-        IN_PROGRESS,
-        comment,
-        added(message()),
-        text("Hello"),
-        comment,
-    ]
+    ping = b": OPENROUTER PROCESSING\n\n"
+    begin: list[Step] = [ping, ping, created(), ping, IN_PROGRESS, ping, added(message()), text("Hello"), ping]
     return lines(begin, text(" there"), done(message("Hello there")), terminal())
 
 
