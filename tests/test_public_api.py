@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +95,50 @@ def test_formats_are_where_hosts_look() -> None:
     assert Encoder is Base
     assert issubclass(StatefulEncoder, Encoder)
     assert [register_encoder(format) for format in (NDJSONEncoder, SSEEncoder)] == list(formats().values())[:2]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("encoders", "Encoder register_encoder"),
+        ("encoders.base", "Encoder"),
+        ("encoders.ndjson", "NDJSONEncoder"),
+        ("encoders.sse", "SSEEncoder"),
+        ("engines", "Engine register_engine"),
+        ("engines.base", "Engine ItemStream Item"),
+        ("engines.offline", "OfflineEngine"),
+        ("engines.openai", "OpenAIEngine"),
+        ("example", "create_example_app"),
+        ("extension", "AssistantStream create_assistant_blueprint"),
+        ("files.base", "Storage"),
+        ("gunicorn_hooks", "post_worker_init worker_int worker_abort worker_exit"),
+        ("storages", "Storage register_storage"),
+        ("stores", "Store make_store register_store"),
+        ("stores.capabilities", "Blobs Passages Push"),
+        ("stores.mongodb", "MongoDBStore"),
+        ("stores.sqlite", "SQLiteStore"),
+        ("testing.decode", "decode_ndjson decode_sse text_of objects_of"),
+        ("testing.encoder_suite", "EncoderSuite LosslessEncoderSuite"),
+        ("testing.engine_suite", "EngineSuite"),
+        ("testing.scripted", "ScriptedEngine text refusal call calls failure incomplete unfinished read_sse"),
+        ("testing.store_blobs", "BlobSuite"),
+        ("testing.store_passages", "PassageSuite"),
+        ("testing.store_suite", "StoreSuite"),
+        ("tools.registry", "Tool ToolContext tool_of"),
+    ],
+)
+def test_import_paths_of_version_0_1_keep_working(module: str, names: str) -> None:
+    home = importlib.import_module(f"flask_assistant_stream.{module}")
+    assert all(hasattr(home, name) for name in names.split())
+
+
+def test_logger_names_keep_working() -> None:
+    """`logging` configurations of hosts name them. Importing the server would patch this process."""
+    from flask_assistant_stream.routes import request_log
+
+    assert request_log.logger.name == "flask_assistant_stream.requests"
+    server = Path(flask_assistant_stream.__path__[0], "__main__.py").read_text(encoding="utf-8")
+    assert 'getLogger("flask_assistant_stream.server")' in server
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
