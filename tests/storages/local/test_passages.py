@@ -1,4 +1,4 @@
-"""Passages: nothing of a text is lost, no word is cut, none is too long, headings stay with what they head."""
+"""Passages: no text is lost, no word is cut, none is too long, headings stay with their text."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ texts = st.lists(
 
 
 def words(*texts: str) -> list[str]:
-    """Return the words of texts; one also ends with a sentence in a script that has no spaces."""
+    """Return the words of texts; a sentence end of a script without spaces also ends a word."""
     return [word for text in texts for word in re.sub("(?<=[。！？])", " ", text).split()]
 
 
 @given(texts)
-def test_all_words_are_there_in_order(text: str) -> None:
+def test_all_words_are_kept_in_order(text: str) -> None:
     passages = cut(text)
     if all(len(word) <= MAX_CHARS for word in text.split()):
         assert words(*passages) == words(text)
@@ -45,13 +45,13 @@ def test_passages_are_neat(text: str) -> None:
 
 
 @given(texts)
-def test_two_short_ones_do_not_stand_beside_each_other(text: str) -> None:
+def test_two_short_passages_are_joined(text: str) -> None:
     passages = cut(text)
     short = USUAL_CHARS // 2
-    assert not [1 for one, two in pairwise(passages) if len(one) < short and len(two) < short]
+    assert not [1 for before, after in pairwise(passages) if len(before) < short and len(after) < short]
 
 
-def test_nothing_is_no_passage() -> None:
+def test_empty_text_has_no_passage() -> None:
     assert cut("") == cut(" \n\t\n \u00a0") == []
 
 
@@ -59,7 +59,7 @@ def test_short_paragraphs_are_joined_and_stay_apart() -> None:
     assert cut("One  line.\r\nAnother.\n\n\n\nA  paragraph.") == ["One line.\nAnother.\n\nA paragraph."]
 
 
-def test_a_long_paragraph_ends_where_a_sentence_does() -> None:
+def test_a_long_paragraph_is_cut_between_sentences() -> None:
     passages = cut(SENTENCE * 40)
     assert len(passages) > 2
     for passage in passages:
@@ -68,14 +68,14 @@ def test_a_long_paragraph_ends_where_a_sentence_does() -> None:
     assert all(USUAL_CHARS - 100 < len(passage) < USUAL_CHARS + 100 for passage in passages[:-1])
 
 
-def test_a_heading_stays_with_what_follows() -> None:
+def test_a_heading_stays_with_the_text_below() -> None:
     text = "\n\n".join(f"## Section {number}\n\n{SENTENCE * 7}" for number in range(5))
     passages = cut(text)
     assert [passage.splitlines()[0] for passage in passages] == [f"## Section {number}" for number in range(5)]
     assert cut(f"{SENTENCE * 8}\n# Title\n## Part\n{SENTENCE}")[1].startswith("# Title\n\n## Part\n\nThe quick")
 
 
-def test_a_heading_over_a_long_paragraph_stays_with_its_begin() -> None:
+def test_a_heading_stays_with_the_beginning_of_a_long_paragraph() -> None:
     first, *_ = cut(f"{SENTENCE * 5}\n\n# Long\n\n{SENTENCE * 30}")[1:]
     assert first.startswith("# Long\n\nThe quick")
 
@@ -89,7 +89,7 @@ def test_one_long_line_of_json_is_cut_between_its_words() -> None:
     text = "{" + ",".join(f'"key{number}":"value{number}"' for number in range(300)) + "}"
     passages = cut(text)
     assert "".join(passages) == text
-    assert all(not (one[-1].isalnum() and two[0].isalnum()) for one, two in pairwise(passages))
+    assert all(not (before[-1].isalnum() and after[0].isalnum()) for before, after in pairwise(passages))
 
 
 def test_a_sentence_that_ends_one_character_too_late() -> None:
@@ -97,14 +97,14 @@ def test_a_sentence_that_ends_one_character_too_late() -> None:
     assert [len(passage) for passage in passages] == [MAX_CHARS, 2]
 
 
-def test_a_word_without_an_end_parts_no_mark_from_its_letter() -> None:
+def test_an_endless_word_is_not_cut_before_a_mark() -> None:
     text = "e\u0301" * 2000
     passages = cut("x" + text)
     assert "".join(passages) == "x" + text
     assert not [passage for passage in passages if passage.startswith("\u0301")]
 
 
-def test_a_large_text_is_cut_in_no_time() -> None:
+def test_large_texts() -> None:
     assert "".join(cut("#" * 2_000_000)) == "#" * 2_000_000
     assert len(cut("# a\n" * 300_000)) > 1000
     assert len(cut(" " * 1_000_000 + "a")) == 1

@@ -1,4 +1,4 @@
-"""Files that are searched in our own store, without a key and without a network."""
+"""Files that are indexed and searched in the app's own store."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ def world(local_world: World) -> World:
     return local_world
 
 
-def found(world: World, store_id: str, query: str, **options: Any) -> list[str]:
+def filenames(world: World, store_id: str, query: str, **options: Any) -> list[str]:
+    """Search a vector store; return the file names of the results."""
     results = world.vector_stores.search(ANN, store_id, {"query": query, **options})
     return [result["filename"] for result in results]
 
 
-def test_a_store_that_cannot_search_is_refused(sqlite_url: str) -> None:
+def test_a_store_that_cannot_search_is_rejected(sqlite_url: str) -> None:
     with pytest.raises(TypeError, match="Passages"):
         LocalStorage(object())  # type: ignore[arg-type]
     assert make_store(sqlite_url)
 
 
-def test_text_of_every_kind_is_found(world: World) -> None:
+def test_text_of_every_type_is_found(world: World) -> None:
     pdf = world.files.create(ANN, an_upload("whales.pdf", a_pdf("Blue whales are the largest animals.")))["id"]
     html = world.upload("birds.html", "<html><body><p>The blue tit sings.</p></body></html>")
     id = world.vector_store(pdf, html)
-    assert found(world, id, "whales") == ["whales.pdf"]
-    assert found(world, id, "tit") == ["birds.html"]
-    assert set(found(world, id, "blue")) == {"whales.pdf", "birds.html"}
-    assert found(world, id, "nothing") == []
+    assert filenames(world, id, "whales") == ["whales.pdf"]
+    assert filenames(world, id, "tit") == ["birds.html"]
+    assert set(filenames(world, id, "blue")) == {"whales.pdf", "birds.html"}
+    assert filenames(world, id, "nothing") == []
     assert world.vector_stores.get(ANN, id)["usage_bytes"] > 0
 
 
-def test_a_file_without_text_fails_and_says_why(world: World) -> None:
+def test_a_file_without_text_fails_with_a_message(world: World) -> None:
     broken = world.upload("broken.pdf", "no PDF at all")
     id = world.vector_store(broken, world.upload("good.txt"))
     body = world.vector_stores.attached(ANN, id, broken)
@@ -56,12 +57,12 @@ def test_a_file_without_text_fails_and_says_why(world: World) -> None:
     assert batch_file["id"] == broken
 
 
-def test_an_own_file_that_cannot_be_read_is_listed_as_failed(world: World) -> None:
+def test_an_unreadable_file_is_listed_as_failed(world: World) -> None:
     world.own("broken.docx", "no document")
     assert world.statuses() == ["failed"]
 
 
-def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     where = "flask_assistant_stream.storages.local.storage.extract.text_of"
 
@@ -72,7 +73,7 @@ def test_text_is_taken_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(where, text_of)
     file_id = world.upload()
     one, two = world.vector_store(file_id), world.vector_store(file_id)
-    assert found(world, one, "blue") == found(world, two, "blue") == ["facts.txt"]
+    assert filenames(world, one, "blue") == filenames(world, two, "blue") == ["facts.txt"]
     assert len(calls) == 1
 
 
@@ -84,7 +85,7 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
 
     def delete_meanwhile(*_: Any) -> str:
         with monkeypatch.context() as patched:
-            if half_way:  # the delete has got as far as the bytes
+            if half_way:  # the deletion has deleted no more than the bytes
                 patched.setattr(world.store, "delete", lambda *_: None)
             world.files.delete(ANN, file_id)
         return "blue text"
@@ -99,7 +100,7 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
         half_way.append(True)
 
 
-def test_a_reader_that_breaks_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_reader_is_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> str:
         raise MemoryError
 
@@ -111,7 +112,7 @@ def test_a_reader_that_breaks_is_tried_again(world: World, monkeypatch: pytest.M
     assert world.vector_stores.attach(ANN, id, {"file_id": file_id})["status"] == "completed"
 
 
-def test_a_store_that_fails_while_text_is_written_fails_the_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_error_while_indexing_fails_the_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise StoreError("down")
 
@@ -129,36 +130,32 @@ def test_a_search_is_filtered_and_bounded(world: World) -> None:
     for number, file_id in enumerate(ids):
         world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"year": 2020 + number}})
     newer = {"type": "gte", "key": "year", "value": 2024}
-    assert sorted(found(world, id, "blue", filters=newer)) == ["2024.txt", "2025.txt"]
-    assert len(found(world, id, "blue", max_num_results=3)) == 3
-    assert len(found(world, id, "blue", ranking_options={"score_threshold": 0.0})) == 6
-    assert found(world, id, "blue", ranking_options={"score_threshold": 1.01}) == []
-    with pytest.raises(RequestError, match="filters"):
-        found(world, id, "blue", filters={"type": "like"})
-
-
-def test_a_wrong_filter_is_told_in_an_empty_store_too(world: World) -> None:
-    with pytest.raises(RequestError, match="filters"):
-        found(world, world.vector_store(), "blue", filters={"type": "like"})
+    assert sorted(filenames(world, id, "blue", filters=newer)) == ["2024.txt", "2025.txt"]
+    assert len(filenames(world, id, "blue", max_num_results=3)) == 3
+    assert len(filenames(world, id, "blue", ranking_options={"score_threshold": 0.0})) == 6
+    assert filenames(world, id, "blue", ranking_options={"score_threshold": 1.01}) == []
+    for vector_store in (id, world.vector_store()):  # also an empty one
+        with pytest.raises(RequestError, match="filters"):
+            filenames(world, vector_store, "blue", filters={"type": "like"})
 
 
 def test_an_expired_store_is_not_searched(world: World) -> None:
     file_id = world.upload()
     id = world.vector_store(file_id, expires_after={"anchor": "last_active_at", "days": 2})
     world.clock.move(1.5 * DAY)
-    assert found(world, id, "sky") == ["facts.txt"]  # and is used by that
+    assert filenames(world, id, "sky") == ["facts.txt"]  # a search is a use
     world.clock.move(1.5 * DAY)
     assert world.vector_stores.get(ANN, id)["status"] == "completed"
     assert world.storage.find(ANN, [id], "sky", 5)
     world.clock.move(2.1 * DAY)
     assert world.vector_stores.get(ANN, id)["status"] == "expired"
-    assert found(world, id, "sky") == []
+    assert filenames(world, id, "sky") == []
     assert world.storage.find(ANN, [id], "sky", 5) == []
     with pytest.raises(RequestError, match="expired"):
         world.vector_stores.attach(ANN, id, {"file_id": file_id})
 
 
-def test_a_run_searches_the_owners_vector_stores_and_shared_ones_but_no_others(world: World) -> None:
+def test_a_run_searches_its_owners_and_shared_vector_stores_only(world: World) -> None:
     mine, theirs = world.upload("mine.txt", "blue sky over Oslo"), world.upload("theirs.txt", "blue sea", owner=BOB)
     one, two, shared = world.vector_store(mine), world.vector_store(mine), world.vector_store(theirs, owner=BOB)
     assert [hit["file_id"] for hit in world.storage.find(ANN, [one, shared], "blue", 5)] == [mine]
@@ -182,12 +179,12 @@ def test_a_file_without_bytes_cannot_be_searched(world: World) -> None:
     assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
 
 
-def test_no_code_interpreter_runs_here(world: World) -> None:
+def test_there_is_no_code_interpreter(world: World) -> None:
     with pytest.raises(NotFound):
         world.storage.container_file("cntr_1", "cfile_1")
 
 
-def test_update_can_take_things_away(world: World) -> None:
+def test_an_update_with_null_clears_fields(world: World) -> None:
     id = world.vector_store(name="n", metadata={"a": "b"}, expires_after={"anchor": "last_active_at", "days": 1})
     body = world.vector_stores.update(ANN, id, {"name": None, "metadata": None, "expires_after": None})
     assert (body["name"], body["metadata"], body["expires_after"], body["expires_at"]) == ("", {}, None, None)
@@ -196,8 +193,8 @@ def test_update_can_take_things_away(world: World) -> None:
 def test_a_static_strategy_is_shown(world: World) -> None:
     strategy = {"type": "static", "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}}
     file_id, id = world.upload(), world.vector_store()
-    for given, shown in ((strategy, strategy), ({"type": "auto"}, {"type": "other"})):
-        body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "chunking_strategy": given})
+    for requested, shown in ((strategy, strategy), ({"type": "auto"}, {"type": "other"})):
+        body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "chunking_strategy": requested})
         assert body["chunking_strategy"] == shown
 
 
