@@ -1,4 +1,4 @@
-"""Files through real servers: with no key at all, on both stores, and at an upstream."""
+"""Files on real servers: without a key on both stores, and with an upstream."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tests.stack.uploads import HANDBOOK, citations, upload
 MANUAL = "The Zephyr kettle boils at 4000 metres in 93 seconds."
 
 
-# -- with no key ----------------------------------------------------------------------------------------------
+# -- without a key --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def offline(module_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The app of these tests without an upstream, with two workers, on each store in turn."""
-    where = tmp_path_factory.mktemp("files")
+    """Yield the app without an upstream, with two workers, on each store in turn."""
+    folder = tmp_path_factory.mktemp("files")
     settings = {"ASSISTANT_ENGINE": "offline", "ASSISTANT_OFFLINE_DELAY_SECONDS": "0"}
-    with serving(gunicorn("--workers", "2"), where, store=module_store, **settings) as running:
+    with serving(gunicorn("--workers", "2"), folder, store=module_store, **settings) as running:
         yield running
 
 
-def ask(server: ServerProcess, question: str, user: str, **rest: Any) -> Answer:
-    return server.chat(question, assistantId="asst_search", headers={"X-User": user}, **rest)
+def ask(server: ServerProcess, question: str, user: str, **fields: Any) -> Answer:
+    return server.chat(question, assistantId="asst_search", headers={"X-User": user}, **fields)
 
 
-def test_a_fact_is_found_cited_and_forgotten(
+def test_a_fact_is_cited_until_its_file_is_deleted(
     offline: ServerProcess, node_version: str, node_decode: NodeDecoder
 ) -> None:
     user = f"reader-{node_version}"
@@ -82,7 +82,7 @@ def test_an_attachment_is_searched_in_its_thread_only(offline: ServerProcess) ->
     assert "4711" not in text_of(ask(offline, "Which room is the meeting in?", "writer").events)
 
 
-def test_a_download_is_what_was_uploaded(offline: ServerProcess) -> None:
+def test_a_download_has_the_uploaded_bytes(offline: ServerProcess) -> None:
     content = bytes(range(256)) * 5000
     sent = upload(offline, 'Größe "x".csv', content, "/v1/files", "loader", purpose="user_data")
     if sent.status != 200:
@@ -94,23 +94,17 @@ def test_a_download_is_what_was_uploaded(offline: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "content", "status"),
-    [
-        ("empty.txt", b"", 400),
-        ("picture.png", b"\x89PNG", 400),
-        ("../up.txt", b"x", 400),
-        ("a\x07b.txt", b"x", 400),
-        ("", b"x", 400),
-    ],
+    ("filename", "content"),
+    [("empty.txt", b""), ("picture.png", b"\x89PNG"), ("../up.txt", b"x"), ("a\x07b.txt", b"x"), ("", b"x")],
 )
-def test_refused_uploads_leave_nothing(offline: ServerProcess, filename: str, content: bytes, status: int) -> None:
-    refused = upload(offline, filename, content, user="clumsy")
-    assert (refused.status, refused.json["error"]["param"]) == (status, "file")
+def test_a_rejected_upload_leaves_nothing(offline: ServerProcess, filename: str, content: bytes) -> None:
+    rejected = upload(offline, filename, content, user="clumsy")
+    assert (rejected.status, rejected.json["error"]["param"]) == (400, "file")
     assert offline.get("/files", headers={"X-User": "clumsy"}).json == []
     assert offline.get("/v1/files", headers={"X-User": "clumsy"}).json["data"] == []
 
 
-def test_what_cannot_be_read_is_told_as_failed(offline: ServerProcess) -> None:
+def test_an_unreadable_file_is_listed_as_failed(offline: ServerProcess) -> None:
     broken = upload(offline, "broken.pdf", b"%PDF-1.4 nothing", user="unlucky").json
     assert [file["status"] for file in offline.get("/files", headers={"X-User": "unlucky"}).json] == ["failed"]
     assert "offline engine" in text_of(ask(offline, "What does it say?", "unlucky").events)
@@ -118,12 +112,12 @@ def test_what_cannot_be_read_is_told_as_failed(offline: ServerProcess) -> None:
     assert offline.get("/files", headers={"X-User": "unlucky"}).json == []
 
 
-# -- at an upstream -------------------------------------------------------------------------------------------
+# -- with an upstream -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def upstream(played: UpstreamProcess) -> Iterator[UpstreamProcess]:
-    """The upstream, indexing at once again afterwards."""
+    """Yield the upstream; afterwards it indexes at once again."""
     yield played
     played.control_files(indexing_reads=0)
 
@@ -132,9 +126,7 @@ def counts(upstream: UpstreamProcess) -> int:
     return sum(upstream.told_files()["counts"].values())
 
 
-def test_a_page_that_polls_costs_nothing_while_nothing_changes(
-    server: ServerProcess, upstream: UpstreamProcess
-) -> None:
+def test_polling_sends_nothing_upstream_while_nothing_changes(server: ServerProcess, upstream: UpstreamProcess) -> None:
     upstream.control_files(indexing_reads=2)
     sent = upload(server, "handbook.md", HANDBOOK.encode(), user="poller")
     assert sent.status == 200, sent.body
@@ -152,7 +144,7 @@ def test_a_page_that_polls_costs_nothing_while_nothing_changes(
     assert counts(upstream) == settled
 
 
-def test_the_owners_store_is_searched_beside_the_configured_ones(
+def test_the_owners_and_the_configured_vector_stores_are_searched(
     server: ServerProcess, upstream: UpstreamProcess
 ) -> None:
     upload(server, "mine.md", b"mine", user="searcher")
@@ -160,7 +152,7 @@ def test_the_owners_store_is_searched_beside_the_configured_ones(
     server.chat("@@script:text@@", assistantId="asst_search", headers={"X-User": "searcher"})
     (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
     assert tool["vector_store_ids"] == ["vs_food", own]
-    server.chat("@@script:text@@", assistantId="asst_search", headers={"X-User": "nobody-else"})
+    server.chat("@@script:text@@", assistantId="asst_search", headers={"X-User": "another"})
     (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
     assert tool["vector_store_ids"] == ["vs_food"]
 
@@ -174,14 +166,14 @@ def test_a_run_waits_for_the_files_of_its_thread(server: ServerProcess, upstream
     )
     assert answer.run["status"] == "completed"
     thread = server.get(f"/threads/{answer.run['thread_id']}", headers={"X-User": "patient"}).json
-    (made,) = thread["tool_resources"]["file_search"]["vector_store_ids"]
+    (created,) = thread["tool_resources"]["file_search"]["vector_store_ids"]
     (tool,) = [tool for tool in upstream.told()["requests"][-1]["body"]["tools"] if tool["type"] == "file_search"]
-    assert made in tool["vector_store_ids"]
-    members = server.get(f"/v1/vector_stores/{made}/files", headers={"X-User": "patient"}).json["data"]
+    assert created in tool["vector_store_ids"]
+    members = server.get(f"/v1/vector_stores/{created}/files", headers={"X-User": "patient"}).json["data"]
     assert [member["status"] for member in members] == ["completed"]
     assert server.request("DELETE", f"/threads/{thread['id']}", headers={"X-User": "patient"}).status == 200
-    assert made not in upstream.told_files()["vector_stores"]
-    assert sent["id"] in upstream.told_files()["files"]  # an upload is its owner's, not the thread's
+    assert created not in upstream.told_files()["vector_stores"]
+    assert sent["id"] in upstream.told_files()["files"]  # it belongs to the owner, not to the thread
 
 
 @pytest.mark.parametrize("route", ["POST /files", "POST /vector_stores", "POST /vector_stores/{store}/files"])
@@ -191,12 +183,11 @@ def test_an_upload_that_fails_upstream_leaves_nothing(
     user = f"unlucky-{route.count('/')}-{len(route)}"
     before = upstream.told_files()
     upstream.control_files(fail=[{"route": route, "status": 500, "times": 9}])
-    refused = upload(server, "handbook.md", HANDBOOK.encode(), user=user)
+    rejected = upload(server, "handbook.md", HANDBOOK.encode(), user=user)
     upstream.control_files(fail=[])
-    assert refused.status == 502
-    assert refused.json["error"]["code"] == "upstream_error"
+    assert (rejected.status, rejected.json["error"]["code"]) == (502, "upstream_error")
     after = upstream.told_files()
     assert after["files"] == before["files"]
     assert server.get("/files", headers={"X-User": user}).json == []
     assert server.get("/v1/files", headers={"X-User": user}).json["data"] == []
-    assert json.dumps(refused.json).count("sk-of-the-upstream") == 0
+    assert json.dumps(rejected.json).count("sk-of-the-upstream") == 0

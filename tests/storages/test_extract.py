@@ -318,20 +318,16 @@ ENTITIES = '<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;"><!ENTITY c SYSTEM "fi
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "expanded"),
+    ("name", "data"),
     [
-        ("a.html", f"<!DOCTYPE html [{ENTITIES}]><p>text &b; &c; &amp;</p>".encode(), "a" * 13),
-        (
-            "a.docx",
-            document("<w:p><w:r><w:t>text &b; &c;</w:t></w:r></w:p>", f"<!DOCTYPE w:document [{ENTITIES}]>"),
-            "aaaa",
-        ),
+        ("a.html", f"<!DOCTYPE html [{ENTITIES}]><p>text &b; &c; &amp;</p>".encode()),
+        ("a.docx", document("<w:p><w:r><w:t>text &b; &c;</w:t></w:r></w:p>", f"<!DOCTYPE w:document [{ENTITIES}]>")),
     ],
 )
-def test_entities_are_neither_expanded_nor_loaded(name: str, data: bytes, expanded: str) -> None:
-    content = read(name, data)
-    assert "text" in content
-    assert expanded not in content
+def test_entities_are_neither_expanded_nor_loaded(name: str, data: bytes) -> None:
+    content = read(name, data).removeprefix("]>\n\n")  # lxml ends the doctype of HTML at its first ">"
+    assert content.startswith("text")
+    assert "aaaa" not in content
     assert "root:" not in content
 
 

@@ -1,4 +1,4 @@
-"""Vector stores of the SDK face, the files in them and batches of those: every endpoint, limits, walls; the client."""
+"""Vector stores of `/v1`, their files and batches: every endpoint, limits, owners, the official client."""
 
 from __future__ import annotations
 
@@ -22,45 +22,51 @@ def site(make_site: MakeSite) -> Site:
 def listed(site: Site, path: str, **options: Any) -> list[str]:
     answer = site.get(path, **options)
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.get_json()["data"]]
+    return [entry["id"] for entry in answer.get_json()["data"]]
+
+
+def two_files(site: Site) -> list[str]:
+    return [site.new_file("sky.txt", SKY), site.new_file("grass.txt", GRASS)]
 
 
 # -- vector stores --------------------------------------------------------------------------------------------
 
 
-def test_a_vector_store_from_begin_to_end(site: Site) -> None:
+def test_the_life_of_a_vector_store(site: Site) -> None:
     expiry = {"anchor": "last_active_at", "days": 3}
-    given = {"name": "N", "description": "D", "expires_after": expiry, "metadata": {"a": "b"}}
-    made = site.post("/v1/vector_stores", given).get_json()
-    assert {key: made[key] for key in given} == given
-    assert (made["object"], made["status"], made["file_counts"]) == ("vector_store", "completed", COUNTS)
-    assert made["expires_at"] == made["created_at"] + 3 * 86_400
-    path = f"/v1/vector_stores/{made['id']}"
-    assert site.get(path).get_json() == made
+    fields = {"name": "N", "description": "D", "expires_after": expiry, "metadata": {"a": "b"}}
+    created = site.post("/v1/vector_stores", fields).get_json()
+    assert {key: created[key] for key in fields} == fields
+    assert (created["object"], created["status"], created["file_counts"]) == ("vector_store", "completed", COUNTS)
+    assert created["expires_at"] == created["created_at"] + 3 * 86_400
+    id = created["id"]
+    path = f"/v1/vector_stores/{id}"
+    assert site.get(path).get_json() == created
     changed = site.post(path, {"name": "M", "expires_after": None}).get_json()
     assert (changed["name"], changed["expires_after"], changed["metadata"]) == ("M", None, {"a": "b"})
     cleared = site.post(path, {"name": None, "metadata": None}).get_json()
     assert (cleared["name"], cleared["metadata"]) == ("", {})
     assert site.post(path).get_json()["name"] == ""
-    assert listed(site, "/v1/vector_stores") == [made["id"]]
+    assert listed(site, "/v1/vector_stores") == [id]
     deleted = site.request("DELETE", path, headers={"Content-Type": "application/json"}).get_json()
-    assert deleted == {"id": made["id"], "object": "vector_store.deleted", "deleted": True}
+    assert deleted == {"id": id, "object": "vector_store.deleted", "deleted": True}
     for answer in (site.get(path), site.post(path, {}), site.request("DELETE", path)):
-        refused(answer, 404, f"No vector store found with id '{made['id']}'.")
+        refused(answer, 404, f"No vector store found with id '{id}'.")
 
 
-def test_one_is_made_of_little(site: Site) -> None:
-    bodies: list[Any] = [{}, {"json": {}}, {"json": {"name": None, "file_ids": None, "chunking_strategy": None}}]
-    for options in bodies:
-        made = site.request("POST", "/v1/vector_stores", **options).get_json()
-        assert (made["name"], made["metadata"], made["expires_after"]) == ("", {}, None)
+@pytest.mark.parametrize(
+    "body", [{}, {"json": {}}, {"json": {"name": None, "file_ids": None, "chunking_strategy": None}}]
+)
+def test_every_field_is_optional(site: Site, body: dict[str, Any]) -> None:
+    created = site.request("POST", "/v1/vector_stores", **body).get_json()
+    assert (created["name"], created["metadata"], created["expires_after"]) == ("", {}, None)
 
 
-def test_one_is_made_of_files(site: Site) -> None:
-    files = [site.new_file("sky.txt", SKY), site.new_file("grass.txt", GRASS)]
-    made = site.post("/v1/vector_stores", {"file_ids": files, "chunking_strategy": STATIC}).get_json()
-    path = f"/v1/vector_stores/{made['id']}"
-    assert made["file_counts"]["total"] == 2
+def test_a_vector_store_is_created_with_files(site: Site) -> None:
+    files = two_files(site)
+    created = site.post("/v1/vector_stores", {"file_ids": files, "chunking_strategy": STATIC}).get_json()
+    path = f"/v1/vector_stores/{created['id']}"
+    assert created["file_counts"]["total"] == 2
     assert set(listed(site, f"{path}/files")) == set(files)
     for file_id in files:
         assert site.get(f"{path}/files/{file_id}").get_json()["status"] == "completed"
@@ -70,35 +76,35 @@ def test_one_is_made_of_files(site: Site) -> None:
 
 
 def test_lists(site: Site) -> None:
-    made = [site.new_vector_store() for _ in range(5)]
-    assert listed(site, "/v1/vector_stores") == made[::-1]
-    assert listed(site, f"/v1/vector_stores?order=asc&limit=2&after={made[1]}") == made[2:4]
-    assert listed(site, f"/v1/vector_stores?order=asc&limit=2&before={made[3]}") == made[1:3]
+    ids = [site.new_vector_store() for _ in range(5)]
+    assert listed(site, "/v1/vector_stores") == ids[::-1]
+    assert listed(site, f"/v1/vector_stores?order=asc&limit=2&after={ids[1]}") == ids[2:4]
+    assert listed(site, f"/v1/vector_stores?order=asc&limit=2&before={ids[3]}") == ids[1:3]
     for query, param in (("limit=101", "limit"), ("after=vs_x", "after"), ("before=vs_x", "before")):
         refused(site.get(f"/v1/vector_stores?{query}"), 400, f"Invalid '{param}'", param)
 
 
 def test_a_search(site: Site) -> None:
-    files = [site.new_file("sky.txt", SKY), site.new_file("grass.txt", GRASS)]
+    files = two_files(site)
     path = f"/v1/vector_stores/{site.new_vector_store(*files)}/search"
-    found = site.post(path, {"query": "the sky"}).get_json()
-    assert {key: found[key] for key in found if key != "data"} == {
+    results = site.post(path, {"query": "the sky"}).get_json()
+    assert {key: results[key] for key in results if key != "data"} == {
         "object": "vector_store.search_results.page",
         "search_query": ["the sky"],
         "has_more": False,
         "next_page": None,
     }
-    best = found["data"][0]
+    best = results["data"][0]
     assert (best["file_id"], best["filename"], best["attributes"]) == (files[0], "sky.txt", {})
     assert best["content"] == [{"type": "text", "text": SKY.decode()}]
     assert 0 < best["score"] <= 1
     several = {"query": ["sky", "grass"], "max_num_results": 1, "rewrite_query": None, "filters": None}
-    one = site.post(path, several).get_json()
-    assert (len(one["data"]), one["search_query"]) == (1, ["sky", "grass"])
+    results = site.post(path, several).get_json()
+    assert (len(results["data"]), results["search_query"]) == (1, ["sky", "grass"])
 
 
 def test_a_search_with_filters(site: Site) -> None:
-    files = [site.new_file("sky.txt", SKY), site.new_file("grass.txt", GRASS)]
+    files = two_files(site)
     path = f"/v1/vector_stores/{site.new_vector_store()}"
     for number, file_id in enumerate(files):
         site.post(f"{path}/files", {"file_id": file_id, "attributes": {"n": number, "kind": "x"}})
@@ -108,8 +114,8 @@ def test_a_search_with_filters(site: Site) -> None:
         ({"type": "in", "key": "n", "value": [1, 2]}, {files[1]}),
         ({"type": "or", "filters": [first, {"type": "gte", "key": "n", "value": 1}]}, set(files)),
     ):
-        found = site.post(f"{path}/search", {"query": "the is", "filters": filters}).get_json()
-        assert {one["file_id"] for one in found["data"]} == expected
+        results = site.post(f"{path}/search", {"query": "the is", "filters": filters}).get_json()["data"]
+        assert {result["file_id"] for result in results} == expected
 
 
 # -- files in vector stores -----------------------------------------------------------------------------------
@@ -118,12 +124,16 @@ def test_a_search_with_filters(site: Site) -> None:
 def test_a_file_in_a_vector_store(site: Site) -> None:
     file_id, vector_store = site.new_file("sky.txt", SKY), site.new_vector_store()
     path = f"/v1/vector_stores/{vector_store}/files"
-    given = {"file_id": file_id, "attributes": {"a": "b", "n": 1.5, "t": True}, "chunking_strategy": STATIC}
-    made = site.post(path, given).get_json()
-    assert (made["id"], made["object"], made["vector_store_id"]) == (file_id, "vector_store.file", vector_store)
-    assert made["attributes"] == given["attributes"]
-    told = site.get(f"{path}/{file_id}").get_json()
-    assert (told["status"], told["last_error"]) == ("completed", None)
+    fields = {"file_id": file_id, "attributes": {"a": "b", "n": 1.5, "t": True}, "chunking_strategy": STATIC}
+    attached = site.post(path, fields).get_json()
+    assert [attached[key] for key in ("id", "object", "vector_store_id")] == [
+        file_id,
+        "vector_store.file",
+        vector_store,
+    ]
+    assert attached["attributes"] == fields["attributes"]
+    read = site.get(f"{path}/{file_id}").get_json()
+    assert (read["status"], read["last_error"]) == ("completed", None)
     assert site.get(f"{path}/{file_id}/content").get_json() == {
         "object": "vector_store.file_content.page",
         "data": [{"type": "text", "text": SKY.decode()}],
@@ -145,7 +155,7 @@ def test_lists_of_files(site: Site) -> None:
     for file_id in files:
         site.post(path, {"file_id": file_id})
     page = site.get(f"{path}?order=asc&limit=2&after={files[0]}").get_json()
-    assert [one["id"] for one in page["data"]] == files[1:3]
+    assert [entry["id"] for entry in page["data"]] == files[1:3]
     assert (page["first_id"], page["last_id"], page["has_more"]) == (files[1], files[2], True)
     assert listed(site, f"{path}?order=asc&limit=2&before={files[4]}") == files[2:4]
     assert listed(site, f"{path}?filter=completed") == files[::-1]
@@ -158,9 +168,8 @@ def test_a_file_without_text_fails(site: Site) -> None:
     file_id = site.new_file("broken.pdf", b"no PDF at all")
     path = f"/v1/vector_stores/{site.new_vector_store()}/files"
     site.post(path, {"file_id": file_id})
-    told = site.get(f"{path}/{file_id}").get_json()
-    assert told["status"] == "failed"
-    assert told["last_error"]["code"] in ("server_error", "unsupported_file", "invalid_file")
+    read = site.get(f"{path}/{file_id}").get_json()
+    assert (read["status"], read["last_error"]["code"]) == ("failed", "invalid_file")
 
 
 def test_a_type_that_cannot_be_searched(site: Site) -> None:
@@ -178,19 +187,19 @@ def test_batches(site: Site) -> None:
     files = [site.new_file(f"{number}.txt") for number in range(4)]
     vector_store = site.new_vector_store()
     path = f"/v1/vector_stores/{vector_store}/file_batches"
-    made = site.post(path, {"file_ids": files[:2], "attributes": {"a": "b"}}).get_json()
-    assert (made["object"], made["vector_store_id"]) == ("vector_store.files_batch", vector_store)
-    assert made["file_counts"]["total"] == 2
-    told = site.get(f"{path}/{made['id']}").get_json()
-    assert (told["status"], told["file_counts"]) == ("completed", {**COUNTS, "completed": 2, "total": 2})
-    assert set(listed(site, f"{path}/{made['id']}/files")) == set(files[:2])
-    own = [{"file_id": files[2], "attributes": {"n": 1}}, {"file_id": files[3], "chunking_strategy": STATIC}]
-    more = site.post(path, {"files": own}).get_json()
-    assert set(listed(site, f"{path}/{more['id']}/files?filter=completed")) == set(files[2:])
-    one = site.get(f"/v1/vector_stores/{vector_store}/files/{files[2]}").get_json()
-    assert one["attributes"] == {"n": 1}
-    cancelled = site.post(f"{path}/{made['id']}/cancel")
-    assert cancelled.status_code in (200, 400)  # it is done already
+    batch = site.post(path, {"file_ids": files[:2], "attributes": {"a": "b"}}).get_json()
+    assert (batch["object"], batch["vector_store_id"]) == ("vector_store.files_batch", vector_store)
+    assert batch["file_counts"]["total"] == 2
+    read = site.get(f"{path}/{batch['id']}").get_json()
+    assert (read["status"], read["file_counts"]) == ("completed", {**COUNTS, "completed": 2, "total": 2})
+    assert set(listed(site, f"{path}/{batch['id']}/files")) == set(files[:2])
+    entries = [{"file_id": files[2], "attributes": {"n": 1}}, {"file_id": files[3], "chunking_strategy": STATIC}]
+    second = site.post(path, {"files": entries}).get_json()
+    assert set(listed(site, f"{path}/{second['id']}/files?filter=completed")) == set(files[2:])
+    attached = site.get(f"/v1/vector_stores/{vector_store}/files/{files[2]}").get_json()
+    assert attached["attributes"] == {"n": 1}
+    cancelled = site.post(f"{path}/{batch['id']}/cancel")
+    assert (cancelled.status_code, cancelled.get_json()["status"]) == (200, "completed")  # too late to cancel
     assert site.get(f"/v1/vector_stores/{vector_store}").get_json()["file_counts"]["completed"] == 4
     refused(site.get(f"{path}/vsfb_x"), 404, "No file batch found with id 'vsfb_x'.")
     refused(site.get(f"{path}/vsfb_x/files"), 404, "No file batch found with id 'vsfb_x'.")
@@ -212,7 +221,7 @@ def deep(depth: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "given", "param"),
+    ("path", "body", "param"),
     [
         (STORES, {"name": 5}, "name"),
         (STORES, {"name": "n" * 257}, "name"),
@@ -262,24 +271,24 @@ def deep(depth: int) -> dict[str, Any]:
         (BATCHES, {"files": [{}]}, "files[0].file_id"),
     ],
 )
-def test_bad_bodies(site: Site, path: str, given: dict[str, Any], param: str) -> None:
+def test_invalid_bodies(site: Site, path: str, body: dict[str, Any], param: str) -> None:
     file_id, vector_store = site.new_file(), site.new_vector_store()
     before = site.get(f"{STORES}/{vector_store}").get_json()
-    body = site.app.json.dumps(given).replace("{file}", file_id)
-    answer = site.request("POST", path.format(vs=vector_store, file=file_id), data=body)
+    data = site.app.json.dumps(body).replace("{file}", file_id)
+    answer = site.request("POST", path.format(vs=vector_store, file=file_id), data=data)
     refused(answer, 400, f"Invalid '{param}'", param)
     assert site.get("/v1/vector_stores").get_json()["data"] == [before]
 
 
-# -- walls ----------------------------------------------------------------------------------------------------
+# -- owners ---------------------------------------------------------------------------------------------------
 
 BY_ID: list[Any] = [{"file_search": {"vector_store_ids": ["{vs}"]}}, {"code_interpreter": {"file_ids": ["{file}"]}}]
-MADE = {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}}
+NEW = {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}}
 Route = tuple[str, str, Any]
 
 
-def makers(resources: Any) -> list[Route]:
-    """Return requests for something new that may describe a vector store."""
+def creations(resources: Any) -> list[Route]:
+    """Return requests for a new object, which may describe a new vector store."""
     thread = {"tool_resources": resources}
     return [
         ("POST", "/v1/assistants", {"model": "m", **thread}),
@@ -288,13 +297,13 @@ def makers(resources: Any) -> list[Route]:
     ]
 
 
-def changers(resources: Any) -> list[Route]:
-    """Return requests that may only name one."""
-    changed = {"tool_resources": resources}
+def changes(resources: Any) -> list[Route]:
+    """Return requests that may only name an existing vector store."""
+    fields = {"tool_resources": resources}
     return [
-        ("POST", "/v1/assistants/{own_assistant}", changed),
-        ("POST", "/v1/threads/{own_thread}", changed),
-        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", **changed}),
+        ("POST", "/v1/assistants/{own_assistant}", fields),
+        ("POST", "/v1/threads/{own_thread}", fields),
+        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", **fields}),
     ]
 
 
@@ -313,7 +322,7 @@ ROUTES: list[Route] = [
     ("GET", "/v1/vector_stores/{vs}/file_batches/{batch}", None),
     ("POST", "/v1/vector_stores/{vs}/file_batches/{batch}/cancel", None),
     ("GET", "/v1/vector_stores/{vs}/file_batches/{batch}/files", None),
-    # an own vector store, foreign things in it
+    # the caller's vector store with another owner's files
     ("POST", "/v1/vector_stores/{own_vs}/files", {"file_id": "{file}"}),
     ("GET", "/v1/vector_stores/{own_vs}/files/{file}", None),
     ("POST", "/v1/vector_stores/{own_vs}/files/{file}", {"attributes": {}}),
@@ -328,8 +337,8 @@ ROUTES: list[Route] = [
     ("GET", "/v1/vector_stores/{own_vs}/files?after={file}", None),
     # other requests that name a file or a vector store
     ("POST", "/v1/vector_stores", {"file_ids": ["{file}"]}),
-    *[row for resources in (*BY_ID, MADE) for row in makers(resources)],
-    *[row for resources in BY_ID for row in changers(resources)],
+    *[row for resources in (*BY_ID, NEW) for row in creations(resources)],
+    *[row for resources in BY_ID for row in changes(resources)],
     *[
         ("POST", path, wrap({"role": "user", "content": content, "attachments": attachments}))
         for content, attachments in (
@@ -339,13 +348,13 @@ ROUTES: list[Route] = [
             ("x", [{"file_id": "{file}"}]),
         )
         for path, wrap in (
-            ("/v1/threads/{own_thread}/messages", lambda one: one),
-            ("/v1/threads", lambda one: {"messages": [one]}),
+            ("/v1/threads/{own_thread}/messages", lambda message: message),
+            ("/v1/threads", lambda message: {"messages": [message]}),
             (
                 "/v1/threads/{own_thread}/runs",
-                lambda one: {"assistant_id": "asst_default", "additional_messages": [one]},
+                lambda message: {"assistant_id": "asst_default", "additional_messages": [message]},
             ),
-            ("/v1/threads/runs", lambda one: {"assistant_id": "asst_default", "thread": {"messages": [one]}}),
+            ("/v1/threads/runs", lambda message: {"assistant_id": "asst_default", "thread": {"messages": [message]}}),
         )
     ],
 ]
@@ -353,7 +362,7 @@ ROUTES: list[Route] = [
 
 @pytest.fixture(scope="module")
 def walled(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return a site with objects of anna and ben, and their ids."""
+    """Return a site with objects of the owners anna and ben, and their ids."""
     from tests.routes.conftest import build
 
     site = build(tmp_path_factory.mktemp("walls"))
@@ -372,9 +381,9 @@ def walled(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=lambda value: str(value)[:90])
-def test_what_others_have_is_as_unknown_as_what_nobody_has(walled: Any, method: str, path: str, body: Any) -> None:
+def test_another_owners_ids_are_as_unknown_as_missing_ones(walled: Any, method: str, path: str, body: Any) -> None:
     site, foreign, own = walled
-    nobody = {"vs": "vs_x", "file": "file-x", "batch": "vsfb_x"}
+    missing = {"vs": "vs_x", "file": "file-x", "batch": "vsfb_x"}
 
     def ask(names: dict[str, str]) -> tuple[int, str]:
         def fill(text: str) -> str:
@@ -390,7 +399,7 @@ def test_what_others_have_is_as_unknown_as_what_nobody_has(walled: Any, method: 
         return answer.status_code, text
 
     before = site.contents(), site.get("/v1/vector_stores", user="ben").text, site.get("/v1/vector_stores").text
-    first, second = ask(foreign), ask(nobody)
+    first, second = ask(foreign), ask(missing)
     assert first == second
     assert first[0] == (400 if "after=" in path else 404), first
     assert "anna" not in first[1]
@@ -399,7 +408,7 @@ def test_what_others_have_is_as_unknown_as_what_nobody_has(walled: Any, method: 
     assert site.get(f"/v1/files/{foreign['file']}").status_code == 200
 
 
-def test_shared_vector_stores_may_be_named_and_not_touched(make_site: MakeSite) -> None:
+def test_shared_vector_stores_can_be_named_but_not_read_or_changed(make_site: MakeSite) -> None:
     site = make_site(vector_store_ids=["vs_shared"])
     stores = {"file_search": {"vector_store_ids": ["vs_shared"]}}
     assert new_assistant(site, tool_resources=stores)["tool_resources"] == stores
@@ -416,32 +425,32 @@ def test_shared_vector_stores_may_be_named_and_not_touched(make_site: MakeSite) 
     assert listed(site, f"/v1/vector_stores/{after[1]}/files") == [file_id]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), changers(MADE))
-def test_only_what_is_new_has_a_vector_store_made(walled: Any, method: str, path: str, body: Any) -> None:
+@pytest.mark.parametrize(("method", "path", "body"), changes(NEW))
+def test_only_a_new_object_creates_a_vector_store(walled: Any, method: str, path: str, body: Any) -> None:
     site, _, own = walled
     param = "tool_resources.file_search.vector_stores"
     answer = site.request(method, path.format(**own), user="ben", json=body)
     refused(answer, 400, f"Invalid '{param}': Only a new", param)
 
 
-# -- created with their users ---------------------------------------------------------------------------------
+# -- created with another object -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads", "/v1/threads/runs thread"])
-def test_a_vector_store_is_made_beside_what_uses_it(make_site: MakeSite, path: str) -> None:
+def test_a_vector_store_is_created_with_its_object(make_site: MakeSite, path: str) -> None:
     site = make_site([])
     file_id = site.new_file()
-    made = {"file_search": {"vector_stores": [{"file_ids": [file_id], "metadata": {"a": "b"}}]}}
+    resources = {"file_search": {"vector_stores": [{"file_ids": [file_id], "metadata": {"a": "b"}}]}}
     path, _, inside = path.partition(" ")
     body: dict[str, Any] = {"model": "m", "assistant_id": "asst_default"}
-    body.update({"thread": {"tool_resources": made}} if inside else {"tool_resources": made})
+    body.update({"thread": {"tool_resources": resources}} if inside else {"tool_resources": resources})
     answer = site.post(path, body)
     assert answer.status_code == 200, answer.text
-    told = answer.get_json()
+    created = answer.get_json()
     if inside:
-        ended(site, told)
-        told = site.get(f"/v1/threads/{told['thread_id']}").get_json()
-    (vector_store,) = told["tool_resources"]["file_search"]["vector_store_ids"]
+        ended(site, created)
+        created = site.get(f"/v1/threads/{created['thread_id']}").get_json()
+    (vector_store,) = created["tool_resources"]["file_search"]["vector_store_ids"]
     assert listed(site, f"/v1/vector_stores/{vector_store}/files") == [file_id]
     assert site.get(f"/v1/vector_stores/{vector_store}").get_json()["metadata"] == {"a": "b"}
 
@@ -451,30 +460,30 @@ def test_a_vector_store_is_made_beside_what_uses_it(make_site: MakeSite, path: s
 
 def test_the_official_client(client: openai.OpenAI) -> None:
     stores = client.vector_stores
-    made = stores.create(name="N", metadata={"a": "b"}, expires_after={"anchor": "last_active_at", "days": 1})
-    assert stores.retrieve(made.id).name == "N"
-    assert stores.update(made.id, name="M").name == "M"
-    more = [stores.create(name=str(number)).id for number in range(3)]
-    assert {made.id, *more} <= {one.id for one in stores.list(limit=2)}
-    sky = stores.files.upload_and_poll(vector_store_id=made.id, file=("sky.txt", SKY), attributes={"n": 1})
+    created = stores.create(name="N", metadata={"a": "b"}, expires_after={"anchor": "last_active_at", "days": 1})
+    assert stores.retrieve(created.id).name == "N"
+    assert stores.update(created.id, name="M").name == "M"
+    others = [stores.create(name=str(number)).id for number in range(3)]
+    assert {created.id, *others} <= {entry.id for entry in stores.list(limit=2)}
+    sky = stores.files.upload_and_poll(vector_store_id=created.id, file=("sky.txt", SKY), attributes={"n": 1})
     assert (sky.status, sky.attributes) == ("completed", {"n": 1})
     grass = client.files.create(file=("grass.md", GRASS), purpose="assistants")
-    assert stores.files.create_and_poll(grass.id, vector_store_id=made.id).status == "completed"
-    assert {one.id for one in stores.files.list(made.id, limit=1)} == {sky.id, grass.id}
-    assert stores.files.retrieve(sky.id, vector_store_id=made.id).status == "completed"
-    assert stores.files.update(sky.id, vector_store_id=made.id, attributes={"n": 2}).attributes == {"n": 2}
-    assert [one.type for one in stores.files.content(sky.id, vector_store_id=made.id)] == ["text"]
-    assert stores.search(made.id, query="sky").data[0].filename
-    assert stores.files.delete(grass.id, vector_store_id=made.id).deleted
+    assert stores.files.create_and_poll(grass.id, vector_store_id=created.id).status == "completed"
+    assert {entry.id for entry in stores.files.list(created.id, limit=1)} == {sky.id, grass.id}
+    assert stores.files.retrieve(sky.id, vector_store_id=created.id).status == "completed"
+    assert stores.files.update(sky.id, vector_store_id=created.id, attributes={"n": 2}).attributes == {"n": 2}
+    assert [part.type for part in stores.files.content(sky.id, vector_store_id=created.id)] == ["text"]
+    assert stores.search(created.id, query="sky").data[0].filename
+    assert stores.files.delete(grass.id, vector_store_id=created.id).deleted
     batch = stores.file_batches.upload_and_poll(
-        made.id, files=[("a.txt", b"apples"), ("b.txt", b"pears")], file_ids=[grass.id]
+        created.id, files=[("a.txt", b"apples"), ("b.txt", b"pears")], file_ids=[grass.id]
     )
     assert (batch.status, batch.file_counts.completed) == ("completed", 3)
-    assert stores.file_batches.retrieve(batch.id, vector_store_id=made.id).status == "completed"
-    assert len(list(stores.file_batches.list_files(batch.id, vector_store_id=made.id, limit=2))) == 3
-    assert stores.retrieve(made.id).file_counts.completed == 4
-    for id in (made.id, *more):
+    assert stores.file_batches.retrieve(batch.id, vector_store_id=created.id).status == "completed"
+    assert len(list(stores.file_batches.list_files(batch.id, vector_store_id=created.id, limit=2))) == 3
+    assert stores.retrieve(created.id).file_counts.completed == 4
+    for id in (created.id, *others):
         assert stores.delete(id).deleted
     with pytest.raises(openai.NotFoundError) as caught:
-        stores.files.list(made.id)
-    assert caught.value.body["message"] == f"No vector store found with id '{made.id}'."  # type: ignore[index]
+        stores.files.list(created.id)
+    assert caught.value.body["message"] == f"No vector store found with id '{created.id}'."  # type: ignore[index]
