@@ -88,13 +88,11 @@ class LocalStorage(Storage):
         return objects.file(self._new_id(ids.FILE), self._now(), upload.filename, upload.size, upload.purpose)
 
     def delete_file(self, owner: str, file_id: str) -> None:
-        """Delete the passages of a file."""
         self._passages.delete_passages(owner, file_id)
 
     # -- vector stores ------------------------------------------------------------------------------------
 
     def create_vector_store(self, owner: str, fields: Fields) -> Object:
-        """Build the object of a vector store."""
         now = self._now()
         body = objects.vector_store(
             self._new_id(ids.VECTOR_STORE),
@@ -107,7 +105,6 @@ class LocalStorage(Storage):
         return {**body, "expires_at": _expires_at(body["expires_after"], now)}
 
     def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
-        """Count the files of a vector store."""
         body = self._get(Kind.VECTOR_STORE, owner, vector_store_id).body
         counts: dict[str, int] = {}
         size = 0
@@ -149,7 +146,6 @@ class LocalStorage(Storage):
         return list(results.values())[:limit]
 
     def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
-        """Return the best passages of the owner's and the shared vector stores."""
         hits: list[Object] = []
         seen: set[tuple[str, int]] = set()
         for holder, files in self._by_owner(owner, vector_store_ids).items():
@@ -179,7 +175,6 @@ class LocalStorage(Storage):
         return {**body, **self._index(owner, file_id)}
 
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
-        """Return the stored `vector_store.file` with the result of indexing."""
         member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
         return {**vector_store_files.member_object(member), **self._index_status(member)}
 
@@ -191,7 +186,6 @@ class LocalStorage(Storage):
         """Do nothing: the caller deletes the record; other vector stores may need the passages."""
 
     def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
-        """Return the passages of a file."""
         return [{"type": "text", "text": text} for text in self._passages.read_passages(owner, file_id)]
 
     # -- batches --------------------------------------------------------------------------------------------

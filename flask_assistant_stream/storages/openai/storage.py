@@ -83,57 +83,47 @@ class UpstreamStorage(Storage):
         return read.read_file(body, upload, self._now())
 
     def delete_file(self, owner: str, file_id: str) -> None:
-        """Delete a file."""
         self._remove(self._client().files.with_raw_response.delete, file_id)
 
     # -- vector stores ------------------------------------------------------------------------------------
 
     def create_vector_store(self, owner: str, fields: Fields) -> Object:
-        """Create a vector store."""
         body = self._ask(self._client().vector_stores.with_raw_response.create, **fields)
         return read.read_vector_store(body, self._now())
 
     def read_vector_store(self, owner: str, vector_store_id: str) -> Object:
-        """Read a vector store."""
         body = self._look(self._client().vector_stores.with_raw_response.retrieve, vector_store_id)
         return read.read_vector_store(body, self._now())
 
     def update_vector_store(self, owner: str, vector_store_id: str, fields: Fields) -> Object:
-        """Update a vector store."""
         body = self._look(self._client().vector_stores.with_raw_response.update, vector_store_id, **fields)
         return read.read_vector_store(body, self._now())
 
     def delete_vector_store(self, owner: str, vector_store_id: str) -> None:
-        """Delete a vector store."""
         self._remove(self._client().vector_stores.with_raw_response.delete, vector_store_id)
 
     def search(self, owner: str, vector_store_id: str, query: str, options: Fields) -> list[Object]:
-        """Search a vector store."""
         search = self._client().vector_stores.with_raw_response.search
         return read.read_list(self._look(search, vector_store_id, query=query, **options), read.read_result)
 
     # -- files in vector stores -----------------------------------------------------------------------------
 
     def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Fields) -> Object:
-        """Add a file to a vector store."""
         create = self._client().vector_stores.files.with_raw_response.create
         body = self._ask(create, vector_store_id, file_id=file_id, **fields)
         return read.read_attached(body, vector_store_id, self._now())
 
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
-        """Read a file in a vector store."""
         retrieve = self._client().vector_stores.files.with_raw_response.retrieve
         body = self._look(retrieve, file_id, vector_store_id=vector_store_id)
         return read.read_attached(body, vector_store_id, self._now())
 
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
-        """Update the attributes of a file in a vector store."""
         update = self._client().vector_stores.files.with_raw_response.update
         body = self._look(update, file_id, vector_store_id=vector_store_id, attributes=dict(attributes))
         return read.read_attached(body, vector_store_id, self._now())
 
     def detach(self, owner: str, vector_store_id: str, file_id: str) -> None:
-        """Remove a file from a vector store."""
         delete = self._client().vector_stores.files.with_raw_response.delete
         self._remove(delete, file_id, vector_store_id=vector_store_id)
 
@@ -152,7 +142,6 @@ class UpstreamStorage(Storage):
             more = {"after": entries[-1]["id"]}
 
     def attached_content(self, owner: str, vector_store_id: str, file_id: str) -> list[Object]:
-        """Read the text that was indexed."""
         content = self._client().vector_stores.files.with_raw_response.content
         answer = self._look(content, file_id, vector_store_id=vector_store_id)
         return read.read_parts(answer.get("data") if isinstance(answer, dict) else None)
@@ -160,20 +149,17 @@ class UpstreamStorage(Storage):
     # -- batches --------------------------------------------------------------------------------------------
 
     def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Fields]) -> Object:
-        """Add many files to a vector store."""
         create = self._client().vector_stores.file_batches.with_raw_response.create
         plain = all(file.keys() == {"file_id"} for file in files)  # older servers accept only this form
         entries = {"file_ids": [file["file_id"] for file in files]} if plain else {"files": [dict(f) for f in files]}
         return read.read_batch(self._ask(create, vector_store_id, **entries), vector_store_id, self._now())
 
     def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Read a batch."""
         retrieve = self._client().vector_stores.file_batches.with_raw_response.retrieve
         body = self._look(retrieve, batch_id, vector_store_id=vector_store_id)
         return read.read_batch(body, vector_store_id, self._now())
 
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Cancel a batch."""
         cancel = self._client().vector_stores.file_batches.with_raw_response.cancel
         body = self._look(cancel, batch_id, vector_store_id=vector_store_id)
         return read.read_batch(body, vector_store_id, self._now())

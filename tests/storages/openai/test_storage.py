@@ -1,4 +1,4 @@
-"""The upstream's refusals and its objects, as clients of ours hear of them; requests as the API takes them."""
+"""The upstream's errors and objects as clients see them, and the requests as the API accepts them."""
 
 from __future__ import annotations
 
@@ -32,66 +32,67 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture
 def storage(upstream: FakeUpstream) -> Iterator[UpstreamStorage]:
-    made = UpstreamStorage(Upstream(KEY, upstream.base_url, headers={"X-Api-Token": "tok-123456"}), now=lambda: 1000.0)
-    yield made
-    made.close()
+    server = Upstream(KEY, upstream.base_url, headers={"X-Api-Token": "tok-123456"})
+    storage = UpstreamStorage(server, now=lambda: 1000.0)
+    yield storage
+    storage.close()
 
 
-def told(storage: UpstreamStorage, upstream: FakeUpstream, **how: Any) -> AssistantStreamError:
-    """Return what a call raises that the upstream fails."""
+def error_of(storage: UpstreamStorage, upstream: FakeUpstream, **how: Any) -> AssistantStreamError:
+    """Let the upstream fail a call; return the error."""
     upstream.files.fail("GET /vector_stores/{store}", times=2, **how)
     with pytest.raises(AssistantStreamError) as caught:
         storage.read_vector_store(ANN, "vs_1")
     return caught.value
 
 
-# -- refusals ---------------------------------------------------------------------------------------------
+# -- errors -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
-def test_what_the_upstream_refuses_is_the_clients_fault(
-    storage: UpstreamStorage, upstream: FakeUpstream, status: int
-) -> None:
-    error = told(storage, upstream, status=status, message="The file is too odd.")
+def test_an_invalid_request_is_the_clients_error(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
+    error = error_of(storage, upstream, status=status, message="The file is too odd.")
     assert type(error) is RequestError
     assert (error.status, error.message) == (400, "The file is too odd.")
 
 
-def test_what_it_does_not_know_is_not_found(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
-    error = told(storage, upstream, status=404, message="No vector store found with id 'vs_1'.")
+def test_an_unknown_id_is_not_found(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    error = error_of(storage, upstream, status=404, message="No vector store found with id 'vs_1'.")
     assert type(error) is NotFound
     assert error.message == "No vector store found with id 'vs_1'."
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_are_not_told_about(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
-    error = told(storage, upstream, status=status, message=f"Incorrect API key provided: {KEY}.")
+def test_rejected_credentials_are_not_shown(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
+    error = error_of(storage, upstream, status=status, message=f"Incorrect API key provided: {KEY}.")
     assert (error.status, error.message) == (502, "The upstream rejected the credentials of this server.")
 
 
-def test_a_busy_upstream_says_when_to_come_again(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
-    error = told(storage, upstream, status=429, retry_after="7")
+def test_a_busy_upstream_names_the_time_of_a_retry(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+    error = error_of(storage, upstream, status=429, retry_after="7")
     assert isinstance(error, UpstreamError)
     assert (error.status, error.retry_after, error.code) == (429, 7.0, "upstream_error")
-    assert upstream.files.calls == 1  # no request of ours waits for it
+    assert upstream.files.calls == 1  # the storage does not wait and retry
 
 
-@pytest.mark.parametrize(("status", "ours"), [(500, 502), (503, 502), (504, 504), (408, 504), (418, 502), (302, 502)])
+@pytest.mark.parametrize(
+    ("status", "expected"), [(500, 502), (503, 502), (504, 504), (408, 504), (418, 502), (302, 502)]
+)
 def test_a_broken_upstream_is_a_bad_gateway(
-    storage: UpstreamStorage, upstream: FakeUpstream, status: int, ours: int
+    storage: UpstreamStorage, upstream: FakeUpstream, status: int, expected: int
 ) -> None:
-    error = told(storage, upstream, status=status, message="internals at 10.0.0.1")
-    assert (type(error), error.status) == (UpstreamError, ours)
+    error = error_of(storage, upstream, status=status, message="internals at 10.0.0.1")
+    assert (type(error), error.status) == (UpstreamError, expected)
     assert "internals" not in error.message
 
 
 @pytest.mark.parametrize("how", ["nonsense", "empty", "html", "cut"])
-def test_nonsense_is_a_bad_gateway(storage: UpstreamStorage, upstream: FakeUpstream, how: str) -> None:
-    error = told(storage, upstream, how=how)
+def test_an_invalid_response_is_a_bad_gateway(storage: UpstreamStorage, upstream: FakeUpstream, how: str) -> None:
+    error = error_of(storage, upstream, how=how)
     assert (type(error), error.status) == (UpstreamError, 502)
 
 
-def test_nobody_there_is_a_bad_gateway() -> None:
+def test_an_unreachable_upstream_is_a_bad_gateway() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         storage = UpstreamStorage(Upstream(KEY, f"http://127.0.0.1:{taken.getsockname()[1]}/v1"))
@@ -101,7 +102,7 @@ def test_nobody_there_is_a_bad_gateway() -> None:
         storage.close()
 
 
-def test_an_answer_that_does_not_come_is_a_time_out(upstream: FakeUpstream) -> None:
+def test_a_missing_response_is_a_time_out(upstream: FakeUpstream) -> None:
     storage = UpstreamStorage(Upstream(KEY, upstream.base_url), timeout=0.2, upload_timeout=0.2)
     upstream.files.fail("*", how="stall", times=2)
     calls: list[Callable[[], object]] = [
@@ -116,18 +117,18 @@ def test_an_answer_that_does_not_come_is_a_time_out(upstream: FakeUpstream) -> N
     storage.close()
 
 
-def test_a_read_is_made_again_where_a_connection_breaks(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+def test_a_read_is_repeated_after_a_broken_connection(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
     id = storage.create_vector_store(ANN, {"name": "n"})["id"]
     upstream.files.fail("GET /vector_stores/{store}", how="cut")
     assert storage.read_vector_store(ANN, id)["name"] == "n"
     upstream.files.fail("POST /vector_stores", how="late_cut")
     with pytest.raises(UpstreamError):
         storage.create_vector_store(ANN, {})
-    assert upstream.files.counts["POST /vector_stores"] == 2  # what makes something is not made twice
+    assert upstream.files.counts["POST /vector_stores"] == 2  # a creation is not repeated
 
 
 @pytest.mark.parametrize(
-    ("said", "heard"),
+    ("message", "shown"),
     [
         (f"Bad key {KEY} given", "Bad key … given"),
         ("Token tok-123456 is odd", "Token … is odd"),
@@ -136,9 +137,9 @@ def test_a_read_is_made_again_where_a_connection_breaks(storage: UpstreamStorage
         ("", "The upstream failed without a reason."),
     ],
 )
-def test_no_secret_is_in_what_clients_hear(said: str, heard: str) -> None:
-    error = refused(400, {}, {"error": {"message": said}}, Upstream(KEY, headers={"X-Api-Token": "tok-123456"}), 0.0)
-    assert error.message == heard
+def test_no_secret_is_in_a_message(message: str, shown: str) -> None:
+    error = refused(400, {}, {"error": {"message": message}}, Upstream(KEY, headers={"X-Api-Token": "tok-123456"}), 0.0)
+    assert error.message == shown
 
 
 @pytest.mark.parametrize("body", [None, "<html>", [], {"error": "odd"}, {"detail": 5}, {"message": ["x"]}])
@@ -163,7 +164,7 @@ def test_key_and_headers_are_sent_with_every_request(upstream: FakeUpstream) -> 
     storage.close()
 
 
-def test_a_key_may_have_a_header_of_its_own(upstream: FakeUpstream) -> None:
+def test_the_profile_names_the_header_of_the_key(upstream: FakeUpstream) -> None:
     storage = UpstreamStorage(Upstream(KEY, upstream.base_url, profile=PROFILES["azure"]))
     storage.create_vector_store(ANN, {})
     upstream.files.put("cntr_1", "cfile_1", b"x")
@@ -173,7 +174,7 @@ def test_a_key_may_have_a_header_of_its_own(upstream: FakeUpstream) -> None:
     storage.close()
 
 
-def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
+def test_configured_headers_override(upstream: FakeUpstream) -> None:
     storage = UpstreamStorage(
         Upstream("", upstream.base_url, headers={"Authorization": "Basic abc", "User-Agent": "mine"})
     )
@@ -183,7 +184,7 @@ def test_headers_of_the_configuration_win(upstream: FakeUpstream) -> None:
     storage.close()
 
 
-def test_without_a_key_none_is_sent(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_sent_without_one(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     storage = UpstreamStorage(Upstream(None, upstream.base_url))
     storage.create_vector_store(ANN, {})
@@ -198,13 +199,13 @@ def test_no_secret_is_in_a_repr(storage: UpstreamStorage) -> None:
     assert KEY not in repr(storage)
 
 
-def test_a_name_of_any_letters_arrives(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+def test_a_file_name_may_have_any_letters(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
     body = storage.create_file(ANN, an_upload('Łódź "1".txt'))
     assert upstream.files.files[body["id"]]["filename"] == 'Łódź "1".txt'
     assert body["filename"] == 'Łódź "1".txt'
 
 
-def test_what_is_gone_may_be_deleted_again(storage: UpstreamStorage) -> None:
+def test_a_deletion_may_be_repeated(storage: UpstreamStorage) -> None:
     storage.delete_file(ANN, "file-1")
     storage.delete_vector_store(ANN, "vs_1")
     storage.detach(ANN, "vs_1", "file-1")
@@ -212,13 +213,13 @@ def test_what_is_gone_may_be_deleted_again(storage: UpstreamStorage) -> None:
         storage.attach(ANN, "vs_1", "file-1", {})
 
 
-def test_a_server_that_knows_no_filter_is_understood(
+def test_a_server_may_ignore_the_filter(
     storage: UpstreamStorage, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_id = storage.create_vector_store(ANN, {})["id"]
     ids = [storage.create_file(ANN, an_upload(f"{number}.txt"))["id"] for number in range(105)]
     storage.attach_batch(ANN, store_id, [{"file_id": id} for id in ids])
-    storage.read_attached(ANN, store_id, ids[0])  # and so all of them are ready
+    storage.read_attached(ANN, store_id, ids[0])  # now all of them are indexed
     upstream.files.indexing_reads = None
     for id in (ids[0], ids[-1]):
         storage.attach(ANN, store_id, id, {})
@@ -240,7 +241,7 @@ def test_a_fork_has_a_client_of_its_own(storage: UpstreamStorage, monkeypatch: p
 
 
 def test_the_client_is_imported_while_the_app_starts_and_not_before() -> None:
-    """In the middle of other people's streams its import would hold up a worker for a second."""
+    """The import takes a second, which would delay running streams."""
     code = (
         "import sys; from flask_assistant_stream.storages.openai.storage import UpstreamStorage;"
         "from flask_assistant_stream.upstream import Upstream;"
@@ -281,7 +282,7 @@ def test_a_large_file_is_never_in_memory(upstream_process: UpstreamProcess, tmp_
     assert int(grown) * 1024 < 12 * MEGABYTE
 
 
-def test_a_file_that_was_spooled_is_streamed(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+def test_a_spooled_file_is_streamed(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
     with tempfile.SpooledTemporaryFile(1000) as content:
         content.write(b"x" * 5000)
         upload = Upload("a.txt", "text/plain", "assistants", content, 5000)  # type: ignore[arg-type]
@@ -290,12 +291,12 @@ def test_a_file_that_was_spooled_is_streamed(storage: UpstreamStorage, upstream:
     assert upstream.files.contents[body["id"]] == b"x" * 5000
 
 
-def test_a_container_file_is_told_of_at_the_call(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
+def test_a_missing_container_file_is_an_error_at_the_call(storage: UpstreamStorage, upstream: FakeUpstream) -> None:
     with pytest.raises(NotFound):
         storage.container_file("cntr_1", "cfile_1")
     upstream.files.put("cntr_1", "cfile_1", b"x" * 700_000)
     assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x" * 700_000
-    storage.container_file("cntr_1", "cfile_1")  # nobody reads it: the connection is given back
+    storage.container_file("cntr_1", "cfile_1")  # unread: the connection is released
     assert b"".join(storage.container_file("cntr_1", "cfile_1")) == b"x" * 700_000
 
 
@@ -311,7 +312,7 @@ def test_threads_share_the_client(storage: UpstreamStorage, upstream: FakeUpstre
 # -- objects ----------------------------------------------------------------------------------------------
 
 
-def test_objects_have_every_key_whatever_is_left_out() -> None:
+def test_objects_have_every_key() -> None:
     upload = an_upload()
     assert objects.read_file({"id": "file-1"}, upload, 5) == {
         "id": "file-1",
@@ -335,7 +336,7 @@ def test_objects_have_every_key_whatever_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": 5}, {"id": ""}, {"id": "ü"}])
-def test_what_has_no_id_is_no_object(value: Any) -> None:
+def test_an_object_without_an_id_is_an_error(value: Any) -> None:
     reads: tuple[Callable[[], object], ...] = (
         lambda: objects.read_file(value, an_upload(), 0),
         lambda: objects.read_vector_store(value, 0),
@@ -348,19 +349,9 @@ def test_what_has_no_id_is_no_object(value: Any) -> None:
             read()
 
 
-def test_objects_can_be_stored_whatever_they_hold() -> None:
-    odd = {
-        "id": "vs_1",
-        "name": "a\ud800",
-        "metadata": {"k": "\ud800", "n": 5},
-        "created_at": 1e300,
-        "usage_bytes": True,
-    }
-    body = objects.read_vector_store(odd, 5)
+def test_objects_with_odd_values_can_be_stored() -> None:
+    odd = {"name": "a\ud800", "metadata": {"k": "\ud800", "n": 5}, "created_at": 1e300, "usage_bytes": True}
+    body = objects.read_vector_store({"id": "vs_1", **odd}, 5)
     assert json.dumps(body).encode()
-    assert (body["name"], body["metadata"], body["created_at"], body["usage_bytes"]) == (
-        "a\ufffd",
-        {"k": "\ufffd", "n": ""},
-        5,
-        0,
-    )
+    expected = {"name": "a\ufffd", "metadata": {"k": "\ufffd", "n": ""}, "created_at": 5, "usage_bytes": 0}
+    assert {key: body[key] for key in odd} == expected
