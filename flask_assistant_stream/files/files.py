@@ -1,7 +1,7 @@
-"""The files of owners: taken, kept, given out and deleted. Whose a file is and where its bytes are stands in our store.
+"""The files of owners: uploaded, stored, downloaded and deleted.
 
-A file's bytes are in the store as blobs, whatever the storage: OpenAI gives out no file that was uploaded for
-assistants, and what a code interpreter made is gone with its container.
+Every storage keeps the bytes of files as blobs in our store: OpenAI does not return files that were uploaded for
+assistants, and files of a code interpreter are deleted with its container.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import mimetypes
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -23,25 +24,25 @@ from ..storages.extract import ending
 from ..stores.base import Kind, Order, Record, Store
 from ..stores.capabilities import CHUNK_BYTES, Blobs, Passages
 from ..stores.listing import page_of
-from . import generated_files, names
-from .statuses import unsettle
-from .undo import Undo
+from . import generated_files
+from .rollback import Rollback
+from .statuses import mark_changed
 
 logger = logging.getLogger(__name__)
 
 OUTPUT = "assistants_output"
-"""The purpose of what a tool has made."""
+"""The purpose of generated files."""
 UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """The bytes of a file and what a download says of them.
+class FileContent:
+    """The bytes of a file, with what a download needs to describe them.
 
     Attributes:
         content_type: guessed from the name.
         size: in bytes.
-        chunks: a piece at a time, read from the store as they are asked for.
+        chunks: read from the store one at a time, as they are consumed.
     """
 
     filename: str
@@ -51,11 +52,11 @@ class Content:
 
 
 class Files:
-    """Keeps the files of every owner.
+    """Stores the files of every owner.
 
     Args:
         store: a `Store` that is `Blobs` as well.
-        storage: where files are indexed.
+        storage: indexes the files.
         max_bytes: of one file.
         now: seconds since the epoch.
     """
@@ -70,7 +71,7 @@ class Files:
         now: Callable[[], float] = time.time,
     ) -> None:
         if not isinstance(store, Blobs):
-            raise TypeError(f"{type(store).__name__} keeps no bytes: it must be a stores.capabilities.Blobs as well.")
+            raise TypeError(f"{type(store).__name__} cannot store bytes: it must implement stores.capabilities.Blobs.")
         self.max_bytes = max_bytes
         self.storage = storage
         self._store = store
@@ -78,26 +79,27 @@ class Files:
         self._new_id = new_id
         self._now = now
 
-    def create(self, owner: str, upload: Upload) -> Object:
-        """Take a file and return its object; where a step fails, nothing of it stays anywhere.
+    def create(self, owner: str, upload: Upload) -> Record:
+        """Store a file and return its record; if a step fails, nothing of it remains.
 
         Raises:
-            TooLarge: it is above `max_bytes`.
+            TooLarge: it has more than `max_bytes`.
             RequestError, UpstreamError, StoreError: as `Storage` says.
         """
         if upload.size > self.max_bytes:
-            raise TooLarge(f"A file may have at most {self.max_bytes} bytes.", param="file")
+            raise TooLarge(f"The file is too large: the limit is {self.max_bytes} bytes.", param="file")
         blob = self._new_id("blob")
-        with Undo() as undo:
-            undo.add(f"blob {blob}", lambda: self._blobs.delete_blob(owner, blob))
+        with Rollback() as rollback:
+            rollback.add(f"blob {blob}", lambda: self._blobs.delete_blob(owner, blob))
             upload.content.seek(0)
-            self._blobs.write_blob(owner, blob, _pieces(upload.content))
+            self._blobs.write_blob(owner, blob, _chunks(upload.content))
             upload.content.seek(0)
             body = self.storage.create_file(owner, upload)
-            undo.add(f"file {body['id']} in the storage", lambda: self.storage.delete_file(owner, body["id"]))
-            undo.add(f"record {body['id']}", lambda: vector_store_files.drop(self._store, Kind.FILE, owner, body["id"]))
+            id = body["id"]
+            rollback.add(f"file {id} in the storage", lambda: self.storage.delete_file(owner, id))
+            rollback.add(f"record {id}", lambda: vector_store_files.drop(self._store, Kind.FILE, owner, id))
             body = {**body, "filename": upload.filename, "bytes": upload.size, "purpose": upload.purpose}
-            return self._store.insert(Record(Kind.FILE, owner, body, extra={BLOB: blob})).body
+            return self._store.insert(Record(Kind.FILE, owner, body, extra={BLOB: blob}))
 
     def page(
         self, owner: str, *, purpose: str | None, limit: int, order: Order, after: str | None
@@ -105,7 +107,7 @@ class Files:
         """Return some of an owner's files and whether there are more.
 
         Raises:
-            NotFound: `after` is none of them.
+            NotFound: `after` is not in this list.
         """
 
         def keep(record: Record) -> bool:
@@ -121,16 +123,16 @@ class Files:
         """Return a file's object.
 
         Raises:
-            NotFound: unknown, or another owner's.
+            NotFound: it is unknown, or another owner's.
         """
         return self._record(owner, file_id).body
 
-    def content(self, owner: str, file_id: str) -> Content:
+    def content(self, owner: str, file_id: str) -> FileContent:
         """Return a file's bytes.
 
         Raises:
             NotFound: as `get`.
-            Gone: the file is known, its bytes are not here.
+            Gone: the file is known, but its bytes are not in our store.
         """
         record = self._record(owner, file_id)
         filename = record.body["filename"]
@@ -140,87 +142,91 @@ class Files:
         except NotFound:
             chunks = None
         if chunks is None:
-            raise Gone(f"The content of file '{file_id}' is not available any more.")
-        return Content(filename, content_type(filename), record.body["bytes"], chunks)
+            raise Gone(f"The content of file '{file_id}' is no longer available.")
+        return FileContent(filename, content_type(filename), record.body["bytes"], chunks)
 
     def delete(self, owner: str, file_id: str) -> None:
-        """Delete a file: out of every vector store, the storage and our store, its record last.
+        """Delete a file from every vector store, from the storage and from our store.
 
-        Where it fails half-way the record still stands, so that it can be deleted again.
+        Its record is deleted last, so a delete that failed can be repeated.
 
         Raises:
             NotFound: as `get`.
         """
-        self._remove(self._record(owner, file_id))
+        self._delete(self._record(owner, file_id))
 
-    def keep(self, owner: str, made_file: GeneratedFile) -> None:
-        """Copy what a tool of the upstream has made, and record it; a second time it changes nothing.
+    def keep(self, owner: str, file: GeneratedFile) -> None:
+        """Copy the bytes of a generated file and record it; a repeated call changes nothing.
 
-        Where its bytes cannot be had it is recorded without them, and logged.
+        If the bytes cannot be read, the file is recorded without them, and the failure is logged.
 
         Raises:
             StoreError: our own store fails.
         """
-        known = self._known(owner, made_file.file_id)
+        known = self._known(owner, file.file_id)
         if known is not None and known.extra.get(BLOB):
             return
         blob = self._new_id("blob")
-        size = self._copy(owner, blob, made_file)
+        size = self._copy(owner, blob, file)
         extra = {BLOB: "" if size is None else blob}
-        with Undo() as undo:
-            undo.add(f"blob {blob}", lambda: self._blobs.delete_blob(owner, blob))
+        with Rollback() as rollback:
+            rollback.add(f"blob {blob}", lambda: self._blobs.delete_blob(owner, blob))
             try:
                 if known is not None:
                     self._store.update(Kind.FILE, owner, known.id, body={"bytes": size or 0}, extra=extra)
                     return
-                name = names.base_name(made_file.filename) or made_file.file_id
-                body = objects.file(made_file.file_id, int(self._now()), name, size or 0, OUTPUT)
+                name = generated_files.safe_name(file.filename) or file.file_id
+                body = objects.file(file.file_id, int(self._now()), name, size or 0, OUTPUT)
                 self._store.insert(Record(Kind.FILE, owner, body, extra=extra))
-            except (Duplicate, NotFound):  # kept by another worker meanwhile, or deleted
+            except (Duplicate, NotFound):  # recorded by another worker meanwhile, or deleted
                 self._blobs.delete_blob(owner, blob)
 
-    def check(self, owner: str, file_ids: Iterable[str], param: str) -> None:
-        """Make sure that all of these files are the owner's, and none is being deleted.
+    def check(self, owner: str, file_ids: Iterable[str], param: str) -> list[Record]:
+        """Return the records of an owner's files, each once, in order.
 
         Raises:
-            NotFound: one is not; `param` names the field.
+            NotFound: a file is unknown, another owner's, or being deleted; `param` names the field.
         """
-        for file_id in dict.fromkeys(file_ids):
-            self._checked(owner, file_id, param)
+        records = [self._record(owner, file_id, param) for file_id in dict.fromkeys(file_ids)]
+        for record in records:
+            if record.extra.get(DELETING):
+                raise _not_found(record.id, param)
+        return records
 
-    def check_searchable(self, owner: str, file_ids: Iterable[str], param: str) -> dict[str, str]:
-        """Make sure that these files are the owner's and can be put into a vector store; return their names by id.
+    def check_searchable(self, owner: str, file_ids: Iterable[str], param: str) -> list[Record]:
+        """Return the records of an owner's files that can be attached to a vector store, each once, in order.
 
         Raises:
             NotFound: as `check`.
             RequestError: a file is of a type that cannot be searched.
         """
-        found = {file_id: self._checked(owner, file_id, param).body["filename"] for file_id in dict.fromkeys(file_ids)}
-        for filename in found.values():
-            self.check_type(filename, param)
-        return found
+        records = self.check(owner, file_ids, param)
+        for record in records:
+            self.check_type(record.body["filename"], param)
+        return records
 
     def check_type(self, filename: str, param: str) -> None:
-        """Make sure that a file of that name can be put into a vector store.
+        """Reject the name of a file that cannot be attached to a vector store.
 
         Raises:
-            RequestError: not with that ending; the message lists those that can.
+            RequestError: files with that ending cannot be searched; the message lists the endings that can.
         """
         if ending(filename) not in self.storage.searchable:
-            known = ", ".join(f".{end}" for end in sorted(self.storage.searchable))
-            raise RequestError(f"'{filename}' cannot be searched; files must end in one of: {known}.", param=param)
+            endings = ", ".join(f".{end}" for end in sorted(self.storage.searchable))
+            raise RequestError(f"'{filename}' cannot be searched; files must end in one of: {endings}.", param=param)
 
     # -- parts --------------------------------------------------------------------------------------------
 
-    def _remove(self, record: Record) -> None:
+    def _delete(self, record: Record) -> None:
         owner, file_id = record.owner, record.id
         self._store.update(Kind.FILE, owner, file_id, extra={DELETING: True})
         for member in vector_store_files.of_file(self._store, owner, file_id):
             self.storage.detach(owner, member.parent, file_id)
             vector_store_files.remove(self._store, owner, [(member.parent, file_id)])
-            unsettle(self._store, owner, member.parent)
+            with suppress(NotFound):
+                mark_changed(self._store, owner, member.parent)
         self.storage.delete_file(owner, file_id)
-        if isinstance(self._store, Passages):  # of the time when another storage was configured
+        if isinstance(self._store, Passages):  # from a time when another storage was configured
             self._store.delete_passages(owner, file_id)
         if record.extra.get(BLOB):
             self._blobs.delete_blob(owner, record.extra[BLOB])
@@ -231,11 +237,11 @@ class Files:
             record = self._store.get(Kind.FILE, owner, file_id)
         except NotFound:
             raise _not_found(file_id, param) from None
-        if self._expired(record):  # gone at the upstream; what we keep of it goes when somebody looks for it
+        if self._expired(record):  # the upstream has deleted the file by itself; our copy is deleted at the first read
             try:
-                self._remove(record)
+                self._delete(record)
             except AssistantStreamError as error:
-                logger.warning("Expired file %s is not removed: %s", file_id, error)
+                logger.warning("expired file %s not deleted: %s", file_id, error)
             raise _not_found(file_id, param)
         return record
 
@@ -243,27 +249,20 @@ class Files:
         expires_at = record.body.get("expires_at")
         return expires_at is not None and bool(expires_at <= self._now())
 
-    def _checked(self, owner: str, file_id: str, param: str) -> Record:
-        record = self._record(owner, file_id, param)
-        if record.extra.get(DELETING):
-            raise _not_found(file_id, param)
-        return record
-
     def _known(self, owner: str, file_id: str) -> Record | None:
         try:
             return self._record(owner, file_id)
         except NotFound:
             return None
 
-    def _copy(self, owner: str, blob: str, made_file: GeneratedFile) -> int | None:
-        """Copy the bytes of a made file and return how many, or None where they cannot be had."""
+    def _copy(self, owner: str, blob: str, file: GeneratedFile) -> int | None:
+        """Copy the bytes of a generated file and return how many, or None if they cannot be read."""
         try:
-            chunks = generated_files.chunks_of(made_file, self.storage, self.max_bytes)
-            return self._blobs.write_blob(owner, blob, chunks)
+            return self._blobs.write_blob(owner, blob, generated_files.read_chunks(file, self.storage, self.max_bytes))
         except StoreError:
             raise
         except AssistantStreamError as error:
-            logger.warning("The bytes of made file %s are not kept: %s", made_file.file_id, error)
+            logger.warning("bytes of generated file %s not kept: %s", file.file_id, error)
             return None
 
 
@@ -273,9 +272,9 @@ def content_type(filename: str) -> str:
     return guessed if guessed and not encoding else UNKNOWN_TYPE
 
 
-def _pieces(content: BinaryIO) -> Iterator[bytes]:
-    while piece := content.read(CHUNK_BYTES):
-        yield piece
+def _chunks(content: BinaryIO) -> Iterator[bytes]:
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk
 
 
 def _not_found(file_id: str, param: str | None) -> NotFound:

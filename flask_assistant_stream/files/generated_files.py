@@ -1,12 +1,13 @@
-"""Where the bytes of a file come from that a tool of the upstream has made.
+"""The bytes and the names of files that an upstream's tool has generated.
 
-Nothing is fetched from an address that an upstream names: it could be one inside the host's network.
+Bytes are never fetched from a URL that an upstream names: it could be inside the host's network.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
@@ -15,33 +16,48 @@ from ..protocol.generated_files import GeneratedFile
 from ..storages.base import Storage
 from ..stores.capabilities import CHUNK_BYTES
 
+MAX_NAME_CHARS = 255
 
-def chunks_of(made_file: GeneratedFile, storage: Storage, max_bytes: int) -> Iterator[bytes]:
-    """Return the bytes of a made file, at most `max_bytes`.
+
+def read_chunks(file: GeneratedFile, storage: Storage, max_bytes: int) -> Iterator[bytes]:
+    """Return the bytes of a generated file, at most `max_bytes`.
 
     Raises:
-        NotFound: they are nowhere that may be asked.
-        TooLarge: they are too many; while iterating, too.
+        NotFound: the file names no place that they can be read from.
+        TooLarge: there are more; also while iterating.
         RequestError: `data` cannot be decoded.
-        UpstreamError: the upstream does not give them; while iterating, too.
+        UpstreamError: the upstream fails; also while iterating.
     """
-    data = made_file.data
-    if data is None and made_file.url is not None and made_file.url[:5].lower() == "data:":
-        data = made_file.url
+    data = file.data
+    if data is None and file.url is not None and file.url[:5].lower() == "data:":
+        data = file.url
     if data is not None:
-        return _bounded(iter([_decoded(data, max_bytes)]), max_bytes)
-    if made_file.container_id is not None:
-        upstream_id = made_file.upstream_id or made_file.file_id
-        return _bounded(storage.container_file(made_file.container_id, upstream_id), max_bytes)
-    raise NotFound("addresses are not fetched" if made_file.url else "the upstream did not say where they are")
+        return _limited(iter([_decoded(data, max_bytes)]), max_bytes)
+    if file.container_id is not None:
+        return _limited(storage.container_file(file.container_id, file.upstream_id or file.file_id), max_bytes)
+    raise NotFound("URLs are not fetched" if file.url else "the upstream named no container, data or URL")
 
 
-def _bounded(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+def safe_name(name: str) -> str:
+    """Return the safe part of a file name: no path, control characters or surrogates; NFC; at most 255 characters.
+
+    The result is empty if nothing is left, and for `.` and `..`.
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    safe = "".join(char for char in last if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp"))
+    safe = unicodedata.normalize("NFC", safe).strip()
+    if len(safe) > MAX_NAME_CHARS:
+        stem, dot, end = safe.rpartition(".")
+        safe = stem[: MAX_NAME_CHARS - len(end) - 1] + dot + end if stem and len(end) <= 16 else safe[:MAX_NAME_CHARS]
+    return "" if safe in (".", "..") else safe
+
+
+def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge(f"it has more than {max_bytes} bytes")
+            raise TooLarge(f"the limit is {max_bytes} bytes")
         for start in range(0, len(chunk), CHUNK_BYTES):
             yield chunk[start : start + CHUNK_BYTES]
 
@@ -52,13 +68,13 @@ def _decoded(data: str, max_bytes: int) -> bytes:
     if data[:5].lower() == "data:":
         head, comma, text = data[5:].partition(",")
         if not comma:
-            raise RequestError("its data: URL has no data")
+            raise RequestError("the data: URL has no data")
     if len(text) > 4 * max_bytes + 1024:  # percent-encoding takes three characters a byte, base64 less than two
-        raise TooLarge(f"it has more than {max_bytes} bytes")
+        raise TooLarge(f"the limit is {max_bytes} bytes")
     if not head.lower().rstrip().endswith("base64"):
         return unquote_to_bytes(text)
     try:
         compact = "".join(text.split())
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise RequestError("its data is not base64") from None
+        raise RequestError("the data is not base64") from None

@@ -17,7 +17,7 @@ from ..errors import EngineError, RequestError
 from ..protocol.objects import Object
 from ..storages import extract
 from ..threads import run_blocking
-from .files import Content, Files
+from .files import FileContent, Files
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 """Of all images of a request together."""
@@ -93,7 +93,7 @@ class InlineFiles:
         return text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}\n[The rest is left out.]"
 
 
-def _image_of(content: Content) -> tuple[bytes, str | None]:
+def _image_of(content: FileContent) -> tuple[bytes, str | None]:
     """Return the first bytes of a file, and which kind of image it is by them, if it is one."""
     head = b""
     for chunk in content.chunks:
@@ -104,7 +104,7 @@ def _image_of(content: Content) -> tuple[bytes, str | None]:
     return head, None if kind == "webp" and head[8:12] != _WEBP else kind
 
 
-def _data_url(kind: str, head: bytes, content: Content, room: _Room) -> str:
+def _data_url(kind: str, head: bytes, content: FileContent, room: _Room) -> str:
     """Return an image as a URL; `head` has been read of it."""
     if content.size > room.image_bytes:
         raise RequestError(f"The images of a request may have {MAX_IMAGE_BYTES} bytes together.")

@@ -1,4 +1,4 @@
-"""What threads and runs use of files: an owner's own vector store, tool resources, attachments of messages."""
+"""The files that threads and runs use: an owner's own vector store, tool resources, attachments of messages."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..storages.base import Upload
 from ..stores.base import Kind, Record, Store
 from .files import Files
 from .inline import InlineFiles
-from .undo import Undo
-from .vector_stores import VectorStores
+from .rollback import Rollback
+from .vector_stores import CREATED_FOR, VectorStores
 
 logger = logging.getLogger(__name__)
 
 OWNER_ID = "owner"
 THREAD = "thread"
 THREAD_EXPIRES = {"anchor": "last_active_at", "days": 7}
-"""As the Assistants API let a vector store expire that it made for a thread."""
+"""The expiry that the Assistants API sets for a vector store that it creates for a thread."""
 CODE_FILES = 20
-"""How many files a thread may give to its code interpreter (`spec/assistants.md#limits`)."""
+"""The most files that a thread may give to its code interpreter (`spec/assistants.md#limits`)."""
 
 
 class ToolResources:
-    """Finds and makes what the `tool_resources` of assistants, threads and runs name.
+    """Finds and creates what the `tool_resources` of assistants, threads and runs name.
 
     Args:
-        inline: puts files into requests, where the upstream has none; else None.
+        inline: puts files into requests for an upstream without a files API; None for the others.
     """
 
     def __init__(
@@ -44,62 +44,58 @@ class ToolResources:
     # -- the owner's own vector store ---------------------------------------------------------------------
 
     def upload_own(self, owner: str, upload: Upload) -> Object:
-        """Take a file into the owner's own vector store, made on demand, and return its object.
+        """Store a file in the owner's own vector store, created if needed, and return the file's object.
 
-        Where a step fails, nothing of the file stays anywhere.
+        If a step fails, nothing of the file remains.
 
         Raises:
             RequestError: files of that type cannot be searched.
         """
         self._files.check_type(upload.filename, "file")
-        with Undo() as undo:
-            body = self._files.create(owner, upload)
-            file_id = body["id"]
-            undo.add(f"file {file_id}", lambda: self._files.delete(owner, file_id))
-            self._attach_own(owner, file_id)
-        return body
+        with Rollback() as rollback:
+            file = self._files.create(owner, upload)
+            rollback.add(f"file {file.id}", lambda: self._files.delete(owner, file.id))
+            self._attach_own(file)
+        return file.body
 
     def own_files(self, owner: str) -> list[Object]:
         """Return `{"file_id", "filename", "status"}` of every file in the owner's own vector store, newest first."""
-        own = self.own_store(owner)
-        if own is None:
-            return []
-        try:
-            found = self._vector_stores.statuses(owner, own)
-        except NotFound:  # deleted meanwhile
+        own = self._own(owner)
+        if own is None or not self._vector_stores.is_indexed_here(own):
             return []
         return [
             {"file_id": r.extra["file_id"], "filename": r.extra["filename"], "status": r.body["status"]}
-            for r in reversed(found)
+            for r in reversed(self._vector_stores.files.members(own))
         ]
 
     def own_store(self, owner: str) -> str | None:
-        """Return the id of the owner's own vector store, or None where there is none."""
-        named = self._named(owner)
-        return named if named is not None and self._vector_stores.is_here(owner, named) else None
+        """Return the id of the owner's own vector store, or None if there is none."""
+        own = self._own(owner)
+        return own.id if own is not None and self._vector_stores.is_indexed_here(own) else None
 
     def searchable(self, owner: str, vector_store_ids: Iterable[str]) -> list[str]:
-        """Return which of these vector stores can be searched for the owner: shared ones, and its own that are alive.
+        """Return the vector stores that can be searched for the owner: shared ones, and the owner's usable ones.
 
-        An upstream refuses a whole request that names one that is gone.
+        An upstream rejects a whole request that names a vector store that does not exist.
         """
-        stores = self._vector_stores
-        return [id for id in dict.fromkeys(vector_store_ids) if id in stores.shared or stores.usable(owner, id)]
+        return [
+            id for id in dict.fromkeys(vector_store_ids) if id in self._vector_stores.shared or self._usable(owner, id)
+        ]
 
     # -- tool resources -----------------------------------------------------------------------------------
 
     def check(self, owner: str, tool_resources: Mapping[str, Any] | None, param: str) -> None:
-        """Make sure that the owner may use all that some tool resources name.
+        """Reject tool resources that the owner may not use.
 
         Raises:
-            NotFound: a file or a vector store is unknown or another owner's; its `param` begins with the one given.
+            NotFound: a file or a vector store is unknown or another owner's; its `param` begins with `param`.
         """
-        code, search = _tools(tool_resources)
+        code, search = _by_tool(tool_resources)
         self._files.check(owner, code.get("file_ids") or (), f"{param}.code_interpreter.file_ids")
         ids = search.get("vector_store_ids") or ()
         self._vector_stores.check(owner, ids, f"{param}.file_search.vector_store_ids")
-        for given in search.get("vector_stores") or ():
-            self._files.check_searchable(owner, given.get("file_ids") or (), f"{param}.file_search.vector_stores")
+        for fields in search.get("vector_stores") or ():
+            self._files.check_searchable(owner, fields.get("file_ids") or (), f"{param}.file_search.vector_stores")
 
     def prepare(
         self,
@@ -109,76 +105,77 @@ class ToolResources:
         param: str = "tool_resources",
         for_thread: bool = False,
     ) -> dict[str, Any]:
-        """Return tool resources as they are stored: checked, the vector stores made that they describe.
+        """Check tool resources and return them in stored form, with the described vector stores created.
 
         Args:
-            for_thread: what is made expires seven days after its last use and goes with its thread.
+            for_thread: the new vector stores expire seven days after their last use and are deleted with their thread.
 
         Raises:
             NotFound: as `check`.
             RequestError: a file cannot be searched.
         """
         self.check(owner, tool_resources, param)
-        code, search = _tools(tool_resources)
-        prepared: dict[str, Any] = {}
+        code, search = _by_tool(tool_resources)
+        stored: dict[str, Any] = {}
         if code:
-            prepared["code_interpreter"] = {"file_ids": list(code.get("file_ids") or ())}
+            stored["code_interpreter"] = {"file_ids": list(code.get("file_ids") or ())}
         if search:
             ids = list(search.get("vector_store_ids") or ())
-            with Undo() as undo:
-                for given in search.get("vector_stores") or ():
-                    made = self._make(owner, given, for_thread=for_thread)
-                    undo.add(f"vector store {made}", lambda made=made: self._vector_stores.delete(owner, made))  # type: ignore[misc]
-                    ids.append(made)
-            prepared["file_search"] = {"vector_store_ids": ids}
-        return prepared
+            with Rollback() as rollback:
+                for fields in search.get("vector_stores") or ():
+                    id = self._create(owner, fields, for_thread=for_thread)
+                    rollback.add(f"vector store {id}", lambda id=id: self._vector_stores.delete(owner, id))  # type: ignore[misc]
+                    ids.append(id)
+            stored["file_search"] = {"vector_store_ids": ids}
+        return stored
 
     def attach_messages(
         self, owner: str, tool_resources: Mapping[str, Any] | None, attachments: Iterable[Mapping[str, Any]]
     ) -> dict[str, Any] | None:
-        """Make the attachments of messages known to their thread's tools.
+        """Give the attachments of messages to the tools of their thread.
 
-        Those for file_search go into the thread's vector store, made on demand; those for code_interpreter into its
-        file ids. Where a step fails, nothing of it stays.
+        Attachments for file_search are attached to the thread's vector store, created if needed; those for
+        code_interpreter are added to its file ids. If a step fails, nothing of it remains.
 
         Args:
             tool_resources: the thread's.
             attachments: `{"file_id", "tools": [{"type"}]}` each.
 
         Returns:
-            The thread's new tool resources, None where they stay as they are.
+            The thread's new tool resources, or None if they do not change.
 
         Raises:
-            NotFound: a file is not the owner's.
+            NotFound: a file is unknown, or another owner's.
             RequestError: a file cannot be searched, or the code interpreter has too many.
         """
-        given = list(attachments)
-        self._files.check(owner, (str(entry["file_id"]) for entry in given), "attachments")
-        searched, run = _wanted(given, "file_search"), _wanted(given, "code_interpreter")
-        self._files.check_searchable(owner, searched, "attachments")
-        code, search = _tools(tool_resources)
-        changed: dict[str, Any] = {}
+        attachments = list(attachments)
+        self._files.check(owner, (str(entry["file_id"]) for entry in attachments), "attachments")
+        for_search, for_code = _file_ids(attachments, "file_search"), _file_ids(attachments, "code_interpreter")
+        files = self._files.check_searchable(owner, for_search, "attachments")
+        code, search = _by_tool(tool_resources)
+        changes: dict[str, Any] = {}
         known = list(code.get("file_ids") or ())
-        files = list(dict.fromkeys([*known, *run]))
-        if len(files) > max(CODE_FILES, len(known)):
+        code_files = list(dict.fromkeys([*known, *for_code]))
+        if len(code_files) > max(CODE_FILES, len(known)):
             raise RequestError(f"A thread can give {CODE_FILES} files to code_interpreter.", param="attachments")
-        if files != known:
-            changed["code_interpreter"] = {**code, "file_ids": files}
-        if searched:
+        if code_files != known:
+            changes["code_interpreter"] = {**code, "file_ids": code_files}
+        if files:
             ids = list(search.get("vector_store_ids") or ())
-            into = self._attach_to_thread(owner, ids, searched)
+            into = self._attach_to_thread(owner, ids, files)
             if into not in ids:
-                changed["file_search"] = {**search, "vector_store_ids": [*self._without_expired(owner, ids), into]}
-        return {**(tool_resources or {}), **changed} if changed else None
+                changes["file_search"] = {**search, "vector_store_ids": [*self._without_expired(owner, ids), into]}
+        return {**(tool_resources or {}), **changes} if changes else None
 
     def thread_deleted(self, owner: str, tool_resources: Mapping[str, Any] | None) -> None:
-        """Delete the vector stores that were made for a thread; an upstream that fails is logged."""
-        for id in _tools(tool_resources)[1].get("vector_store_ids") or ():
-            if self._vector_stores.made_for(owner, id) == THREAD:
-                self._drop(owner, id)
+        """Delete the vector stores that were created for a thread; a failure of the upstream is logged."""
+        for id in _by_tool(tool_resources)[1].get("vector_store_ids") or ():
+            vector_store = self._vector_stores.find(owner, id)
+            if vector_store is not None and vector_store.extra.get(CREATED_FOR) == THREAD:
+                self._delete(vector_store)
 
     def given(self, owner: str, request: Object) -> Object:
-        """Return a request as the upstream takes it: where that has no files, those that it names are put into it.
+        """Return a request for the upstream; if it has no files API, the files that are named are put into it.
 
         Raises:
             EngineError: a file cannot be given to a model.
@@ -186,143 +183,139 @@ class ToolResources:
         return request if self._inline is None else self._inline.put_into(owner, request)
 
     def indexing(self, owner: str, vector_store_ids: Iterable[str]) -> bool:
-        """Say whether any file of the owner is still being indexed in one of these vector stores."""
-        return any(self._vector_stores.indexing(owner, id) for id in dict.fromkeys(vector_store_ids))
+        """Return whether a file of the owner is still being indexed in one of these vector stores."""
+        records = (self._vector_stores.find(owner, id) for id in dict.fromkeys(vector_store_ids))
+        return any(record is not None and self._vector_stores.is_indexing(record) for record in records)
 
     # -- parts --------------------------------------------------------------------------------------------
 
-    def _named(self, owner: str) -> str | None:
+    def _usable(self, owner: str, vector_store_id: str) -> Record | None:
+        vector_store = self._vector_stores.find(owner, vector_store_id)
+        return vector_store if vector_store is not None and self._vector_stores.is_usable(vector_store) else None
+
+    def _own_id(self, owner: str) -> str | None:
         try:
-            named: str | None = self._store.get(Kind.OWNER, owner, OWNER_ID).body.get("vector_store_id")
+            id: str | None = self._store.get(Kind.OWNER, owner, OWNER_ID).body.get("vector_store_id")
         except NotFound:
             return None
-        return named
+        return id
 
-    def _exists(self, owner: str, vector_store_id: str) -> bool:
-        try:
-            self._store.get(Kind.VECTOR_STORE, owner, vector_store_id)
-        except NotFound:
-            return False
-        return True
+    def _own(self, owner: str) -> Record | None:
+        id = self._own_id(owner)
+        return None if id is None else self._vector_stores.find(owner, id)
 
-    def _attach_own(self, owner: str, file_id: str) -> None:
-        """Put a file into the own vector store; into a new one where the upstream has lost the one we know."""
-        own = self._own(owner)
+    def _attach_own(self, file: Record) -> None:
+        """Attach a file to its owner's own vector store, or to a new one if the upstream has lost that."""
+        own = self._usable_own(file.owner)
         try:
-            self._vector_stores.attach(owner, own, {"file_id": file_id})
+            self._vector_stores.files.attach_file(own, file, {})
         except NotFound:
-            if not self._lost(owner, own):
+            if not self._vector_stores.is_lost(own):
                 raise
-            self._vector_stores.attach(owner, self._replaced(owner, own), {"file_id": file_id})
+            self._vector_stores.files.attach_file(self._replace_own(file.owner, own.id), file, {})
 
-    def _own(self, owner: str) -> str:
-        """Return the owner's own vector store, made where there is none."""
-        named = self._named(owner)
-        if named is not None and self._vector_stores.usable(owner, named):
-            return named
-        return self._replaced(owner, named)
+    def _usable_own(self, owner: str) -> Record:
+        """Return the owner's own vector store, created if there is no usable one."""
+        id = self._own_id(owner)
+        usable = None if id is None else self._usable(owner, id)
+        return self._replace_own(owner, id) if usable is None else usable
 
-    def _replaced(self, owner: str, named: str | None) -> str:
-        """Make a vector store the owner's own in place of `named`; of two made at once, one stays."""
-        made = str(self._vector_stores.create(owner, {"name": "Files"}, made_for=OWNER_ID)["id"])
-        with Undo() as undo:
-            undo.add(f"vector store {made}", lambda: self._vector_stores.delete(owner, made))
-            if named is not None and self._named(owner) == named:
+    def _replace_own(self, owner: str, old_id: str | None) -> Record:
+        """Create the owner's own vector store, in place of an old one; of two created at once, one stays."""
+        new = self._vector_stores.create(owner, {"name": "Files"}, created_for=OWNER_ID)
+        with Rollback() as rollback:
+            rollback.add(f"vector store {new.id}", lambda: self._vector_stores.delete(owner, new.id))
+            if old_id is not None and self._own_id(owner) == old_id:
                 vector_store_files.drop(self._store, Kind.OWNER, owner, OWNER_ID)
+            own_id: str | None = new.id
             try:
-                self._store.insert(Record(Kind.OWNER, owner, {"id": OWNER_ID, "vector_store_id": made}))
-                taken: str | None = made
+                self._store.insert(Record(Kind.OWNER, owner, {"id": OWNER_ID, "vector_store_id": new.id}))
             except Duplicate:
-                taken = self._named(owner)
-        if taken != made:
-            self._vector_stores.delete(owner, made)
-            return taken if taken is not None else self._own(owner)
-        if named is not None and self._exists(owner, named):
-            self._carry(owner, named, made)
-        return made
+                own_id = self._own_id(owner)
+        if own_id != new.id:
+            self._vector_stores.delete(owner, new.id)
+            own = None if own_id is None else self._vector_stores.find(owner, own_id)
+            return self._usable_own(owner) if own is None else own
+        old = None if old_id is None else self._vector_stores.find(owner, old_id)
+        if old is not None:
+            self._move_files(old, new)
+        return new
 
-    def _carry(self, owner: str, old: str, new: str) -> None:
-        """Put the files of a vector store that is no use any more into another, as far as the upstream has them."""
-        files = [member.extra["file_id"] for member in vector_store_files.members(self._store, owner, old)]
+    def _move_files(self, old: Record, new: Record) -> None:
+        """Attach the files of an unusable vector store to a new one, as far as the upstream has them."""
+        members = vector_store_files.members(self._store, old.owner, old.id)
         try:
-            if files:
-                self._vector_stores.create_batch(owner, new, {"file_ids": files})
+            if members:
+                self._vector_stores.files.create_batch(new, {"file_ids": [m.extra["file_id"] for m in members]})
         except StoreError:
             raise
         except AssistantStreamError as error:
-            logger.warning("The files of vector store %s could not be put into %s: %s", old, new, error)
+            logger.warning("files of vector store %s not moved to %s: %s", old.id, new.id, error)
             return
-        self._drop(owner, old)
+        self._delete(old)
 
-    def _lost(self, owner: str, vector_store_id: str) -> bool:
-        """Say whether the upstream does not know a vector store any more that we know."""
-        try:
-            self._vector_stores.storage.read_vector_store(owner, vector_store_id)
-        except NotFound:
-            return True
-        return False
-
-    def _make(self, owner: str, fields: Mapping[str, Any], *, for_thread: bool) -> str:
+    def _create(self, owner: str, fields: Mapping[str, Any], *, for_thread: bool) -> str:
         if not for_thread:
-            return str(self._vector_stores.create(owner, fields)["id"])
+            return self._vector_stores.create(owner, fields).id
         fields = {"expires_after": THREAD_EXPIRES, **fields}
-        return str(self._vector_stores.create(owner, fields, made_for=THREAD)["id"])
+        return self._vector_stores.create(owner, fields, created_for=THREAD).id
 
     def _without_expired(self, owner: str, ids: list[str]) -> list[str]:
-        """Leave out what is gone; also leave out, and delete, what was made for a thread and has expired."""
+        """Return the ids without those that do not exist, and without expired ones of the thread, which are deleted."""
         kept = []
         for id in ids:
-            if id in self._vector_stores.shared or self._vector_stores.usable(owner, id):
+            vector_store = None if id in self._vector_stores.shared else self._vector_stores.find(owner, id)
+            if vector_store is None:
+                kept += [id] if id in self._vector_stores.shared else []
+            elif vector_store.extra.get(CREATED_FOR) != THREAD or self._vector_stores.is_usable(vector_store):
                 kept.append(id)
-            elif self._vector_stores.made_for(owner, id) == THREAD:
-                self._drop(owner, id)
-            elif self._exists(owner, id):
-                kept.append(id)
+            else:
+                self._delete(vector_store)
         return kept
 
-    def _drop(self, owner: str, vector_store_id: str) -> None:
+    def _delete(self, vector_store: Record) -> None:
         try:
-            self._vector_stores.delete(owner, vector_store_id)
+            self._vector_stores.delete(vector_store.owner, vector_store.id)
         except StoreError:
             raise
         except AssistantStreamError as error:
-            logger.warning("Vector store %s is not needed any more and stays: %s", vector_store_id, error)
+            logger.warning("unused vector store %s not deleted: %s", vector_store.id, error)
 
-    def _attach_to_thread(self, owner: str, ids: list[str], file_ids: list[str]) -> str:
-        """Put files into the vector store of a thread, made where it has none of its owner's, and return its id."""
-        into = next((id for id in ids if self._vector_stores.usable(owner, id)), None)
+    def _attach_to_thread(self, owner: str, ids: list[str], files: list[Record]) -> str:
+        """Attach files to the first usable vector store of a thread, or to a new one, and return its id."""
+        into = next((usable for id in ids if (usable := self._usable(owner, id)) is not None), None)
         if into is not None:
             try:
-                self._attach_all(owner, into, file_ids)
-                return into
+                self._attach_all(into, files)
+                return into.id
             except NotFound:
-                if self._vector_stores.made_for(owner, into) != THREAD or not self._lost(owner, into):
+                if into.extra.get(CREATED_FOR) != THREAD or not self._vector_stores.is_lost(into):
                     raise
-            self._drop(owner, into)
-        return self._make(owner, {"file_ids": file_ids}, for_thread=True)
+            self._delete(into)
+        return self._create(owner, {"file_ids": [file.id for file in files]}, for_thread=True)
 
-    def _attach_all(self, owner: str, vector_store_id: str, file_ids: list[str]) -> None:
-        """Put files into a vector store that are not there yet: all of them or none."""
-        there = {member.extra["file_id"] for member in vector_store_files.members(self._store, owner, vector_store_id)}
-        with Undo() as undo:
-            for file_id in file_ids:
-                if file_id in there:
-                    continue
-                self._vector_stores.attach(owner, vector_store_id, {"file_id": file_id})
-                undo.add(file_id, lambda id=file_id: self._vector_stores.detach(owner, vector_store_id, id))  # type: ignore[misc]
+    def _attach_all(self, vector_store: Record, files: list[Record]) -> None:
+        """Attach the files that are not in a vector store yet: all of them or none."""
+        members = vector_store_files.members(self._store, vector_store.owner, vector_store.id)
+        attached = {member.extra["file_id"] for member in members}
+        with Rollback() as rollback:
+            for file in files:
+                if file.id not in attached:
+                    self._vector_stores.files.attach_file(vector_store, file, {})
+                    rollback.add(file.id, lambda id=file.id: self._vector_stores.files.detach(vector_store, id))  # type: ignore[misc]
 
 
-def _tools(tool_resources: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _by_tool(tool_resources: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the resources of code_interpreter and of file_search."""
-    given = tool_resources or {}
-    return given.get("code_interpreter") or {}, given.get("file_search") or {}
+    resources = tool_resources or {}
+    return resources.get("code_interpreter") or {}, resources.get("file_search") or {}
 
 
-def _wanted(attachments: Iterable[Mapping[str, Any]], tool: str) -> list[str]:
+def _file_ids(attachments: Iterable[Mapping[str, Any]], tool: str) -> list[str]:
     """Return the ids of the files that are attached for a tool, each once, in order."""
-    found = (
+    ids = (
         str(entry["file_id"])
         for entry in attachments
-        if any(given.get("type") == tool for given in entry.get("tools") or ())
+        if any(entry_tool.get("type") == tool for entry_tool in entry.get("tools") or ())
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ids))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from flask import Response
 
 from ..errors import AssistantStreamError
-from ..files.files import Content
+from ..files.files import FileContent
 from . import request_log
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _ATTR_CHARS = "!#$&+-.^_`|~"
 """Characters that RFC 8187 does not escape, beside letters and digits."""
 
 
-def download(content: Content) -> Response:
+def download(content: FileContent) -> Response:
     """Return a response that reads the file while it is sent."""
     response = Response(_chunks(content, request_log.current().extra), headers=HEADERS)
     response.headers["Content-Type"] = content.content_type  # unchanged: the charset of a text is unknown
@@ -42,7 +42,7 @@ def disposition(filename: str) -> str:
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHARS)}"
 
 
-def _chunks(content: Content, extra: dict[str, str]) -> Iterator[bytes]:
+def _chunks(content: FileContent, extra: dict[str, str]) -> Iterator[bytes]:
     """Yield the bytes. On an error the body just ends; the client sees that by `Content-Length`."""
     try:
         yield from content.chunks

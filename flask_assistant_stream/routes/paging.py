@@ -46,7 +46,7 @@ def list_page(
 
 
 def page_from(
-    request: ApiRequest, find: Callable[..., tuple[list[Object], bool]], *args: str, before: bool = True, **options: Any
+    request: ApiRequest, find: Callable[..., tuple[list[Object], bool]], *args: Any, before: bool = True, **options: Any
 ) -> Object:
     """Return the page that a query requests of a list that `find` reads.
 

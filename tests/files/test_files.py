@@ -22,7 +22,7 @@ def content(world: World, file_id: str, owner: str = ANN) -> bytes:
 
 
 def test_an_upload_is_there_with_its_bytes(world: World) -> None:
-    body = world.files.create(ANN, an_upload("Übersicht 2026.txt", "The sky is blue."))
+    body = world.files.create(ANN, an_upload("Übersicht 2026.txt", "The sky is blue.")).body
     told = {"bytes": 16, "filename": "Übersicht 2026.txt", "object": "file", "purpose": "assistants"}
     assert {**body, **told} == body
     assert world.files.get(ANN, body["id"]) == body
@@ -32,7 +32,7 @@ def test_an_upload_is_there_with_its_bytes(world: World) -> None:
 
 
 def test_a_file_is_as_the_description_says(world: World) -> None:
-    body = world.files.create(ANN, an_upload())
+    body = world.files.create(ANN, an_upload()).body
     FileObject.model_validate(body, strict=True)
     described("OpenAIFile").validate({key: value for key, value in body.items() if value is not None})
 
@@ -62,7 +62,7 @@ def test_another_owner_gets_what_an_unknown_id_gets(world: World) -> None:
 
 def test_a_page_of_files(world: World) -> None:
     ids = [world.upload(f"{number}.txt") for number in range(5)]
-    vision = world.files.create(ANN, an_upload("a.png", b"png", "vision"))["id"]
+    vision = world.files.create(ANN, an_upload("a.png", b"png", "vision")).id
 
     def page(**query: Any) -> tuple[list[str], bool]:
         given = {"purpose": None, "limit": 2, "order": "asc", "after": None, **query}
@@ -94,8 +94,8 @@ def test_delete_takes_a_file_out_of_everything(world: World) -> None:
     for call in (world.files.get, world.files.content):
         with pytest.raises(NotFound):
             call(ANN, gone)
-    assert [body["id"] for body in world.vector_stores.attached_page(ANN, one)[0]] == [kept]
-    assert world.vector_stores.attached_page(ANN, two)[0] == []
+    assert [body["id"] for body in world.files_in(one).page()[0]] == [kept]
+    assert world.files_in(two).page()[0] == []
     assert world.vector_stores.get(ANN, two)["file_counts"]["total"] == 0
     found = world.vector_stores.search(ANN, one, {"query": "blue"})
     assert [result["file_id"] for result in found] == [kept]
@@ -114,7 +114,7 @@ def test_a_delete_that_failed_half_way_can_be_repeated(upstream_world: World) ->
     with pytest.raises(UpstreamError):
         world.files.delete(ANN, file_id)
     with pytest.raises(NotFound):  # it is on its way out
-        world.vector_stores.attach(ANN, store_id, {"file_id": file_id})
+        world.files_in(store_id).attach({"file_id": file_id})
     world.files.delete(ANN, file_id)
     assert not world.upstream.files
     assert not world.blobs()
@@ -171,21 +171,21 @@ def test_what_cannot_be_undone_is_logged(upstream_world: World, caplog: pytest.L
     world.upstream.fail("DELETE /vector_stores/{store}/files/{file}", status=500)
     file_id = world.upload()
     with caplog.at_level(logging.WARNING), pytest.raises(UpstreamError):
-        world.vector_stores.attach(ANN, store_id, {"file_id": file_id})
-    assert f"Could not undo files in {store_id}" in caplog.text
+        world.files_in(store_id).attach({"file_id": file_id})
+    assert f"files in {store_id} not undone" in caplog.text
 
 
 def test_a_file_whose_time_is_over_is_gone_everywhere(upstream_world: World) -> None:
     world = upstream_world
     expires_after = {"anchor": "created_at", "seconds": 3600}
-    body = world.files.create(ANN, replace(an_upload(), expires_after=expires_after))
+    body = world.files.create(ANN, replace(an_upload(), expires_after=expires_after)).body
     store_id = world.vector_store(body["id"])
     assert body["expires_at"] == body["created_at"] + 3600
     world.clock.time = body["expires_at"]
     assert world.files.page(ANN, purpose=None, limit=10, order="desc", after=None) == ([], False)
     with pytest.raises(NotFound):
         world.files.content(ANN, body["id"])
-    assert world.vector_stores.attached_page(ANN, store_id)[0] == []
+    assert world.files_in(store_id).page()[0] == []
     assert not world.blobs()
     assert not world.upstream.files
 
@@ -256,7 +256,7 @@ def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         world.files.keep(ANN, GeneratedFile("file-1", "..", **made))
-    assert "made file file-1" in caplog.text
+    assert "bytes of generated file file-1 not kept" in caplog.text
     assert (world.files.get(ANN, "file-1")["filename"], world.files.get(ANN, "file-1")["bytes"]) == ("file-1", 0)
     with pytest.raises(Gone):
         world.files.content(ANN, "file-1")

@@ -28,7 +28,7 @@ def world(local_world: World) -> World:
 
 
 def add(world: World, name: str, content: Any) -> str:
-    return str(world.files.create(ANN, an_upload(name, content))["id"])
+    return str(world.files.create(ANN, an_upload(name, content)).id)
 
 
 def image(file_id: str, **more: Any) -> dict[str, Any]:

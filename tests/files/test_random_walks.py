@@ -48,11 +48,9 @@ class Walk:
             lambda: world.upload(self.random.choice(names), owner=owner),
             lambda: world.own(self.random.choice(names), owner=owner),
             lambda: world.vector_store(file_id, self.one(Kind.FILE, owner), owner=owner),
-            lambda: world.vector_stores.attach(owner, store_id, {"file_id": file_id}),
-            lambda: world.vector_stores.create_batch(
-                owner, store_id, {"file_ids": [file_id, self.one(Kind.FILE, owner)]}
-            ),
-            lambda: world.vector_stores.detach(owner, store_id, file_id),
+            lambda: world.files_in(store_id, owner).attach({"file_id": file_id}),
+            lambda: world.files_in(store_id, owner).create_batch({"file_ids": [file_id, self.one(Kind.FILE, owner)]}),
+            lambda: world.files_in(store_id, owner).detach(file_id),
             lambda: world.vector_stores.get(owner, store_id),
             lambda: world.resources.own_files(owner),
             lambda: self.attach_message(owner, file_id),

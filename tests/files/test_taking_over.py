@@ -21,6 +21,11 @@ def found(world: World, vector_store_id: str, owner: str = ANN) -> list[str]:
     return [result["file_id"] for result in results]
 
 
+def indexed_here(world: World, vector_store_id: str, owner: str = ANN) -> bool:
+    vector_store = world.vector_stores.find(owner, vector_store_id)
+    return vector_store is not None and world.vector_stores.is_indexed_here(vector_store)
+
+
 def test_a_search_finds_what_was_uploaded_before(worlds: tuple[World, World]) -> None:
     before, after = worlds
     file_id = before.upload()
@@ -29,16 +34,16 @@ def test_a_search_finds_what_was_uploaded_before(worlds: tuple[World, World]) ->
     body = after.vector_stores.get(ANN, vector_store)
     assert (body["status"], body["file_counts"]["completed"], body["metadata"]) == ("completed", 1, {"a": "b"})
     more = after.upload("more.txt", "Blue, too.")
-    after.vector_stores.attach(ANN, vector_store, {"file_id": more})
+    after.files_in(vector_store).attach({"file_id": more})
     assert set(found(after, vector_store)) == {file_id, more}
 
 
 def test_it_happens_once(worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = worlds
     vector_store = before.vector_store(before.upload())
-    assert after.vector_stores.is_here(ANN, vector_store)
+    assert indexed_here(after, vector_store)
     monkeypatch.setattr(after.storage, "attach", None)
-    assert after.vector_stores.is_here(ANN, vector_store)
+    assert indexed_here(after, vector_store)
     assert found(after, vector_store)
 
 
@@ -59,7 +64,7 @@ def test_what_cannot_be_read_here_is_told(worlds: tuple[World, World]) -> None:
     vector_store = before.vector_store(slides, gone)
     before.store.delete(Kind.FILE, ANN, gone)
     assert found(after, vector_store) == []
-    by_id = {one["id"]: one for one in after.vector_stores.attached_page(ANN, vector_store)[0]}
+    by_id = {one["id"]: one for one in after.files_in(vector_store).page()[0]}
     assert {one["status"] for one in by_id.values()} == {"failed"}
     assert by_id[slides]["last_error"]["code"] == "unsupported_file"
     assert after.vector_stores.get(ANN, vector_store)["file_counts"]["failed"] == 2
@@ -70,19 +75,19 @@ def test_what_has_expired_stays_so(worlds: tuple[World, World]) -> None:
     vector_store = before.vector_store(before.upload(), expires_after={"anchor": "last_active_at", "days": 1})
     expired = World(before.store, local)
     expired.clock.time = before.vector_stores.get(ANN, vector_store)["expires_at"] + 1.0
-    assert not expired.vector_stores.usable(ANN, vector_store)
+    assert expired.resources.searchable(ANN, [vector_store]) == []
     assert found(expired, vector_store) == []
 
 
 def test_nobody_else_takes_it_over(worlds: tuple[World, World]) -> None:
     before, after = worlds
     vector_store = before.vector_store(before.upload())
-    assert not after.vector_stores.is_here(BOB, vector_store)
+    assert not indexed_here(after, vector_store, BOB)
 
 
 def test_the_way_back_is_open(worlds: tuple[World, World]) -> None:
     before, after = worlds
     vector_store = before.vector_store(before.upload())
-    assert after.vector_stores.is_here(ANN, vector_store)
-    assert before.vector_stores.is_here(ANN, vector_store)
-    assert not before.vector_stores.is_here(ANN, after.vector_store(after.upload()))
+    assert indexed_here(after, vector_store)
+    assert indexed_here(before, vector_store)
+    assert not indexed_here(before, after.vector_store(after.upload()))

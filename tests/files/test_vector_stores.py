@@ -44,19 +44,19 @@ def test_a_vector_store_is_made_with_its_files(world: World) -> None:
     files = [world.upload(f"{number}.txt") for number in range(3)]
     body = world.vector_stores.create(
         ANN, {"file_ids": [*files, files[0]], "name": "Manuals", "metadata": {"a": "b"}, "expires_after": None}
-    )
+    ).body
     assert (body["name"], body["metadata"], body["status"]) == ("Manuals", {"a": "b"}, "completed")
     assert body["file_counts"] == {"in_progress": 0, "completed": 3, "failed": 0, "cancelled": 0, "total": 3}
     assert body["usage_bytes"] > 0
     assert valid("VectorStoreObject", body)
-    attached, more = world.vector_stores.attached_page(ANN, body["id"], order="asc")
+    attached, more = world.files_in(body["id"]).page(order="asc")
     assert [file["id"] for file in attached] == files
     assert not more
     assert all(valid("VectorStoreFileObject", file) and file["status"] == "completed" for file in attached)
 
 
 def test_an_empty_one_has_a_name_that_strict_clients_take(world: World) -> None:
-    body = world.vector_stores.create(ANN, {})
+    body = world.vector_stores.create(ANN, {}).body
     assert body["name"] == ""
     assert valid("VectorStoreObject", body)
     assert world.vector_stores.get(ANN, body["id"]) == body
@@ -107,15 +107,15 @@ VERBS: dict[str, Verb] = {
     "update": lambda w, o, s, f: w.vector_stores.update(o, s, {"name": "x"}),
     "delete": lambda w, o, s, f: w.vector_stores.delete(o, s),
     "search": lambda w, o, s, f: w.vector_stores.search(o, s, {"query": "sky"}),
-    "attach": lambda w, o, s, f: w.vector_stores.attach(o, s, {"file_id": f}),
-    "attached_page": lambda w, o, s, f: w.vector_stores.attached_page(o, s),
-    "attached": lambda w, o, s, f: w.vector_stores.attached(o, s, f),
-    "update_attached": lambda w, o, s, f: w.vector_stores.update_attached(o, s, f, {"a": 1}),
-    "detach": lambda w, o, s, f: w.vector_stores.detach(o, s, f),
-    "attached_content": lambda w, o, s, f: w.vector_stores.attached_content(o, s, f),
-    "create_batch": lambda w, o, s, f: w.vector_stores.create_batch(o, s, {"file_ids": [f]}),
-    "batch": lambda w, o, s, f: w.vector_stores.batch(o, s, "vsfb_1"),
-    "cancel_batch": lambda w, o, s, f: w.vector_stores.cancel_batch(o, s, "vsfb_1"),
+    "attach": lambda w, o, s, f: w.files_in(s, o).attach({"file_id": f}),
+    "attached_page": lambda w, o, s, f: w.files_in(s, o).page(),
+    "attached": lambda w, o, s, f: w.files_in(s, o).get(f),
+    "update_attached": lambda w, o, s, f: w.files_in(s, o).update(f, {"a": 1}),
+    "detach": lambda w, o, s, f: w.files_in(s, o).detach(f),
+    "attached_content": lambda w, o, s, f: w.files_in(s, o).content(f),
+    "create_batch": lambda w, o, s, f: w.files_in(s, o).create_batch({"file_ids": [f]}),
+    "batch": lambda w, o, s, f: w.files_in(s, o).batch("vsfb_1"),
+    "cancel_batch": lambda w, o, s, f: w.files_in(s, o).cancel_batch("vsfb_1"),
     "check": lambda w, o, s, f: w.vector_stores.check(o, [s], "tool_resources"),
 }
 
@@ -163,10 +163,10 @@ def test_another_owners_file_cannot_be_put_into_a_new_one(world: World) -> None:
 
 def test_a_batch_of_another_vector_store_is_unknown(world: World) -> None:
     one, two = world.vector_store(), world.vector_store()
-    batch = world.vector_stores.create_batch(ANN, one, {"file_ids": [world.upload()]})
+    batch = world.files_in(one).create_batch({"file_ids": [world.upload()]})
     for id in (batch["id"], "vsfb_unknown"):
         with pytest.raises(NotFound, match=f"No file batch found with id '{id}'"):
-            world.vector_stores.batch(ANN, two, id)
+            world.files_in(two).batch(id)
 
 
 def test_shared_ones_may_be_used_and_not_touched(world: World) -> None:
@@ -181,20 +181,20 @@ def test_shared_ones_may_be_used_and_not_touched(world: World) -> None:
 
 def test_attach_tells_the_file_with_its_attributes(world: World) -> None:
     file_id, id = world.upload(), world.vector_store()
-    body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"year": 2026}})
+    body = world.files_in(id).attach({"file_id": file_id, "attributes": {"year": 2026}})
     assert (body["id"], body["vector_store_id"], body["attributes"]) == (file_id, id, {"year": 2026})
-    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "completed"
-    changed = world.vector_stores.update_attached(ANN, id, file_id, {"year": 2027})
+    assert world.files_in(id).get(file_id)["status"] == "completed"
+    changed = world.files_in(id).update(file_id, {"year": 2027})
     assert changed["attributes"] == {"year": 2027}
-    assert world.vector_stores.attached(ANN, id, file_id)["attributes"] == {"year": 2027}
-    assert world.vector_stores.attached_content(ANN, id, file_id) == [{"type": "text", "text": "The sky is blue."}]
+    assert world.files_in(id).get(file_id)["attributes"] == {"year": 2027}
+    assert world.files_in(id).content(file_id) == [{"type": "text", "text": "The sky is blue."}]
 
 
 def test_attaching_twice_is_one_file(world: World) -> None:
     file_id = world.upload()
     id = world.vector_store(file_id)
-    world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"a": "b"}})
-    (body,) = world.vector_stores.attached_page(ANN, id)[0]
+    world.files_in(id).attach({"file_id": file_id, "attributes": {"a": "b"}})
+    (body,) = world.files_in(id).page()[0]
     assert body["attributes"] == {"a": "b"}
     assert world.vector_stores.get(ANN, id)["file_counts"]["total"] == 1
 
@@ -203,8 +203,8 @@ def test_a_file_that_cannot_be_searched_is_refused_before_anything_is_made(world
     file_id, id = world.upload("program.exe"), world.vector_store()
     before = world.left()
     calls: tuple[Callable[[], object], ...] = (
-        lambda: world.vector_stores.attach(ANN, id, {"file_id": file_id}),
-        lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [file_id]}),
+        lambda: world.files_in(id).attach({"file_id": file_id}),
+        lambda: world.files_in(id).create_batch({"file_ids": [file_id]}),
         lambda: world.vector_stores.create(ANN, {"file_ids": [file_id]}),
     )
     for call in calls:
@@ -216,22 +216,22 @@ def test_a_file_that_cannot_be_searched_is_refused_before_anything_is_made(world
 def test_detach_leaves_the_file(world: World) -> None:
     file_id = world.upload()
     id = world.vector_store(file_id)
-    world.vector_stores.detach(ANN, id, file_id)
+    world.files_in(id).detach(file_id)
     assert world.files.get(ANN, file_id)["id"] == file_id
     assert world.vector_stores.get(ANN, id)["file_counts"]["total"] == 0
     with pytest.raises(NotFound):
-        world.vector_stores.attached(ANN, id, file_id)
+        world.files_in(id).get(file_id)
     assert world.vector_stores.search(ANN, id, {"query": "sky"}) == []
 
 
 def test_pages_of_files_by_status_and_batch(world: World) -> None:
     id = world.vector_store()
     files = [world.upload(f"{number}.txt") for number in range(6)]
-    world.vector_stores.attach(ANN, id, {"file_id": files[0]})
-    batch = world.vector_stores.create_batch(ANN, id, {"file_ids": files[1:]})
+    world.files_in(id).attach({"file_id": files[0]})
+    batch = world.files_in(id).create_batch({"file_ids": files[1:]})
 
     def page(**query: Any) -> tuple[list[str], bool]:
-        bodies, more = world.vector_stores.attached_page(ANN, id, **query)
+        bodies, more = world.files_in(id).page(**query)
         return [body["id"] for body in bodies], more
 
     assert page(order="asc", limit=3) == (files[:3], True)
@@ -254,24 +254,24 @@ def test_pages_of_files_by_status_and_batch(world: World) -> None:
 def test_a_batch_with_options_of_its_own(world: World) -> None:
     one, two, id = world.upload("1.txt"), world.upload("2.txt"), world.vector_store()
     files = [{"file_id": one, "attributes": {"n": 1}}, {"file_id": two}]
-    batch = world.vector_stores.create_batch(ANN, id, {"files": files})
+    batch = world.files_in(id).create_batch({"files": files})
     assert valid("VectorStoreFileBatchObject", batch)
     assert batch["file_counts"]["total"] == 2
-    assert world.vector_stores.batch(ANN, id, batch["id"])["status"] == "completed"
-    assert world.vector_stores.attached(ANN, id, one)["attributes"] == {"n": 1}
-    assert world.vector_stores.attached(ANN, id, two)["attributes"] == {}
+    assert world.files_in(id).batch(batch["id"])["status"] == "completed"
+    assert world.files_in(id).get(one)["attributes"] == {"n": 1}
+    assert world.files_in(id).get(two)["attributes"] == {}
 
 
 def test_a_cancelled_batch(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     id = world.vector_store()
-    batch = world.vector_stores.create_batch(ANN, id, {"file_ids": [world.upload("1.txt"), world.upload("2.txt")]})
-    assert world.vector_stores.batch(ANN, id, batch["id"])["status"] == "in_progress"
-    assert world.vector_stores.cancel_batch(ANN, id, batch["id"])["status"] == "cancelled"
-    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id)[0]] == ["cancelled"] * 2
+    batch = world.files_in(id).create_batch({"file_ids": [world.upload("1.txt"), world.upload("2.txt")]})
+    assert world.files_in(id).batch(batch["id"])["status"] == "in_progress"
+    assert world.files_in(id).cancel_batch(batch["id"])["status"] == "cancelled"
+    assert [file["status"] for file in world.files_in(id).page()[0]] == ["cancelled"] * 2
     calls = world.upstream.calls
-    assert world.vector_stores.batch(ANN, id, batch["id"])["file_counts"]["cancelled"] == 2
+    assert world.files_in(id).batch(batch["id"])["file_counts"]["cancelled"] == 2
     assert world.upstream.calls == calls
 
 
@@ -283,18 +283,18 @@ def test_nothing_is_asked_while_nothing_changes(upstream_world: World) -> None:
     world.upstream.indexing_reads = 2
     file_id = world.upload()
     id = world.vector_store(file_id)
-    seen = [world.vector_stores.attached(ANN, id, file_id)["status"]]
+    seen = [world.files_in(id).get(file_id)["status"]]
     while seen[-1] != "completed":
         world.clock.move(1.1)
-        seen.append(world.vector_stores.attached(ANN, id, file_id)["status"])
+        seen.append(world.files_in(id).get(file_id)["status"])
     assert seen[0] == "in_progress"
     calls = world.upstream.calls
     for _ in range(50):
         world.clock.move(10)
-        world.vector_stores.attached(ANN, id, file_id)
-        world.vector_stores.attached_page(ANN, id)
+        world.files_in(id).get(file_id)
+        world.files_in(id).page()
         assert world.vector_stores.get(ANN, id)["status"] == "completed"
-        assert not world.vector_stores.indexing(ANN, id)
+        assert not world.resources.indexing(ANN, [id])
         world.vector_stores.page(ANN)
     assert world.upstream.calls == calls
 
@@ -307,16 +307,16 @@ def test_at_most_one_question_a_second_while_files_are_being_indexed(upstream_wo
     calls = world.upstream.calls
     for _ in range(100):
         world.vector_stores.get(ANN, id)
-        world.vector_stores.attached_page(ANN, id)
-        world.vector_stores.attached(ANN, id, files[0])
-        assert world.vector_stores.indexing(ANN, id)
+        world.files_in(id).page()
+        world.files_in(id).get(files[0])
+        assert world.resources.indexing(ANN, [id])
         world.clock.move(0.1)
     assert world.upstream.calls - calls <= 10
     world.upstream.finish()
     world.clock.move(1)
     body = world.vector_stores.get(ANN, id)
     assert (body["status"], body["file_counts"]["completed"]) == ("completed", 3)
-    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id)[0]] == ["completed"] * 3
+    assert [file["status"] for file in world.files_in(id).page()[0]] == ["completed"] * 3
 
 
 def test_every_page_of_what_is_being_indexed_is_read(upstream_world: World) -> None:
@@ -325,9 +325,7 @@ def test_every_page_of_what_is_being_indexed_is_read(upstream_world: World) -> N
     files = [world.upload(f"{number}.txt") for number in range(130)]
     id = world.vector_store(*files)
     assert world.storage.unfinished(ANN, id) == set(files)
-    assert [file["status"] for file in world.vector_stores.attached_page(ANN, id, limit=200)[0]] == [
-        "in_progress"
-    ] * 130
+    assert [file["status"] for file in world.files_in(id).page(limit=200)[0]] == ["in_progress"] * 130
 
 
 def test_a_change_while_the_upstream_is_asked_is_not_lost(
@@ -336,23 +334,23 @@ def test_a_change_while_the_upstream_is_asked_is_not_lost(
     world = upstream_world
     first, second = world.upload("1.txt"), world.upload("2.txt")
     id = world.vector_store()
-    world.vector_stores.attach(ANN, id, {"file_id": first})
+    world.files_in(id).attach({"file_id": first})
     read = world.storage.read_vector_store
 
     def change_meanwhile(owner: str, store_id: str) -> Any:
         body = read(owner, store_id)
         monkeypatch.undo()
         world.upstream.indexing_reads = None
-        world.vector_stores.attach(ANN, id, {"file_id": second})
+        world.files_in(id).attach({"file_id": second})
         return body
 
     monkeypatch.setattr(world.storage, "read_vector_store", change_meanwhile)
     world.vector_stores.get(ANN, id)
-    assert world.vector_stores.indexing(ANN, id)
+    assert world.resources.indexing(ANN, [id])
     world.upstream.finish()
     world.clock.move(1)
     assert world.vector_stores.get(ANN, id)["file_counts"]["completed"] == 2
-    assert not world.vector_stores.indexing(ANN, id)
+    assert not world.resources.indexing(ANN, [id])
 
 
 def test_a_file_that_fails_says_why(upstream_world: World) -> None:
@@ -360,12 +358,12 @@ def test_a_file_that_fails_says_why(upstream_world: World) -> None:
     world.upstream.outcomes["bad.txt"] = INDEX_FAILED
     file_id = world.upload("bad.txt")
     id = world.vector_store(file_id)
-    body = world.vector_stores.attached(ANN, id, file_id)
+    body = world.files_in(id).get(file_id)
     assert (body["status"], body["last_error"]) == ("failed", INDEX_FAILED)
     assert world.vector_stores.get(ANN, id)["file_counts"]["failed"] == 1
     calls = world.upstream.calls
     world.clock.move(5)
-    world.vector_stores.attached(ANN, id, file_id)
+    world.files_in(id).get(file_id)
     assert world.upstream.calls == calls
 
 
@@ -382,13 +380,13 @@ def test_an_upstream_that_fails_is_not_seen_in_reads(
     world.clock.move(1)
     world.upstream.fail(LIST, times=2, **how)
     with caplog.at_level(logging.WARNING):
-        assert world.vector_stores.attached(ANN, id, file_id)["status"] == "in_progress"
-    assert f"Vector store {id} is shown as last known" in caplog.text
+        assert world.files_in(id).get(file_id)["status"] == "in_progress"
+    assert f"vector store {id} not read, last known status used" in caplog.text
     world.clock.move(1)
     for _ in range(3):
-        world.vector_stores.attached(ANN, id, file_id)
+        world.files_in(id).get(file_id)
         world.clock.move(1)
-    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "completed"
+    assert world.files_in(id).get(file_id)["status"] == "completed"
 
 
 def test_a_vector_store_that_the_upstream_lost_is_not_asked_for_ever(upstream_world: World) -> None:
@@ -399,11 +397,11 @@ def test_a_vector_store_that_the_upstream_lost_is_not_asked_for_ever(upstream_wo
     world.upstream.vector_stores.clear()
     world.clock.move(1)
     assert world.vector_stores.get(ANN, id)["status"] == "expired"
-    assert world.vector_stores.attached(ANN, id, file_id)["last_error"]["code"] == "server_error"
+    assert world.files_in(id).get(file_id)["last_error"]["code"] == "server_error"
     calls = world.upstream.calls
     world.clock.move(5)
-    world.vector_stores.attached(ANN, id, file_id)
-    assert not world.vector_stores.indexing(ANN, id)
+    world.files_in(id).get(file_id)
+    assert not world.resources.indexing(ANN, [id])
     assert world.upstream.calls == calls
     world.vector_stores.delete(ANN, id)
     assert world.left()["vector_store"] == []
@@ -416,7 +414,7 @@ def test_a_file_that_the_upstream_lost_has_failed(upstream_world: World) -> None
     id = world.vector_store(file_id)
     world.upstream.members[id].clear()
     world.clock.move(1)
-    assert world.vector_stores.attached(ANN, id, file_id)["status"] == "failed"
+    assert world.files_in(id).get(file_id)["status"] == "failed"
 
 
 def test_an_expiry_that_may_have_moved_is_asked_for(upstream_world: World) -> None:
@@ -462,8 +460,8 @@ def test_an_attach_that_fails_leaves_the_vector_store_as_it_was(upstream_world: 
     id = world.vector_store(there)
     before = world.left()
     calls: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("files", lambda: world.vector_stores.attach(ANN, id, {"file_id": new})),
-        ("file_batches", lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [there, new]})),
+        ("files", lambda: world.files_in(id).attach({"file_id": new})),
+        ("file_batches", lambda: world.files_in(id).create_batch({"file_ids": [there, new]})),
     )
     for route, call in calls:
         world.upstream.fail(f"POST /vector_stores/{{store}}/{route}", **how)
@@ -485,8 +483,8 @@ def test_an_attach_whose_record_fails_leaves_nothing(world: World, monkeypatch: 
 
     monkeypatch.setattr(world.store, "insert", fail)
     calls: tuple[Callable[[], object], ...] = (
-        lambda: world.vector_stores.attach(ANN, id, {"file_id": two}),
-        lambda: world.vector_stores.create_batch(ANN, id, {"file_ids": [one, two]}),
+        lambda: world.files_in(id).attach({"file_id": two}),
+        lambda: world.files_in(id).create_batch({"file_ids": [one, two]}),
         lambda: world.vector_stores.create(ANN, {"file_ids": [one, two]}),
     )
     for call in calls:
@@ -526,7 +524,7 @@ def test_what_is_deleted_while_it_is_attached_stays_deleted(
 
     monkeypatch.setattr(world.storage, "attach", meanwhile)
     with pytest.raises(NotFound):
-        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        world.files_in(id).attach({"file_id": file_id})
     assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
     assert not world.passages() or deleted == "vector store"
 
@@ -537,7 +535,7 @@ def test_nothing_joins_what_is_on_its_way_out(world: World, monkeypatch: pytest.
 
     def meanwhile(*_: Any) -> None:
         with pytest.raises(NotFound) as caught:
-            world.vector_stores.attach(ANN, id, {"file_id": file_id})
+            world.files_in(id).attach({"file_id": file_id})
         told.append(caught.value.message)
 
     monkeypatch.setattr(world.storage, "delete_vector_store", meanwhile)

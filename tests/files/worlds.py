@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask_assistant_stream.files.files import Files, content_type
 from flask_assistant_stream.files.tool_resources import ToolResources
+from flask_assistant_stream.files.vector_store_files import VectorStoreFiles
 from flask_assistant_stream.files.vector_stores import VectorStores
 from flask_assistant_stream.storages.base import Storage, Upload
 from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.storages.openai.storage import UpstreamStorage
-from flask_assistant_stream.stores.base import Kind, Store
+from flask_assistant_stream.stores.base import Kind, Record, Store
 from flask_assistant_stream.stores.listing import all_records
 from flask_assistant_stream.stores.mongodb.connection import BLOBS, PASSAGES
 from flask_assistant_stream.stores.sqlite import SQLiteStore
@@ -38,6 +40,14 @@ class Clock:
         self.time += seconds
 
 
+class _FilesIn:
+    def __init__(self, files: VectorStoreFiles, vector_store: Record) -> None:
+        self._files, self._vector_store = files, vector_store
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(getattr(self._files, name), self._vector_store)
+
+
 class World:
     """A store, a storage and what is built on them."""
 
@@ -57,13 +67,17 @@ class World:
         return self.fake
 
     def upload(self, name: str = "facts.txt", text: str = "The sky is blue.", owner: str = ANN) -> str:
-        return str(self.files.create(owner, an_upload(name, text))["id"])
+        return str(self.files.create(owner, an_upload(name, text)).id)
 
     def own(self, name: str = "facts.txt", text: str = "The sky is blue.", owner: str = ANN) -> str:
         return str(self.resources.upload_own(owner, an_upload(name, text))["id"])
 
     def vector_store(self, *file_ids: str, owner: str = ANN, **fields: Any) -> str:
-        return str(self.vector_stores.create(owner, {"file_ids": list(file_ids), **fields})["id"])
+        return str(self.vector_stores.create(owner, {"file_ids": list(file_ids), **fields}).id)
+
+    def files_in(self, vector_store_id: str, owner: str = ANN) -> Any:
+        """Return the methods of `VectorStoreFiles`, with the vector store's record as their first argument."""
+        return _FilesIn(self.vector_stores.files, self.vector_stores.record(owner, vector_store_id))
 
     def statuses(self, owner: str = ANN) -> list[str]:
         return [file["status"] for file in self.resources.own_files(owner)]

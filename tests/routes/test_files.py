@@ -10,7 +10,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from flask_assistant_stream.errors import StoreError, UpstreamError
-from flask_assistant_stream.files.files import Content
+from flask_assistant_stream.files.files import FileContent
 from flask_assistant_stream.routes.download import disposition
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.scripted import text
@@ -102,15 +102,15 @@ def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: 
         answer = site.get(path, headers={"Accept": "application/binary"})
         assert (answer.status_code, answer.data, answer.content_type) == (200, SKY, kind)
         assert answer.content_length == len(SKY)
-        said, options = parse_options_header(answer.headers["Content-Disposition"])
+        said, options = parse_options_header(answer.headers["FileContent-Disposition"])
         assert (said, options["filename"]) == ("attachment", filename)
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Security-Policy"] == "sandbox"
+        assert answer.headers["X-FileContent-Type-Options"] == "nosniff"
+        assert answer.headers["FileContent-Security-Policy"] == "sandbox"
         assert answer.headers["Cache-Control"] == "private, no-store"
         assert answer.headers["X-Request-Id"]
         head = site.request("HEAD", path)
         assert (head.status_code, head.data, head.content_length) == (200, b"", len(SKY))
-        assert head.headers["Content-Disposition"] == answer.headers["Content-Disposition"]
+        assert head.headers["FileContent-Disposition"] == answer.headers["FileContent-Disposition"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_store_that_fails_in_the_middle_ends_the_body_early(
         yield SKY
         raise StoreError("away")
 
-    content = Content("a.txt", "text/plain", 2 * len(SKY), chunks())
+    content = FileContent("a.txt", "text/plain", 2 * len(SKY), chunks())
     monkeypatch.setattr(site.registration.files, "content", lambda *_: content)
     answer = site.get("/files/file-1")
     assert (answer.data, answer.content_length) == (SKY, 2 * len(SKY))

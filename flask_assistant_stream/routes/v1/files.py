@@ -18,7 +18,7 @@ resource = Resource("SDK: files", "v1")
 @resource.route("POST", "/files", upload=schemas.NewFile(), answer=schemas.File())
 def create_file(request: ApiRequest) -> Object:
     """Upload a file of any type."""
-    return request.registration.files.create(request.owner, request.file)
+    return request.registration.files.create(request.owner, request.file).body
 
 
 @resource.route("GET", "/files", query=schemas.FilesQuery(), answer=schemas.FilePage())

@@ -17,7 +17,7 @@ resource = Resource("SDK: vector stores", "v1")
 @resource.route("POST", "/vector_stores", body=schemas.NewVectorStore(), answer=schemas.VectorStore())
 def create_vector_store(request: ApiRequest) -> Object:
     """Create a vector store, with or without files."""
-    return request.registration.vector_stores.create(request.owner, values_of(request))
+    return request.registration.vector_stores.create(request.owner, values_of(request)).body
 
 
 @resource.route("GET", "/vector_stores", query=app_schemas.ListQuery(), answer=schemas.VectorStorePage())

@@ -35,7 +35,7 @@ def test_a_store_that_cannot_search_is_rejected(sqlite_url: str) -> None:
 
 
 def test_text_of_every_type_is_found(world: World) -> None:
-    pdf = world.files.create(ANN, an_upload("whales.pdf", a_pdf("Blue whales are the largest animals.")))["id"]
+    pdf = world.files.create(ANN, an_upload("whales.pdf", a_pdf("Blue whales are the largest animals."))).id
     html = world.upload("birds.html", "<html><body><p>The blue tit sings.</p></body></html>")
     id = world.vector_store(pdf, html)
     assert filenames(world, id, "whales") == ["whales.pdf"]
@@ -48,12 +48,12 @@ def test_text_of_every_type_is_found(world: World) -> None:
 def test_a_file_without_text_fails_with_a_message(world: World) -> None:
     broken = world.upload("broken.pdf", "no PDF at all")
     id = world.vector_store(broken, world.upload("good.txt"))
-    body = world.vector_stores.attached(ANN, id, broken)
+    body = world.files_in(id).get(broken)
     assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
     assert body["last_error"]["message"]
     counts = world.vector_stores.get(ANN, id)["file_counts"]
     assert (counts["failed"], counts["completed"], counts["total"]) == (1, 1, 2)
-    (batch_file,) = world.vector_stores.attached_page(ANN, id, status="failed")[0]
+    (batch_file,) = world.files_in(id).page(status="failed")[0]
     assert batch_file["id"] == broken
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
     monkeypatch.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", delete_meanwhile)
     for _ in range(2):
         with pytest.raises(NotFound, match=f"No file found with id '{file_id}'"):
-            world.vector_stores.attach(ANN, id, {"file_id": file_id})
+            world.files_in(id).attach({"file_id": file_id})
         assert not world.passages()
         assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
         file_id = world.upload("second.txt")
@@ -107,9 +107,9 @@ def test_a_failed_reader_is_retried(world: World, monkeypatch: pytest.MonkeyPatc
     file_id, id = world.upload(), world.vector_store()
     with monkeypatch.context() as patched:
         patched.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", fail)
-        body = world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        body = world.files_in(id).attach({"file_id": file_id})
     assert (body["status"], body["last_error"]["code"]) == ("failed", "server_error")
-    assert world.vector_stores.attach(ANN, id, {"file_id": file_id})["status"] == "completed"
+    assert world.files_in(id).attach({"file_id": file_id})["status"] == "completed"
 
 
 def test_a_store_error_while_indexing_fails_the_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_store_error_while_indexing_fails_the_call(world: World, monkeypatch: 
     before = world.left()
     monkeypatch.setattr(world.store, "write_passages", fail)
     with pytest.raises(StoreError):
-        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        world.files_in(id).attach({"file_id": file_id})
     assert world.left() == before
 
 
@@ -128,7 +128,7 @@ def test_a_search_is_filtered_and_bounded(world: World) -> None:
     ids = [world.upload(f"{year}.txt", f"blue report of {year}") for year in range(2020, 2026)]
     id = world.vector_store()
     for number, file_id in enumerate(ids):
-        world.vector_stores.attach(ANN, id, {"file_id": file_id, "attributes": {"year": 2020 + number}})
+        world.files_in(id).attach({"file_id": file_id, "attributes": {"year": 2020 + number}})
     newer = {"type": "gte", "key": "year", "value": 2024}
     assert sorted(filenames(world, id, "blue", filters=newer)) == ["2024.txt", "2025.txt"]
     assert len(filenames(world, id, "blue", max_num_results=3)) == 3
@@ -152,7 +152,7 @@ def test_an_expired_store_is_not_searched(world: World) -> None:
     assert filenames(world, id, "sky") == []
     assert world.storage.find(ANN, [id], "sky", 5) == []
     with pytest.raises(RequestError, match="expired"):
-        world.vector_stores.attach(ANN, id, {"file_id": file_id})
+        world.files_in(id).attach({"file_id": file_id})
 
 
 def test_a_run_searches_its_owners_and_shared_vector_stores_only(world: World) -> None:
@@ -175,7 +175,7 @@ def test_a_run_searches_its_owners_and_shared_vector_stores_only(world: World) -
 
 def test_a_file_without_bytes_cannot_be_searched(world: World) -> None:
     world.files.keep(ANN, GeneratedFile("file-1", "made.txt", url="https://example.org/made.txt"))
-    body = world.vector_stores.attach(ANN, world.vector_store(), {"file_id": "file-1"})
+    body = world.files_in(world.vector_store()).attach({"file_id": "file-1"})
     assert (body["status"], body["last_error"]["code"]) == ("failed", "invalid_file")
 
 
@@ -194,7 +194,7 @@ def test_a_static_strategy_is_shown(world: World) -> None:
     strategy = {"type": "static", "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}}
     file_id, id = world.upload(), world.vector_store()
     for requested, shown in ((strategy, strategy), ({"type": "auto"}, {"type": "other"})):
-        body = world.vector_stores.attach(ANN, id, {"file_id": file_id, "chunking_strategy": requested})
+        body = world.files_in(id).attach({"file_id": file_id, "chunking_strategy": requested})
         assert body["chunking_strategy"] == shown
 
 

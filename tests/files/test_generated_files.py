@@ -1,10 +1,10 @@
-"""Names that are safe wherever they are shown."""
+"""Safe names of generated files."""
 
 from __future__ import annotations
 
 import pytest
 
-from flask_assistant_stream.files.names import base_name
+from flask_assistant_stream.files.generated_files import safe_name
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ from flask_assistant_stream.files.names import base_name
     ],
 )
 def test_what_is_left_of_a_name(given: str, safe: str) -> None:
-    assert base_name(given) == safe
+    assert safe_name(given) == safe
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    assert base_name("x" * 300 + ".pdf") == "x" * 251 + ".pdf"
-    assert base_name("x" * 300) == "x" * 255
-    assert len(base_name("x." + "y" * 300)) == 255
+    assert safe_name("x" * 300 + ".pdf") == "x" * 251 + ".pdf"
+    assert safe_name("x" * 300) == "x" * 255
+    assert len(safe_name("x." + "y" * 300)) == 255
