@@ -62,7 +62,7 @@ TABLE = {
     "auth": "errors flask",
     "routes": f"{DOMAIN} routes assistants encoders engines.base files storages.base log runs titles auth {WEB}",
     "routes.clients": "errors log.follow routes.request_log threads",
-    "routes.v1": f"{DOMAIN} routes assistants encoders files.vector_store_files runs.start_request runs.upstream_request {WEB}",
+    "routes.v1": f"{DOMAIN} routes assistants encoders files runs.start_request runs.upstream_request {WEB}",
     "threads": "per_process gevent",
     "assembly": "* flask flask_cors",
     "shutdown": "runs.draining routes.base flask",

@@ -102,15 +102,15 @@ def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: 
         answer = site.get(path, headers={"Accept": "application/binary"})
         assert (answer.status_code, answer.data, answer.content_type) == (200, SKY, kind)
         assert answer.content_length == len(SKY)
-        said, options = parse_options_header(answer.headers["FileContent-Disposition"])
+        said, options = parse_options_header(answer.headers["Content-Disposition"])
         assert (said, options["filename"]) == ("attachment", filename)
-        assert answer.headers["X-FileContent-Type-Options"] == "nosniff"
-        assert answer.headers["FileContent-Security-Policy"] == "sandbox"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"] == "sandbox"
         assert answer.headers["Cache-Control"] == "private, no-store"
         assert answer.headers["X-Request-Id"]
         head = site.request("HEAD", path)
         assert (head.status_code, head.data, head.content_length) == (200, b"", len(SKY))
-        assert head.headers["FileContent-Disposition"] == answer.headers["FileContent-Disposition"]
+        assert head.headers["Content-Disposition"] == answer.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(
