@@ -1,4 +1,4 @@
-"""A host app with the chat page, in two ways: the page of the blueprint itself, and included in a page of the host."""
+"""A host app with the chat page twice: the blueprint's own page, and included in a page of the host."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def add(a: int, b: int = 1) -> int:
 
 
 def erase(name: str) -> str:
-    """Erase something, if a person agrees."""
+    """Erase an item; needs approval."""
     return f"{name} is erased"
 
 
 def closed() -> None:
-    """Refuse with words for the model."""
+    """Fail with a message for the model."""
     raise ToolError("Closed on Sundays.")
 
 
@@ -44,7 +44,7 @@ HOST_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 
 
 
 def by_cookie(request: Request) -> str:
-    """Authenticate as a host would: everybody is who their cookie says."""
+    """Return the owner named by the cookie."""
     user = request.cookies.get(COOKIE)
     if not user:
         raise Unauthorized("Log in first.")
@@ -52,7 +52,7 @@ def by_cookie(request: Request) -> str:
 
 
 def create_app() -> Flask:
-    """Make the app; the environment says which store and which upstream."""
+    """Return the app; store and upstream come from the environment."""
     logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(name)s: %(message)s")
     app = Flask("host", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
     app.config.from_prefixed_env()

@@ -1,4 +1,4 @@
-"""The chat page as somebody sees it who uses it: by roles and names, never by its markup."""
+"""The chat page as a user sees it: by roles and names, rarely by markup."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class ChatPage:
     """One tab with the chat page.
 
     Attributes:
-        page: of Playwright, for what this class has no word for.
-        message: where a message is written.
+        page: the Playwright page.
+        message: the message box.
         log: the conversation.
-        status: the live region that a screen reader reads out.
+        status: the live region for screen readers.
     """
 
     def __init__(self, page: Page, origin: str) -> None:
@@ -36,54 +36,54 @@ class ChatPage:
         self.threads = page.get_by_role("navigation", name="Threads")
         self.files_panel = page.get_by_role("dialog", name="Files").or_(page.get_by_role("complementary", name="Files"))
 
-    # -- going somewhere ----------------------------------------------------------------------------------
+    # -- navigation ---------------------------------------------------------------------------------------
 
     def open(self, path: str = f"{PREFIX}/") -> ChatPage:
-        """Go to the page, or to a path of the host's own."""
+        """Open the chat page, or another path of the host."""
         self.page.goto(self.origin + path)
         expect(self.message).to_be_editable()
         return self
 
     def open_thread(self, thread_id: str) -> ChatPage:
-        """Go to a thread by its address."""
+        """Open a thread by its URL."""
         return self.open(f"{PREFIX}/?thread={thread_id}")
 
     def reload(self) -> None:
-        """Load the page again, as F5 does."""
+        """Reload the page."""
         self.page.reload()
         expect(self.message).to_be_editable()
 
     @property
     def thread_id(self) -> str:
-        """The thread that the address names."""
+        """The thread id in the URL."""
         self.page.wait_for_url(re.compile(r"[?&]thread=thread_"))
         return self.page.url.rpartition("thread=")[2].partition("&")[0]
 
-    # -- talking ------------------------------------------------------------------------------------------
+    # -- messages -----------------------------------------------------------------------------------------
 
     def send(self, text: str) -> None:
-        """Write a message and send it with the button."""
+        """Fill in a message and press Send."""
         self.message.fill(text)
         self.send_button.click()
         expect(self.questions.last).to_contain_text(text)
 
     def ask(self, text: str, answer: str) -> None:
-        """Send a message and wait for the whole of its answer."""
+        """Send a message and wait for its complete answer."""
         self.send(text)
         self.expect_answer(answer)
 
     def expect_answer(self, text: str) -> None:
-        """Wait until the last answer is this and nobody is at work any more."""
+        """Wait until the last answer contains this text and no run is active."""
         expect(self.answers.last).to_contain_text(text)
         self.expect_idle()
 
     def expect_idle(self) -> None:
-        """Wait until a message can be sent and nothing can be stopped."""
+        """Wait until Send is shown and Stop is not."""
         expect(self.send_button).to_be_visible()
         expect(self.stop_button).to_be_hidden()
 
     def expect_once(self, text: str) -> None:
-        """See that the conversation holds a text exactly once."""
+        """Check that the conversation contains a text exactly once."""
         expect(self.log.get_by_text(text)).to_have_count(1)
         assert self.log.inner_text().count(text) == 1
 
@@ -94,28 +94,28 @@ class ChatPage:
         return self.threads.get_by_role("link", name=title, exact=True)
 
     def new_chat(self) -> None:
-        """Begin a new conversation."""
+        """Open a new chat."""
         self.page.get_by_role("button", name="New chat", exact=True).click()
 
     # -- tools and files ----------------------------------------------------------------------------------
 
     def tool(self, name: str) -> Locator:
-        """Return the row of a tool's call."""
+        """Return the row of a tool call."""
         return self.log.locator("details.tool").filter(has=self.page.locator("summary", has_text=name))
 
     def unfold(self, row: Locator) -> None:
-        """Open the row of a tool, if it is shut."""
+        """Open the row of a tool if it is closed."""
         if row.get_attribute("open") is None:
             row.locator("summary").click()
 
     def attach(self, *files: Path) -> None:
-        """Choose files with the button."""
+        """Attach files with the button."""
         with self.page.expect_file_chooser() as chooser:
             self.page.get_by_role("button", name="Attach files", exact=True).click()
         chooser.value.set_files(list(files))
 
     def drop(self, name: str, text: str) -> None:
-        """Drag a file from elsewhere onto the page."""
+        """Drop a file onto the page."""
         transfer = self.page.evaluate_handle(
             """([name, text]) => {
               const transfer = new DataTransfer();
@@ -128,7 +128,7 @@ class ChatPage:
             self.page.dispatch_event("body", event, {"dataTransfer": transfer})
 
     def open_files(self) -> Locator:
-        """Open the panel of files."""
+        """Open the files panel."""
         self.page.get_by_role("button", name="Files", exact=True).click()
         expect(self.files_panel).to_be_visible()
         return self.files_panel

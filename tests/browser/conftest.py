@@ -1,4 +1,4 @@
-"""One Chromium for all tests here, servers on each store, and a fresh visitor with a new owner for each test."""
+"""Servers on each store, and a new visitor with a new owner for each test, in one Chromium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ expect.set_options(timeout=10_000)
 
 @pytest.fixture(scope="session")
 def played_model() -> Iterator[Model]:
-    """One upstream for all servers."""
+    """Run one upstream for all servers."""
     with Model() as model:
         yield model
     model.check()
@@ -36,7 +36,7 @@ def played_model() -> Iterator[Model]:
 
 @pytest.fixture
 def model(played_model: Model) -> Iterator[Model]:
-    """The upstream; what a test has held back is let go after it."""
+    """Return the upstream; answers that a test holds are released after it."""
     played_model.forget()
     yield played_model
     played_model.forget()
@@ -52,14 +52,14 @@ def chat_server(
 
 @pytest.fixture(scope="session")
 def sqlite_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One worker on SQLite."""
+    """Run one worker on SQLite."""
     with chat_server(tmp_path_factory.mktemp("sqlite"), played_model) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def mongodb_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Two workers on MongoDB."""
+    """Run two workers on MongoDB."""
     where = tmp_path_factory.mktemp("mongodb")
     with (
         a_server(where / "data") as uri,
@@ -71,15 +71,15 @@ def mongodb_server(played_model: Model, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def server(sqlite_server: ServerProcess) -> ServerProcess:
-    """The server of most tests; `test_essentials` has both."""
+    """Return the server of most tests; `test_essentials` uses both."""
     return sqlite_server
 
 
 class Visitor:
-    """Somebody new who uses the chat page: an owner of its own, and a browser without a past.
+    """A new user of the chat page, with a new owner and an empty browser profile.
 
     Attributes:
-        watch: what the pages have done; it is looked through when the test is over.
+        watch: the record of the pages' errors; it is checked at the end of the test.
     """
 
     watch: Watch
@@ -105,7 +105,7 @@ class Visitor:
         return ChatPage(self.context.new_page(), self.server.origin)
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the server as this owner, without the page."""
+        """Send a request as this owner, without the page."""
         answer = self.server.request(method, path, body, headers={"Cookie": f"{COOKIE}={self.owner}"})
         assert answer.status == 200, answer.body
         return answer.json
@@ -119,7 +119,7 @@ class Visitor:
         return str(answer.json["fileId"])
 
     def evidence(self) -> Iterator[tuple[str, str]]:
-        """Yield what explains a failure: pictures of all pages and the console."""
+        """Yield sections for a failure report: screenshots of all pages, and the console."""
         if self.context is None:
             return
         for number, page in enumerate(self.context.pages):
@@ -141,19 +141,19 @@ VISITOR = pytest.StashKey[Visitor]()
 def visitor(
     chromium: Browser, server: ServerProcess, model: Model, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Visitor]:
-    """Somebody new; at the end no page may have done what it must not."""
-    somebody = request.node.stash[VISITOR] = Visitor(chromium, server, tmp_path)
+    """Return a new visitor; at the end, fail if a page did something forbidden."""
+    visitor = request.node.stash[VISITOR] = Visitor(chromium, server, tmp_path)
     try:
-        yield somebody
+        yield visitor
     finally:
-        somebody.leave()
-    if somebody.context is not None:
-        somebody.watch.check()
+        visitor.leave()
+    if visitor.context is not None:
+        visitor.watch.check()
 
 
 @pytest.fixture
 def chat(visitor: Visitor) -> ChatPage:
-    """The chat page on a desktop."""
+    """Open the chat page on a desktop."""
     return visitor.arrive()
 
 
@@ -161,7 +161,7 @@ def chat(visitor: Visitor) -> ChatPage:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what a visitor saw when a test failed."""
+    """Add the visitor's screenshots and console to the report of a failed test."""
     report = yield
     if report.failed and call.when != "teardown" and VISITOR in item.stash:
         report.sections += item.stash[VISITOR].evidence()

@@ -1,4 +1,4 @@
-"""Text that wants to be code, and the search for what has become of it in a page."""
+"""Hostile text that tries to run code, and a script that finds dangerous markup in a page."""
 
 from __future__ import annotations
 
@@ -74,4 +74,4 @@ DANGEROUS = """() => {
     if (document.getElementById(name) || document.getElementsByName(name).length) found.push(`clobbers ${name}`);
   return found;
 }"""
-"""Returns what of it has come into the page."""
+"""Returns a description of each dangerous element or attribute in the page."""

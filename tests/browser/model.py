@@ -1,4 +1,4 @@
-"""A model that says what a test lets it say, when the test lets it: the fake upstream, within the tests' process."""
+"""A scripted model: the fake upstream in the tests' process. A test sets each answer and its timing."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Middle = Callable[[ResponseItems], Iterable[Step]]
 
 
 class Held:
-    """An answer that stops between its parts until the test lets it go on."""
+    """An answer that pauses between its parts until the test releases them."""
 
     def __init__(self, stops: int) -> None:
         self.gates = [threading.Event() for _ in range(stops)]
 
     def go_on(self) -> None:
-        """Say the next part."""
+        """Release the next part."""
         next(gate for gate in self.gates if not gate.is_set()).set()
 
     def finish(self) -> None:
-        """Say everything that is left."""
+        """Release all remaining parts."""
         for gate in self.gates:
             gate.set()
 
 
 class Model(FakeUpstream):
-    """The fake upstream; what it is asked for titles is answered with `title`, whatever is queued."""
+    """The fake upstream. Requests for titles return `title` and leave the queue unchanged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Model(FakeUpstream):
         self._held: list[Held] = []
 
     def reply_to(self, request: Recorded) -> Reply:
-        """Answer a request."""
+        """Return the reply to a request."""
         if request.body["model"] == TITLE_MODEL:
             gates = [Gate(gate) for gate in self.titles_held.gates]
             return _reply(lambda items: [*gates, *items.text(words(self.title))])
@@ -57,31 +57,31 @@ class Model(FakeUpstream):
         self.play(_reply(middle))
 
     def calls(self, name: str, arguments: str) -> None:
-        """Answer the next request with a call of a function."""
+        """Answer the next request with a function call."""
         self.does(lambda items: items.call(name, arguments))
 
     def holds(self, *parts: str) -> Held:
-        """Answer the next request with a text that stops before every part but the first."""
+        """Answer the next request with a text that pauses before each part except the first."""
         held = Held(len(parts) - 1)
         self._held.append(held)
 
         def middle(items: ResponseItems) -> Iterator[Step]:
-            said = items.text([word for part in parts for word in words(part)])
+            steps = items.text([word for part in parts for word in words(part)])
             begin = 0
             for part, gate in zip(parts, [*held.gates, None], strict=True):
-                count = len(words(part)) + (0 if begin else 2)  # the message is opened before its first word
+                count = len(words(part)) + (0 if begin else 2)  # two events open the message
                 for _ in range(count):
                     begin += 1
-                    yield next(said)
+                    yield next(steps)
                 if gate is not None:
                     yield Gate(gate)
-            yield from said
+            yield from steps
 
         self.does(middle)
         return held
 
     def breaks(self, *parts: str, message: str = "The model broke.") -> None:
-        """Begin the next answer and fail."""
+        """Begin the next answer, then fail."""
 
         def steps() -> Iterator[Step]:
             items = _items()
@@ -94,13 +94,13 @@ class Model(FakeUpstream):
         self.play(Reply(steps()))
 
     def hold_titles(self) -> Held:
-        """Keep titles back until the test lets them go."""
+        """Hold titles until the test releases them."""
         self.titles_held = Held(1)
         self._held.append(self.titles_held)
         return self.titles_held
 
     def forget(self) -> None:
-        """End what a test has begun and drop what it has queued."""
+        """Release the held answers and drop the queued ones."""
         for held in self._held:
             held.finish()
         self._held.clear()
@@ -113,7 +113,7 @@ class Model(FakeUpstream):
                 self._next.get_nowait()
 
     def file_id(self, filename: str) -> str:
-        """Return the id of a file that was uploaded."""
+        """Return the id of an uploaded file."""
         return next(id for id, file in reversed(self.files.files.items()) if file["filename"] == filename)
 
 
@@ -132,5 +132,5 @@ def _reply(middle: Middle) -> Reply:
 
 
 def citation(file_id: str, filename: str, index: int) -> dict[str, Any]:
-    """Make an annotation that cites a file, before the character `index` of the text."""
+    """Return an annotation that cites a file before the character `index` of the text."""
     return {"type": "file_citation", "file_id": file_id, "filename": filename, "index": index}

@@ -1,4 +1,4 @@
-"""Make the images of the documentation: `python -m tests.browser.screenshots docs/images`."""
+"""Take the screenshots of the documentation: `python -m tests.browser.screenshots docs/images`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ QUESTION = "I want to put up a shelf. How do I drill into a brick wall?"
 
 
 class Studio:
-    """Takes pictures of conversations, each in a browser window of its own."""
+    """Takes screenshots of conversations, each in a new browser window."""
 
     def __init__(self, visitor: Callable[[], Visitor], model: Model, where: Path) -> None:
         self._visitor = visitor
@@ -56,21 +56,21 @@ class Studio:
         self._where = where
 
     def arrive(self, title: str, **options: object) -> tuple[Visitor, ChatPage]:
-        """Let somebody come who has been here before, and open a thread with a title."""
+        """Open a thread with a title, as a visitor who has earlier threads."""
         visitor = self._visitor()
-        ids = [visitor.request("POST", "/threads", {"title": one})["threadId"] for one in (*EARLIER, title)]
+        ids = [visitor.request("POST", "/threads", {"title": title})["threadId"] for title in (*EARLIER, title)]
         chat = visitor.arrive(**{"viewport": SIZE, "reduced_motion": "reduce", **options})
         return visitor, chat.open_thread(ids[-1])
 
     def take(self, name: str, visitor: Visitor, chat: ChatPage) -> None:
-        """Take the picture and see the visitor off."""
+        """Take the screenshot and close the visitor's window."""
         chat.page.mouse.move(0, 0)
         chat.page.screenshot(path=self._where / f"{name}.png", animations="disabled", caret="hide")
         visitor.leave()
 
 
 def advice(studio: Studio, name: str, **options: object) -> None:
-    """Picture an answer with a table and code."""
+    """Show an answer with a table and code."""
     visitor, chat = studio.arrive("Drilling into brick", **options)
     studio.model.says(ADVICE)
     chat.ask(QUESTION, "Wear glasses")
@@ -78,7 +78,7 @@ def advice(studio: Studio, name: str, **options: object) -> None:
 
 
 def tool_call(studio: Studio) -> None:
-    """Picture a tool that was called and one that asks first."""
+    """Show a completed tool call and one that needs approval."""
     visitor, chat = studio.arrive("A drill for Saturday", viewport=TALL)
     studio.model.calls("find_tool", json.dumps({"name": "hammer drill"}))
     booking = json.dumps({"name": "hammer drill", "day": "Saturday"})
@@ -95,22 +95,22 @@ def tool_call(studio: Studio) -> None:
 
 
 def cited(studio: Studio) -> None:
-    """Picture an answer from a file that was uploaded."""
+    """Show an answer that cites an uploaded file."""
     visitor, chat = studio.arrive("How long a tool may stay")
     id = visitor.upload("house-rules.md", RULES)
-    said = (
+    answer = (
         "You may keep a tool for seven days, and seven more if nobody waits for it. "
         "After that it costs 2 € a day, so tell us early if you need longer."
     )
-    places = [said.index(". After"), said.index(", so tell")]
-    found = [citation(id, "house-rules.md", place) for place in places]
-    studio.model.does(lambda items: [*items.file_search(["loan period"]), *items.text(list(said), found)])
+    places = [answer.index(". After"), answer.index(", so tell")]
+    citations = [citation(id, "house-rules.md", place) for place in places]
+    studio.model.does(lambda items: [*items.file_search(["loan period"]), *items.text(list(answer), citations)])
     chat.ask("How long may I keep a tool?", "tell us early")
     studio.take("citation", visitor, chat)
 
 
 def error(studio: Studio) -> None:
-    """Picture a run that has failed."""
+    """Show a failed run."""
     visitor, chat = studio.arrive("Steaming off wallpaper")
     studio.model.breaks(
         "A steamer softens the paste behind the paper. Begin at the top of the wall and",
@@ -122,8 +122,8 @@ def error(studio: Studio) -> None:
 
 
 def main() -> None:
-    """Make them all."""
-    parser = argparse.ArgumentParser(description="Make the images of the documentation.")
+    """Take all screenshots."""
+    parser = argparse.ArgumentParser(description="Take the screenshots of the documentation.")
     parser.add_argument("folder", type=Path)
     where: Path = parser.parse_args().folder
     where.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The app on the images of the documentation: the assistant of a house that lends tools."""
+"""The app of the documentation's screenshots: the assistant of a tool library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOOLS: list[Any] = [find_tool, tool_of(reserve_tool, requires_approval=True), {"
 
 
 def create_app() -> Flask:
-    """Make the app."""
+    """Return the app."""
     app = Flask("showcase", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
     app.config.from_prefixed_env()
     blueprint = create_assistant_blueprint(tools=TOOLS, authenticate=by_cookie)

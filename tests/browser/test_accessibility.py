@@ -1,4 +1,4 @@
-"""What axe-core says of the page in all its states, and what a screen reader is told."""
+"""Accessibility: axe-core in all states of the page, and announcements for screen readers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.node_clients import HINT, NODE_DIRECTORY
 
 AXE = NODE_DIRECTORY / "node_modules" / "axe-core" / "axe.min.js"
 RECORD = """() => {
-  window.said = [];
+  window.announced = [];
   const region = document.querySelector("[role=status]");
   new MutationObserver(() => {
     const text = region.textContent.trim();
-    if (text) window.said.push(text);
+    if (text) window.announced.push(text);
   }).observe(region, { childList: true, characterData: true, subtree: true });
 }"""
 
@@ -36,21 +36,20 @@ def axe() -> str:
 
 @pytest.fixture
 def judge(axe: str) -> Callable[[Page], None]:
-    """What fails if a page has a serious or a critical violation."""
+    """Return a check that fails if a page has a serious or critical violation."""
 
     def look(page: Page) -> None:
         page.evaluate(axe)
-        found = page.evaluate("async () => (await axe.run(document, { resultTypes: ['violations'] })).violations")
-        grave = [one for one in found if one["impact"] in ("serious", "critical")]
-        assert not grave, json.dumps(
-            [[one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]] for one in grave], indent=1
-        )
+        violations = page.evaluate("async () => (await axe.run(document, { resultTypes: ['violations'] })).violations")
+        serious = [entry for entry in violations if entry["impact"] in ("serious", "critical")]
+        report = [[entry["id"], entry["help"], [node["html"][:200] for node in entry["nodes"]]] for entry in serious]
+        assert not serious, json.dumps(report, indent=1)
 
     return look
 
 
 def conversation(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    """Have a tool called, a file cited, code shown, and a run fail."""
+    """Create a tool call, a citation, a code block and a failed run."""
     model.title = "Returns"
     id = visitor.upload("returns.txt")
     model.calls("add", json.dumps({"a": 2, "b": 40}))
@@ -68,7 +67,7 @@ LOOKS: dict[str, dict[str, Any]] = {"desktop": {}, "dark": {"color_scheme": "dar
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pages_can_be_used_by_everybody(
+def test_pages_have_no_serious_violation(
     look: str, visitor: Visitor, model: Model, judge: Callable[[Page], None]
 ) -> None:
     chat = visitor.arrive(reduced_motion="reduce", **LOOKS[look])
@@ -92,9 +91,7 @@ def test_pages_can_be_used_by_everybody(
     judge(chat.page)
 
 
-def test_questions_of_tools_can_be_used_by_everybody(
-    chat: ChatPage, model: Model, judge: Callable[[Page], None]
-) -> None:
+def test_questions_have_no_serious_violation(chat: ChatPage, model: Model, judge: Callable[[Page], None]) -> None:
     model.does(
         lambda items: [
             *items.call("erase", '{"name": "notes.txt"}'),
@@ -106,7 +103,7 @@ def test_questions_of_tools_can_be_used_by_everybody(
     judge(chat.page)
 
 
-def test_a_screen_reader_is_told_what_happens_and_not_every_word(chat: ChatPage, model: Model) -> None:
+def test_a_screen_reader_hears_the_result_but_not_every_word(chat: ChatPage, model: Model) -> None:
     chat.page.evaluate(RECORD)
     text = " ".join(f"word{number}" for number in range(40))
     held = model.holds("First", f" {text}")
@@ -115,14 +112,14 @@ def test_a_screen_reader_is_told_what_happens_and_not_every_word(chat: ChatPage,
     held.finish()
     chat.expect_answer("word39")
     expect(chat.status).to_have_text("Answer complete")
-    said = chat.page.evaluate("() => window.said")
-    assert said[-1] == "Answer complete"
-    assert len(said) < 8, said
-    assert not [one for one in said if "word" in one]
+    announced = chat.page.evaluate("() => window.announced")
+    assert announced[-1] == "Answer complete"
+    assert len(announced) < 8, announced
+    assert not [text for text in announced if "word" in text]
     assert chat.log.get_attribute("aria-live") == "off"
 
 
-def test_a_screen_reader_is_told_of_failures_and_questions(chat: ChatPage, model: Model) -> None:
+def test_a_screen_reader_hears_failures_and_questions(chat: ChatPage, model: Model) -> None:
     model.calls("erase", json.dumps({"name": "notes.txt"}))
     chat.send("Erase my notes.")
     expect(chat.tool("erase").get_by_role("button", name="Approve", exact=True)).to_be_visible()

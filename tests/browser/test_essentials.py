@@ -1,4 +1,4 @@
-"""What a chat must do, on each store: on SQLite with one worker, on MongoDB with two."""
+"""The essential behaviour of the chat on each store: SQLite with one worker, MongoDB with two."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WHOLE = "The library opens at nine and closes at six."
 
 @pytest.fixture(params=["sqlite", "mongodb"])
 def server(request: pytest.FixtureRequest) -> ServerProcess:
-    """The servers in turn."""
+    """Return each server in turn."""
     running: ServerProcess = request.getfixturevalue(f"{request.param}_server")
     return running
 
 
-def test_an_answer_appears_while_it_is_said(chat: ChatPage, model: Model) -> None:
+def test_an_answer_streams(chat: ChatPage, model: Model) -> None:
     held = model.holds(*PARTS)
     chat.send("When is it open?")
     expect(chat.message).to_have_value("")
@@ -40,7 +40,7 @@ def test_an_answer_appears_while_it_is_said(chat: ChatPage, model: Model) -> Non
     expect(chat.answers).to_have_count(1)
 
 
-def test_the_history_is_there_after_a_reload(chat: ChatPage, model: Model) -> None:
+def test_a_reload_shows_the_history(chat: ChatPage, model: Model) -> None:
     for question, answer in (("First?", "One thing."), ("Second?", "Another thing.")):
         model.says(answer)
         chat.ask(question, answer)
@@ -55,7 +55,7 @@ def test_the_history_is_there_after_a_reload(chat: ChatPage, model: Model) -> No
     assert chat.thread_id == thread
 
 
-def test_a_reload_in_mid_answer_goes_on(chat: ChatPage, model: Model) -> None:
+def test_a_reload_during_an_answer_continues_it(chat: ChatPage, model: Model) -> None:
     held = model.holds(*PARTS)
     chat.send("When is it open?")
     expect(chat.answers.last).to_contain_text("The library opens")
@@ -76,7 +76,7 @@ def test_a_reload_in_mid_answer_goes_on(chat: ChatPage, model: Model) -> None:
     chat.expect_once(WHOLE)
 
 
-def test_a_tab_that_is_opened_in_mid_answer_shows_it(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+def test_a_tab_opened_during_an_answer_shows_it(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     held = model.holds(*PARTS)
     chat.send("When is it open?")
     expect(chat.answers.last).to_contain_text("The library opens")
@@ -89,7 +89,7 @@ def test_a_tab_that_is_opened_in_mid_answer_shows_it(chat: ChatPage, visitor: Vi
         expect(tab.questions).to_have_count(1)
 
 
-def test_tabs_that_are_open_show_what_the_other_has_begun(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+def test_open_tabs_show_runs_of_other_tabs(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     model.says("Hello.")
     chat.ask("Hello?", "Hello.")
     other = visitor.another_tab().open_thread(chat.thread_id)
@@ -130,7 +130,7 @@ def test_an_answer_is_stopped(how: str, chat: ChatPage, model: Model) -> None:
 
 
 @pytest.mark.parametrize(("button", "outcome"), [("Approve", "notes.txt is erased"), ("Refuse", "did not approve")])
-def test_a_call_that_asks_first(button: str, outcome: str, chat: ChatPage, model: Model) -> None:
+def test_a_call_that_needs_approval(button: str, outcome: str, chat: ChatPage, model: Model) -> None:
     model.calls("erase", json.dumps({"name": "notes.txt"}))
     chat.send("Erase my notes.")
     for reloaded in (False, True):

@@ -1,4 +1,4 @@
-"""Files: uploads by button and by hand, the panel that lists them, and the passages that answers cite."""
+"""Files: uploads by button and by drop, the files panel, and citations."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def handbook(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("by_hand", [False, True], ids=["button", "drop"])
-def test_a_file_goes_with_a_message(by_hand: bool, chat: ChatPage, model: Model, handbook: Path) -> None:
+@pytest.mark.parametrize("by_drop", [False, True], ids=["button", "drop"])
+def test_a_file_is_sent_with_a_message(by_drop: bool, chat: ChatPage, model: Model, handbook: Path) -> None:
     model.files.indexing_reads = None
-    if by_hand:
+    if by_drop:
         chat.drop("handbook.md", RETURNS)
     else:
         chat.attach(handbook)
@@ -43,7 +43,7 @@ def test_a_file_goes_with_a_message(by_hand: bool, chat: ChatPage, model: Model,
     expect(chat.questions.last).to_contain_text("handbook.md")
 
 
-def test_a_file_is_taken_back_before_it_is_sent(chat: ChatPage, model: Model, handbook: Path) -> None:
+def test_an_attached_file_can_be_removed(chat: ChatPage, model: Model, handbook: Path) -> None:
     chat.attach(handbook)
     chat.page.get_by_role("button", name="Remove handbook.md", exact=True).click()
     expect(chat.page.get_by_role("button", name="Remove handbook.md", exact=True)).to_have_count(0)
@@ -52,7 +52,7 @@ def test_a_file_is_taken_back_before_it_is_sent(chat: ChatPage, model: Model, ha
     expect(chat.questions.last).not_to_contain_text("handbook.md")
 
 
-def test_a_file_that_is_refused_says_why(chat: ChatPage, visitor: Visitor, model: Model, tmp_path: Path) -> None:
+def test_a_rejected_file_shows_the_reason(chat: ChatPage, visitor: Visitor, model: Model, tmp_path: Path) -> None:
     visitor.watch.expect("status of 400")
     path = tmp_path / "program.exe"
     path.write_text("MZ")
@@ -88,7 +88,7 @@ def test_the_panel_lists_and_deletes_files(chat: ChatPage, visitor: Visitor, mod
     expect(chat.page.get_by_role("button", name="Files", exact=True)).to_be_focused()
 
 
-def test_a_status_goes_on_while_the_panel_is_open(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+def test_the_open_panel_updates_a_status(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     model.files.indexing_reads = None
     visitor.upload("slow.txt")
     item = chat.open_files().get_by_role("listitem").filter(has_text="slow.txt")
@@ -99,9 +99,9 @@ def test_a_status_goes_on_while_the_panel_is_open(chat: ChatPage, visitor: Visit
 
 def test_a_citation_opens_its_file(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     id = visitor.upload("returns.txt")
-    said = "You have 27 days."
-    cited = citation(id, "returns.txt", len(said) - 1)
-    model.does(lambda items: [*items.file_search(["returns"], None), *items.text([*words(said[:-1]), "."], [cited])])
+    answer = "You have 27 days."
+    cited = citation(id, "returns.txt", len(answer) - 1)
+    model.does(lambda items: [*items.file_search(["returns"], None), *items.text([*words(answer[:-1]), "."], [cited])])
     chat.ask("How long?", "You have 27 days")
     for reloaded in (False, True):
         if reloaded:
@@ -116,10 +116,10 @@ def test_a_citation_opens_its_file(chat: ChatPage, visitor: Visitor, model: Mode
         assert download.value.path().read_text() == RETURNS
 
 
-def test_a_citation_of_a_page_opens_elsewhere(chat: ChatPage, model: Model) -> None:
-    said = "The sun shines (example.com)."
-    page = url_citation("https://example.com/sun", "Sun", said.index("("), len(said) - 1)
-    model.does(lambda items: [*items.web_search("sunshine"), *items.text(words(said), [page])])
+def test_a_citation_of_a_web_page_opens_a_new_tab(chat: ChatPage, model: Model) -> None:
+    answer = "The sun shines (example.com)."
+    page = url_citation("https://example.com/sun", "Sun", answer.index("("), len(answer) - 1)
+    model.does(lambda items: [*items.web_search("sunshine"), *items.text(words(answer), [page])])
     chat.ask("Does the sun shine?", "The sun shines")
     link = chat.answers.last.locator("a[href='https://example.com/sun']").first
     expect(link).to_be_visible()

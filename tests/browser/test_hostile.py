@@ -1,4 +1,4 @@
-"""Text of models, files and people that wants to be code: nothing runs, nothing is asked, and the layout holds."""
+"""Hostile text from models, files and users: no code runs, no request leaves, and the layout holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.browser.watch import look_of
 
 
 def check(chat: ChatPage) -> None:
-    """See that nothing has run, nothing dangerous is there, and the page can be used as before."""
+    """Check that no code ran, no dangerous markup exists, and the page still works."""
     assert chat.page.evaluate("() => window.sentinel") is None
     assert chat.page.evaluate(DANGEROUS) == []
     look = look_of(chat.page)
@@ -45,7 +45,7 @@ def test_text_of_a_model(chat: ChatPage, model: Model) -> None:
 
 @pytest.mark.parametrize("size", [1, 7])
 def test_text_that_arrives_in_pieces(size: int, chat: ChatPage, model: Model) -> None:
-    """What is cut anywhere may look like something else for a moment: that must be harmless, too."""
+    """Text that is cut anywhere may parse differently for a moment; that must be harmless too."""
     pieces = [WHOLE[i : i + size * 8] for i in range(0, len(WHOLE), size * 8)]
     model.does(lambda items: items.text(pieces))
     chat.ask("Attack slowly.", "The end of it.")
@@ -56,7 +56,7 @@ def test_text_that_arrives_in_pieces(size: int, chat: ChatPage, model: Model) ->
     assert chat.answers.last.locator(".markdown").inner_html() == drawn
 
 
-def test_text_of_a_person(chat: ChatPage, model: Model) -> None:
+def test_text_of_a_user(chat: ChatPage, model: Model) -> None:
     model.says("I see.")
     chat.message.fill(WHOLE)
     chat.send_button.click()
@@ -88,10 +88,10 @@ def test_names_of_files(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     expect(panel.get_by_role("listitem")).to_have_count(3)
     check_look(chat)
     chat.page.keyboard.press("Escape")
-    said = "Cited. Cited. Cited."
-    found = [citation(id, name, at) for id, name, at in zip(ids, names, (5, 12, 19), strict=True)]
+    answer = "Cited. Cited. Cited."
+    citations = [citation(id, name, at) for id, name, at in zip(ids, names, (5, 12, 19), strict=True)]
     urls = [url_citation(f"javascript:{RUN}", "<b>run</b>", 0, 5), url_citation(f"data:text/html,{RUN}", "d", 7, 12)]
-    model.does(lambda items: items.text(words(said), [*found, *urls]))
+    model.does(lambda items: items.text(words(answer), [*citations, *urls]))
     chat.ask("Cite.", "Cited")
     check(chat)
     for link in chat.answers.last.get_by_role("link").all():
@@ -116,7 +116,7 @@ def test_calls(name: str, chat: ChatPage, model: Model) -> None:
 
 
 def test_names_of_functions(chat: ChatPage, model: Model) -> None:
-    """A model may call what nobody has declared."""
+    """A model may call a function that is not declared."""
     model.calls(f"<img src=x onerror={RUN}>", '{"not": "JSON')
     chat.send("Call.")
     expect(chat.log.locator("details.tool").or_(chat.log.get_by_role("alert")).first).to_be_visible()
@@ -133,7 +133,7 @@ def test_outputs(chat: ChatPage, model: Model) -> None:
     check(chat)
 
 
-def test_messages_of_errors(chat: ChatPage, model: Model) -> None:
+def test_error_messages(chat: ChatPage, model: Model) -> None:
     model.breaks("I", message=MARKUP)
     chat.send("Fail.")
     expect(chat.log.get_by_role("alert")).to_be_visible()
@@ -151,7 +151,7 @@ def test_addresses(address: str, chat: ChatPage, visitor: Visitor) -> None:
     check_look(chat)
 
 
-def test_the_policy_lets_nothing_in(chat: ChatPage) -> None:
+def test_the_policy_blocks_foreign_sources(chat: ChatPage) -> None:
     answer = chat.page.request.get(f"{chat.origin}/api/assistants/")
     policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"

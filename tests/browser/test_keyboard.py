@@ -1,4 +1,4 @@
-"""Everything without a mouse: the keys of the composer, the way of the Tab key, and where focus goes."""
+"""Use without a mouse: the keys of the message box, the Tab order, and the focus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOCUSED = """() => {
 
 
 def stops(chat: ChatPage) -> list[dict[str, Any]]:
-    """Press Tab from the page's begin to its end, and return what had the focus on the way."""
+    """Press Tab from the start of the page to its end; return the focused elements."""
     rounds: list[list[dict[str, Any]]] = [[]]
     while len(rounds) < 3 and sum(map(len, rounds)) < 100:
         chat.page.keyboard.press("Tab")
@@ -53,7 +53,7 @@ def test_keys_of_the_composer(chat: ChatPage, model: Model) -> None:
 
 
 def test_an_input_method_may_end_with_enter(chat: ChatPage) -> None:
-    """In Japanese and Chinese, Enter takes the word that is being composed; it sends nothing."""
+    """In Japanese and Chinese, Enter accepts the composed word; it must not send."""
     chat.message.fill("日本")
     event = {"key": "Enter", "isComposing": True, "keyCode": 229, "bubbles": True, "cancelable": True}
     chat.message.dispatch_event("keydown", event)
@@ -69,21 +69,21 @@ def test_tab_reaches_everything(chat: ChatPage, visitor: Visitor, model: Model) 
     expect(chat.thread_link("Numbers")).to_be_visible()
     chat.reload()
     expect(chat.answers.last).to_contain_text("See more")
-    found = stops(chat)
-    names = [stop["name"] for stop in found]
+    focused = stops(chat)
+    names = [stop["name"] for stop in focused]
     for name in ("New chat", "Numbers", "Rename Numbers", "Delete Numbers", "Files", "Copy", "Copy message"):
         assert name in names, (name, names)
     for name in ("more", "Message", "Attach files", "Send"):
-        assert any(name in one for one in names) or name == "Send", (name, names)
-    assert any(one.startswith("Theme") for one in names), names
-    assert any(stop["tag"] == "summary" for stop in found), found
-    for stop in found:
-        assert stop["name"], found
+        assert any(name in other for other in names) or name == "Send", (name, names)
+    assert any(name.startswith("Theme") for name in names), names
+    assert any(stop["tag"] == "summary" for stop in focused), focused
+    for stop in focused:
+        assert stop["name"], focused
     assert names.index("New chat") < names.index("Numbers") < names.index("Message"), names
 
 
-def test_a_focused_thing_can_be_seen(chat: ChatPage, model: Model) -> None:
-    """Whatever has the focus by the keyboard looks different from before."""
+def test_the_focus_is_visible(chat: ChatPage, model: Model) -> None:
+    """An element with keyboard focus looks different from before."""
     model.says("Hello.")
     chat.ask("Hello?", "Hello.")
     chat.page.evaluate("() => document.activeElement.blur()")
@@ -107,7 +107,7 @@ def test_a_focused_thing_can_be_seen(chat: ChatPage, model: Model) -> None:
         focused.focus()
 
 
-def test_focus_comes_back_from_dialogs(chat: ChatPage, visitor: Visitor) -> None:
+def test_focus_returns_from_dialogs(chat: ChatPage, visitor: Visitor) -> None:
     visitor.request("POST", "/threads", {"title": "Old"})
     chat.reload()
     delete = chat.page.get_by_role("button", name="Delete Old", exact=True)

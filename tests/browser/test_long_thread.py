@@ -1,4 +1,4 @@
-"""A thread of a thousand messages: the page asks for a piece of it, and lays out a piece of it."""
+"""A thread of a thousand messages: the page loads and renders only a part of it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.browser.model import Model
 COUNT = 1000
 PER_REQUEST = 50
 PAGE = 100
-"""The longest list that a route answers."""
+"""The longest list that a route returns."""
 LONGEST_TASK = 1000
-"""Milliseconds: ten times what a page of messages takes; a page that lays out everything is far beyond."""
+"""Milliseconds: ten times the time of a page of messages, and far below the time to lay out the whole thread."""
 
 TASKS = """() => {
   window.tasks = [];
@@ -28,26 +28,26 @@ TASKS = """() => {
 
 @pytest.fixture
 def thread(visitor: Visitor) -> str:
-    """A thread with numbered messages, made over the API."""
+    """Create a thread with numbered messages through the API."""
     messages: list[dict[str, Any]] = [
         {"role": "assistant" if number % 2 else "user", "content": f"Message {number}, *which* says `something`."}
         for number in range(COUNT)
     ]
-    made = visitor.request("POST", "/v1/threads", {"messages": messages[:PER_REQUEST]})["id"]
+    id = visitor.request("POST", "/v1/threads", {"messages": messages[:PER_REQUEST]})["id"]
     for message in messages[PER_REQUEST:]:
-        visitor.request("POST", f"/v1/threads/{made}/messages", message)
-    return str(made)
+        visitor.request("POST", f"/v1/threads/{id}/messages", message)
+    return str(id)
 
 
-def test_pages_come_as_one_scrolls(chat: ChatPage, visitor: Visitor, model: Model, thread: str) -> None:
+def test_scrolling_up_loads_pages(chat: ChatPage, visitor: Visitor, model: Model, thread: str) -> None:
     chat.page.context.add_init_script(f"({TASKS})()")
-    asked = f"GET .*/threads/{thread}/messages"
+    loads = f"GET .*/threads/{thread}/messages"
     chat.open_thread(thread)
     articles = chat.log.get_by_role("article")
     expect(articles.last).to_contain_text(f"Message {COUNT - 1},")
     expect(articles.last).to_be_in_viewport()
     assert articles.count() <= PAGE
-    assert len(visitor.watch.asked(asked)) == 1
+    assert len(visitor.watch.matching(loads)) == 1
     older = chat.page.get_by_role("button", name="Load older messages", exact=True)
     expect(older).to_have_count(1)
     seen = articles.count()
@@ -57,7 +57,7 @@ def test_pages_come_as_one_scrolls(chat: ChatPage, visitor: Visitor, model: Mode
     chat.page.mouse.wheel(0, -100_000)
     expect(articles).not_to_have_count(seen)
     assert seen < articles.count() <= seen + 2 * PAGE
-    assert len(visitor.watch.asked(asked)) <= 3
+    assert len(visitor.watch.matching(loads)) <= 3
     expect(articles.filter(has_text=top[0])).to_be_in_viewport()
     model.says("The thousand and second.")
     chat.ask("One more.", "The thousand and second.")
@@ -65,7 +65,7 @@ def test_pages_come_as_one_scrolls(chat: ChatPage, visitor: Visitor, model: Mode
     assert max(chat.page.evaluate("() => window.tasks"), default=0) < LONGEST_TASK
 
 
-def test_the_begin_can_be_reached(chat: ChatPage, visitor: Visitor, thread: str) -> None:
+def test_the_first_message_can_be_reached(chat: ChatPage, visitor: Visitor, thread: str) -> None:
     chat.open_thread(thread)
     articles = chat.log.get_by_role("article")
     expect(articles.last).to_contain_text(f"Message {COUNT - 1},")
@@ -87,8 +87,8 @@ def test_the_begin_can_be_reached(chat: ChatPage, visitor: Visitor, thread: str)
     assert numbers == list(range(COUNT))
 
 
-def test_reading_back_is_not_disturbed_by_an_answer(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    """Who has scrolled up stays there while the answer grows; who is at the end stays at the end."""
+def test_an_answer_does_not_scroll_the_reader(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    """A reader who scrolled up stays there while the answer grows; a reader at the end stays at the end."""
     text = "\n\n".join(f"Paragraph {number}." for number in range(60))
     model.says(text)
     chat.ask("Say a lot.", "Paragraph 59.")

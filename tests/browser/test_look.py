@@ -1,4 +1,4 @@
-"""How the page looks: light and dark, on a phone, and within a page of its host."""
+"""The look of the page: light and dark, on a phone, and inside a page of the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = "Antidisestablishmentarianism" * 12
 
 
 def brightness(chat: ChatPage) -> float:
-    """Return how bright the ground of the page is, from 0 to 255."""
+    """Return the brightness of the page's background, from 0 to 255."""
     colour: str = chat.message.evaluate(
         """(node) => {
           for (let at = node; at; at = at.parentElement) {
@@ -62,8 +62,7 @@ def test_a_phone(visitor: Visitor, model: Model) -> None:
     chat = visitor.arrive(viewport=PHONE, has_touch=True, is_mobile=True)
     model.title = "A title that is too long for the sidebar of a phone"
     table = "| a | b |\n|---|---|\n" + f"| {'x' * 80} | {'y' * 80} |\n"
-    said = f"# Title\n\n{LONG}\n\n```\n{'code ' * 60}\n```\n\n{table}"
-    model.says(said)
+    model.says(f"# Title\n\n{LONG}\n\n```\n{'code ' * 60}\n```\n\n{table}")
     chat.ask("Write something wide.", "Antidis")
     look = look_of(chat.page)
     assert look["laid"] <= look["window"] == PHONE["width"]

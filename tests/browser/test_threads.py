@@ -1,4 +1,4 @@
-"""Conversations: their addresses, their titles, and what is done with them in the sidebar."""
+"""Threads: their URLs, titles and actions in the sidebar."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.browser.conftest import Visitor
 from tests.browser.model import Model
 
 
-def made(visitor: Visitor, *titles: str) -> list[str]:
-    """Make threads with titles and no messages; the last one stands on top of the list."""
+def create_threads(visitor: Visitor, *titles: str) -> list[str]:
+    """Create threads with titles and without messages; the last one is first in the list."""
     ids = [visitor.request("POST", "/threads", {"title": title})["threadId"] for title in titles]
     return [str(id) for id in ids]
 
@@ -55,9 +55,9 @@ def test_back_and_forward_go_through_threads(chat: ChatPage, visitor: Visitor, m
     expect(chat.answers).to_contain_text(["Second answer."])
 
 
-def test_a_thread_that_is_not_there_is_told(visitor: Visitor, chat: ChatPage, model: Model) -> None:
+def test_a_missing_thread_is_reported(visitor: Visitor, chat: ChatPage, model: Model) -> None:
     visitor.watch.expect("status of 404")
-    chat.open_thread("thread_of_somebody_else")
+    chat.open_thread("thread_of_another_owner")
     expect(chat.alert).to_be_visible()
     chat.new_chat()
     expect(chat.alert).to_have_count(0)
@@ -65,7 +65,7 @@ def test_a_thread_that_is_not_there_is_told(visitor: Visitor, chat: ChatPage, mo
     chat.ask("Can we talk?", "Gladly.")
 
 
-def test_a_title_appears_while_the_answer_is_said(chat: ChatPage, model: Model) -> None:
+def test_a_title_appears_during_the_answer(chat: ChatPage, model: Model) -> None:
     model.title = "A walk in the park"
     titles = model.hold_titles()
     held = model.holds("Take", *(f" coat {number}." for number in range(40)))
@@ -74,7 +74,7 @@ def test_a_title_appears_while_the_answer_is_said(chat: ChatPage, model: Model) 
     expect(chat.threads.locator("[aria-current=page]")).to_have_text("New chat")
     titles.go_on()
     link = chat.thread_link("A walk in the park")
-    for number in range(39):  # a title is told with the next words
+    for number in range(39):  # the title arrives with the next words
         if link.count():
             break
         held.go_on()
@@ -85,7 +85,7 @@ def test_a_title_appears_while_the_answer_is_said(chat: ChatPage, model: Model) 
     chat.expect_answer("coat 39.")
 
 
-def test_a_title_that_comes_after_the_answer_appears_as_well(chat: ChatPage, model: Model) -> None:
+def test_a_title_after_the_answer_appears(chat: ChatPage, model: Model) -> None:
     model.title = "A walk in the park"
     titles = model.hold_titles()
     model.says("Take your coat.")
@@ -97,7 +97,7 @@ def test_a_title_that_comes_after_the_answer_appears_as_well(chat: ChatPage, mod
 
 
 def test_rename(chat: ChatPage, visitor: Visitor) -> None:
-    thread = made(visitor, "Tree houses")[0]
+    thread = create_threads(visitor, "Tree houses")[0]
     chat.reload()
     chat.page.get_by_role("button", name="Rename Tree houses", exact=True).click()
     title = chat.page.get_by_role("textbox", name="Title", exact=True)
@@ -119,7 +119,7 @@ def test_rename(chat: ChatPage, visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["open", "another"])
 def test_delete(is_open: bool, chat: ChatPage, visitor: Visitor) -> None:
-    kept, gone = made(visitor, "Kept", "Gone")
+    kept, gone = create_threads(visitor, "Kept", "Gone")
     chat.open_thread(gone if is_open else kept)
     button = chat.page.get_by_role("button", name="Delete Gone", exact=True)
     button.click()
@@ -142,7 +142,7 @@ def test_delete(is_open: bool, chat: ChatPage, visitor: Visitor) -> None:
 
 
 def test_a_long_list_of_threads_comes_in_pages(chat: ChatPage, visitor: Visitor) -> None:
-    made(visitor, *(f"Thread {number}" for number in range(130)))
+    create_threads(visitor, *(f"Thread {number}" for number in range(130)))
     chat.reload()
     expect(chat.thread_link("Thread 129")).to_be_visible()
     links = chat.threads.get_by_role("link")

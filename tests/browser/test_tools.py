@@ -1,4 +1,4 @@
-"""Tools in the conversation: rows, approval, outputs that a person gives, code and pictures."""
+"""Tools in the conversation: rows, approval, outputs from the user, code and images."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_question_answered_in_another_tab_is_answered_here(chat: ChatPage, vis
     expect(chat.tool("erase").get_by_role("button", name="Approve", exact=True)).to_have_count(0)
 
 
-def test_a_waiting_question_can_be_passed_over(chat: ChatPage, model: Model) -> None:
+def test_a_new_message_replaces_a_waiting_question(chat: ChatPage, model: Model) -> None:
     model.calls("erase", json.dumps({"name": "notes.txt"}))
     chat.send("Erase my notes.")
     expect(chat.tool("erase").get_by_role("button", name="Approve", exact=True)).to_be_visible()
@@ -101,7 +101,7 @@ def test_a_waiting_question_can_be_passed_over(chat: ChatPage, model: Model) -> 
     expect(chat.tool("erase").get_by_role("button", name="Approve", exact=True)).to_have_count(0)
 
 
-def test_activity_is_told_while_it_lasts(chat: ChatPage, model: Model) -> None:
+def test_the_activity_line_is_shown_during_a_run(chat: ChatPage, model: Model) -> None:
     held = model.holds("", "Four.")
     chat.send("How much is 2 and 2?")
     expect(chat.activity).to_contain_text("Thinking")
@@ -110,7 +110,7 @@ def test_activity_is_told_while_it_lasts(chat: ChatPage, model: Model) -> None:
     expect(chat.activity).to_be_hidden()
 
 
-def test_code_and_its_picture(chat: ChatPage, model: Model) -> None:
+def test_code_and_its_image(chat: ChatPage, model: Model) -> None:
     for id, content in (("cfile_table", TABLE), ("cfile_plot", base64.b64decode(PIXEL))):
         model.files.containers["cntr_1", id] = content
     model.play("code_interpreter")

@@ -1,4 +1,4 @@
-"""What goes wrong, and how the page goes on: nothing is lost, and everything can be tried again."""
+"""Failures: the page loses no text, and every failure can be retried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.server_process import PREFIX
 SENDS = "**/chat/stream*"
 
 
-def refused(route: Route, status: int, message: str, **headers: str) -> None:
+def reject(route: Route, status: int, message: str, **headers: str) -> None:
     error = {"message": message, "type": "server_error", "param": None, "code": None}
     route.fulfill(status=status, json={"error": error}, headers=headers)
 
@@ -35,7 +35,7 @@ def test_a_run_that_fails_can_be_tried_again(chat: ChatPage, model: Model) -> No
     expect(chat.answers.last).to_contain_text("Here it is.")
 
 
-def test_a_run_that_failed_is_told_after_a_reload(chat: ChatPage, model: Model) -> None:
+def test_a_reload_shows_a_failed_run(chat: ChatPage, model: Model) -> None:
     model.breaks("I was about", message="The model broke.")
     chat.send("Tell me.")
     expect(chat.log.get_by_role("alert")).to_be_visible()
@@ -47,7 +47,7 @@ def test_a_run_that_failed_is_told_after_a_reload(chat: ChatPage, model: Model) 
     chat.expect_answer("Here it is.")
 
 
-def test_an_answer_that_was_cut_off_says_so(chat: ChatPage, model: Model) -> None:
+def test_a_truncated_answer_is_marked(chat: ChatPage, model: Model) -> None:
     model.play("incomplete?reason=max_output_tokens")
     chat.send("Tell me everything.")
     expect(chat.log.get_by_role("alert")).to_be_visible()
@@ -55,11 +55,11 @@ def test_an_answer_that_was_cut_off_says_so(chat: ChatPage, model: Model) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])
-def test_a_refused_message_stays_and_can_be_sent_again(
+def test_a_rejected_message_stays_and_can_be_sent_again(
     status: int, chat: ChatPage, visitor: Visitor, model: Model
 ) -> None:
     visitor.watch.expect(f"status of {status}")
-    chat.page.route(SENDS, lambda route: refused(route, status, "Not right now."))
+    chat.page.route(SENDS, lambda route: reject(route, status, "Not right now."))
     chat.message.fill("Keep what I wrote.")
     chat.send_button.click()
     expect(chat.alert).to_contain_text("Not right now.")
@@ -88,8 +88,8 @@ def test_without_a_network_the_message_stays(chat: ChatPage, visitor: Visitor, m
     chat.expect_once("Is anybody there?")
 
 
-def test_a_lost_answer_to_a_send_makes_no_second_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    """The server has taken the message, and the page has not heard so."""
+def test_a_lost_response_sends_no_second_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    """The server stored the message, but the page did not receive the response."""
     visitor.watch.expect("ERR_CONNECTION_RESET")
     keys: list[str | None] = []
     model.says("Once is enough.")
@@ -115,15 +115,15 @@ def test_a_lost_answer_to_a_send_makes_no_second_message(chat: ChatPage, visitor
     assert len(visitor.request("GET", "/threads")["data"]) == 1
 
 
-def test_a_connection_that_is_cut_in_mid_answer_is_mended(chat: ChatPage, visitor: Visitor, model: Model) -> None:
-    """The stream ends after some events, as a proxy's would that is restarted."""
+def test_a_connection_cut_during_an_answer_is_resumed(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    """The stream ends after some events, as with a restarted proxy."""
     held = model.holds("The library opens", " at nine", " and closes at six.")
     thread = visitor.request("POST", "/threads", {"title": "Cut"})["threadId"]
     chat.open_thread(thread)
     cuts: list[str] = []
 
     def cut(route: Route) -> None:
-        """Let the server begin, and give the page the first lines alone."""
+        """Complete the answer on the server, and send the page only the first lines."""
         held.finish()
         lines = route.fetch().body().split(b"\n")
         cuts.append(route.request.url)
@@ -136,16 +136,16 @@ def test_a_connection_that_is_cut_in_mid_answer_is_mended(chat: ChatPage, visito
     chat.expect_answer("The library opens at nine and closes at six.")
     chat.expect_once("The library opens at nine and closes at six.")
     assert len(cuts) == 1
-    assert visitor.watch.asked(rf"GET {PREFIX}/threads/{thread}/runs/run_\w+/stream\?.*after=[1-9]")
+    assert visitor.watch.matching(rf"GET {PREFIX}/threads/{thread}/runs/run_\w+/stream\?.*after=[1-9]")
 
 
 def run_of(lines: list[bytes]) -> str:
-    """Return the id of the run that a stream tells of."""
+    """Return the id of a stream's run."""
     text = lines[0].decode()
     return "run_" + text.partition('"run_')[2].partition('"')[0]
 
 
-def test_the_server_is_away_for_a_moment_in_mid_answer(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+def test_the_server_is_unreachable_for_a_moment(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     visitor.watch.expect("ERR_|status of 503")
     model.holds("The library opens", " at nine.").finish()
     tries: list[str] = []
@@ -160,7 +160,7 @@ def test_the_server_is_away_for_a_moment_in_mid_answer(chat: ChatPage, visitor: 
         if len(tries) == 1:
             route.abort("connectionrefused")
         elif len(tries) == 2:
-            refused(route, 503, "Too many streams are open.", **{"Retry-After": "1"})
+            reject(route, 503, "Too many streams are open.", **{"Retry-After": "1"})
         else:
             route.continue_()
 
@@ -173,7 +173,7 @@ def test_the_server_is_away_for_a_moment_in_mid_answer(chat: ChatPage, visitor: 
     expect(chat.alert).to_have_count(0)
 
 
-def test_who_is_logged_out_keeps_the_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+def test_a_logged_out_user_keeps_the_message(chat: ChatPage, visitor: Visitor, model: Model) -> None:
     visitor.watch.expect("status of 401")
     cookies: Any = chat.page.context.cookies()
     chat.page.context.clear_cookies()

@@ -1,4 +1,4 @@
-"""What a page must not do, whoever uses it: log errors, throw, open dialogs, ask anybody but its own server."""
+"""Detects what a page must never do: log errors, throw, open dialogs, send requests to other servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Watch:
     """Listens to all pages of a browser context.
 
     Attributes:
-        console: all that the pages have said, for the report of a failed test.
+        console: the console messages of all pages, for the report of a failed test.
         requests: method and path of every request, in order.
     """
 
@@ -19,50 +19,50 @@ class Watch:
         self.console: list[str] = []
         self.requests: list[str] = []
         self._origin = origin
-        self._wrong: list[str] = []
+        self._violations: list[str] = []
         self._expected: list[str] = []
-        context.on("console", self._said)
-        context.on("weberror", self._threw)
-        context.on("request", self._asked)
-        context.on("page", lambda page: page.on("dialog", self._opened))
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("request", self._on_request)
+        context.on("page", lambda page: page.on("dialog", self._on_dialog))
 
     def expect(self, pattern: str) -> None:
-        """Let pass what matches: a request that a test lets fail is an error on the console."""
+        """Allow matching violations. A request that a test makes fail is an error on the console."""
         self._expected.append(pattern)
 
-    def asked(self, pattern: str) -> list[str]:
+    def matching(self, pattern: str) -> list[str]:
         """Return the requests that match."""
         return [request for request in self.requests if re.search(pattern, request)]
 
     def check(self) -> None:
-        """Fail if a page did what it must not."""
-        wrong = [one for one in self._wrong if not any(re.search(pattern, one) for pattern in self._expected)]
-        assert not wrong, "what the page must not do:\n" + "\n".join(wrong)
+        """Fail if a page did something forbidden."""
+        lines = [line for line in self._violations if not any(re.search(pattern, line) for pattern in self._expected)]
+        assert not lines, "forbidden actions of the page:\n" + "\n".join(lines)
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         line = f"{message.type}: {message.text} ({message.location.get('url', '')})"
         self.console.append(line)
         if message.type in ("error", "warning"):
-            self._wrong.append(line)
+            self._violations.append(line)
 
-    def _threw(self, error: WebError) -> None:
+    def _on_error(self, error: WebError) -> None:
         self.console.append(f"thrown: {error.error}")
-        self._wrong.append(self.console[-1])
+        self._violations.append(self.console[-1])
 
-    def _asked(self, request: Request) -> None:
-        here = request.url.startswith(f"{self._origin}/")
-        if here:
+    def _on_request(self, request: Request) -> None:
+        own = request.url.startswith(f"{self._origin}/")
+        if own:
             self.requests.append(f"{request.method} {request.url.removeprefix(self._origin)}")
         elif not request.url.startswith(("data:", "blob:")):
-            self._wrong.append(f"a request to {request.url[:200]}")
+            self._violations.append(f"a request to {request.url[:200]}")
 
-    def _opened(self, dialog: Dialog) -> None:
-        self._wrong.append(f"a dialog: {dialog.type} {dialog.message}")
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self._violations.append(f"a dialog: {dialog.type} {dialog.message}")
         dialog.dismiss()
 
 
 def look_of(page: Page) -> dict[str, float]:
-    """Return how wide the page is laid out, and how wide its window is."""
+    """Return the width of the page's layout and of its window."""
     sizes: dict[str, float] = page.evaluate(
         "() => ({ laid: document.documentElement.scrollWidth, window: document.documentElement.clientWidth })"
     )

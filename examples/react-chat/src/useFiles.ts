@@ -9,29 +9,28 @@ export function useFiles() {
   const [files, setFiles] = useState<UploadedFile[]>([]);
   const [error, setError] = useState("");
 
-  /** Runs an action, then reloads the list. */
-  const after = useCallback(async (action: () => Promise<unknown>) => {
-    try {
-      await action();
-      setFiles(await listFiles());
-      setError("");
-    } catch (reason) {
-      setError((reason as Error).message);
-    }
-  }, []);
+  const report = useCallback((reason: Error) => setError(reason.message), []);
+  const refresh = useCallback(() => listFiles().then(setFiles).catch(report), [report]);
 
-  useEffect(() => void after(async () => undefined), [after]);
+  useEffect(() => void refresh(), [refresh]);
 
   useEffect(() => {
     if (!files.some((file) => file.status === "in_progress")) return;
-    const timer = setTimeout(() => after(async () => undefined), POLL_MS);
+    const timer = setTimeout(refresh, POLL_MS);
     return () => clearTimeout(timer);
-  }, [files, after]);
+  }, [files, refresh]);
 
-  const upload = (chosen: Iterable<File>) =>
-    after(async () => {
-      for (const file of chosen) await uploadFile(file);
-    });
-  const remove = (fileId: string) => after(() => deleteFile(fileId));
+  /** Runs an action, then reloads the list. Only a new action clears an error: a late reload must not hide it. */
+  async function act(action: () => Promise<void>) {
+    setError("");
+    await action().catch(report);
+    await refresh();
+  }
+
+  async function uploadAll(chosen: Iterable<File>) {
+    for (const file of chosen) await uploadFile(file);
+  }
+  const upload = (chosen: Iterable<File>) => act(() => uploadAll(chosen));
+  const remove = (fileId: string) => act(() => deleteFile(fileId));
   return { files, error, upload, remove };
 }
