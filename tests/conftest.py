@@ -1,5 +1,10 @@
 """Fixtures that every test may use. Each plugin module holds one kind of server or material."""
 
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of an example
+settings.load_profile("untimed")
+
 pytest_plugins = [
     "tests.kinds",
     "tests.skips",
