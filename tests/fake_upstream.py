@@ -574,6 +574,11 @@ class FakeUpstream:
         for reply in replies:
             self._next.put(reply)
 
+    @property
+    def connections(self) -> int:
+        """Number of TCP connections that were opened."""
+        return self._server.count
+
     def drop_idle(self) -> None:
         """Close every open connection, as a server does that has waited long enough."""
         self._server.close_connections()

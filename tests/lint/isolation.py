@@ -14,7 +14,6 @@ ALLOWED: dict[str, str] = {
     "tests/files/test_inline.py": "the room left in a request is counted by a class of its own",
     "tests/files/worlds.py": "a store is broken at its connection",
     "tests/node_clients.py": "openai-python shows its accumulated objects nowhere else",
-    "tests/storages/openai/test_storage.py": "a client's connections are only counted inside it",
 }
 """Path of a test file -> why it reads a private attribute."""
 PUBLIC = {"_replace", "_asdict", "_fields", "_make"}

@@ -231,13 +231,18 @@ def without_filter(page: Any) -> Any:
     return lambda entries, query: page(entries, {key: query[key] for key in query if key != "filter"})
 
 
-def test_a_fork_has_a_client_of_its_own(storage: UpstreamStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = storage._client()
-    assert storage._client() is mine
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    theirs = storage._client()
-    assert theirs is not mine
-    theirs.close()
+def test_a_fork_has_its_own_connections(
+    storage: UpstreamStorage, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        storage.create_vector_store(ANN, {})
+    assert upstream.connections == 1
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: 1)
+        storage.create_vector_store(ANN, {})
+        storage.close()
+    storage.create_vector_store(ANN, {})
+    assert upstream.connections == 2
 
 
 def test_the_client_is_imported_while_the_app_starts_and_not_before() -> None:
