@@ -54,9 +54,10 @@ def test_the_life_of_a_vector_store(site: Site) -> None:
         refused(answer, 404, f"No vector store found with id '{id}'.")
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"json": {}}, {"json": {"name": None, "file_ids": None, "chunking_strategy": None}}]
-)
+NULLS = {"name": None, "file_ids": None, "chunking_strategy": None}
+
+
+@pytest.mark.parametrize("body", [{}, {"json": {}}, {"json": NULLS}])
 def test_every_field_is_optional(site: Site, body: dict[str, Any]) -> None:
     created = site.request("POST", "/v1/vector_stores", **body).get_json()
     assert (created["name"], created["metadata"], created["expires_after"]) == ("", {}, None)
@@ -201,8 +202,8 @@ def test_batches(site: Site) -> None:
     cancelled = site.post(f"{path}/{batch['id']}/cancel")
     assert (cancelled.status_code, cancelled.get_json()["status"]) == (200, "completed")  # too late to cancel
     assert site.get(f"/v1/vector_stores/{vector_store}").get_json()["file_counts"]["completed"] == 4
-    refused(site.get(f"{path}/vsfb_x"), 404, "No file batch found with id 'vsfb_x'.")
-    refused(site.get(f"{path}/vsfb_x/files"), 404, "No file batch found with id 'vsfb_x'.")
+    for below in ("", "/files"):
+        refused(site.get(f"{path}/vsfb_x{below}"), 404, "No file batch found with id 'vsfb_x'.")
 
 
 # -- bad input ------------------------------------------------------------------------------------------------
@@ -284,6 +285,7 @@ def test_invalid_bodies(site: Site, path: str, body: dict[str, Any], param: str)
 
 BY_ID: list[Any] = [{"file_search": {"vector_store_ids": ["{vs}"]}}, {"code_interpreter": {"file_ids": ["{file}"]}}]
 NEW = {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}}
+RUN = {"assistant_id": "asst_default"}
 Route = tuple[str, str, Any]
 
 
@@ -293,7 +295,7 @@ def creations(resources: Any) -> list[Route]:
     return [
         ("POST", "/v1/assistants", {"model": "m", **thread}),
         ("POST", "/v1/threads", thread),
-        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", "thread": thread}),
+        ("POST", "/v1/threads/runs", {**RUN, "thread": thread}),
     ]
 
 
@@ -303,7 +305,7 @@ def changes(resources: Any) -> list[Route]:
     return [
         ("POST", "/v1/assistants/{own_assistant}", fields),
         ("POST", "/v1/threads/{own_thread}", fields),
-        ("POST", "/v1/threads/runs", {"assistant_id": "asst_default", **fields}),
+        ("POST", "/v1/threads/runs", {**RUN, **fields}),
     ]
 
 
@@ -350,11 +352,8 @@ ROUTES: list[Route] = [
         for path, wrap in (
             ("/v1/threads/{own_thread}/messages", lambda message: message),
             ("/v1/threads", lambda message: {"messages": [message]}),
-            (
-                "/v1/threads/{own_thread}/runs",
-                lambda message: {"assistant_id": "asst_default", "additional_messages": [message]},
-            ),
-            ("/v1/threads/runs", lambda message: {"assistant_id": "asst_default", "thread": {"messages": [message]}}),
+            ("/v1/threads/{own_thread}/runs", lambda message: {**RUN, "additional_messages": [message]}),
+            ("/v1/threads/runs", lambda message: {**RUN, "thread": {"messages": [message]}}),
         )
     ],
 ]
