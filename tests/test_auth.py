@@ -34,8 +34,6 @@ def hook(owner: Any) -> Any:
 
 
 # -- who ------------------------------------------------------------------------------------------------------
-
-
 def test_a_key_of_the_table_is_its_owner() -> None:
     keys = {"key-a": "anna", "key-b": "ben"}
     for key, owner in keys.items():
@@ -156,7 +154,6 @@ def test_keys_do_not_show() -> None:
 
 
 # -- Origin ---------------------------------------------------------------------------------------------------
-
 OPEN = ("http://localhost:3000",)
 
 

@@ -20,8 +20,7 @@ def settled(argument: str, **sources: Any) -> Any:
 
 def test_defaults() -> None:
     settings = resolve({}, {}, {})
-    assert settings.model == ""
-    assert settings.assistant_id == "asst_default"
+    assert (settings.model, settings.assistant_id) == ("", "asst_default")
     assert settings.cors_origins == ("http://localhost:3000", "http://127.0.0.1:3000")
     assert settings.store is None
     assert settings.engine is None

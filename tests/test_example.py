@@ -69,8 +69,7 @@ def test_workers_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert found == {(tmp_path / "key").read_text()}
-    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
+    assert (found, list(tmp_path.iterdir())) == ({(tmp_path / "key").read_text()}, [tmp_path / "key"])
 
 
 def test_an_empty_secret_is_not_used(tmp_path: Path) -> None:

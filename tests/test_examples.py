@@ -28,7 +28,7 @@ def test_files_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = [client.post("/api/assistants/files", data={"file": file}).json for file in files]
     listed = client.get("/api/assistants/files").json
     assert [(one["filename"], one["status"]) for one in listed] == [
-        *(("handbook.pdf", "completed"), ("warranty.md", "completed")),
+        *(("handbook.pdf", "completed"), ("warranty.md", "completed"))
     ]
     assert "37 months" in ask()
     warranty = made[0]["fileId"]

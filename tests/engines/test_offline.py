@@ -107,8 +107,7 @@ def test_a_long_question_is_not_echoed_for_ever() -> None:
 )
 def test_a_declared_tool_is_called(message: str, arguments: str) -> None:
     items = ask(user(message), tools=[WEATHER])
-    assert calls_of(items) == [("get_weather", arguments)]
-    assert text_of(items) == ""
+    assert (calls_of(items), text_of(items)) == ([("get_weather", arguments)], "")
     deltas = [item["delta"] for item in items if item["type"] == "response.function_call_arguments.delta"]
     assert "".join(deltas) == arguments
     assert items[-1]["response"]["output"][0]["call_id"].startswith("call_")
@@ -148,15 +147,13 @@ def test_tool_outputs_are_quoted() -> None:
 def test_usage_counts_words() -> None:
     items = ask(user("one two three"), instructions="four five")
     counted = items[-1]["response"]["usage"]
-    assert counted["input_tokens"] == 5
-    assert counted["output_tokens"] == len(text_of(items).split())
+    assert (counted["input_tokens"], counted["output_tokens"]) == (5, len(text_of(items).split()))
     assert counted["total_tokens"] == counted["input_tokens"] + counted["output_tokens"]
 
 
 def test_a_limit_ends_the_answer_early() -> None:
     items = ask(user("hello"), max_output_tokens=3)
-    assert text_of(items) == "This is the"
-    assert items[-1]["type"] == "response.incomplete"
+    assert (text_of(items), items[-1]["type"]) == ("This is the", "response.incomplete")
     assert items[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
@@ -177,7 +174,6 @@ def test_it_is_always_ready() -> None:
 
 
 # -- files ------------------------------------------------------------------------------------------------------
-
 SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}
 INCLUDED = ["file_search_call.results"]
 
@@ -282,7 +278,7 @@ def test_results_are_told_where_they_are_asked_for() -> None:
     (step, _) = told(look(search, include=INCLUDED)).steps
     found = step["step_details"]["tool_calls"][0]["file_search"]["results"]
     assert [(one["file_name"], one["content"][0]["text"]) for one in found] == [
-        *(("manual.pdf", "Yes."), ("manual.pdf", "No.")),
+        *(("manual.pdf", "Yes."), ("manual.pdf", "No."))
     ]
 
 
@@ -298,8 +294,7 @@ def test_the_tools_limits_are_kept() -> None:
     found = [passage(f"Number {number}.", 0.9 - number / 10) for number in range(9)]
     search = Searched(*found)
     limited = look(search, tools=[{**SEARCH, "max_num_results": 2}], include=INCLUDED)
-    assert search.asked[0][2] == 2
-    assert len(searches(limited)[0]["results"]) == 2
+    assert (search.asked[0][2], len(searches(limited)[0]["results"])) == (2, 2)
     ranked = {**SEARCH, "ranking_options": {"ranker": "auto", "score_threshold": 0.75}}
     assert [one["score"] for one in searches(look(search, tools=[ranked], include=INCLUDED))[0]["results"]] == [
         0.9,
@@ -387,8 +382,7 @@ def test_what_was_found_counts_as_heard() -> None:
 )
 def test_what_has_only_common_words_in_it_is_not_quoted(query: str, text: str, quoted: bool) -> None:
     items = look(Searched(passage(text)), user(query), include=INCLUDED)
-    assert len(cited(told(items))) == quoted
-    assert len(searches(items)[0]["results"]) == 1
+    assert (len(cited(told(items))), len(searches(items)[0]["results"])) == (quoted, 1)
     assert ("nothing in the files fits" in text_of(items)) != quoted
 
 

@@ -31,7 +31,7 @@ WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object
 @pytest.fixture
 def make(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make engines for the fake upstream that wait for nothing."""
-    monkeypatch.setattr(openai_engine, "_pause", lambda attempt: 0.0)
+    monkeypatch.setattr(openai_engine, "pause_before_retry", lambda attempt: 0.0)
     made: list[OpenAIEngine] = []
 
     def engine(profile: Profile | str = "openai", **options: Any) -> OpenAIEngine:
@@ -56,7 +56,6 @@ def refused(engine: OpenAIEngine, request: dict[str, Any]) -> EngineError:
 
 
 # ---- fields --------------------------------------------------------------------------------------------------------
-
 OPTIONS = {"include": ["reasoning.encrypted_content"], "stream_options": {"include_obfuscation": False}}
 
 
@@ -85,8 +84,7 @@ def test_what_did_not_help_is_not_remembered(upstream: FakeUpstream, make: Make)
     engine = make(retries=0)
     error = refused(engine, asking("picky?refuses=include,model", **OPTIONS))
     assert "'model' is not supported" in error.message
-    assert len(upstream.requests) == 2
-    assert engine.about()["leaves_out"] == []
+    assert (len(upstream.requests), engine.about()["leaves_out"]) == (2, [])
 
 
 @pytest.mark.parametrize("name", ["model", "input", "store", "temperature", "text"])
@@ -94,8 +92,7 @@ def test_what_the_answer_depends_on_is_never_left_out(name: str, upstream: FakeU
     fields = {"temperature": 0.5, "text": {"format": {"type": "json_object"}}}
     error = refused(make("other", retries=0), asking(f"picky?refuses={name}", **fields))
     assert f"'{name}' is not supported" in error.message
-    assert error.code == "invalid_prompt"
-    assert len(upstream.requests) == 1
+    assert (error.code, len(upstream.requests)) == ("invalid_prompt", 1)
 
 
 def test_a_wrong_value_of_a_promised_field_is_told(upstream: FakeUpstream, make: Make) -> None:
@@ -118,8 +115,6 @@ def test_a_tool_that_cannot_be_run_is_said_before_anything_is_sent(upstream: Fak
 
 
 # ---- the output limit ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("profile", "words", "ending"),
     [
@@ -130,8 +125,7 @@ def test_a_tool_that_cannot_be_run_is_said_before_anything_is_sent(upstream: Fak
 )
 def test_completed_at_the_limit_means_cut_off(make: Make, profile: str, words: int, ending: str) -> None:
     last = collect(make(profile).stream(asking(f"boundless?words={words}", max_output_tokens=20)))[-1]
-    assert last["type"] == f"response.{ending}"
-    assert last["response"]["usage"]["output_tokens"] == words
+    assert (last["type"], last["response"]["usage"]["output_tokens"]) == (f"response.{ending}", words)
     if ending == "incomplete":
         assert last["response"]["status"] == "incomplete"
         assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
@@ -151,8 +145,6 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
 
 
 # ---- errors --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -200,8 +192,6 @@ def test_a_key_that_is_echoed_in_the_stream_is_taken_out(upstream: FakeUpstream,
 
 
 # ---- base URLs -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("end", ["/v1/responses", "/v1/responses/", "/v1/chat/completions", "/v1/models"])
 def test_a_base_url_that_is_a_routes_is_refused(end: str) -> None:
     with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL ends in /.* https://host/v1"):
@@ -250,8 +240,13 @@ def test_health_names_the_host_and_no_more() -> None:
 
 
 # ---- models that are switched off ------------------------------------------------------------------------------------
-
 LISTED = {"data": [{"id": "old", "shutdown_date": "2026-12-11"}, {"id": "m", "shutdown_date": None}, {"id": "bare"}]}
+
+
+def wait_for_notices() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "assistant-stream-notices":
+            thread.join(10)
 
 
 def test_a_model_that_is_to_be_switched_off_is_warned_of_once(
@@ -261,7 +256,7 @@ def test_a_model_that_is_to_be_switched_off_is_warned_of_once(
     engine = make(models=["old", "m", "bare", "unknown"])
     with caplog.at_level(logging.WARNING):
         engine.wake()
-        engine._notices.wait()
+        wait_for_notices()
         engine.wake()
         collect(engine.stream(asking("text")))
         (warning,) = engine.warnings()
@@ -280,7 +275,7 @@ def test_who_does_not_say_is_not_asked_again(
     engine = make(models=["old"])
     with caplog.at_level(logging.INFO):
         engine.wake()
-        engine._notices.wait()
+        wait_for_notices()
         upstream.models = LISTED
         engine.wake()
         assert engine.warnings() == []
@@ -325,6 +320,5 @@ if child:
 
 
 def test_the_list_is_read_with_care() -> None:
-    assert shutdowns(LISTED, ["m", "bare"]) == []
-    assert shutdowns(None, ["m"]) == []
+    assert (shutdowns(LISTED, ["m", "bare"]), shutdowns(None, ["m"])) == ([], [])
     assert shutdowns({"data": [1, None, {"id": "m", "shutdown_date": 5}]}, ["m"]) == []

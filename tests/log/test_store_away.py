@@ -13,15 +13,13 @@ import pytest
 from flask_assistant_stream.errors import StoreError
 from flask_assistant_stream.log import run_log
 from flask_assistant_stream.protocol import ids
-from flask_assistant_stream.protocol.events import RUN_ENDINGS
-from flask_assistant_stream.runs.start_request import StartRequest
 from flask_assistant_stream.runs.sweeper import Sweeper
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.testing.scripted import text
 from flask_assistant_stream.testing.store_material import ANN, a_start, a_thread
 from tests.mongodb_server import OpenStore
-from tests.runs.workers import ASSISTANT, HELLO, LEASE, Worker, endings
+from tests.runs.workers import LEASE, Worker, endings
 
 PATIENCE = 30.0
 
@@ -58,7 +56,7 @@ class Hanging:
 def test_a_hanging_write_loses_its_run_at_the_deadline(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     worker.log.deadline_seconds = 0.5
     hanging = Hanging(worker.store, monkeypatch)
-    attached = worker.runner.start(StartRequest(ANN, ASSISTANT, HELLO))
+    attached = worker.start()
     begun = time.monotonic()
     soon(lambda: worker.log.writer(attached.run_id) is None)
     assert 0.5 <= time.monotonic() - begun < 5
@@ -66,12 +64,10 @@ def test_a_hanging_write_loses_its_run_at_the_deadline(worker: Worker, monkeypat
     assert worker.run(attached.run_id).active, "no worker has ended it"
     hanging.release.set()  # and it succeeds after all
     soon(hanging.landed.is_set)
-    worker.skipped = LEASE + 1
-    worker.sweep()
+    worker.sweep(LEASE + 1)
     whole = worker.events(attached.run_id)
-    assert len([event for event in whole if event.name in RUN_ENDINGS]) == 1
-    with worker.log.follow(attached.run_id) as follower:
-        assert [event for events in follower for event in events] == whole
+    assert len(endings(whole)) == 1
+    assert worker.read(attached.run_id) == whole
 
 
 def test_a_suspended_process_does_not_lose_its_runs(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,8 +91,7 @@ def test_a_store_that_pushes_wakes_readers(log: MakeLog, mongodb_url: str, monke
     reading, idle = Reading(reader, run), Reading(reader, other)
     soon(lambda: reader.watch.poll_seconds == 60.0)
     write(writer, run, reading)
-    assert [event.seq for event in reading.events] == list(range(1, 14))
-    assert len(idle.events) == 1
+    assert ([event.seq for event in reading.events], len(idle.events)) == (list(range(1, 14)), 1)
     reading.stop()
     idle.stop()
     writer.close()
@@ -197,8 +196,6 @@ def test_sqlite_is_polled_without_a_watch_thread(log: MakeLog, sqlite_url: str) 
 
 
 # -- readers and a failing store ----------------------------------------------------------------------------------
-
-
 def failing(store: Store, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Make the reads of a store fail while the returned event is set."""
     away, read = threading.Event(), store.read

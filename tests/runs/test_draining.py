@@ -13,7 +13,7 @@ import pytest
 
 import flask_assistant_stream
 from flask_assistant_stream import Unavailable, drain
-from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
+from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.routes.base import EXTENSION
 from flask_assistant_stream.shutdown import INTERRUPT_SECONDS, Shutdown, drains
 from flask_assistant_stream.stores.base import Kind
@@ -21,6 +21,7 @@ from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.translation.endings import UNFINISHED, Ending
 from tests.routes.conftest import Site, build
+from tests.runs.workers import endings
 from tests.translation.checker import check
 
 PATIENCE = 30.0
@@ -66,26 +67,18 @@ class Reading:
         return events
 
 
-def endings(events: list[Event]) -> list[str]:
-    return [event.name for event in events if event.name in RUN_ENDINGS]
-
-
 def history(site: Site, thread_id: str) -> list[tuple[str, str, str]]:
     messages = site.get(f"/threads/{thread_id}/messages?order=asc").get_json()["data"]
     return [(one["role"], one["status"], one["content"][0]["text"]["value"]) for one in messages]
 
 
 def assert_refused(response: Any) -> None:
-    assert response.status_code == 503
-    assert response.get_json()["error"]["code"] == "shutting_down"
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "shutting_down")
     assert response.get_json()["error"]["type"] == "server_error"
-    assert response.headers["Retry-After"] == "1"
-    assert response.headers["x-should-retry"] == "true"
+    assert (response.headers["Retry-After"], response.headers["x-should-retry"]) == ("1", "true")
 
 
 # -- admission ---------------------------------------------------------------------------------------------
-
-
 def test_what_starts_a_run_is_refused_and_nothing_is_stored(make_site: MakeSite) -> None:
     site = make_site(text("Once."))
     thread_id = site.chat()[0].object()["id"]
@@ -99,8 +92,7 @@ def test_what_starts_a_run_is_refused_and_nothing_is_stored(make_site: MakeSite)
         "/v1/threads/runs": {"assistant_id": "asst_default", "thread": {"messages": [message]}, "stream": True},
     }.items():
         assert_refused(site.post(path, body))
-    assert site.contents() == before
-    assert len(site.engine.requests) == 1
+    assert (site.contents(), len(site.engine.requests)) == (before, 1)
 
 
 def test_a_required_action_is_left_for_another_process(make_site: MakeSite) -> None:
@@ -124,8 +116,7 @@ def test_everything_else_is_answered(make_site: MakeSite) -> None:
     drain(site.app, seconds=0)
     assert site.get("/health").status_code == 200
     ready = site.get("/health/ready")
-    assert ready.status_code == 503
-    assert ready.get_json()["status"] == "shutting_down"
+    assert (ready.status_code, ready.get_json()["status"]) == (503, "shutting_down")
     assert site.get("/threads").status_code == 200
     assert history(site, run["thread_id"])[-1] == ("assistant", "completed", "Once.")
     again = site.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream")
@@ -164,8 +155,6 @@ def test_a_refusal_is_an_error_of_its_own() -> None:
 
 
 # -- the end -----------------------------------------------------------------------------------------------
-
-
 def test_runs_that_end_in_time_complete(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site([*unfinished("The answer is"), gate, *text("The answer is forty-two.")[-1:]])
@@ -191,8 +180,7 @@ def test_the_rest_is_interrupted_with_what_it_has_said(make_site: MakeSite) -> N
         events = reading.events
         run = check(events).run
         assert run is not None
-        assert endings(events) == ["thread.run.failed"]
-        assert run["last_error"] == INTERRUPTED
+        assert (endings(events), run["last_error"]) == (["thread.run.failed"], INTERRUPTED)
         stored = other.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream?after=2")
         assert decode_ndjson(stored.data) == events[2:]
         assert history(other, run["thread_id"])[-1] == ("assistant", "incomplete", text_of(events))
@@ -219,8 +207,7 @@ def test_a_tool_that_hangs_is_left_behind(make_site: MakeSite) -> None:
     assert drain(site.app, seconds=0) == 1
     assert time.monotonic() - begun < INTERRUPT_SECONDS / 2
     events = reading.events
-    assert endings(events) == ["thread.run.failed"]
-    assert events[-1].object()["last_error"] == INTERRUPTED
+    assert (endings(events), events[-1].object()["last_error"]) == (["thread.run.failed"], INTERRUPTED)
     release.set()
 
 
@@ -235,8 +222,7 @@ def test_a_thread_that_does_not_come_back_is_left_behind(make_site: MakeSite) ->
     assert time.monotonic() - begun < INTERRUPT_SECONDS + 0.5
     events = reading.events
     release.set()
-    assert endings(events) == ["thread.run.failed"]
-    assert events[-1].object()["last_error"] == INTERRUPTED
+    assert (endings(events), events[-1].object()["last_error"]) == (["thread.run.failed"], INTERRUPTED)
     assert text_of(events) == "The answer is"
 
 
@@ -291,8 +277,6 @@ def test_a_hurry_cuts_the_patience_short(make_site: MakeSite) -> None:
 
 
 # -- which apps --------------------------------------------------------------------------------------------
-
-
 def test_every_registration_of_an_app_is_drained(make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site(OPEN)
     second = flask_assistant_stream.create_assistant_blueprint(

@@ -41,8 +41,7 @@ def start(worker: Worker, named: RequestKey | None = None, **options: Any) -> Ru
 
 
 def read_all(worker: Worker, attached: RunPosition) -> list[Event]:
-    with worker.log.follow(attached.run_id, attached.after) as follower:
-        return [event for events in follower for event in events]
+    return worker.read(attached.run_id, attached.after)
 
 
 def anns(thread: dict[str, Any]) -> Record:
@@ -54,8 +53,6 @@ def threads_of(worker: Worker, owner: str = "ann") -> list[str]:
 
 
 # -- keys -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("value", ["", "x" * 256, "a\tb", "a\nb", "é", "\x7f"])
 def test_invalid_keys_are_refused(value: str) -> None:
     with pytest.raises(RequestError) as refused:
@@ -80,16 +77,12 @@ def test_the_digest_covers_the_request_in_any_order_of_its_keys() -> None:
 
 
 # -- starts ---------------------------------------------------------------------------------------------------
-
-
 def test_the_same_key_is_the_same_run_on_every_worker(worker: MakeWorker) -> None:
     one, two = worker(text("Hello you.")), worker()
     first = start(one)
     before = read_all(one, first)
     again = start(two)
-    assert again == first
-    assert read_all(two, again) == before
-    assert threads_of(one) == [first.thread_id]
+    assert (again, read_all(two, again), threads_of(one)) == (first, before, [first.thread_id])
     assert len(one.messages(first.thread_id)) == 2
     assert (len(one.engine.requests), len(two.engine.requests)) == (1, 0)
 
@@ -109,8 +102,7 @@ def test_of_many_at_once_one_starts(worker: MakeWorker, on_a_thread: bool) -> No
     first = attached[0]
     assert isinstance(first, RunPosition)
     tellings = [read_all(one, first) for one in workers]
-    assert tellings[0] == tellings[1]
-    assert sum(len(one.engine.requests) for one in workers) == 1
+    assert (tellings[0], sum(len(one.engine.requests) for one in workers)) == (tellings[1], 1)
     assert threads_of(workers[0]) == [first.thread_id]
     assert [m["role"] for m in workers[0].messages(first.thread_id)] == ["user", "assistant"]
     assert len(workers[0].store.list(Kind.RUN, "ann", parent=first.thread_id).records) == 1
@@ -136,7 +128,7 @@ def test_a_key_with_another_request_is_refused(worker: MakeWorker) -> None:
 def test_a_start_that_failed_leaves_the_key_free(worker: MakeWorker) -> None:
     gate = threading.Event()
     one = worker([gate, *text("First.")], text("Second."))
-    busy = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    busy = one.start()
     with pytest.raises(RequestError, match="already has an active run"):
         start(one, thread_id=busy.thread_id, busy="reject")
     with pytest.raises(NotFound):
@@ -152,7 +144,7 @@ def test_a_repeat_cancels_nothing(worker: MakeWorker) -> None:
     one, two = worker(text("First."), [gate, *text("Second.")]), worker()
     first = start(one)
     read_all(one, first)
-    second = one.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=first.thread_id))
+    second = one.start(thread_id=first.thread_id)
     assert start(two) == start(one) == first
     gate.set()
     assert endings(read_all(one, second)) == ["thread.run.completed"]
@@ -166,11 +158,9 @@ def test_the_run_of_a_dead_worker_is_read_to_its_end(worker: MakeWorker) -> None
     while len(dead.events(first.run_id)) < 5 and time.monotonic() < deadline:
         time.sleep(0.01)
     dead.log.stop()
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     again = start(other)
-    assert again == first
-    assert endings(read_all(other, again)) == ["thread.run.failed"]
+    assert (again, endings(read_all(other, again))) == (first, ["thread.run.failed"])
 
 
 def test_a_thread_without_its_run_is_gone_on_with(worker: MakeWorker) -> None:
@@ -234,21 +224,17 @@ def test_a_run_that_a_dead_worker_never_wrote_ends(worker: MakeWorker) -> None:
     body = objects.run(key().run_id, int(dead.store.now()), thread.id, ASSISTANT)
     due = dead.store.now() + LEASE
     dead.store.insert(RunRecord(Kind.RUN, "ann", body, thread.id, extra=key().start_extra, due_at=due))
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     attached = start(other)
     assert endings(read_all(other, attached)) == ["thread.run.failed"]
 
 
 # -- tool outputs ---------------------------------------------------------------------------------------------
-
-
 def waiting(worker: Worker) -> tuple[RunPosition, dict[str, str]]:
     """Start a run that calls a function, and return it with its tool outputs."""
-    attached = worker.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = worker.start()
     read_all(worker, attached)
-    action = worker.run(attached.run_id).body["required_action"]
-    return attached, {one["id"]: "-3 °C" for one in action["submit_tool_outputs"]["tool_calls"]}
+    return attached, worker.outputs(attached.run_id)
 
 
 def submit(worker: Worker, run: RunPosition, outputs: dict[str, str], named: RequestKey | None = None) -> RunPosition:
@@ -261,9 +247,7 @@ def test_an_answer_sent_again_gives_what_followed_it(worker: MakeWorker) -> None
     first = submit(one, run, outputs)
     before = read_all(one, first)
     again = submit(two, run, outputs)
-    assert again == first
-    assert read_all(two, again) == before
-    assert text_of(before) == "It is cold."
+    assert (again, read_all(two, again), text_of(before)) == (first, before, "It is cold.")
     assert (len(one.engine.requests), len(two.engine.requests)) == (2, 0)
 
 
@@ -284,8 +268,7 @@ def test_each_round_has_its_own_answer(worker: MakeWorker) -> None:
     run, outputs = waiting(one)
     first = submit(one, run, outputs, key("round 1"))
     read_all(one, first)
-    action = one.run(run.run_id).body["required_action"]
-    more = {each["id"]: "-4 °C" for each in action["submit_tool_outputs"]["tool_calls"]}
+    more = one.outputs(run.run_id, "-4 °C")
     assert submit(one, run, outputs, key("round 1")) == first, "the second action waits, the first is answered"
     second = submit(one, run, more, key("round 2"))
     assert second.after > first.after
@@ -298,8 +281,7 @@ def test_keys_of_answers_are_not_mixed_up(worker: MakeWorker) -> None:
     one = worker(call("get_weather"), text("It is cold."))
     begun = start(one, key("begins"))
     read_all(one, begun)
-    action = one.run(begun.run_id).body["required_action"]
-    outputs = {each["id"]: "-3 °C" for each in action["submit_tool_outputs"]["tool_calls"]}
+    outputs = one.outputs(begun.run_id)
     with pytest.raises(RequestError) as refused:
         submit(one, begun, outputs, key("begins"))
     assert refused.value.code == REUSED
@@ -319,17 +301,13 @@ def test_an_answer_that_was_claimed_and_never_stored_is_sent_again(worker: MakeW
     after = record.last_seq
     claimed = one.store.claim(record, due_at=one.store.now() + LEASE, extra=key("answer").answer_extra(after))
     assert claimed is not None  # and here the worker dies
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     attached = submit(other, run, outputs)
     assert attached.after > after
-    assert text_of(read_all(other, attached)) == "It is cold."
-    assert submit(one, run, outputs) == attached
+    assert (text_of(read_all(other, attached)), submit(one, run, outputs)) == ("It is cold.", attached)
 
 
-def test_an_answer_that_is_being_stored_elsewhere_is_waited_for(
-    worker: MakeWorker,
-) -> None:
+def test_an_answer_that_is_being_stored_elsewhere_is_waited_for(worker: MakeWorker) -> None:
     one, other = worker(call("get_weather")), worker()
     run, outputs = waiting(one)
     record = one.run(run.run_id)

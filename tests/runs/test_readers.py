@@ -10,18 +10,12 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import RequestError
-from flask_assistant_stream.log.run_log import RunLog
-from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.runs.execution import RunContext
 from flask_assistant_stream.runs.readers import MARK_SECONDS, Readers
-from flask_assistant_stream.runs.runner import Runner, RunnerOptions
-from flask_assistant_stream.runs.start_request import MessageDraft, RunPosition, StartRequest
-from flask_assistant_stream.runs.upstream_request import RequestBuilder
-from flask_assistant_stream.stores.base import Kind, RunRecord, Store
-from flask_assistant_stream.testing.scripted import ScriptedEngine, call, unfinished
+from flask_assistant_stream.runs.start_request import RunPosition
+from flask_assistant_stream.stores.base import Store
+from flask_assistant_stream.testing.scripted import call, unfinished
+from tests.runs.workers import Worker
 
-ASSISTANT = objects.assistant("asst_1", 1, "model")
-HELLO = [MessageDraft([objects.text_part("Hello")])]
 GRACE = 30.0
 
 
@@ -31,44 +25,25 @@ class Time:
     skipped = 0.0
 
 
-class Worker:
-    """One process's view."""
+class ReadWorker(Worker):
+    """One process's view, with the readers of its runs."""
 
     def __init__(self, store: Store, time: Time, grace: float | None, *scripts: Any) -> None:
-        self.store = store
+        super().__init__(store, *scripts, lease_seconds=10_000)
         real_now = store.now
         store.now = lambda: real_now() + time.skipped  # type: ignore[method-assign]
-        self.log = RunLog(store)
         self.cancelled: list[str] = []
-        self.runner = Runner(
-            store,
-            self.log,
-            RunContext(ScriptedEngine(*scripts), RequestBuilder(store)),
-            RunnerOptions(lease_seconds=10_000),
-        )
-        self.readers = Readers(store, self.log, self.cancel, grace, clock=lambda: real_now() + time.skipped)
+        self.readers = Readers(store, self.log, self.cancel, grace, clock=store.now)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> dict[str, Any]:
         self.cancelled.append(run_id)
         return self.runner.cancel(owner, thread_id, run_id)
 
-    def begin(self) -> RunPosition:
-        return self.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-
     def join(self, attached: RunPosition, *, began: bool = False) -> Callable[[], None]:
         return self.readers.join("ann", attached, began=began)
 
-    def run(self, attached: RunPosition) -> RunRecord:
-        record = self.store.get(Kind.RUN, "ann", attached.run_id)
-        assert isinstance(record, RunRecord)
-        return record
 
-    def read_to_end(self, attached: RunPosition) -> list[str]:
-        with self.log.follow(attached.run_id) as follower:
-            return [event.name for events in follower for event in events]
-
-
-Make = Callable[..., Worker]
+Make = Callable[..., ReadWorker]
 
 
 @pytest.fixture
@@ -78,12 +53,12 @@ def time() -> Time:
 
 @pytest.fixture
 def worker(open_store: Callable[[], Store], time: Time) -> Iterator[Make]:
-    made: list[Worker] = []
+    made: list[ReadWorker] = []
     gate = threading.Event()
 
-    def make(grace: float | None, *scripts: Any) -> Worker:
+    def make(grace: float | None, *scripts: Any) -> ReadWorker:
         """Make a worker whose runs say something and then wait, unless told otherwise."""
-        made.append(Worker(open_store(), time, grace, *(scripts or [[*unfinished("Well"), gate]] * 2)))
+        made.append(ReadWorker(open_store(), time, grace, *(scripts or [[*unfinished("Well"), gate]] * 2)))
         return made[-1]
 
     yield make
@@ -95,7 +70,7 @@ def worker(open_store: Callable[[], Store], time: Time) -> Iterator[Make]:
 
 def test_a_run_continues_by_default(worker: Make, time: Time) -> None:
     one = worker(None)
-    attached = one.begin()
+    attached = one.start()
     one.join(attached, began=True)()
     time.skipped = 1000
     one.readers.look()
@@ -105,7 +80,7 @@ def test_a_run_continues_by_default(worker: Make, time: Time) -> None:
 
 def test_cancelled_at_once(worker: Make) -> None:
     one = worker(0.0)
-    attached = one.begin()
+    attached = one.start()
     leaves = [one.join(attached, began=True), one.join(attached)]
     one.readers.look()
     leaves[0]()
@@ -114,15 +89,14 @@ def test_cancelled_at_once(worker: Make) -> None:
     assert not one.cancelled, "one still reads"
     leaves[1]()
     one.readers.look()
-    assert one.cancelled == [attached.run_id]
-    assert one.read_to_end(attached)[-1] == "thread.run.cancelled"
+    assert (one.cancelled, one.read(attached.run_id)[-1].name) == ([attached.run_id], "thread.run.cancelled")
     one.readers.look()
     assert len(one.cancelled) == 1
 
 
 def test_cancelled_when_no_reader_returns_in_time(worker: Make, time: Time) -> None:
     one = worker(GRACE)
-    attached = one.begin()
+    attached = one.start()
     one.join(attached, began=True)()
     time.skipped += GRACE - 5
     one.readers.look()
@@ -140,7 +114,7 @@ def test_cancelled_when_no_reader_returns_in_time(worker: Make, time: Time) -> N
 
 def test_a_reader_on_another_worker_counts_until_it_leaves(worker: Make, time: Time) -> None:
     one, other = worker(GRACE), worker(GRACE)
-    attached = one.begin()
+    attached = one.start()
     one.join(attached, began=True)()
     leave = other.join(attached)
     other.readers.look()
@@ -163,7 +137,7 @@ def test_a_reader_on_another_worker_counts_until_it_leaves(worker: Make, time: T
 
 def test_a_reader_on_a_worker_that_died_counts_no_longer_than_it_can_vouch(worker: Make, time: Time) -> None:
     one, other = worker(0.0), worker(0.0)
-    attached = one.begin()
+    attached = one.start()
     leave = one.join(attached, began=True)
     other.join(attached)
     other.readers.look()
@@ -177,7 +151,7 @@ def test_a_reader_on_a_worker_that_died_counts_no_longer_than_it_can_vouch(worke
 
 def test_two_workers_vouch_for_themselves(worker: Make, time: Time) -> None:
     one, second, third = worker(0.0), worker(0.0), worker(0.0)
-    attached = one.begin()
+    attached = one.start()
     one.join(attached, began=True)()
     leave, _ = second.join(attached), third.join(attached)
     second.readers.look()
@@ -190,7 +164,7 @@ def test_two_workers_vouch_for_themselves(worker: Make, time: Time) -> None:
 
 def test_a_run_without_a_stream_has_no_reader_to_lose(worker: Make, time: Time) -> None:
     one, other = worker(0.0), worker(0.0)
-    attached = one.begin()
+    attached = one.start()
     for leave in (one.join(attached), other.join(attached)):
         other.readers.look()
         leave()
@@ -204,18 +178,18 @@ def test_a_run_without_a_stream_has_no_reader_to_lose(worker: Make, time: Time) 
 
 def test_a_run_that_waits_for_its_client_has_not_lost_it(worker: Make, time: Time) -> None:
     one = worker(0.0, call("get_weather", {}))
-    attached = one.begin()
+    attached = one.start()
     leave = one.join(attached, began=True)
-    assert one.read_to_end(attached)[-1] == "thread.run.requires_action"
+    assert one.read(attached.run_id)[-1].name == "thread.run.requires_action"
     leave()
     one.readers.look()
     assert not one.cancelled
-    assert one.run(attached).body["status"] == "requires_action"
+    assert one.run(attached.run_id).body["status"] == "requires_action"
 
 
 def test_a_deleted_run(worker: Make) -> None:
     one, other = worker(0.0), worker(0.0)
-    attached = one.begin()
+    attached = one.start()
     leave = one.join(attached, began=True)
     other.join(attached)
     one.runner.delete_thread("ann", attached.thread_id)

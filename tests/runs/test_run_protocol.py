@@ -18,13 +18,11 @@ from flask_assistant_stream.log.run_log import WINDOW
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.runs.runner import RunnerOptions
-from flask_assistant_stream.runs.start_request import MessageDraft, StartRequest
 from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
+from flask_assistant_stream.testing.store_material import at_once
 from tests.runs.workers import (
-    ASSISTANT,
-    HELLO,
     LEASE,
     Begun,
     MakeWorker,
@@ -35,25 +33,19 @@ from tests.runs.workers import (
 
 
 def assert_thread_takes_the_next_message(worker: Worker, thread_id: str) -> None:
-    attached = worker.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=thread_id))
-    with worker.log.follow(attached.run_id) as follower:
-        names = [event.name for events in follower for event in events]
-    assert names[-1] == "thread.run.completed"
+    assert worker.read(worker.start(thread_id=thread_id).run_id)[-1].name == "thread.run.completed"
 
 
 READS = unfinished("The answer is forty-two")
 
 
 # -- workers that die --------------------------------------------------------------------------------------
-
-
 def test_a_dead_workers_run_is_ended_with_its_partial_text(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("Next."))
     begun = Begun(dead, READS)
     other.sweep()
     assert other.run(begun.id).active, "its lease has not run out"
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     events = other.events(begun.id)
     assert endings(events) == ["thread.run.failed"]
     assert_numbers_are_unique_and_ascending(events)
@@ -70,8 +62,7 @@ def test_killed_between_the_terminal_row_and_the_run(worker: MakeWorker) -> None
     begun = Begun(dead)
     begun.play(text("Done."), project=False)
     assert other.run(begun.id).body["status"] == "queued"
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     assert endings(other.events(begun.id)) == ["thread.run.completed"]
     assert other.run(begun.id).body["status"] == "completed"
     assert other.messages(begun.thread_id)[-1]["content"][0]["text"]["value"] == "Done."
@@ -82,16 +73,11 @@ def test_killed_between_the_action_row_and_the_run_the_action_can_be_answered(wo
     dead, other = worker(), worker(text("It is cold."))
     begun = Begun(dead)
     begun.play(call("get_weather", {"city": "Oslo"}), project=False)
-    other.skipped = LEASE + 1
-    other.sweep()
-    run = other.run(begun.id)
-    assert run.body["status"] == "requires_action"
-    (asked,) = run.body["required_action"]["submit_tool_outputs"]["tool_calls"]
-    attached = other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
-    with other.log.follow(begun.id, attached.after) as follower:
-        events = [event for events in follower for event in events]
-    assert endings(events) == ["thread.run.completed"]
-    assert text_of(events) == "It is cold."
+    other.sweep(LEASE + 1)
+    assert other.run(begun.id).body["status"] == "requires_action"
+    attached = other.runner.submit("ann", begun.thread_id, begun.id, other.outputs(begun.id))
+    events = other.read(begun.id, attached.after)
+    assert (endings(events), text_of(events)) == (["thread.run.completed"], "It is cold.")
     request = other.engine.requests[0]
     assert [item["type"] for item in request["input"][-2:]] == ["function_call", "function_call_output"]
 
@@ -100,8 +86,7 @@ def test_a_released_action_shuts_out_the_worker_that_asked(worker: MakeWorker) -
     slow, other = worker(), worker()
     begun = Begun(slow)
     begun.play(call("get_weather"), project=False)
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     late = Event(begun.translator.last_seq + 1, "thread.run.step.completed", b"{}")
     assert slow.store.append([begun.row([late])]) == [AppendResult.REFUSED]
 
@@ -123,13 +108,10 @@ def test_a_second_claimant_continues_behind_a_dead_claimants_fence(worker: MakeW
 
 
 # -- workers that stall ------------------------------------------------------------------------------------
-
-
 def test_a_worker_that_wakes_after_its_lease_cannot_write(worker: MakeWorker) -> None:
     stalled, other = worker(), worker()
     begun = Begun(stalled, READS)
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     late = begun.row(begun.translator.feed(text("more")[-1]))
     assert begun.store_row(late) is AppendResult.REFUSED
     assert endings(stalled.events(begun.id)) == ["thread.run.failed"]
@@ -141,8 +123,7 @@ def test_a_late_projection_turns_nothing_back(worker: MakeWorker) -> None:
     begun = Begun(stalled)
     middle = begun.row(begun.translator.feed([item for read in READS for item in read]))
     assert stalled.store.append([middle]) == [AppendResult.STORED]
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     before = other.messages(begun.thread_id), other.run(begun.id)
     projection = project_events(begun.run, middle.events)
     assert projection is not None
@@ -154,8 +135,7 @@ def test_stalled_between_the_terminal_row_and_its_update_while_another_claims(wo
     stalled, other = worker(), worker()
     begun = Begun(stalled)
     rows = begun.play(text("Done."), project=False)
-    other.skipped = LEASE + 1
-    other.sweep()
+    other.sweep(LEASE + 1)
     for row in rows:
         projection = project_events(begun.run, row.events)
         stalled.store.project([projection] if projection else [])
@@ -167,17 +147,11 @@ def test_two_sweepers_at_once_end_a_run_once(worker: MakeWorker) -> None:
     dead, one, two = worker(), worker(), worker()
     begun = Begun(dead, READS)
     one.skipped = two.skipped = LEASE + 1
-    threads = [threading.Thread(target=w.sweep) for w in (one, two)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    at_once(one.sweep, two.sweep)
     assert endings(one.events(begun.id)) == ["thread.run.failed"]
 
 
 # -- the store ---------------------------------------------------------------------------------------------
-
-
 def test_an_append_that_timed_out_but_landed_is_no_loss(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     one = worker(text("Here I am."))
     commit, failed = one.store.commit, list[bool]()
@@ -190,26 +164,30 @@ def test_an_append_that_timed_out_but_landed_is_no_loss(worker: MakeWorker, monk
         return outcomes
 
     monkeypatch.setattr(one.store, "commit", lands_but_fails)
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        events = [event for events in follower for event in events]
-    assert failed == [True, True]
-    assert endings(events) == ["thread.run.completed"]
+    attached = one.start()
+    events = one.read(attached.run_id)
+    assert (failed, endings(events)) == ([True, True], ["thread.run.completed"])
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert one.events(attached.run_id) == events
 
 
-def test_nothing_is_shown_as_complete_that_is_not_stored(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = worker(text("Here I am."))
-    release, commit = threading.Event(), one.store.commit
+def stall(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Hold back what a worker stores until the returned event is set."""
+    release, commit = threading.Event(), worker.store.commit
 
     def stalls(writes: Any) -> Any:
         if not release.wait(30):
             raise StoreError("never released")
         return commit(writes)
 
-    monkeypatch.setattr(one.store, "commit", stalls)
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    monkeypatch.setattr(worker.store, "commit", stalls)
+    return release
+
+
+def test_nothing_is_shown_as_complete_that_is_not_stored(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = worker(text("Here I am."))
+    release = stall(one, monkeypatch)
+    attached = one.start()
     seen: list[Event] = []
     with one.log.follow(attached.run_id) as follower:
         for events in follower:
@@ -224,15 +202,8 @@ def test_nothing_is_shown_as_complete_that_is_not_stored(worker: MakeWorker, mon
 
 def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     one = worker(text(" ".join(["word"] * 300)))
-    release, commit = threading.Event(), one.store.commit
-
-    def stalls(writes: Any) -> Any:
-        if not release.wait(30):
-            raise StoreError("never released")
-        return commit(writes)
-
-    monkeypatch.setattr(one.store, "commit", stalls)
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    release = stall(one, monkeypatch)
+    attached = one.start()
     writer = one.log.writer(attached.run_id)
     assert writer is not None
     deadline = time.monotonic() + 30
@@ -241,10 +212,8 @@ def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, mon
     assert writer.written - writer.stored < 2 * WINDOW
     assert writer.visible <= writer.stored + WINDOW
     release.set()
-    with one.log.follow(attached.run_id) as follower:
-        events = [event for events in follower for event in events]
-    assert endings(events) == ["thread.run.completed"]
-    assert text_of(events) == " ".join(["word"] * 300)
+    events = one.read(attached.run_id)
+    assert (endings(events), text_of(events)) == (["thread.run.completed"], " ".join(["word"] * 300))
 
 
 def test_one_row_that_cannot_be_stored_delays_no_other_run(worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,39 +228,23 @@ def test_one_row_that_cannot_be_stored_delays_no_other_run(worker: MakeWorker, m
         return commit(writes)
 
     monkeypatch.setattr(one.store, "commit", refuses_one)
-    bad.append(one.runner.start(StartRequest("ann", ASSISTANT, HELLO)).run_id)
-    good = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    bad.append(one.start().run_id)
+    good = one.start()
     held.set()
-    with one.log.follow(good.run_id) as follower:
-        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+    assert endings(one.read(good.run_id)) == ["thread.run.completed"]
 
 
 # -- races -------------------------------------------------------------------------------------------------
-
-
 def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> None:
     one, two = worker(text("One.")), worker(text("Two."))
     thread = objects.thread(ids.new_id(ids.THREAD), 1)
     one.store.insert(Record(Kind.THREAD, "ann", thread))
-    attached: list[Any] = []
-
-    def post(w: Worker, said: str) -> None:
-        attached.append(
-            w.runner.start(
-                StartRequest("ann", ASSISTANT, [MessageDraft([objects.text_part(said)])], thread_id=thread["id"])
-            )
-        )
-
-    threads = [threading.Thread(target=post, args=pair) for pair in ((one, "first"), (two, "second"))]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(30)
-    assert len(attached) == 2
+    start = [
+        lambda w=w, said=said: w.start(said, thread_id=thread["id"]) for w, said in ((one, "first"), (two, "second"))
+    ]
+    attached: list[Any] = at_once(*start)
     for started in attached:
-        with one.log.follow(started.run_id) as follower:
-            events = [event for events in follower for event in events]
-        assert endings(events) in (["thread.run.completed"], ["thread.run.cancelled"])
+        assert endings(one.read(started.run_id)) in (["thread.run.completed"], ["thread.run.cancelled"])
     said = [m["content"][0]["text"]["value"] for m in one.messages(thread["id"]) if m["role"] == "user"]
     assert sorted(said) == ["first", "second"]
     runs = one.store.list(Kind.RUN, "ann", parent=thread["id"]).records
@@ -301,37 +254,22 @@ def test_two_posts_at_once_on_one_thread_lose_nothing(worker: MakeWorker) -> Non
 
 def test_of_two_submits_one_wins(worker: MakeWorker) -> None:
     one, two = worker(call("get_weather"), text("Cold.")), worker(text("Warm."))
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        list(follower)
-    asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
-    results: list[Any] = []
-    barrier = threading.Barrier(2)
-
-    def submit(w: Worker) -> None:
-        barrier.wait(30)
-        try:
-            results.append(w.runner.submit("ann", attached.thread_id, attached.run_id, {asked: "x"}))
-        except RequestError as error:
-            results.append(error)
-
-    threads = [threading.Thread(target=submit, args=(w,)) for w in (one, two)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(30)
+    attached = one.start()
+    one.read(attached.run_id)
+    outputs = one.outputs(attached.run_id)
+    results = at_once(
+        *[lambda w=w: w.runner.submit("ann", attached.thread_id, attached.run_id, outputs) for w in (one, two)]
+    )
     assert sorted(isinstance(result, RequestError) for result in results) == [False, True]
-    with one.log.follow(attached.run_id) as follower:
-        events = [event for events in follower for event in events]
+    events = one.read(attached.run_id)
     assert endings(events) == ["thread.run.completed"]
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
 def test_outputs_that_are_not_the_pending_ones_change_nothing(worker: MakeWorker) -> None:
     one = worker(call("get_weather"), text("Cold."))
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        list(follower)
+    attached = one.start()
+    one.read(attached.run_id)
     before = one.run(attached.run_id)
     for outputs in ({}, {"call_x": "1"}, {"call_x": "1", "call_y": "2"}):
         with pytest.raises(RequestError, match="Expected tool outputs"):
@@ -341,38 +279,32 @@ def test_outputs_that_are_not_the_pending_ones_change_nothing(worker: MakeWorker
 
 def test_an_unanswered_action_expires(worker: MakeWorker) -> None:
     one = worker(call("get_weather"))
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        last = [event for events in follower for event in events][-1]
+    attached = one.start()
+    last = one.read(attached.run_id)[-1]
     one.skipped = 601
     with pytest.raises(RequestError, match="expired"):
         one.runner.submit("ann", attached.thread_id, attached.run_id, {"call_x": "1"})
-    with one.log.follow(attached.run_id, last.seq) as follower:
-        names = [event.name for events in follower for event in events]
+    names = [event.name for event in one.read(attached.run_id, last.seq)]
     assert names[-2:] == ["thread.run.step.expired", "thread.run.expired"]
 
 
 def test_an_answer_that_was_claimed_and_never_stored_can_be_sent_again(worker: MakeWorker) -> None:
     dead, other = worker(), worker(text("It is cold."))
     begun = Begun(dead, call("get_weather"))
-    (asked,) = other.run(begun.id).body["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = other.outputs(begun.id)
     assert dead.store.claim(other.run(begun.id), due_at=dead.store.now() + LEASE) is not None
     with pytest.raises(RequestError, match="do not accept tool outputs"):
-        other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
-    other.skipped = LEASE + 1
-    other.sweep()
-    attached = other.runner.submit("ann", begun.thread_id, begun.id, {asked["id"]: "-3 °C"})
-    with other.log.follow(begun.id, attached.after) as follower:
-        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+        other.runner.submit("ann", begun.thread_id, begun.id, outputs)
+    other.sweep(LEASE + 1)
+    attached = other.runner.submit("ann", begun.thread_id, begun.id, outputs)
+    assert endings(other.read(begun.id, attached.after)) == ["thread.run.completed"]
 
 
 # -- cancel ------------------------------------------------------------------------------------------------
-
-
 def test_cancel_on_the_worker_that_runs_it(worker: MakeWorker) -> None:
     gate = threading.Event()
     one = worker([*READS, gate])
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     with one.log.follow(attached.run_id) as follower:
         seen: list[Event] = []
         for events in follower:
@@ -389,65 +321,54 @@ def test_cancel_on_the_worker_that_runs_it(worker: MakeWorker) -> None:
 def test_cancel_from_another_worker(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     two.runner.cancel("ann", attached.thread_id, attached.run_id)
-    with two.log.follow(attached.run_id) as follower:
-        events = [event for events in follower for event in events]
+    events = two.read(attached.run_id)
     assert endings(events) == ["thread.run.cancelled"]
 
 
 def test_a_run_that_does_not_heed_its_cancel_is_taken(worker: MakeWorker) -> None:
     hung, other = worker(), worker(text("Next."))
     begun = Begun(hung, READS)
-    attached = other.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=begun.thread_id))
+    attached = other.start(thread_id=begun.thread_id)
     assert endings(other.events(begun.id)) == ["thread.run.cancelled"]
-    with other.log.follow(attached.run_id) as follower:
-        assert endings([event for events in follower for event in events]) == ["thread.run.completed"]
+    assert endings(other.read(attached.run_id)) == ["thread.run.completed"]
 
 
 def test_cancel_of_a_waiting_run_is_immediate(worker: MakeWorker) -> None:
     one = worker(call("get_weather"))
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        list(follower)
+    attached = one.start()
+    one.read(attached.run_id)
     assert one.runner.cancel("ann", attached.thread_id, attached.run_id)["status"] == "cancelled"
     assert endings(one.events(attached.run_id)) == ["thread.run.cancelled"]
 
 
 # -- readers -----------------------------------------------------------------------------------------------
-
-
 def test_a_reader_may_resume_at_every_number_on_any_worker(worker: MakeWorker) -> None:
     one, two = worker(call("get_weather"), text("It is cold in Oslo today.")), worker()
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        whole = [event for events in follower for event in events]
-    asked = one.run(attached.run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
-    again = one.runner.submit("ann", attached.thread_id, attached.run_id, {asked: "cold"})
+    attached = one.start()
+    whole = one.read(attached.run_id)
+    again = one.runner.submit("ann", attached.thread_id, attached.run_id, one.outputs(attached.run_id))
     assert again.after == whole[-1].seq
-    with one.log.follow(attached.run_id, again.after) as follower:
-        whole += [event for events in follower for event in events]
+    whole += one.read(attached.run_id, again.after)
     assert [event.seq for event in whole] == list(range(1, len(whole) + 1))
     for reader in (one, two):
         for after in range(len(whole) + 1):
-            with reader.log.follow(attached.run_id, after) as follower:
-                assert [event for events in follower for event in events] == whole[after:]
-        with reader.log.follow(attached.run_id, len(whole) + 100) as follower:
-            assert list(follower) == []
+            assert reader.read(attached.run_id, after) == whole[after:]
+        assert reader.read(attached.run_id, len(whole) + 100) == []
 
 
 def test_a_reader_on_another_worker_follows_a_running_run(worker: MakeWorker) -> None:
     gate = threading.Event()
     one, two = worker([*READS, gate, *text("forty-two")[-1:]]), worker()
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     seen: list[Event] = []
     with two.log.follow(attached.run_id) as follower:
         for events in follower:
             seen += events
             if text_of(seen):
                 gate.set()
-    with one.log.follow(attached.run_id) as follower:
-        assert [event for events in follower for event in events] == seen
+    assert one.read(attached.run_id) == seen
 
 
 def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: MakeWorker) -> None:
@@ -470,15 +391,14 @@ def test_a_reader_elsewhere_hears_of_the_end_when_the_objects_say_so(worker: Mak
     assert endings(told) == [], "the row is there, the objects are not"
     slow.store.project([p for row in rows if (p := project_events(begun.run, row.events)) is not None])
     reader.join(30)
-    assert endings(told) == ["thread.run.completed"]
-    assert found == ["completed", "completed"]
+    assert (endings(told), found) == (["thread.run.completed"], ["completed", "completed"])
 
 
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_reader_left_far_behind_reads_from_the_store(worker: MakeWorker, deleted: bool) -> None:
     gate, script = threading.Event(), text(" ".join(["word"] * 600))
     one = worker([script[0], gate, *script[1:]])
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     with one.log.follow(attached.run_id) as slow, one.log.follow(attached.run_id) as quick:
         reads = iter(slow)
         seen = next(reads)
@@ -496,7 +416,7 @@ def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> No
     gate = threading.Event()
     one, two = worker([*READS, gate]), worker()
     one.log.heartbeat_seconds = two.log.heartbeat_seconds = 0.2
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     for reader in (one, two):
         with reader.log.follow(attached.run_id) as follower:
             beats = 0
@@ -511,36 +431,33 @@ def test_a_silent_run_gives_heartbeats_to_every_reader(worker: MakeWorker) -> No
 def test_an_idle_upstream_ends_the_run(worker: MakeWorker) -> None:
     one = worker([*READS, threading.Event()])
     one.runner.options = RunnerOptions(lease_seconds=LEASE, idle_seconds=0.2)
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        events = [event for events in follower for event in events]
+    attached = one.start()
+    events = one.read(attached.run_id)
     assert endings(events) == ["thread.run.failed"]
     assert events[-1].object()["last_error"]["message"] == "The upstream sent nothing for 0.2 seconds."
 
 
 def test_an_expired_log_is_gone(worker: MakeWorker) -> None:
     one = worker()
-    with pytest.raises(Gone), one.log.follow("run_that_was") as follower:
-        list(follower)
+    with pytest.raises(Gone):
+        one.read("run_that_was")
 
 
 # -- threads -----------------------------------------------------------------------------------------------
-
-
 def test_an_unknown_thread_is_refused_and_nothing_is_stored(worker: MakeWorker) -> None:
     one = worker(text("Never."))
     thread = objects.thread(ids.new_id(ids.THREAD), 1)
     one.store.insert(Record(Kind.THREAD, "bob", thread))
     for thread_id in (thread["id"], "thread_unknown"):
         with pytest.raises(NotFound):
-            one.runner.start(StartRequest("ann", ASSISTANT, HELLO, thread_id=thread_id))
+            one.start(thread_id=thread_id)
         assert one.messages(thread_id) == []
     assert one.engine.requests == []
 
 
 def test_deleting_a_thread_ends_its_run_first(worker: MakeWorker) -> None:
     one = worker([*READS, threading.Event()])
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
+    attached = one.start()
     one.runner.delete_thread("ann", attached.thread_id)
     assert one.engine.streams[0].closed.is_set()
     with pytest.raises(NotFound):
@@ -551,14 +468,9 @@ def test_deleting_a_thread_ends_its_run_first(worker: MakeWorker) -> None:
 
 def test_the_history_goes_upstream_in_order(worker: MakeWorker) -> None:
     one = worker(text("First answer."), text("Second answer."))
-    attached = one.runner.start(StartRequest("ann", ASSISTANT, HELLO))
-    with one.log.follow(attached.run_id) as follower:
-        list(follower)
-    attached = one.runner.start(
-        StartRequest("ann", ASSISTANT, [MessageDraft([objects.text_part("And?")])], thread_id=attached.thread_id)
-    )
-    with one.log.follow(attached.run_id) as follower:
-        list(follower)
+    attached = one.start()
+    one.read(attached.run_id)
+    one.read(one.start("And?", thread_id=attached.thread_id).run_id)
     said = [(item["role"], item["content"]) for item in one.engine.requests[1]["input"]]
     assert [role for role, _ in said] == ["user", "assistant", "user"]
     assert said[1] == ("assistant", "First answer.")

@@ -11,7 +11,7 @@ from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
 from flask_assistant_stream.runs.execution import RunContext
 from flask_assistant_stream.runs.runner import Runner, RunnerOptions
-from flask_assistant_stream.runs.start_request import MessageDraft
+from flask_assistant_stream.runs.start_request import MessageDraft, RunPosition, StartRequest
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord, Start, Store
@@ -37,7 +37,9 @@ class Worker:
         self.runner = Runner(store, self.log, context, RunnerOptions(**{"lease_seconds": LEASE, **options}))
         self.takeover = Takeover(store, LEASE, ids.new_id)
 
-    def sweep(self) -> None:
+    def sweep(self, later: float = 0.0) -> None:
+        """End abandoned runs, as if `later` seconds had passed for this worker."""
+        self.skipped += later
         now = self.store.now()
         for run in self.store.due(now):
             self.takeover.finish(run, if_due=now)
@@ -45,10 +47,24 @@ class Worker:
     def events(self, run_id: str) -> list[Event]:
         return [event for row in self.store.read(run_id) for event in row.events]
 
+    def start(self, said: str = "Hello", **options: Any) -> RunPosition:
+        """Start a run with a message of Ann's."""
+        return self.runner.start(StartRequest("ann", ASSISTANT, [MessageDraft([objects.text_part(said)])], **options))
+
+    def read(self, run_id: str, after: int = 0) -> list[Event]:
+        """Follow a run to its end, or to where it waits."""
+        with self.log.follow(run_id, after) as follower:
+            return [event for events in follower for event in events]
+
     def run(self, run_id: str) -> RunRecord:
         record = self.store.get(Kind.RUN, "ann", run_id)
         assert isinstance(record, RunRecord)
         return record
+
+    def outputs(self, run_id: str, output: str = "-3 °C") -> dict[str, str]:
+        """Return the same output for every call that a run waits for."""
+        calls = self.run(run_id).body["required_action"]["submit_tool_outputs"]["tool_calls"]
+        return {call["id"]: output for call in calls}
 
     def messages(self, thread_id: str) -> list[dict[str, Any]]:
         return [r.body for r in self.store.list(Kind.MESSAGE, "ann", parent=thread_id, order="asc", limit=100).records]

@@ -127,5 +127,4 @@ def test_a_blueprint_takes_async_tools_that_need_approval(tmp_path: Path) -> Non
     (waiting,) = action["required_action"]["submit_tool_outputs"]["tool_calls"]
     outputs = {"runId": action["id"], "toolCallOutputs": [{"tool_call_id": waiting["id"], "output": "true"}]}
     answer = client.post(f"/api/assistants/threads/{action['thread_id']}/actions", json=outputs)
-    assert text_of(decode_ndjson(answer.data)) == "Paid."
-    assert paid == [5]
+    assert (text_of(decode_ndjson(answer.data)), paid) == ("Paid.", [5])

@@ -100,8 +100,6 @@ def records(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, st
 
 
 # -- outputs --------------------------------------------------------------------------------------------------
-
-
 def test_each_call_has_its_output_in_their_order() -> None:
     calls = make(
         asked("call_1", "add", a=1, b=2),
@@ -159,8 +157,6 @@ def test_an_output_that_is_too_long(chars: int, fits: bool, records: Callable[[]
 
 
 # -- where a tool runs ----------------------------------------------------------------------------------------
-
-
 def test_each_call_runs_in_the_context_in_a_thread_of_its_own() -> None:
     among, seen = Tools(), []
     inside = threading.local()
@@ -227,8 +223,6 @@ def test_a_tool_sees_nothing_of_the_caller_s_context() -> None:
 
 
 # -- failures and records -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "kind", "place", "text"),
     [
@@ -285,8 +279,6 @@ def test_records_hold_no_content(
 
 
 # -- time -----------------------------------------------------------------------------------------------------
-
-
 class Slow:
     """Tools that wait until they are released; released at the latest when the test ends."""
 
@@ -362,8 +354,6 @@ def test_a_result_that_comes_too_late_is_dropped(slow: Slow, records: Callable[[
 
 
 # -- stopping -------------------------------------------------------------------------------------------------
-
-
 def test_stopping_returns_what_there_is(slow: Slow) -> None:
     calls = make(asked("call_1", "add", a=1, b=2), asked("call_2", "slower"), among=slow.tools)
 
@@ -407,8 +397,6 @@ def test_a_tool_may_stop_its_own_run() -> None:
 
 
 # -- gevent ---------------------------------------------------------------------------------------------------
-
-
 GEVENT = """
     from gevent import monkey
     monkey.patch_all()

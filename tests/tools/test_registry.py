@@ -71,8 +71,6 @@ def refusal(function: Callable[..., Any], arguments: str) -> str:
 
 
 # -- what a model is told -------------------------------------------------------------------------------------
-
-
 def test_a_function_becomes_a_definition() -> None:
     def get_weather(location: str, unit: Literal["c", "f"] = "c") -> str:
         """Determine the weather.
@@ -219,8 +217,7 @@ def test_an_alias_is_what_the_model_writes() -> None:
     def trip(from_: Annotated[str, Field(alias="from")]) -> str:
         return from_
 
-    assert list(properties(trip)) == ["from"]
-    assert call(trip, **{"from": "Oslo"}) == "Oslo"
+    assert (list(properties(trip)), call(trip, **{"from": "Oslo"})) == (["from"], "Oslo")
 
 
 def test_a_default_that_json_cannot_hold_is_no_warning() -> None:
@@ -249,15 +246,12 @@ def test_a_default_is_the_function_s_own() -> None:
 
 
 # -- context --------------------------------------------------------------------------------------------------
-
-
 def test_the_context_is_passed_and_not_in_the_schema() -> None:
     def who(name: str, context: ToolContext, maybe: ToolContext | None = None) -> str:
         assert maybe is context
         return f"{name} {context.owner} {context.thread_id} {context.run_id} {context.call_id}"
 
-    assert list(properties(who)) == ["name"]
-    assert call(who, name="x") == "x anna thread_1 run_1 call_1"
+    assert (list(properties(who)), call(who, name="x")) == (["name"], "x anna thread_1 run_1 call_1")
     assert "context: is not an argument" in refusal(who, '{"name": "x", "context": {}}')
 
 
@@ -273,8 +267,6 @@ def test_a_context_cannot_be_changed() -> None:
 
 
 # -- arguments ------------------------------------------------------------------------------------------------
-
-
 def test_arguments_arrive_as_their_types() -> None:
     seen: list[Any] = []
 
@@ -377,8 +369,6 @@ def test_only_the_arguments_are_looked_at_for_refusals() -> None:
 
 
 # -- kinds of functions ---------------------------------------------------------------------------------------
-
-
 def three(a: int, b: int = 2, /, *, c: int) -> list[int]:
     return [a, b, c]
 
@@ -425,8 +415,7 @@ class Shop:
     ],
 )
 def test_functions_of_many_kinds(function: Callable[..., Any], arguments: dict[str, Any], answer: str) -> None:
-    assert call(function, **arguments) == answer
-    assert tool_of(function).code.co_filename == __file__
+    assert (call(function, **arguments), tool_of(function).code.co_filename) == (answer, __file__)
 
 
 def test_what_a_partial_has_bound_the_model_cannot_change() -> None:
@@ -511,8 +500,6 @@ def test_invalid_timeouts_are_refused(seconds: Any) -> None:
 
 
 # -- results --------------------------------------------------------------------------------------------------
-
-
 class Tint(str, enum.Enum):
     RED = "red"
 
@@ -555,8 +542,6 @@ def test_a_result_that_is_no_json_fails(result: Any) -> None:
 
 
 # -- the registry ---------------------------------------------------------------------------------------------
-
-
 def test_the_registry_keeps_names_and_order() -> None:
     tools = Tools()
 
@@ -569,8 +554,7 @@ def test_the_registry_keeps_names_and_order() -> None:
 
     added = tools.add(tool_of(find_order))
     assert tools.names == ("second", "first", "find_order")
-    assert [tool.name for tool in tools] == list(tools.names)
-    assert len(tools) == 3
+    assert ([tool.name for tool in tools], len(tools)) == (list(tools.names), 3)
     assert tools.get("find_order") is added
     assert tools.get("other") is None
     first = tools.get("first")
@@ -602,8 +586,7 @@ def test_a_name_is_used_once() -> None:
 
 def test_tools_are_values() -> None:
     tool = tool_of(find_order)
-    assert tool == tool_of(find_order)
-    assert hash(tool) == hash(tool_of(find_order))
+    assert (tool, hash(tool)) == (tool_of(find_order), hash(tool_of(find_order)))
     assert replace(tool, name="other") != tool
     assert isinstance(tool, Tool)
 
@@ -618,8 +601,6 @@ def test_a_tool_costs_nothing_until_there_is_one() -> None:
 
 
 # -- the page -------------------------------------------------------------------------------------------------
-
-
 def snippets(kind: str) -> list[str]:
     page = (Path(__file__).parents[2] / "docs/tools.md").read_text(encoding="utf-8")
     return re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

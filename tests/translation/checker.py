@@ -55,7 +55,7 @@ class Fold:
     """What a client knows after some events.
 
     Attributes:
-        run: the newest run object.
+        run: the newest run object; asking for it before any came fails.
         messages, steps: closed ones, in order.
         message, step: the open ones.
         content: deltas of the open message, merged; `texts` has those of all, by message id.
@@ -65,7 +65,7 @@ class Fold:
     def __init__(self, *, first: int = 1, gaps: bool = False) -> None:
         self.seq = first - 1
         self.gaps = gaps
-        self.run: dict[str, Any] | None = None
+        self._run: dict[str, Any] | None = None
         self.message: dict[str, Any] | None = None
         self.step: dict[str, Any] | None = None
         self.content: list[Any] = []
@@ -76,6 +76,11 @@ class Fold:
         self.names: list[str] = []
         self.seen: set[str] = set()
         self.ended = False
+
+    @property
+    def run(self) -> dict[str, Any]:
+        assert self._run is not None, "no event of the run"
+        return self._run
 
     def feed(self, event: Event) -> None:
         assert event.seq == self.seq + 1 or (self.gaps and event.seq > self.seq), f"{event.seq} after {self.seq}"
@@ -89,7 +94,7 @@ class Fold:
         self.names.append(event.name)
         kind, _, what = event.name.rpartition(".")
         if kind == "thread.run":
-            self._run(what, data)
+            self._run_event(what, data)
         elif kind == "thread.run.step":
             self._step(what, data)
         elif kind == "thread.message":
@@ -99,11 +104,10 @@ class Fold:
         else:
             assert event.name == "thread.created", event.name
 
-    def _run(self, what: str, run: dict[str, Any]) -> None:
-        assert run["object"] == "thread.run"
-        assert run["status"] == ("queued" if what == "created" else what)
-        assert self.run is None or self.run["id"] == run["id"]
-        self.run = run
+    def _run_event(self, what: str, run: dict[str, Any]) -> None:
+        assert (run["object"], run["status"]) == ("thread.run", "queued" if what == "created" else what)
+        assert self._run is None or self._run["id"] == run["id"]
+        self._run = run
         assert (run["required_action"] is not None) == (what == "requires_action")
         assert (run["last_error"] is not None) == (what == "failed")
         if what in RUN_ENDS:
@@ -133,7 +137,6 @@ class Fold:
                 assert call["function"]["name"]
 
     def _thought(self, data: dict[str, Any]) -> None:
-        assert self.run is not None
         assert data.keys() == {"id", "object", "item", "delta"}
         assert (data["id"], data["object"]) == (self.run["id"], "thread.run.x_reasoning.delta")
         assert 0 <= data["item"] <= len(self.thoughts), "items are numbered in order"
@@ -148,8 +151,7 @@ class Fold:
             assert step["delta"]["step_details"]["type"] == self.step["type"] == "tool_calls"
             self.calls = merge(self.calls, step["delta"]["step_details"]["tool_calls"])
             return
-        assert step["object"] == "thread.run.step"
-        assert step["type"] == step["step_details"]["type"]
+        assert (step["object"], step["type"]) == ("thread.run.step", step["step_details"]["type"])
         if what == "created":
             assert self.step is None, "a second open step"
             assert step["id"] not in self.seen, "a step created twice"

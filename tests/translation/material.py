@@ -16,6 +16,8 @@ from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
+from .checker import Fold, check
+
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 RECORDINGS = sorted(SHARED.glob("recordings/**/*.sse"))
 Item = dict[str, Any]
@@ -95,6 +97,13 @@ def validate_event(event: Event) -> None:
     validate(COMPONENTS[data["object"]], data)
 
 
+def checked(events: list[Event], **options: Any) -> Fold:
+    """Check the order of events and every object; return what a client then knows."""
+    for event in events:
+        validate_event(event)
+    return check(events, **options)
+
+
 def ids() -> Any:
     counters: dict[str, Any] = {}
     return lambda prefix: f"{prefix}_{next(counters.setdefault(prefix, count(1)))}"
@@ -126,9 +135,13 @@ def play(items: list[Item], *, eof: bool = True, **options: Any) -> tuple[Transl
     return made, events
 
 
+def play_and_check(items: list[Item], **options: Any) -> Fold:
+    """Play items to the upstream's end and return what a client then knows."""
+    made, events = play(items, **options)
+    return checked(events, ended=not made.waiting)
+
+
 # -- items ------------------------------------------------------------------------------------------------
-
-
 def created(**fields: Any) -> Item:
     return {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", **fields}}
 

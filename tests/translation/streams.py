@@ -5,19 +5,7 @@ from __future__ import annotations
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
 from tests.deviations import DEVIATIONS
 
-from .material import (
-    RECORDINGS,
-    Item,
-    annotated,
-    answer,
-    asked,
-    created,
-    ids,
-    message,
-    read_sse,
-    terminal,
-    text,
-)
+from .material import RECORDINGS, Item, annotated, answer, asked, created, ids, message, read_sse, terminal, text
 
 SEARCH: Item = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": [], "results": None}
 FOUND = {"file_id": "file_1", "filename": "a.txt", "score": 0.7, "text": "Pizza", "attributes": {}}

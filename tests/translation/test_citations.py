@@ -15,16 +15,17 @@ from .checker import Fold, check
 from .material import (
     annotated,
     answer,
+    checked,
     clock,
     done,
     ids,
     message,
     play,
+    play_and_check,
     run,
     terminal,
     text,
     translator,
-    validate_event,
 )
 
 Item = dict[str, Any]
@@ -32,13 +33,6 @@ TABLE = container_file_citation("cntr_1", "cfile_1", "table.csv", 0, 4)
 PLOT = container_file_citation("cntr_1", "cfile_2", "plot.PNG", 0, 4)
 CITED = {"type": "file_citation", "file_id": "file_1", "filename": "notes.txt", "index": 4}
 MARKER = "【0:0†notes.txt】"
-
-
-def told(items: list[Item], **options: Any) -> Fold:
-    _, events = play(items, **options)
-    for event in events:
-        validate_event(event)
-    return check(events)
 
 
 def links(fold: Fold, message: int = 0) -> list[tuple[str, str]]:
@@ -49,8 +43,6 @@ def links(fold: Fold, message: int = 0) -> list[tuple[str, str]]:
 
 
 # -- files that were made ---------------------------------------------------------------------------------
-
-
 def test_a_file_of_a_container_is_a_path_with_a_marker() -> None:
     made, events = play([text("Here"), annotated(TABLE), text("."), terminal()])
     fold = check(events)
@@ -77,7 +69,7 @@ def test_a_link_into_the_container_is_itself_the_text_of_its_annotation(cited_be
     note = {**TABLE, "start_index": 9, "end_index": 9 + len(link)}
     page = url_citation("https://a.test", "A", 4, 8)
     before = [annotated(CITED)] if cited_before else []
-    fold = told([text("See "), *before, text(said[4:]), annotated(note), annotated(page), terminal()])
+    fold = play_and_check([text("See "), *before, text(said[4:]), annotated(note), annotated(page), terminal()])
     assert fold.texts == [f"See {MARKER if cited_before else ''}{said[4:]}"]
     path = fold.messages[0]["content"][0]["text"]["annotations"][-1]
     assert (path["text"], path["file_path"]) == (link, {"file_id": "cfile_1"})
@@ -91,11 +83,9 @@ def test_a_file_that_is_named_twice_is_reported_once() -> None:
     assert len(made.take_files()) == 1
 
 
-def test_an_image_is_a_part_of_the_message() -> None:
+def test_an_image_is_a_parts_the_message() -> None:
     made, events = play([text("See "), annotated(PLOT), text("this"), terminal()])
-    for event in events:
-        validate_event(event)
-    fold = check(events)
+    fold = checked(events)
     image = {"type": "image_file", "image_file": {"file_id": "cfile_2"}}
     assert fold.messages[0]["content"] == [objects.text_part("See this"), image]
     (told,) = [e.object()["delta"]["content"][0] for e in events if b'"delta"' in e.data and b"image_file" in e.data]
@@ -114,10 +104,10 @@ def test_an_image_before_any_text_follows_an_empty_one() -> None:
     assert fold.texts == ["See"]
 
 
-def test_an_image_is_content_and_stays_without_citations() -> None:
-    fold = told([text("See"), annotated(PLOT), annotated(TABLE), terminal()], citations=False)
-    assert [part["type"] for part in fold.messages[0]["content"]] == ["text", "image_file"]
-    assert fold.texts == ["See"]
+def test_without_citations_an_image_stays_and_pages_are_left_out() -> None:
+    items = [text("See"), annotated(PLOT), annotated(TABLE), annotated(url_citation("https://a.test", "A", 0, 3))]
+    (said, image) = play_and_check([*items, terminal()], citations=False).messages[0]["content"]
+    assert (said, image["type"]) == (objects.text_part("See"), "image_file")
 
 
 def test_a_message_with_an_image_is_replayed_as_its_text() -> None:
@@ -127,27 +117,25 @@ def test_a_message_with_an_image_is_replayed_as_its_text() -> None:
 
 
 # -- cited pages ------------------------------------------------------------------------------------------
-
-
 def test_a_page_has_a_key_of_its_own() -> None:
     page = url_citation("https://a.test", "A", 0, 4)
     _, events = play([text("Rain today"), annotated(page), terminal()])
-    for event in events:
-        validate_event(event)
+    parts = checked(events).messages[0]["content"]
     placed = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 0, "end_index": 4}
     (delta,) = [e.object()["delta"]["content"] for e in events if b'"delta"' in e.data and b"x_url" in e.data]
     assert delta == [{"index": 0, "type": "text", "text": {"value": "", "x_url_citations": [{"index": 0, **placed}]}}]
-    (part,) = check(events).messages[0]["content"]
+    (part,) = parts
     assert part["text"] == {"value": "Rain today", "annotations": [], "x_url_citations": [placed]}
 
 
-def test_offsets_are_moved_by_markers_before_them() -> None:
+def test_offsets_are_moved_by_markers_before_them_only() -> None:
+    items = [text("Rain"), annotated(url_citation("https://a.test", "A", 1, 4)), annotated(CITED), text(".")]
+    assert links(play_and_check([*items, terminal()])) == [("https://a.test", "ain")]
     items = [text("😀ain"), annotated(CITED), text(" today é"), annotated(url_citation("https://a.test", "A", 0, 4))]
     items += [
-        annotated(url_citation("https://b.test", "B", 4, 10)),
-        annotated(url_citation("https://c.test", "C", 2, 6)),
+        annotated(url_citation(f"https://{page}.test", page, *at)) for page, at in (("b", (4, 10)), ("c", (2, 6)))
     ]
-    fold = told([*items, terminal()])
+    fold = play_and_check([*items, terminal()])
     assert fold.texts == [f"😀ain{MARKER} today é"]
     assert links(fold) == [
         ("https://a.test", "😀ain"),
@@ -156,15 +144,10 @@ def test_offsets_are_moved_by_markers_before_them() -> None:
     ]
 
 
-def test_offsets_stay_right_with_markers_behind_them() -> None:
-    items = [text("Rain"), annotated(url_citation("https://a.test", "A", 1, 4)), annotated(CITED), text(".")]
-    assert links(told([*items, terminal()])) == [("https://a.test", "ain")]
-
-
 def test_pages_of_a_text_that_was_never_streamed() -> None:
     notes = [url_citation("https://b.test", "B", 5, 10), CITED, url_citation("https://a.test", "A", 0, 4)]
     part = {"type": "output_text", "text": "Rain today.", "annotations": notes}
-    fold = told([done({**message(), "content": [part]}), terminal()])
+    fold = play_and_check([done({**message(), "content": [part]}), terminal()])
     assert fold.texts == [f"Rain{MARKER} today."]
     assert sorted(links(fold)) == [("https://a.test", "Rain"), ("https://b.test", "today")]
 
@@ -172,7 +155,7 @@ def test_pages_of_a_text_that_was_never_streamed() -> None:
 def test_a_page_that_is_told_again_counts_once() -> None:
     page = url_citation("https://a.test", "A", 0, 4)
     part = {"type": "output_text", "text": "Rain", "annotations": [page]}
-    fold = told([text("Rain"), annotated(page), done({**message(), "content": [part]}), terminal()])
+    fold = play_and_check([text("Rain"), annotated(page), done({**message(), "content": [part]}), terminal()])
     assert links(fold) == [("https://a.test", "Rain")]
 
 
@@ -181,19 +164,13 @@ def test_a_page_that_is_told_again_counts_once() -> None:
 )
 def test_odd_offsets_stay_within_the_text(start: Any, end: Any, about: str) -> None:
     page = {"type": "url_citation", "url": "https://a.test", "start_index": start, "end_index": end}
-    assert links(told([text("Rain"), annotated(page), terminal()])) == [("https://a.test", about)]
+    assert links(play_and_check([text("Rain"), annotated(page), terminal()])) == [("https://a.test", about)]
 
 
 def test_a_message_that_goes_on_in_another_counts_from_there() -> None:
     items = [text("Rain ", "m1"), done(message("Rain ", "m1")), *answer("two", "m2", 1), text("today", "m1")]
-    fold = told([*items, annotated(url_citation("https://a.test", "A", 5, 8), "m1"), terminal()])
-    assert fold.texts == ["Rain ", "two", "today"]
-    assert links(fold, 2) == [("https://a.test", "tod")]
-
-
-def test_without_citations_pages_are_left_out() -> None:
-    fold = told([text("Rain"), annotated(url_citation("https://a.test", "A", 0, 4)), terminal()], citations=False)
-    assert fold.messages[0]["content"] == [objects.text_part("Rain")]
+    fold = play_and_check([*items, annotated(url_citation("https://a.test", "A", 5, 8), "m1"), terminal()])
+    assert (fold.texts, links(fold, 2)) == (["Rain ", "two", "today"], [("https://a.test", "tod")])
 
 
 def test_another_worker_keeps_pages_pictures_and_paths() -> None:

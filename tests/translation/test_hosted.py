@@ -14,21 +14,26 @@ from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
-from .material import added, answer, clock, done, ids, play, run, terminal, text, translator, validate_event
+from .material import (
+    added,
+    answer,
+    checked,
+    clock,
+    done,
+    ids,
+    play,
+    play_and_check,
+    run,
+    terminal,
+    text,
+    translator,
+)
 
 Item = dict[str, Any]
 CODE: Item = {"type": "code_interpreter_call", "id": "ci_1", "status": "in_progress", "code": "", "outputs": None}
 PNG = "data:image/png;base64,iVBORw0KGgo="
 LOGS = {"type": "logs", "logs": "2\n"}
 IMAGE = {"type": "image", "url": PNG}
-
-
-def told(items: list[Item], **options: Any) -> Fold:
-    """Play items to the upstream's end and return what a client then knows, every object valid."""
-    _, events = play(items, **options)
-    for event in events:
-        validate_event(event)
-    return check(events)
 
 
 def writer() -> ResponseItems:
@@ -47,11 +52,9 @@ def deltas(events: list[Event]) -> list[Item]:
 
 
 # -- code interpreter -------------------------------------------------------------------------------------
-
-
-def code(delta: str, id: str = "ci_1", index: int = 0) -> Item:
+def code(delta: str) -> Item:
     name = "response.code_interpreter_call_code.delta"
-    return {"type": name, "item_id": id, "output_index": index, "delta": delta}
+    return {"type": name, "item_id": "ci_1", "output_index": 0, "delta": delta}
 
 
 def code_done(value: str) -> Item:
@@ -60,30 +63,18 @@ def code_done(value: str) -> Item:
 
 
 def test_code_interpreter() -> None:
-    made = translator()
-    events = made.start()
-    for item in [*writer().code_interpreter("1 + 1", [LOGS, IMAGE], ["1 +", " 1"]), *answer("Two", index=1)]:
-        events += made.feed([item])
-    events += made.feed([terminal()])
-    for event in events:
-        validate_event(event)
+    code = writer().code_interpreter("1 + 1", [LOGS, IMAGE], ["1 +", " 1"])
+    made, events = play([*code, *answer("Two", index=1), terminal()])
+    outputs = [{"index": 0, **LOGS}, {"index": 1, "type": "image", "image": {"file_id": "file_1"}}]
+    fold = checked(events)
     assert deltas(events) == [
         {"index": 0, "id": "ci_1", "type": "code_interpreter", "code_interpreter": {"input": "", "outputs": []}},
         {"index": 0, "type": "code_interpreter", "code_interpreter": {"input": "1 +"}},
         {"index": 0, "type": "code_interpreter", "code_interpreter": {"input": " 1"}},
-        {
-            "index": 0,
-            "type": "code_interpreter",
-            "code_interpreter": {
-                "outputs": [{"index": 0, **LOGS}, {"index": 1, "type": "image", "image": {"file_id": "file_1"}}]
-            },
-        },
+        {"index": 0, "type": "code_interpreter", "code_interpreter": {"outputs": outputs}},
     ]
-    fold = check(events)
-    assert shown(fold)["code_interpreter"] == {
-        "input": "1 + 1",
-        "outputs": [LOGS, {"type": "image", "image": {"file_id": "file_1"}}],
-    }
+    image = {"type": "image", "image": {"file_id": "file_1"}}
+    assert shown(fold)["code_interpreter"] == {"input": "1 + 1", "outputs": [LOGS, image]}
     assert made.take_files() == [GeneratedFile("file_1", "code_interpreter-1.png", data=PNG)]
     assert made.take_files() == []
     assert made.unknown == 0
@@ -103,17 +94,17 @@ def test_code_interpreter() -> None:
     ],
 )
 def test_code_from_the_best_evidence(items: list[Item]) -> None:
-    assert shown(told([*items, terminal()]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
+    assert shown(play_and_check([*items, terminal()]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
 
 
 def test_code_in_halves_of_characters() -> None:
     items = [added(CODE), code('print("\ud83d'), code('\ude00")'), code_done('print("😀")'), terminal()]
-    assert shown(told(items))["code_interpreter"]["input"] == 'print("😀")'
+    assert shown(play_and_check(items))["code_interpreter"]["input"] == 'print("😀")'
 
 
 @pytest.mark.parametrize("output", [None, 7, {}, {"type": "image"}, {"type": "logs"}, {"type": "image", "url": ""}])
 def test_outputs_that_say_nothing(output: Any) -> None:
-    fold = told([added(CODE), done({**CODE, "outputs": [output, LOGS]}), terminal()])
+    fold = play_and_check([added(CODE), done({**CODE, "outputs": [output, LOGS]}), terminal()])
     assert shown(fold)["code_interpreter"]["outputs"] == [LOGS]
 
 
@@ -133,15 +124,19 @@ def test_where_an_image_is(url: str, name: str, where: str) -> None:
 
 def test_text_waits_until_the_code_has_run() -> None:
     items = [added(CODE), *answer("Two", index=1), code("1"), done({**CODE, "outputs": [LOGS]}), terminal()]
-    fold = told(items)
+    fold = play_and_check(items)
     assert [step["type"] for step in fold.steps] == ["tool_calls", "message_creation"]
     assert shown(fold)["code_interpreter"] == {"input": "1", "outputs": [LOGS]}
 
 
 def test_code_that_fails_or_is_cut_keeps_what_came() -> None:
-    fold = told([added(CODE), code("1 +"), terminal("incomplete", incomplete_details={"reason": "max_output_tokens"})])
+    fold = play_and_check(
+        [added(CODE), code("1 +"), terminal("incomplete", incomplete_details={"reason": "max_output_tokens"})]
+    )
     assert shown(fold)["code_interpreter"] == {"input": "1 +", "outputs": []}
-    failed = told([added(CODE), code("1 +"), terminal("failed", error={"code": "server_error", "message": "No."})])
+    failed = play_and_check(
+        [added(CODE), code("1 +"), terminal("failed", error={"code": "server_error", "message": "No."})]
+    )
     assert failed.steps[0]["status"] == "failed"
 
 
@@ -150,13 +145,10 @@ def test_another_worker_closes_it_with_the_code_so_far() -> None:
     events = made.start() + made.feed([added(CODE), code("1 +")]) + made.feed([code(" 1")])
     taken = Translator.restore(run(), events, None, new_id=ids(), now=clock())
     closing = taken.close(Ending.INTERRUPTED)
-    for event in closing:
-        validate_event(event)
-    assert shown(check([*events, *closing]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
+    assert shown(checked([*events, *closing]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
 
 
 # -- tools that the Assistants API has no word for --------------------------------------------------------
-
 MCP: Item = {"type": "mcp_call", "id": "mcp_1", "server_label": "crm", "name": "find", "arguments": ""}
 
 
@@ -189,18 +181,14 @@ def function(name: str, arguments: Any, output: str | None) -> Item:
 def test_function_steps(item: Item, name: str, arguments: Any, output: str | None) -> None:
     item = {"id": "x_1", **item}
     made, events = play([added({"type": item["type"], **item}), done(item), *answer("Done", index=1), terminal()])
-    for event in events:
-        validate_event(event)
-    fold = check(events)
+    fold = checked(events)
     call = shown(fold)
     assert call["type"] == "function"
     expected = item.get("action") or item.get("operation") if arguments is None else arguments
-    assert {**call["function"], "arguments": json.loads(call["function"]["arguments"])} == function(
-        name, expected, output
-    )
+    said = json.loads(call["function"]["arguments"])
+    assert {**call["function"], "arguments": said} == function(name, expected, output)
     assert "thread.run.requires_action" not in fold.names
-    assert made.items() == []
-    assert made.unknown == 0
+    assert (made.items(), made.unknown) == ([], 0)
 
 
 def test_deltas_of_a_function_step() -> None:
@@ -225,7 +213,7 @@ def test_arguments_of_a_slow_mcp_call_are_shown_before_its_output() -> None:
 def test_mcp_arguments_that_only_streamed() -> None:
     piece = {"type": "response.mcp_call_arguments.delta", "item_id": "mcp_1", "output_index": 0}
     items = [{**piece, "delta": '{"a"'}, added(MCP), {**piece, "delta": ":1}"}, done(MCP), terminal()]
-    assert shown(told(items))["function"]["arguments"] == '{"a":1}'
+    assert shown(play_and_check(items))["function"]["arguments"] == '{"a":1}'
 
 
 def test_a_generated_image_is_a_file() -> None:
@@ -245,19 +233,16 @@ def test_no_image_is_no_file(result: Any) -> None:
 
 
 def test_images_are_numbered() -> None:
-    items = [
-        done({"type": "image_generation_call", "id": f"ig_{n}", "result": "AA==", "output_format": "webp"}, n)
-        for n in (0, 1)
-    ]
-    made, _ = play([*items, terminal()])
+    image = {"type": "image_generation_call", "result": "AA==", "output_format": "webp"}
+    made, _ = play([done({**image, "id": "ig_0"}), done({**image, "id": "ig_1"}, 1), terminal()])
     assert [file.filename for file in made.take_files()] == ["image_generation-1.webp", "image_generation-2.webp"]
 
 
 def test_arguments_that_json_cannot_say() -> None:
     item = {"type": "web_search_call", "id": "ws_1", "action": {"query": "\ud83d", "score": float("nan")}}
-    assert shown(told([done(item), terminal()]))["function"]["arguments"] == "{}"
+    assert shown(play_and_check([done(item), terminal()]))["function"]["arguments"] == "{}"
     mended = {**item, "action": {"query": "\ud83d"}}
-    assert shown(told([done(mended), terminal()]))["function"]["arguments"] == '{"query":"\ufffd"}'
+    assert shown(play_and_check([done(mended), terminal()]))["function"]["arguments"] == '{"query":"\ufffd"}'
 
 
 @pytest.mark.parametrize("kind", ["mcp_list_tools", "compaction", "additional_tools", "program"])
@@ -268,8 +253,6 @@ def test_what_clients_are_not_told_of(kind: str) -> None:
 
 
 # -- reasoning --------------------------------------------------------------------------------------------
-
-
 def thoughts(events: list[Event]) -> list[tuple[int, str]]:
     told = [event.object() for event in events if event.name == "thread.run.x_reasoning.delta"]
     return [(one["item"], one["delta"]) for one in told]
@@ -281,17 +264,9 @@ def test_reasoning_is_told_as_it_comes() -> None:
     _, events = play([*items, terminal()], reasoning_summaries=True)
     assert thoughts(events) == [(0, "First "), (0, "part"), (0, "\n\nsecond"), (1, "Then")]
     assert check(events).thoughts == ["First part\n\nsecond", "Then"]
-    assert events[3].object() == {
-        "id": "run_1",
-        "object": "thread.run.x_reasoning.delta",
-        "item": 0,
-        "delta": "First ",
-    }
-
-
-def test_reasoning_is_off_by_default() -> None:
-    _, events = play([*writer().reasoning([["Hm"]]), terminal()])
-    assert thoughts(events) == []
+    delta = {"id": "run_1", "object": "thread.run.x_reasoning.delta", "item": 0, "delta": "First "}
+    assert events[3].object() == delta
+    assert thoughts(play([*items, terminal()])[1]) == [], "off by default"
 
 
 @pytest.mark.parametrize(

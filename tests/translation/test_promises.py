@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .checker import Fold, check
+from .checker import check
 from .material import Item, added, call, done, message, play, run, terminal, text
 
 ALL = frozenset(("max_output_tokens", "parallel_tool_calls", "text", "tool_choice"))
@@ -18,14 +18,11 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}
 REFUSAL: Item = {**message(), "content": [{"type": "refusal", "refusal": "No."}]}
 
 
-def told(items: list[Item], ignored: frozenset[str] = ALL, **overrides: Any) -> Fold:
-    made, events = play([*items, terminal()], run=run(**overrides), ignored=ignored)
-    return check(events, ended=not made.waiting)
-
-
-def outcome(fold: Fold) -> tuple[str, str | None]:
-    assert fold.run is not None
-    return fold.run["status"], (fold.run["last_error"] or {}).get("message")
+def outcome(items: list[Item], ignored: frozenset[str] = ALL, **overrides: Any) -> tuple[str, str | None]:
+    """Return status and error message of a run whose upstream passes over what is `ignored`."""
+    _, events = play([*items, terminal()], run=run(**overrides), ignored=ignored)
+    ended = check(events, ended=False).run
+    return ended["status"], (ended["last_error"] or {}).get("message")
 
 
 def said(value: str) -> list[Item]:
@@ -42,22 +39,18 @@ def called(*names: str) -> list[Item]:
     [
         ("required", said("Hello."), "a tool"),
         ("required", called("weather"), None),
-        ({"type": "function", "function": {"name": "other"}}, called("weather"), "the function other"),
-        ({"type": "function", "function": {"name": "other"}}, said("Hello."), "the function other"),
-        ({"type": "function", "function": {"name": "other"}}, called("other"), None),
+        (OTHER, called("weather"), "the function other"),
+        (OTHER, said("Hello."), "the function other"),
+        (OTHER, called("other"), None),
         ("required", [done(REFUSAL)], None),
         ("auto", said("Hello."), None),
         ("none", said("Hello."), None),
     ],
 )
 def test_a_forced_call(choice: Any, items: list[Item], missing: str | None) -> None:
-    status, why = outcome(told(items, tool_choice=choice, tools=[WEATHER, OTHER]))
+    status, why = outcome(items, tool_choice=choice, tools=[WEATHER, OTHER])
     assert (status == "failed") == bool(missing)
     assert why == (missing and f"The upstream did not call {missing}, which tool_choice requires.")
-
-
-def test_a_forced_call_is_not_asked_of_a_run_without_functions() -> None:
-    assert outcome(told(said("Hello."), tool_choice="required", tools=[]))[0] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -76,23 +69,21 @@ def test_a_forced_call_is_not_asked_of_a_run_without_functions() -> None:
     ],
 )
 def test_the_format_of_the_answer(wanted: Any, value: str, status: str) -> None:
-    fold = told(said(value), response_format=wanted)
-    assert outcome(fold)[0] == status
-    assert json.dumps(value) in json.dumps(fold.messages)
+    _, events = play([*said(value), terminal()], run=run(response_format=wanted), ignored=ALL)
+    fold = check(events)
+    assert (fold.run["status"], fold.texts) == (status, [value])
 
 
-def test_a_refusal_and_a_call_need_no_format() -> None:
-    assert outcome(told([done(REFUSAL)], response_format=JSON))[0] == "completed"
-    assert outcome(told(called("weather"), response_format=JSON, tools=[WEATHER]))[0] == "requires_action"
+def test_a_refusal_and_a_call_need_no_format_and_no_answer_has_none() -> None:
+    assert outcome([], response_format=SCHEMA)[0] == "failed"
+    assert outcome([done(REFUSAL)], response_format=JSON)[0] == "completed"
+    assert outcome(called("weather"), response_format=JSON, tools=[WEATHER])[0] == "requires_action"
 
 
-def test_no_answer_at_all_is_not_json() -> None:
-    assert outcome(told([], response_format=SCHEMA))[0] == "failed"
-
-
-def test_who_keeps_its_promises_is_not_checked() -> None:
+def test_only_promises_that_are_not_kept_are_checked() -> None:
     asked = {"response_format": JSON, "tool_choice": "required", "tools": [WEATHER]}
-    assert outcome(told(said("Hello."), frozenset(), **asked))[0] == "completed"
+    assert outcome(said("Hello."), frozenset(), **asked)[0] == "completed"
+    assert outcome(said("Hello."), tool_choice="required", tools=[])[0] == "completed"
 
 
 @pytest.mark.parametrize("ignored", [ALL, frozenset()])
@@ -101,7 +92,6 @@ def test_without_parallel_calls_only_the_first_is_taken(ignored: frozenset[str])
     items = [*said("Let me look."), *called("weather", "other", "weather")]
     made, events = play([*items, terminal()], run=run(**overrides), ignored=ignored)
     fold = check(events, ended=False)
-    assert fold.run is not None
     calls = fold.run["required_action"]["submit_tool_outputs"]["tool_calls"]
     assert [one["function"]["name"] for one in calls] == ["weather"]
     assert [item["name"] for item in made.items() if item["type"] == "function_call"] == ["weather"]

@@ -14,23 +14,11 @@ from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import check, without
-from .material import (
-    answer,
-    asked,
-    clock,
-    ids,
-    play,
-    run,
-    terminal,
-    text,
-    translator,
-    validate_event,
-)
+from .material import answer, asked, clock, ids, play, run, terminal, text, translator, validate_event
 from .streams import STREAMS
 
 Item = dict[str, Any]
-
-
+ODD: list[Any] = [None, "", 7, [], {}, ["x"], "msg_u", True, "\ud83d", {"id": "\udc00", "type": "message"}, -1, 10**30]
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=250)
 
 
@@ -65,33 +53,15 @@ def mangled(draw: st.DrawFn) -> list[list[Item]]:
             keys = draw(st.sets(st.sampled_from(["item_id", "output_index", "content_index", "item", "response"])))
             items[at] = {key: value for key, value in items[at].items() if key not in keys}
         elif what == "mix":
-            odd: Any = draw(
-                st.sampled_from(
-                    [
-                        None,
-                        "",
-                        7,
-                        [],
-                        {},
-                        ["x"],
-                        "msg_u",
-                        True,
-                        "\ud83d",
-                        {"id": "\udc00", "type": "message"},
-                        -1,
-                        10**30,
-                    ]
-                )
-            )
-            made = scrambled(draw, items[at], odd)
+            made = scrambled(draw, items[at], draw(st.sampled_from(ODD)))
             items[at] = made if isinstance(made, dict) else {}
         else:
             del items[max(at, 1) :]
-    reads, start = [], 0
-    while start < len(items):
+    reads = []
+    while items:
         size = draw(st.integers(1, 5))
-        reads.append(items[start : start + size])
-        start += size
+        reads.append(items[:size])
+        items = items[size:]
     return reads
 
 
@@ -236,9 +206,7 @@ def test_another_worker_can_go_on_with_pending_calls(reads: list[list[Item]], op
     )
     fold = check([*events, *finish(goes_on, [reads], output)])
     finish(made, [reads], output)
-    assert fold.run is not None
-    assert fold.run["usage"] == made.run["usage"]
-    assert len(goes_on.items()) == len(made.items())
+    assert (fold.run["usage"], len(goes_on.items())) == (made.run["usage"], len(made.items()))
 
 
 @RELAXED
@@ -293,7 +261,5 @@ def test_usage_of_earlier_rounds_counts_once_after_a_worker_died() -> None:
     events += made.feed([text("Half")])
     taken = Translator.restore(made.run, events, state, new_id=ids_of("b"), now=clock())
     fold = check([*events, *taken.close(Ending.INTERRUPTED)])
-    assert fold.run is not None
-    assert fold.run["usage"]["total_tokens"] == 15
-    assert fold.texts == ["Half"]
+    assert (fold.run["usage"]["total_tokens"], fold.texts) == (15, ["Half"])
     assert "Send the message again" in fold.run["last_error"]["message"]

@@ -22,21 +22,15 @@ KEYS = {
 }  # fmt: skip
 
 
+OPTIONS = {
+    "vector_store_ids", "search_results", "used_tokens", "user", "extra_tools", "reasoning_summaries", "code_files",
+}  # fmt: skip
+"""Of `to_responses`; everything else is of the run."""
+
+
 def request(history: Any = (), items: Any = (), **given: Any) -> Item:
     """Build a request and assert that it is valid."""
-    options = {
-        key: given.pop(key)
-        for key in (
-            "vector_store_ids",
-            "search_results",
-            "used_tokens",
-            "user",
-            "extra_tools",
-            "reasoning_summaries",
-            "code_files",
-        )
-        if key in given
-    }
+    options = {key: given.pop(key) for key in OPTIONS & given.keys()}
     made = to_responses(run(**given), list(history), list(items), **options)
     assert set(made) <= KEYS
     if not shared_missing():
@@ -49,11 +43,14 @@ def said(role: str, *parts: Item | str, **fields: Any) -> Item:
     return {**objects.message("msg_1", 1, "thread_1", role, content), **fields}
 
 
+HELLO = [said("user", "Hi")]
+
+
 def test_the_least_that_is_sent() -> None:
-    assert request([said("user", "Hello")]) == {
+    assert request(HELLO) == {
         "model": "gpt-4.1",
         "instructions": "Be brief.",
-        "input": [{"type": "message", "role": "user", "content": "Hello"}],
+        "input": [{"type": "message", "role": "user", "content": "Hi"}],
         "truncation": "auto",
         "store": False,
         "stream": True,
@@ -63,10 +60,10 @@ def test_the_least_that_is_sent() -> None:
 
 def test_instructions_are_omitted_when_empty_and_sent_on_every_call() -> None:
     body = {**run(), "instructions": ""}
-    assert "instructions" not in to_responses(body, [said("user", "Hi")], [])
+    assert "instructions" not in to_responses(body, HELLO, [])
     made, _ = play([*asked(), terminal()])
     made.tool_outputs({"call_u": "x"})
-    assert request([said("user", "Hi")], made.items())["instructions"] == "Be brief."
+    assert request(HELLO, made.items())["instructions"] == "Be brief."
 
 
 def test_history() -> None:
@@ -112,11 +109,8 @@ def test_images_and_files() -> None:
         {"type": "input_image", "image_url": "https://example.org/a.png", "detail": "low"},
         {"type": "input_file", "file_id": "file_2"},
     ]
-
-
-def test_an_image_alone_is_a_list() -> None:
-    file = {"type": "image_file", "image_file": {"file_id": "file_1", "detail": "high"}}
-    (message,) = request([said("user", file)])["input"]
+    alone = {"type": "image_file", "image_file": {"file_id": "file_1", "detail": "high"}}
+    (message,) = request([said("user", alone)])["input"]
     assert message["content"] == [{"type": "input_image", "file_id": "file_1", "detail": "high"}]
 
 
@@ -132,7 +126,7 @@ def test_items_of_the_run_follow_the_history() -> None:
     done = {"type": "response.output_item.done", "output_index": 0, "item": thought}
     made, _ = play([done, *asked(index=1), terminal()])
     made.tool_outputs({"call_u": "sunny"})
-    kinds = [item["type"] for item in request([said("user", "Hi")], made.items())["input"]]
+    kinds = [item["type"] for item in request(HELLO, made.items())["input"]]
     assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
 
 
@@ -146,7 +140,7 @@ def test_last_messages(last: int, kept: list[str]) -> None:
 
 def test_function_tools_always_have_parameters_and_strict() -> None:
     full = {"name": "a", "description": "Does a.", "parameters": {"type": "object", "properties": {}}, "strict": True}
-    made = request([said("user", "Hi")], tools=[FUNCTION, {"type": "function", "function": full}])
+    made = request(HELLO, tools=[FUNCTION, {"type": "function", "function": full}])
     assert made["tools"] == [
         {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}, "strict": False},
         {"type": "function", **full},
@@ -156,7 +150,7 @@ def test_function_tools_always_have_parameters_and_strict() -> None:
 def test_file_search() -> None:
     options = {"max_num_results": 5, "ranking_options": {"ranker": "default_2024_08_21", "score_threshold": 0.3}}
     made = request(
-        [said("user", "Hi")],
+        HELLO,
         tools=[{**SEARCH, "file_search": options}],
         tool_resources={"file_search": {"vector_store_ids": ["vs_own"]}},
         vector_store_ids=["vs_shared", "vs_own"],
@@ -174,11 +168,11 @@ def test_file_search() -> None:
 
 
 def test_file_search_without_stores_is_dropped_with_all_that_needs_it() -> None:
-    made = request([said("user", "Hi")], tools=[SEARCH], tool_choice=SEARCH, search_results=True)
+    made = request(HELLO, tools=[SEARCH], tool_choice=SEARCH, search_results=True)
     assert not {"tools", "tool_choice", "include"} & set(made)
-    kept = request([said("user", "Hi")], tools=[SEARCH, FUNCTION], tool_choice=SEARCH)
+    kept = request(HELLO, tools=[SEARCH, FUNCTION], tool_choice=SEARCH)
     assert "tool_choice" not in kept
-    found = request([said("user", "Hi")], tools=[SEARCH], tool_choice=SEARCH, vector_store_ids=["vs_1"])
+    found = request(HELLO, tools=[SEARCH], tool_choice=SEARCH, vector_store_ids=["vs_1"])
     assert found["tool_choice"] == SEARCH
 
 
@@ -188,24 +182,20 @@ CODE = {"type": "code_interpreter"}
 def test_code_interpreter() -> None:
     resources = {"code_interpreter": {"file_ids": ["file_1", "file_2"]}}
     given: Item = {"tools": [CODE], "tool_resources": resources, "code_files": ["file_2", "file_3"]}
-    made = request([said("user", "Hi")], tool_choice=CODE, **given)
+    made = request(HELLO, tool_choice=CODE, **given)
     files = ["file_1", "file_2", "file_3"]
     assert made["tools"] == [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": files}}]
-    assert made["include"] == ["code_interpreter_call.outputs"]
-    assert made["tool_choice"] == CODE
-    assert "tool_choice" not in request([said("user", "Hi")], tools=[FUNCTION], tool_choice=CODE)
-
-
-def test_a_container_takes_fifty_files() -> None:
-    made = request([said("user", "Hi")], tools=[CODE], code_files=[f"file_{n}" for n in range(60)])
-    assert len(made["tools"][0]["container"]["file_ids"]) == 50
+    assert (made["include"], made["tool_choice"]) == (["code_interpreter_call.outputs"], CODE)
+    assert "tool_choice" not in request(HELLO, tools=[FUNCTION], tool_choice=CODE)
+    many = request(HELLO, tools=[CODE], code_files=[f"file_{n}" for n in range(60)])
+    assert len(many["tools"][0]["container"]["file_ids"]) == 50, "more than a container takes"
 
 
 def test_tools_of_the_configuration_are_sent_as_they_are() -> None:
     extra: list[Item] = [{"type": "web_search"}, {"type": "mcp", "server_label": "crm", "server_url": "https://a.test"}]
-    made = request([said("user", "Hi")], tools=[FUNCTION], extra_tools=extra)
+    made = request(HELLO, tools=[FUNCTION], extra_tools=extra)
     assert made["tools"][1:] == extra
-    assert request([said("user", "Hi")], extra_tools=extra, tool_choice="required")["tool_choice"] == "required"
+    assert request(HELLO, extra_tools=extra, tool_choice="required")["tool_choice"] == "required"
 
 
 @pytest.mark.parametrize(
@@ -219,8 +209,8 @@ def test_tools_of_the_configuration_are_sent_as_they_are() -> None:
 )
 def test_reasoning_summaries_are_asked_of_models_that_may_reason(model: str, effort: Any, expected: Any) -> None:
     given = {"model": model, "reasoning_effort": effort}
-    assert request([said("user", "Hi")], reasoning_summaries=True, **given).get("reasoning") == expected
-    assert request([said("user", "Hi")], **given).get("reasoning") == (effort and {"effort": effort})
+    assert request(HELLO, reasoning_summaries=True, **given).get("reasoning") == expected
+    assert request(HELLO, **given).get("reasoning") == (effort and {"effort": effort})
 
 
 def test_answers_of_all_kinds_of_calls_are_valid_input() -> None:
@@ -230,7 +220,7 @@ def test_answers_of_all_kinds_of_calls_are_valid_input() -> None:
     made, _ = play([*items, terminal()], server_tools={"weather": False})
     made.tool_results({"call_u": "x", "call_2": "y"})
     made.tool_outputs({"mcpr_1": "true"})
-    kinds = [item["type"] for item in request([said("user", "Hi")], made.items())["input"][1:]]
+    kinds = [item["type"] for item in request(HELLO, made.items())["input"][1:]]
     calls = ["function_call", "function_call", "mcp_approval_request"]
     assert kinds == [*calls, "function_call_output", "function_call_output", "mcp_approval_response"]
 
@@ -250,14 +240,14 @@ FORCED = {"type": "function", "function": {"name": "weather"}}
 def test_tool_choice(choice: Any, first: Any, later: Any) -> None:
     made, _ = play([*asked(), terminal()])
     made.tool_outputs({"call_u": "x"})
-    assert request([said("user", "Hi")], tools=[FUNCTION], tool_choice=choice).get("tool_choice") == first
-    assert request([said("user", "Hi")], made.items(), tools=[FUNCTION], tool_choice=choice).get("tool_choice") == later
-    assert "tool_choice" not in request([said("user", "Hi")], tool_choice=choice)
+    assert request(HELLO, tools=[FUNCTION], tool_choice=choice).get("tool_choice") == first
+    assert request(HELLO, made.items(), tools=[FUNCTION], tool_choice=choice).get("tool_choice") == later
+    assert "tool_choice" not in request(HELLO, tool_choice=choice)
 
 
 def test_parallel_calls_are_forbidden_only_where_there_are_tools() -> None:
-    assert request([said("user", "Hi")], tools=[FUNCTION], parallel_tool_calls=False)["parallel_tool_calls"] is False
-    assert "parallel_tool_calls" not in request([said("user", "Hi")], parallel_tool_calls=False)
+    assert request(HELLO, tools=[FUNCTION], parallel_tool_calls=False)["parallel_tool_calls"] is False
+    assert "parallel_tool_calls" not in request(HELLO, parallel_tool_calls=False)
 
 
 SCHEMA = {"name": "answer", "schema": {"type": "object"}, "strict": True, "description": "An answer."}
@@ -270,58 +260,54 @@ SCHEMA = {"name": "answer", "schema": {"type": "object"}, "strict": True, "descr
         ({"type": "text"}, None),
         ({"type": "json_object"}, {"type": "json_object"}),
         ({"type": "json_schema", "json_schema": SCHEMA}, {"type": "json_schema", **SCHEMA}),
-        (
-            {"type": "json_schema", "json_schema": {"name": "answer"}},
-            {"type": "json_schema", "name": "answer", "schema": {}},
-        ),
+        ({"type": "json_schema", "json_schema": {"name": "n"}}, {"type": "json_schema", "name": "n", "schema": {}}),
     ],
 )
 def test_response_format(given: Any, expected: Any) -> None:
-    assert request([said("user", "Hi")], response_format=given).get("text", {}).get("format") == expected
+    assert request(HELLO, response_format=given).get("text", {}).get("format") == expected
 
 
-def test_sampling_is_sent_only_where_it_was_set() -> None:
-    made = request([said("user", "Hi")], temperature=0.0, top_p=0.5, reasoning_effort="low")
+def test_sampling_and_end_user_are_sent_only_where_they_are_set() -> None:
+    made = request(HELLO, temperature=0.0, top_p=0.5, reasoning_effort="low", user="u_hash")
+    assert made["safety_identifier"] == "u_hash"
     assert (made["temperature"], made["top_p"], made["reasoning"]) == (0.0, 0.5, {"effort": "low"})
-    assert not {"temperature", "top_p"} & set(request([said("user", "Hi")], temperature=1.0, top_p=1))
+    assert not {"temperature", "top_p"} & set(request(HELLO, temperature=1.0, top_p=1))
 
 
 @pytest.mark.parametrize(("used", "expected"), [(0, 300), (200, 100), (299, 16), (900, 16)])
 def test_the_budget_is_what_remains(used: int, expected: int) -> None:
-    made = request([said("user", "Hi")], max_completion_tokens=300, used_tokens=used)
+    made = request(HELLO, max_completion_tokens=300, used_tokens=used)
     assert made["max_output_tokens"] == expected
 
 
-def test_the_end_user_is_named() -> None:
-    assert request([said("user", "Hi")], user="u_hash")["safety_identifier"] == "u_hash"
+REASONING = [
+    "o3",
+    "o4-mini-2025-04-16",
+    "gpt-5",
+    "gpt-5.2-codex",
+    "gpt-6-mini",
+    "openai/gpt-5",
+    "ft:o4-mini:org",
+    "GPT-5",
+]
+PLAIN = [
+    "gpt-4o",
+    "gpt-4.1-mini",
+    "gpt-5-chat-latest",
+    "gpt-5.2-chat-latest",
+    "gpt-3.5-turbo",
+    "gpt-oss-20b",
+    "olmo-2",
+    "llama-3",
+    "my-deployment",
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        ("o3", True),
-        ("o4-mini-2025-04-16", True),
-        ("gpt-5", True),
-        ("gpt-5.2-codex", True),
-        ("gpt-6-mini", True),
-        ("openai/gpt-5", True),
-        ("ft:o4-mini:org", True),
-        ("GPT-5", True),
-        ("gpt-4o", False),
-        ("gpt-4.1-mini", False),
-        ("gpt-5-chat-latest", False),
-        ("gpt-5.2-chat-latest", False),
-        ("gpt-3.5-turbo", False),
-        ("gpt-oss-20b", False),
-        ("olmo-2", False),
-        ("llama-3", False),
-        ("my-deployment", False),
-    ],
-)
-def test_encrypted_reasoning_is_asked_of_models_that_reason(model: str, expected: bool) -> None:
-    assert wants_encrypted_reasoning(model) is expected
-    asked_for = request([said("user", "Hi")], model=model).get("include", [])
-    assert ("reasoning.encrypted_content" in asked_for) is expected
+@pytest.mark.parametrize("model", REASONING + PLAIN)
+def test_encrypted_reasoning_is_requested_of_models_that_reason(model: str) -> None:
+    assert wants_encrypted_reasoning(model) is (model in REASONING)
+    included = request(HELLO, model=model).get("include", [])
+    assert ("reasoning.encrypted_content" in included) is (model in REASONING)
 
 
 @settings(deadline=None, max_examples=100)

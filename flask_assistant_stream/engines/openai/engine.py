@@ -182,7 +182,7 @@ class _ResponseStream(ItemStream):
         attempt = 0
         while True:
             sent = fit(self._request, self._engine._profile, self._without)
-            wait = _pause(attempt)
+            wait = pause_before_retry(attempt)
             try:
                 exchange = self._request_stream(dump(sent))
                 if exchange is None:
@@ -359,6 +359,6 @@ def _from_json(payload: bytes) -> Any:
         raise EngineError("The upstream sent an event that is not JSON.") from None
 
 
-def _pause(attempt: int) -> float:
+def pause_before_retry(attempt: int) -> float:
     """Return the seconds before the next attempt: 0.5, 1, 2 … at most 8, less up to 25 % jitter."""
     return float(min(0.5 * 2.0**attempt, 8.0)) * (1 - 0.25 * random.random())

@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -25,6 +27,9 @@ from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
 
 KEY = "sk-test-0123456789"
+NAMELESS = {"type": "error", "error": {"message": "no", "code": "429"}}
+INVALID = ["https://host:port/v1", "http://ho st/v1", "https://host/v 1"]
+COMPLETED = {"type": "response.completed"}
 
 
 def at(port: int) -> OpenAIEngine:
@@ -43,18 +48,16 @@ def script(line: str) -> dict[str, Any]:
 
 @pytest.fixture
 def engine(upstream: FakeUpstream) -> Iterator[OpenAIEngine]:
-    made = OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0)
-    yield made
-    made.close()
+    with closing(OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0)) as made:
+        yield made
 
 
 @pytest.fixture
 def retrying(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIEngine]:
     """An engine that tries three times without a pause, unless the upstream asks for one."""
-    monkeypatch.setattr(openai_engine, "_pause", lambda attempt: 0.0)
-    made = OpenAIEngine(Upstream(KEY, upstream.base_url))
-    yield made
-    made.close()
+    monkeypatch.setattr(openai_engine, "pause_before_retry", lambda attempt: 0.0)
+    with closing(OpenAIEngine(Upstream(KEY, upstream.base_url))) as made:
+        yield made
 
 
 def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Item], EngineError]:
@@ -70,9 +73,8 @@ def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Ite
 class TestSuite(EngineSuite):
     @pytest.fixture
     def engine(self, upstream: FakeUpstream) -> Iterator[Engine]:
-        made = OpenAIEngine(Upstream(KEY, upstream.base_url))
-        yield made
-        made.close()
+        with closing(OpenAIEngine(Upstream(KEY, upstream.base_url))) as made:
+            yield made
 
     @pytest.fixture
     def asked(self) -> dict[str, Any]:
@@ -84,68 +86,48 @@ class TestSuite(EngineSuite):
 
 
 # ---- what goes out -------------------------------------------------------------------------------------------------
-
-
-def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(
-        Upstream(
-            f" {KEY} ",
-            upstream.base_url + "/",
-            headers={"X-Team": "blue", "user-agent": "mine"},
-            organization="org",
-            project="proj",
-        )
-    )
+def sent(upstream: FakeUpstream, described: Upstream) -> Any:
+    """Return the one request that an engine for this upstream sends."""
+    engine = OpenAIEngine(described)
     collect(engine.stream(asking("Grüße \ud83d 🌞")))
     engine.close()
     (request,) = upstream.requests
+    return request
+
+
+def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> None:
+    headers = {"X-Team": "blue", "user-agent": "mine"}
+    described = Upstream(f" {KEY} ", upstream.base_url + "/", headers=headers, organization="org", project="proj")
+    request = sent(upstream, described)
     assert request.path == "/v1/responses"
-    assert request.headers["authorization"] == f"Bearer {KEY}"
-    assert request.headers["openai-organization"] == "org"
-    assert request.headers["openai-project"] == "proj"
-    assert request.headers["x-team"] == "blue"
-    assert request.headers["user-agent"] == "mine"
-    assert request.headers["accept-encoding"] == "identity"
-    assert request.headers["content-type"] == "application/json"
-    assert request.headers["host"] == f"127.0.0.1:{upstream.port}"
     assert request.body == asking("Grüße \ud83d 🌞")
+    expected = {
+        "authorization": f"Bearer {KEY}",
+        "openai-organization": "org",
+        "openai-project": "proj",
+        "x-team": "blue",
+        "user-agent": "mine",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "host": f"127.0.0.1:{upstream.port}",
+    }
+    assert {name: request.headers[name] for name in expected} == expected
 
 
 def test_azure_gets_its_key_in_its_own_header(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(Upstream(KEY, upstream.base_url, profile=PROFILES["azure"]))
-    collect(engine.stream(asking("hello")))
-    engine.close()
-    assert upstream.requests[0].headers["api-key"] == KEY
-    assert "authorization" not in upstream.requests[0].headers
+    headers = sent(upstream, Upstream(KEY, upstream.base_url, profile=PROFILES["azure"])).headers
+    assert headers["api-key"] == KEY
+    assert "authorization" not in headers
 
 
-def test_a_server_without_keys_gets_no_authorization(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(Upstream(None, upstream.base_url))
-    collect(engine.stream(asking("hello")))
-    engine.close()
-    assert "authorization" not in upstream.requests[0].headers
-    assert upstream.requests[0].headers["user-agent"].startswith("flask-assistant-stream/")
+def test_a_server_without_keys_gets_no_authorization_and_a_query_stays(upstream: FakeUpstream) -> None:
+    request = sent(upstream, Upstream(None, upstream.base_url + "?api-version=preview"))
+    assert "authorization" not in request.headers
+    assert request.headers["user-agent"].startswith("flask-assistant-stream/")
+    assert request.path == "/v1/responses?api-version=preview"
 
 
-def test_a_query_in_the_base_url_stays(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(Upstream(KEY, upstream.base_url + "?api-version=preview"))
-    collect(engine.stream(asking("hello")))
-    engine.close()
-    assert upstream.requests[0].path == "/v1/responses?api-version=preview"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://host/v1",
-        "host/v1",
-        "https://",
-        "https://user:pw@host/v1",
-        "https://host:port/v1",
-        "http://ho st/v1",
-        "https://host/v 1",
-    ],
-)
+@pytest.mark.parametrize("url", ["ftp://host/v1", "host/v1", "https://", "https://user:pw@host/v1", *INVALID])
 def test_a_base_url_that_cannot_work_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         OpenAIEngine(Upstream(KEY, url))
@@ -159,13 +141,10 @@ def test_a_header_that_cannot_be_sent_is_refused_at_once(headers: dict[str, str]
         OpenAIEngine(Upstream(KEY, headers=headers))
 
 
-def test_a_key_with_a_line_break_is_refused_without_telling_it() -> None:
+def test_neither_key_nor_query_is_told() -> None:
     with pytest.raises(ConfigError) as caught:
         OpenAIEngine(Upstream("sk-first\nsk-second"))
     assert "sk-" not in caught.value.message
-
-
-def test_neither_key_nor_query_is_in_the_repr() -> None:
     engine = OpenAIEngine(Upstream(KEY, "https://host.example/v1?code=secret"))
     assert repr(engine) == "OpenAIEngine(host.example/v1/responses)"
 
@@ -188,7 +167,6 @@ def test_streaming_does_not_import_the_official_package(upstream: FakeUpstream) 
 
 
 # ---- what comes back -----------------------------------------------------------------------------------------------
-
 FRAMINGS = ["framing=chunked", "framing=length", "framing=close"]
 FORMS = ["cut=7", "newline=crlf", "newline=cr&cut=7", "events=0&done=1", "comments=1&delay=0.001"]
 
@@ -196,11 +174,9 @@ FORMS = ["cut=7", "newline=crlf", "newline=cr&cut=7", "events=0&done=1", "commen
 @pytest.mark.parametrize("form", [*FRAMINGS, *FORMS])
 def test_every_framing_gives_the_same_text(engine: OpenAIEngine, form: str) -> None:
     items = collect(engine.stream(script(f"text?{form}")))
-    assert text_of(items) == ANSWER
-    assert items[-1]["type"] == "response.completed"
-    assert [item["sequence_number"] for item in items if item != KEEPALIVE] == list(
-        range(len(items) - items.count(KEEPALIVE))
-    )
+    assert (text_of(items), items[-1]["type"]) == (ANSWER, "response.completed")
+    numbers = [item["sequence_number"] for item in items if item != KEEPALIVE]
+    assert numbers == list(range(len(numbers)))
 
 
 @pytest.mark.parametrize(
@@ -237,15 +213,26 @@ def test_a_delta_comes_before_the_next_is_sent(upstream: FakeUpstream, engine: O
     stream.close()
 
 
-def test_comments_are_a_sign_of_life(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    upstream.play(Reply([b": working\n\n", Pause(0.05), {"type": "response.completed", "response": {}}]))
-    assert [item["type"] for item in collect(engine.stream(asking("hello")))] == ["keepalive", "response.completed"]
-
-
-def test_what_is_no_item_is_skipped(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    junk = b'data: [1]\n\ndata: null\n\ndata: "text"\n\ndata: [DONE]\n\ndata: 7\n\n'
-    upstream.play(Reply([junk, {"type": "response.completed"}]))
-    assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
+@pytest.mark.parametrize(
+    ("parts", "framing", "items"),
+    [
+        (
+            [b'data: [1]\n\ndata: null\n\ndata: "text"\n\ndata: [DONE]\n\ndata: 7\n\n', COMPLETED],
+            "chunked",
+            [COMPLETED],
+        ),
+        ([b": working\n\n", Pause(0.05), COMPLETED], "chunked", [KEEPALIVE, COMPLETED]),
+        ([{"type": "response.created"}, b'data: {"type":"response.comp'], "close", [{"type": "response.created"}]),
+        ([b'data: {"type":"response.completed"}\n'], "chunked", [COMPLETED]),
+        ([b'data: {"error":{"message":"no","code":"429"}}\n\n'], "chunked", [NAMELESS]),
+    ],
+    ids=["no items", "comment", "cut-off event", "no blank line", "error without a type"],
+)
+def test_unusual_parts_of_a_stream(
+    upstream: FakeUpstream, engine: OpenAIEngine, parts: list[Any], framing: str, items: list[Item]
+) -> None:
+    upstream.play(Reply(parts, framing=framing))
+    assert collect(engine.stream(asking("hello"))) == items
 
 
 def test_lone_surrogates_are_read(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
@@ -265,28 +252,20 @@ def test_a_clean_end_without_a_terminal_item_just_ends(engine: OpenAIEngine) -> 
     assert items[-1]["type"] == "response.output_text.delta"
 
 
-def test_an_event_that_the_end_cut_off_is_left_out(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    upstream.play(Reply([{"type": "response.created"}, b'data: {"type":"response.comp'], framing="close"))
-    assert collect(engine.stream(asking("hello"))) == [{"type": "response.created"}]
-
-
-def test_a_terminal_item_without_its_blank_line_counts(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    upstream.play(Reply([b'data: {"type":"response.completed"}\n']))
-    assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
-
-
 @pytest.mark.parametrize("fault", ["reset", "cut_off", "bad_json", "bad_utf8"])
 @pytest.mark.parametrize("form", ["", "&delay=0.002", "&cut=7"])
 def test_faults_in_the_stream_are_errors_and_keep_the_text_so_far(
     upstream: FakeUpstream, engine: OpenAIEngine, fault: str, form: str
 ) -> None:
     items, error = until_error(engine, script(f"{fault}?after=4{form}"))
-    assert text_of(items) == "The sun is *shining*"
-    assert error.code == "server_error"
+    assert (text_of(items), error.code) == ("The sun is *shining*", "server_error")
     assert len(upstream.requests) == 1
 
 
-def test_garbage_in_the_framing_is_an_error(upstream: FakeUpstream) -> None:
+def test_garbage_is_an_error() -> None:
+    with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
+        _, error = until_error(at(port), asking("hello"))
+    assert "not HTTP" in error.message
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     first = b'data: {"type":"response.created"}\n\n'
     with raw_server(head + b"%x\r\n%s\r\nzz\r\n" % (len(first), first)) as port:
@@ -303,12 +282,6 @@ def test_provisional_answers_are_passed_over() -> None:
         engine = at(port)
         assert collect(engine.stream(asking("hello"))) == [{"type": "response.completed"}]
         engine.close()
-
-
-def test_something_else_than_http_is_said_so() -> None:
-    with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
-        _, error = until_error(at(port), asking("hello"))
-    assert "not HTTP" in error.message
 
 
 class raw_server:  # noqa: N801 - reads as a statement
@@ -337,8 +310,6 @@ class raw_server:  # noqa: N801 - reads as a statement
 
 
 # ---- failures that the upstream tells ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "types"),
     [
@@ -366,15 +337,7 @@ def test_after_a_failure_the_wait_is_short(
     assert 0.15 < time.monotonic() - begun < 2
 
 
-def test_a_frame_with_an_error_and_no_type_is_an_error_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
-    upstream.play(Reply([b'data: {"error":{"message":"no","code":"429"}}\n\n']))
-    (item,) = collect(engine.stream(asking("hello")))
-    assert item == {"type": "error", "error": {"message": "no", "code": "429"}}
-
-
 # ---- refusals and retries ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -390,8 +353,7 @@ def test_a_frame_with_an_error_and_no_type_is_an_error_item(upstream: FakeUpstre
 )
 def test_refusals_are_errors_with_the_upstreams_words(engine: OpenAIEngine, line: str, code: str, said: str) -> None:
     items, error = until_error(engine, script(line))
-    assert items == []
-    assert error.code == code
+    assert (items, error.code) == ([], code)
     assert said in error.message
 
 
@@ -405,9 +367,8 @@ def test_a_refused_key_is_said_neutrally(upstream: FakeUpstream, engine: OpenAIE
 
 
 def test_an_echoed_key_is_taken_out(upstream: FakeUpstream) -> None:
-    engine = OpenAIEngine(
-        Upstream(KEY, upstream.base_url, headers={"api-key": "azure-secret", "X-Team": "blue"}), retries=0
-    )
+    headers = {"api-key": "azure-secret", "X-Team": "blue"}
+    engine = OpenAIEngine(Upstream(KEY, upstream.base_url, headers=headers), retries=0)
     upstream.play(error_reply(400, f"cannot use {KEY} or azure-secret of blue"))
     _, error = until_error(engine, asking("hello"))
     assert "cannot use … or … of blue" in error.message
@@ -426,10 +387,12 @@ def test_refusals_that_pass_are_tried_again(upstream: FakeUpstream, retrying: Op
     assert len(upstream.requests) == 3
 
 
-def test_retries_are_counted(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
-    upstream.play(*[error_reply(500)] * 4)
+def test_retries_are_counted_and_a_stream_that_began_has_none(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
+    upstream.play(*[error_reply(500)] * 3)
     until_error(retrying, asking("hello"))
     assert len(upstream.requests) == 3
+    until_error(retrying, script("reset?after=0"))
+    assert len(upstream.requests) == 4
 
 
 @pytest.mark.parametrize(("status", "word", "requests"), [(400, "true", 2), (503, "false", 1), (400, None, 1)])
@@ -463,17 +426,16 @@ def test_too_long_a_pause_is_not_waited_for(upstream: FakeUpstream, retrying: Op
 def test_close_interrupts_the_pause(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
     upstream.play(error_reply(503, **{"retry-after": "15"}))
     stream = retrying.stream(asking("hello"))
-    thread = threading.Thread(target=lambda: list(stream))
-    thread.start()
-    _wait(lambda: len(upstream.requests) == 1)
-    stream.close()
-    thread.join(2)
-    assert not thread.is_alive()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, stream)
+        _wait(lambda: len(upstream.requests) == 1)
+        stream.close()
+        reading.result(2)
 
 
 def test_pauses_grow_and_vary() -> None:
     for attempt, most in enumerate((0.5, 1.0, 2.0, 4.0, 8.0, 8.0)):
-        pauses = [openai_engine._pause(attempt) for _ in range(50)]
+        pauses = [openai_engine.pause_before_retry(attempt) for _ in range(50)]
         assert all(most * 0.75 <= pause <= most for pause in pauses)
         assert len(set(pauses)) > 1
 
@@ -481,44 +443,32 @@ def test_pauses_grow_and_vary() -> None:
 def test_connection_failures_are_tried_again(retrying: OpenAIEngine, upstream: FakeUpstream) -> None:
     upstream.play("stall_head")
     stream = retrying.stream(asking("hello"))
-    done: list[list[Item]] = []
-    thread = threading.Thread(target=lambda: done.extend(stream))
-    thread.start()
-    _wait(lambda: len(upstream.requests) == 1)
-    upstream.drop_idle()
-    thread.join(5)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, stream)
+        _wait(lambda: len(upstream.requests) == 1)
+        upstream.drop_idle()
+        items = reading.result(5)[-1]
     stream.close()
-    assert done[-1][-1]["type"] == "response.completed"
-    assert len(upstream.requests) == 2
+    assert (items[-1]["type"], len(upstream.requests)) == ("response.completed", 2)
 
 
-def test_a_stream_that_began_is_never_asked_for_again(upstream: FakeUpstream, retrying: OpenAIEngine) -> None:
-    until_error(retrying, script("reset?after=0"))
-    assert len(upstream.requests) == 1
-
-
-def test_nobody_listens(retrying: OpenAIEngine) -> None:
+def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     _, error = until_error(OpenAIEngine(Upstream(KEY, f"http://127.0.0.1:{port}/v1")), asking("hello"))
-    assert f"127.0.0.1:{port}" in error.message
-    assert "refused" in error.message
-    assert "OPENAI_BASE_URL" in error.message
+    assert all(word in error.message for word in (f"127.0.0.1:{port}", "refused", "OPENAI_BASE_URL")), error.message
 
 
-def test_an_unknown_host(retrying: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", _no_such_host)
+def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_host(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
     _, error = until_error(OpenAIEngine(Upstream(KEY, "http://upstream.invalid/v1")), asking("hello"))
     assert "upstream.invalid is unknown (DNS)" in error.message
 
 
-def _no_such_host(*_: object, **__: object) -> None:
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
 # ---- kept connections ----------------------------------------------------------------------------------------------
-
-
 def test_a_connection_is_kept_for_the_next_request(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
     for line in ("text", "call", "text?framing=length&delay=0.001"):
         collect(engine.stream(script(line)))
@@ -555,16 +505,12 @@ def test_old_idle_connections_are_not_used(
 
 def test_only_so_many_are_kept(upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_assistant_stream.engines.openai.http_connect.MAX_IDLE", 1)
-    pair = [engine.stream(asking("hello")) for _ in range(2)]
-    for _ in itertools.zip_longest(*pair):
-        pass
-    for stream in pair:
-        stream.close()
-    pair = [engine.stream(asking("hello")) for _ in range(2)]
-    for _ in itertools.zip_longest(*pair):
-        pass
-    for stream in pair:
-        stream.close()
+    for _ in range(2):
+        pair = [engine.stream(asking("hello")) for _ in range(2)]
+        for _ in itertools.zip_longest(*pair):
+            pass
+        for stream in pair:
+            stream.close()
     assert len({request.connection for request in upstream.requests}) == 3
 
 
@@ -587,29 +533,19 @@ if child:
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
     used = [request.connection for request in upstream.requests]
-    assert len(used) == 3
-    assert len(set(used)) == 2
+    assert (len(used), len(set(used))) == (3, 2)
 
 
 # ---- closing -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("line", ["stall", "stall_head", "stall?after=0", "text?delay=1"])
 def test_close_tells_the_upstream_at_once(upstream: FakeUpstream, engine: OpenAIEngine, line: str) -> None:
     stream = engine.stream(script(line))
-    ended = threading.Event()
-
-    def read() -> None:
-        list(stream)
-        ended.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    _wait(lambda: len(upstream.requests) == 1)
-    stream.close()
-    assert upstream.gone.acquire(timeout=2)
-    thread.join(2)
-    assert ended.is_set()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, stream)
+        _wait(lambda: len(upstream.requests) == 1)
+        stream.close()
+        assert upstream.gone.acquire(timeout=2)
+        reading.result(2)
 
 
 def test_leaving_the_loop_frees_the_connection(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
@@ -636,8 +572,6 @@ def _wait(condition: Any) -> None:
 
 
 # ---- TLS and proxies -----------------------------------------------------------------------------------------------
-
-
 def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> None:
     engine = OpenAIEngine(Upstream(KEY, tls_upstream.base_url), retries=0)
     assert text_of(collect(engine.stream(script("text?n=2000")))).count("w") == 2000
@@ -649,19 +583,12 @@ def test_tls_streams_and_keeps_its_connection(tls_upstream: FakeUpstream) -> Non
 def test_close_wakes_a_tls_reader(tls_upstream: FakeUpstream) -> None:
     engine = OpenAIEngine(Upstream(KEY, tls_upstream.base_url), retries=0)
     stream = engine.stream(script("stall"))
-    begun, ended = threading.Event(), threading.Event()
-
-    def read() -> None:
-        for _ in stream:
-            begun.set()
-        ended.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    assert begun.wait(10)
-    stream.close()
-    thread.join(2)
-    assert ended.is_set()
+    reads = iter(stream)
+    next(reads)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, reads)
+        stream.close()
+        reading.result(2)
 
 
 def test_an_untrusted_certificate_is_said_so(tls_upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -749,7 +676,9 @@ def test_https_tunnels_through_the_proxy(tls_upstream: FakeUpstream, monkeypatch
 
 
 @pytest.mark.usefixtures("no_proxies")
-def test_plain_http_is_forwarded_by_the_proxy(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_is_forwarded_by_the_proxy_and_loopback_goes_past_it(
+    upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy = Proxy(upstream.port)
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     engine = OpenAIEngine(Upstream(KEY, "http://upstream.test/v1"), retries=0)
@@ -757,14 +686,9 @@ def test_plain_http_is_forwarded_by_the_proxy(upstream: FakeUpstream, monkeypatc
     engine.close()
     proxy.stop()
     assert proxy.heads[0].startswith("POST http://upstream.test/v1/responses HTTP/1.1")
-
-
-@pytest.mark.usefixtures("no_proxies")
-def test_loopback_goes_past_the_proxy(
-    upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
+    with closing(OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0)) as engine:
+        assert text_of(collect(engine.stream(asking("hello")))) == ANSWER
 
 
 @pytest.mark.usefixtures("no_proxies")

@@ -132,8 +132,6 @@ def test_a_choice_that_would_not_be_heard_is_made_by_the_tools() -> None:
 
 
 # ---- what a refusal names --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("param", "text", "name"),
     [

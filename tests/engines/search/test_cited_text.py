@@ -58,8 +58,7 @@ def read(*pieces: str) -> Read:
     ],
 )
 def test_marks_become_citations(written: str, expected: Read) -> None:
-    assert read(written) == expected
-    assert read(*written) == expected
+    assert (read(written), read(*written)) == (expected, expected)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +82,7 @@ def test_marks_become_citations(written: str, expected: Read) -> None:
     ],
 )
 def test_everything_else_is_text(written: str) -> None:
-    assert read(written) == (written, [])
-    assert read(*written) == (written, [])
+    assert (read(written), read(*written)) == ((written, []), (written, []))
 
 
 BITS = [

@@ -133,8 +133,7 @@ def test_the_search_is_as_the_tool_says() -> None:
     items = collect(LocalSearchEngine(inner).stream(asked, search=search))
     assert search.asked == [(["vs_1", "vs_2"], QUESTION, 3)]
     (done,) = [i["item"] for i in items if i["type"] == "response.output_item.done" and i["output_index"] == 0]
-    assert done["queries"] == [QUESTION]
-    assert done["results"] == [{**FOUND[0], "attributes": {}}]
+    assert (done["queries"], done["results"]) == ([QUESTION], [{**FOUND[0], "attributes": {}}])
     assert inner.requests[0]["tools"] == [WEATHER]
     assert "include" not in inner.requests[0]
     assert text_of(items) == "Yes. No [doc2]."
@@ -142,8 +141,7 @@ def test_the_search_is_as_the_tool_says() -> None:
 
 def test_marks_become_citations_where_they_stood() -> None:
     items, _ = ask(saying(*SAID))
-    assert text_of(items) == CLEAN
-    assert cited(items) == NOTES
+    assert (text_of(items), cited(items)) == (CLEAN, NOTES)
     message = message_of(items)
     markers = [note["text"] for note in message["annotations"]]
     assert markers == ["【1:0†warranty.md】", "【1:1†kettle.md】"]
@@ -163,8 +161,7 @@ def test_no_cut_changes_anything(cuts: list[int]) -> None:
             assert [note["index"] for note in item["part"]["annotations"]] == [note[0] for note in NOTES]
     ending = items[-1]["response"]["output"]
     assert [item["type"] for item in ending] == ["file_search_call", "message"]
-    assert ending[1]["content"][0]["text"] == CLEAN
-    assert len(message_of(items)["annotations"]) == 2
+    assert (ending[1]["content"][0]["text"], len(message_of(items)["annotations"])) == (CLEAN, 2)
 
 
 def without(*keys: str, types: Sequence[str] = ()) -> Callable[[Item], Item | None]:
@@ -233,8 +230,7 @@ def test_what_was_held_back_is_told_before_a_failure() -> None:
     assert text_of(told) == "Of 37 months [doc"
     failed = ResponseItems({}, now=lambda: 1.0).fail("server_error", "broken")
     items, _ = ask([*begun, failed])
-    assert text_of(items) == "Of 37 months [doc"
-    assert items[-1]["type"] == "response.failed"
+    assert (text_of(items), items[-1]["type"]) == ("Of 37 months [doc", "response.failed")
 
 
 def test_a_done_text_that_disagrees_cites_nothing_twice() -> None:

@@ -116,8 +116,7 @@ def test_sources_stand_before_the_question() -> None:
 def test_parts_stay_parts() -> None:
     parts = [{"type": "input_text", "text": LONG}, IMAGE]
     (message,) = with_sources(asked(user(parts)), [source("x")])["input"]
-    assert message["content"][1:] == parts
-    assert message["content"][0]["type"] == "input_text"
+    assert (message["content"][1:], message["content"][0]["type"]) == (parts, "input_text")
 
 
 def test_a_passage_can_neither_end_its_quotation_nor_cite() -> None:
@@ -135,5 +134,4 @@ def test_the_sources_have_a_budget() -> None:
     found = [source("x" * 5000), source("y" * 5000), source("z" * 5000), source("w")]
     kept = usable(found)
     assert [len(one["text"]) for one in kept] == [5000, 5000, MAX_SOURCE_CHARS - 10_000]
-    assert found[2]["text"] == "z" * 5000
-    assert usable([]) == []
+    assert (found[2]["text"], usable([])) == ("z" * 5000, [])
