@@ -39,6 +39,7 @@ def test_a_key_of_the_table_is_its_owner() -> None:
     for key, owner in keys.items():
         assert gate(api_keys=keys).admit(a_request(Authorization=f"Bearer {key}")).owner == owner
     assert gate(api_keys=keys).admit(a_request(Authorization="bearer  key-a ")).owner == "anna"
+    assert "key-a" not in repr(gate(api_keys=keys))
 
 
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Bearer", "Basic a2V5", "key-a", "Bearer kéy"])
@@ -98,9 +99,6 @@ def test_each_browser_is_its_own_owner() -> None:
 def test_the_setting_chooses_without_a_function(owner: str, expected: str) -> None:
     assert gate(owner=owner).admit(a_request()).owner == expected
     assert gate(owner=owner, authenticate=hook("carl")).admit(a_request()).owner == "carl"
-
-
-def test_the_setting_session() -> None:
     assert gate(app_with(SECRET_KEY="k"), owner="session").authenticate is session_owner
 
 
@@ -122,11 +120,6 @@ def test_sessions_need_a_secret_key(choice: dict[str, Any]) -> None:
         gate(**choice)
 
 
-def test_an_authenticate_that_is_no_function_is_refused_at_start() -> None:
-    with pytest.raises(ConfigError, match="must be a function"):
-        gate(authenticate="session")
-
-
 @pytest.mark.parametrize("name", ["", "x" * 257, "a\0b", "\ud800"])
 def test_invalid_owners(name: str) -> None:
     with pytest.raises(ConfigError):
@@ -137,20 +130,12 @@ def test_invalid_owners(name: str) -> None:
         gate(authenticate=hook(name)).admit(a_request())
 
 
-def test_nobody_is_unauthorized() -> None:
-    with pytest.raises(Unauthorized):
-        gate(authenticate=hook(None)).admit(a_request())
-
-
 @pytest.mark.parametrize(("returned", "says"), [(Response("no"), "returned a response"), (7, "returned int")])
 def test_a_hook_that_returns_something_else_is_the_hosts_mistake(returned: Any, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         gate(authenticate=hook(returned)).admit(a_request())
-
-
-def test_keys_do_not_show() -> None:
-    shown = repr(gate(api_keys={"hunter2": "anna"}))
-    assert "hunter2" not in shown
+    with pytest.raises(Unauthorized):
+        gate(authenticate=hook(None)).admit(a_request())
 
 
 # -- Origin ---------------------------------------------------------------------------------------------------
@@ -194,18 +179,13 @@ def test_origins_that_may_change_something(origin: str, url: str, expected: bool
     assert allowed(a_request(url=url, Origin=origin)) is expected
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_reading_is_not_changing(method: str) -> None:
-    assert allowed(a_request(method, Origin="http://evil.example"))
+READING = ["GET", "HEAD", "OPTIONS"]
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT"])
-def test_all_else_is(method: str) -> None:
-    assert not allowed(a_request(method, Origin="http://evil.example"))
-
-
-def test_no_origin_no_check() -> None:
-    assert allowed(a_request())
+@pytest.mark.parametrize("method", [*READING, "POST", "PATCH", "DELETE", "PUT"])
+def test_a_foreign_origin_may_read_and_no_origin_may_do_all(method: str) -> None:
+    assert allowed(a_request(method, Origin="http://evil.example")) is (method in READING)
+    assert allowed(a_request(method))
 
 
 def test_a_key_is_exempt_an_unknown_token_is_not() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
 from flask_assistant_stream import ConfigError
 from flask_assistant_stream.example import PREFIX, create_example_app, is_loopback, kept_secret
+from flask_assistant_stream.testing.store_material import at_once
 from tests.example_server import FOREIGN, gunicorn_server
 
 
@@ -27,10 +27,13 @@ def test_without_an_address_the_owners_must_be_configured() -> None:
         create_example_app()
 
 
-def test_flask_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_secret_key_is_given_or_kept_for_the_next_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FLASK_SECRET_KEY", "given")
     assert create_example_app(host="127.0.0.1").secret_key == "given"
     assert not (tmp_path / "instance" / "secret_key").exists()
+    monkeypatch.delenv("FLASK_SECRET_KEY")
+    first, second = create_example_app(host="localhost"), create_example_app(host="localhost")
+    assert first.secret_key == second.secret_key
 
 
 def test_the_chat_page_is_there_unless_the_settings_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,34 +45,18 @@ def test_the_chat_page_is_there_unless_the_settings_say_no(monkeypatch: pytest.M
     assert (client.get("/").status_code, client.get(PREFIX).status_code) == (404, 405)
 
 
-def test_visitors_are_known_again_after_a_restart() -> None:
-    first, second = create_example_app(host="localhost"), create_example_app(host="localhost")
-    assert first.secret_key == second.secret_key
+LOOPBACK = ["127.0.0.1", "127.8.0.1", "::1", "localhost"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
-def test_this_machine_alone(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", ""])
-def test_other_machines_too(host: str) -> None:
-    assert not is_loopback(host)
+@pytest.mark.parametrize("host", [*LOOPBACK, "0.0.0.0", "::", "10.0.0.1", "example.com", ""])
+def test_addresses_of_this_machine_alone(host: str) -> None:
+    assert is_loopback(host) is (host in LOOPBACK)
 
 
 def test_workers_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
-    barrier, found = threading.Barrier(8), set()
-
-    def start() -> None:
-        barrier.wait()
-        found.add(kept_secret(tmp_path / "key", "sk-"))
-
-    workers = [threading.Thread(target=start) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert (found, list(tmp_path.iterdir())) == ({(tmp_path / "key").read_text()}, [tmp_path / "key"])
+    secrets = at_once(*[lambda: kept_secret(tmp_path / "key", "sk-")] * 8)
+    assert set(secrets) == {(tmp_path / "key").read_text()}
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
 
 
 def test_an_empty_secret_is_not_used(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ import pytest
 
 from tests.example_server import Answer, ExampleServer, clean_environment, example_server
 from tests.fake_upstream import UpstreamProcess
-from tests.node_clients import NODE_VERSIONS, NodeDecoder
 
 pytestmark = pytest.mark.slow
 
@@ -43,20 +42,15 @@ def texts(messages: Answer) -> list[tuple[str, str]]:
     return [(message["role"], message["content"][0]["text"]["value"]) for message in messages.json["data"]]
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}])
-def test_a_message_streams_an_answer(server: ExampleServer, headers: dict[str, str]) -> None:
-    answer = server.post(CHAT, {"content": "hello"}, **headers)
+@pytest.mark.parametrize("sent_as", ["", "application/json", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_message_streams_an_answer(server: ExampleServer, sent_as: str) -> None:
+    """The last type is what curl, as the server prints it, sends with any body."""
+    assert any(line.strip().startswith("curl -N -d") and server.url in line for line in server.printed)
+    answer = server.post(CHAT, HELLO, **({"Content-Type": sent_as} if sent_as else {}))
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/x-ndjson; charset=utf-8"
     assert (answer.names[0], answer.names[-1]) == ("thread.created", "thread.run.completed")
     assert [event["seq"] for event in answer.events] == list(range(1, len(answer.events) + 1))
-
-
-def test_curl_as_printed_streams(server: ExampleServer) -> None:
-    """curl sends the type `application/x-www-form-urlencoded` with any body."""
-    assert any(line.strip().startswith("curl -N -d") and server.url in line for line in server.printed)
-    answer = server.post(CHAT, {"content": "hello"}, **{"Content-Type": "application/x-www-form-urlencoded"})
-    assert answer.names[-1] == "thread.run.completed"
 
 
 def test_the_declared_tool_waits_for_its_output(server: ExampleServer) -> None:
@@ -73,7 +67,7 @@ def test_the_declared_tool_waits_for_its_output(server: ExampleServer) -> None:
 
 def test_history_outlives_the_server(tmp_path: Path) -> None:
     with example_server(tmp_path) as first:
-        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        thread = thread_of(first.post(CHAT, HELLO))
         second = first.post(CHAT, {"content": "and again", "threadId": thread})
         assert thread_of(second) == thread
         assert "thread.created" not in second.names
@@ -91,7 +85,7 @@ def test_the_api_key_is_printed_once_and_has_the_same_owner(tmp_path: Path) -> N
         key = (tmp_path / "api_key").read_text()
         assert any(key in line for line in first.printed)
         assert f'  client = OpenAI(base_url="{first.url}/v1", api_key="{key}")\n' in first.printed
-        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        thread = thread_of(first.post(CHAT, HELLO))
         assert first.get(f"/threads/{thread}", Authorization=f"Bearer {key}").status == 200
         assert first.get(f"/threads/{thread}", Authorization="Bearer wrong").status == 401
     with example_server(tmp_path) as second:
@@ -102,7 +96,7 @@ def test_the_api_key_is_printed_once_and_has_the_same_owner(tmp_path: Path) -> N
 def test_the_instance_folder_is_for_its_user_alone(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     with example_server(folder) as server:
-        server.post(CHAT, {"content": "hello"})
+        server.post(CHAT, HELLO)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {"api_key", "secret_key"} < set(modes), "the database is there as well"
@@ -123,20 +117,12 @@ def test_with_a_key_the_upstream_answers(tmp_path: Path, upstream_process: Upstr
 
 def test_with_a_mongodb_uri_the_threads_are_there(tmp_path: Path, mongodb_url: str) -> None:
     with example_server(tmp_path, MONGODB_URI=mongodb_url) as first:
-        thread = thread_of(first.post(CHAT, {"content": "hello"}))
+        thread = thread_of(first.post(CHAT, HELLO))
         assert any("store mongodb" in line for line in first.printed)
         assert first.stop() == 0
     assert {path.name for path in tmp_path.iterdir()} == {"api_key", "secret_key"}
     with example_server(tmp_path, MONGODB_URI=mongodb_url) as second:
         assert texts(second.get(f"/threads/{thread}/messages?order=asc"))[0] == ("user", "hello")
-
-
-@pytest.mark.parametrize("version", NODE_VERSIONS)
-def test_front_ends_decode_the_streams(server: ExampleServer, node_decode: NodeDecoder, version: str) -> None:
-    decoded = node_decode.fetch(version, f"{server.url}{CHAT}", {"content": "Grüße 👋"})
-    assert (decoded.status, decoded.error, decoded.run_status) == (200, None, "completed")
-    assert decoded.text == "".join(decoded.deltas)
-    assert "Grüße 👋" in decoded.text
 
 
 def test_a_host_name_that_is_not_this_machine_is_refused(server: ExampleServer) -> None:
@@ -170,23 +156,20 @@ def test_other_machines_come_in_by_choice_only(tmp_path: Path) -> None:
 def test_with_an_owner_any_address_is_served(tmp_path: Path) -> None:
     with example_server(tmp_path, "--host", "0.0.0.0", ASSISTANT_OWNER="session") as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
-        assert server.post(CHAT, {"content": "hello"}, Host="chat.example").names[-1] == "thread.run.completed"
+        assert server.post(CHAT, HELLO, Host="chat.example").names[-1] == "thread.run.completed"
         assert not (tmp_path / "api_key").exists()
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_a_taken_port_and_an_invalid_setting_are_named(tmp_path: Path) -> None:
+    assert "ASSISTANT_HEARTBEAT_SECONDS" in refusal(tmp_path, ASSISTANT_HEARTBEAT_SECONDS="soon")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert re.search(rf"address.*{port}", refusal(tmp_path, "--port", str(port)), re.IGNORECASE)
 
 
-def test_an_invalid_setting_is_named(tmp_path: Path) -> None:
-    assert "ASSISTANT_HEARTBEAT_SECONDS" in refusal(tmp_path, ASSISTANT_HEARTBEAT_SECONDS="soon")
-
-
 def test_a_stopped_server_lets_the_open_stream_end(tmp_path: Path) -> None:
     with example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="0.02") as server:
-        with server.opened({"content": "hello"}) as answer:
+        with server.opened(HELLO) as answer:
             wait_for_delta(answer)
             server.process.send_signal(signal.SIGTERM)
             assert json.loads(answer.read().splitlines()[-1])["event"] == "thread.run.completed"
@@ -207,7 +190,7 @@ def names(answer: HTTPResponse) -> list[str]:
 def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
     with (
         example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server,
-        server.opened({"content": "hello"}) as answer,
+        server.opened(HELLO) as answer,
     ):
         wait_for_delta(answer)
         server.process.send_signal(signal.SIGINT)

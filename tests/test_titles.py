@@ -19,6 +19,7 @@ from flask_assistant_stream.testing.scripted import ScriptedEngine, text
 
 API = "/api/assistants"
 SECONDS = 10
+REFUND = "How do I get a refund?"
 
 
 class TwoModels(Engine):
@@ -98,6 +99,13 @@ def client_of(tmp_path: Path) -> Iterator[MakeClient]:
         site.store.close()
 
 
+def late(client_of: MakeClient) -> tuple[TwoModels, FlaskClient]:
+    """Return an engine that holds its titles back, and a client of its app."""
+    engine = TwoModels()
+    engine.may_title.clear()
+    return engine, client_of(engine)
+
+
 def send(client: FlaskClient, content: str, thread_id: str | None = None) -> list[Event]:
     return decode_ndjson(client.post(f"{API}/chat/stream", json={"content": content, "threadId": thread_id}).data)
 
@@ -124,7 +132,7 @@ def test_a_title_that_exists_before_the_end_is_sent_before_the_end(client_of: Ma
     engine = TwoModels()
     engine.may_end.clear()
     client = client_of(engine)
-    response = client.post(f"{API}/chat/stream", json={"content": "How do I get a refund?"})
+    response = client.post(f"{API}/chat/stream", json={"content": REFUND})
     thread_id = response.headers["X-Thread-Id"]
     until(lambda: title(client, thread_id) == "Getting a refund")
     engine.may_end.set()
@@ -135,14 +143,12 @@ def test_a_title_that_exists_before_the_end_is_sent_before_the_end(client_of: Ma
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     (told,) = [event.object() for event in events if event.name == "thread.title.updated"]
     assert told == {"id": thread_id, "object": "thread.title", "title": "Getting a refund"}
-    assert engine.asked[0]["input"][0]["content"] == "How do I get a refund?"
+    assert engine.asked[0]["input"][0]["content"] == REFUND
 
 
 def test_a_title_that_comes_late_delays_nothing_and_is_stored(client_of: MakeClient) -> None:
-    engine = TwoModels()
-    engine.may_title.clear()
-    client = client_of(engine)
-    events = send(client, "How do I get a refund?")
+    engine, client = late(client_of)
+    events = send(client, REFUND)
     assert events[-1].name == "thread.run.completed"
     assert "thread.title.updated" not in [event.name for event in events]
     thread_id = thread_of(events)
@@ -172,31 +178,27 @@ def test_a_thread_that_was_made_before_gets_a_title_too(client_of: MakeClient) -
 def test_without_an_answer_the_first_words_stand_in(client_of: MakeClient, answer: Any) -> None:
     client = client_of(TwoModels(answer))
     thread_id = thread_of(send(client, "How do I get\na refund?"))
-    until(lambda: title(client, thread_id) == "How do I get a refund?")
+    until(lambda: title(client, thread_id) == REFUND)
 
 
 def test_an_answer_that_takes_too_long_is_closed(client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_assistant_stream.titles.TITLE_SECONDS", 0.0)
-    engine = TwoModels()
-    engine.may_title.clear()
-    client = client_of(engine)
-    thread_id = thread_of(send(client, "How do I get a refund?"))
-    until(lambda: title(client, thread_id) == "How do I get a refund?")
+    _, client = late(client_of)
+    thread_id = thread_of(send(client, REFUND))
+    until(lambda: title(client, thread_id) == REFUND)
 
 
 def test_without_a_model_the_title_is_there_at_once(client_of: MakeClient) -> None:
     client = client_of("offline", offline_delay_seconds=0)
-    events = send(client, "How do I get a refund?")
+    events = send(client, REFUND)
     names = [event.name for event in events]
     assert names.index("thread.title.updated") < names.index("thread.message.delta")
-    assert title(client, thread_of(events)) == "How do I get a refund?"
+    assert title(client, thread_of(events)) == REFUND
 
 
 def test_a_title_set_by_hand_stays(client_of: MakeClient) -> None:
-    engine = TwoModels()
-    engine.may_title.clear()
-    client = client_of(engine)
-    thread_id = thread_of(send(client, "How do I get a refund?"))
+    engine, client = late(client_of)
+    thread_id = thread_of(send(client, REFUND))
     client.patch(f"{API}/threads/{thread_id}", json={"title": "Mine"})
     engine.may_title.set()
     assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Mine"}
@@ -211,7 +213,7 @@ def test_a_title_can_be_asked_for(client_of: MakeClient) -> None:
     thread_id = client.post(f"{API}/threads").get_json()["threadId"]
     refused = client.post(f"{API}/threads/{thread_id}/title")
     assert (refused.status_code, "no message" in refused.get_json()["error"]["message"]) == (400, True)
-    send(client, "How do I get a refund?", thread_id)
+    send(client, REFUND, thread_id)
     assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Getting a refund"}
     assert client.post(f"{API}/threads/thread_unknown/title").status_code == 404
 
@@ -219,15 +221,15 @@ def test_a_title_can_be_asked_for(client_of: MakeClient) -> None:
 def test_off_asks_no_model(client_of: MakeClient) -> None:
     engine = TwoModels()
     client = client_of(engine, titles="off")
-    events = send(client, "How do I get a refund?")
+    events = send(client, REFUND)
     thread_id = thread_of(events)
     assert "thread.title.updated" not in [event.name for event in events]
     assert title(client, thread_id) is None
-    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "How do I get a refund?"}
+    assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": REFUND}
     assert engine.asked == []
 
 
-def test_the_sdk_face_makes_no_titles_and_tells_none(client_of: MakeClient) -> None:
+def test_the_sdk_face_writes_no_titles(client_of: MakeClient) -> None:
     engine = TwoModels()
     client = client_of(engine)
     body = {"assistant_id": "asst_default", "thread": {"messages": [{"role": "user", "content": "hi"}]}, "stream": True}
@@ -236,9 +238,7 @@ def test_the_sdk_face_makes_no_titles_and_tells_none(client_of: MakeClient) -> N
 
 
 def test_a_deleted_thread_gets_no_title(client_of: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
-    engine = TwoModels()
-    engine.may_title.clear()
-    client = client_of(engine)
+    engine, client = late(client_of)
     thread_id = thread_of(send(client, "How?"))
     assert client.delete(f"{API}/threads/{thread_id}").status_code == 200
     engine.may_title.set()

@@ -9,6 +9,7 @@ import http.client
 import json
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,11 +30,11 @@ class Reader:
     def __init__(self, server: ExampleServer, content: str) -> None:
         place = urlsplit(server.url)
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
-        connection.request("POST", f"{place.path}/chat/stream", json.dumps({"content": content}))
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        lines = [(json.loads(line), time.monotonic()) for line in answer if line.strip()]
-        connection.close()
+        with closing(connection):
+            connection.request("POST", f"{place.path}/chat/stream", json.dumps({"content": content}))
+            with connection.getresponse() as answer:
+                assert answer.status == 200, answer.read()
+                lines = [(json.loads(line), time.monotonic()) for line in answer if line.strip()]
         self.events = [event for event, _ in lines]
         self.begun, self.ended = lines[0][1], lines[-1][1]
         self.endings = [event["event"] for event in self.events if event["event"] in RUN_ENDINGS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from flask_assistant_stream.engines.quotes import MAX_QUOTES, QUOTE_CHARS, excer
 from flask_assistant_stream.errors import EngineError, StoreError
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from tests.translation.checker import Fold, check
-from tests.translation.material import play
+from tests.translation.material import ids, play
 
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False}
 
@@ -63,6 +62,7 @@ def test_it_says_that_it_is_offline_and_echoes_in_markdown() -> None:
     assert "> hello *you*\n> over there" in said
     assert "\n- " in said
     assert "```" in said
+    assert len(text_of(ask(user("x" * 100_000)))) < 5000, "a long question is not echoed for ever"
 
 
 def test_parts_and_strings_are_read_alike() -> None:
@@ -84,17 +84,9 @@ def test_instructions_are_mentioned_and_never_leaked() -> None:
 
 
 def test_the_same_question_has_the_same_answer() -> None:
-    counter = itertools.count()
-    answers = []
-    for _ in range(2):
-        counter = itertools.count()
-        engine = OfflineEngine(0, new_id=lambda prefix: f"{prefix}_{next(counter)}", now=lambda: 5.0)  # noqa: B023
-        answers.append(collect(engine.stream({"model": "m", "input": "hello"})))
-    assert answers[0] == answers[1]
-
-
-def test_a_long_question_is_not_echoed_for_ever() -> None:
-    assert len(text_of(ask(user("x" * 100_000)))) < 5000
+    engines = [OfflineEngine(0, new_id=ids(), now=lambda: 5.0) for _ in range(2)]
+    one, two = [collect(engine.stream({"model": "m", "input": "hello"})) for engine in engines]
+    assert one == two
 
 
 @pytest.mark.parametrize(
@@ -118,6 +110,7 @@ def test_any_other_command_is_just_text(message: str) -> None:
     items = ask(user(message), tools=[WEATHER, {"type": "file_search", "vector_store_ids": ["vs"]}])
     assert calls_of(items) == []
     assert f"> {message}" in text_of(items)
+    assert calls_of(ask(user("/get_weather {}"), tools=[WEATHER], tool_choice="none")) == []
 
 
 @pytest.mark.parametrize("rest", ["{", "[1]", "7", "Oslo"])
@@ -126,10 +119,6 @@ def test_arguments_that_are_no_object_are_said_so(rest: str) -> None:
     assert calls_of(items) == []
     assert "JSON" in text_of(items)
     assert "/get_weather" in text_of(items)
-
-
-def test_tool_choice_none_calls_nothing() -> None:
-    assert calls_of(ask(user("/get_weather {}"), tools=[WEATHER], tool_choice="none")) == []
 
 
 def test_tool_outputs_are_quoted() -> None:
@@ -165,16 +154,15 @@ def test_one_word_comes_at_a_time_and_at_the_pace() -> None:
     assert time.monotonic() - begun >= 0.002 * (len(reads) - 1)
 
 
-def test_an_empty_request_is_answered() -> None:
+def test_it_is_always_ready_and_asked_for_no_titles() -> None:
     assert "offline" in text_of(collect(OfflineEngine(0).stream({})))
-
-
-def test_it_is_always_ready() -> None:
     assert OfflineEngine().ping() is None
+    assert (OfflineEngine.writes_titles, Engine.writes_titles) == (False, True)
 
 
 # -- files ------------------------------------------------------------------------------------------------------
 SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}
+MANUAL = "manual.pdf"
 INCLUDED = ["file_search_call.results"]
 
 
@@ -190,7 +178,7 @@ class Searched:
         return list(self.found)
 
 
-def passage(text: str, score: float = 0.9, file_id: str = "file-1", filename: str = "manual.pdf") -> dict[str, Any]:
+def passage(text: str, score: float = 0.9, file_id: str = "file-1", filename: str = MANUAL) -> dict[str, Any]:
     return {"file_id": file_id, "filename": filename, "score": score, "text": text}
 
 
@@ -207,8 +195,7 @@ def searches(items: list[Item]) -> list[dict[str, Any]]:
 
 def told(items: list[Item]) -> Fold:
     """Return what a client of the Assistants stream knows in the end."""
-    _, events = play(items)
-    return check(events)
+    return check(play(items)[1])
 
 
 def cited(fold: Fold) -> list[tuple[str, str, str]]:
@@ -277,9 +264,7 @@ def test_results_are_told_where_they_are_asked_for() -> None:
     assert asked == [{**passage("Yes."), "attributes": {"year": 2026}}, {**passage("No.", 0.2), "attributes": {}}]
     (step, _) = told(look(search, include=INCLUDED)).steps
     found = step["step_details"]["tool_calls"][0]["file_search"]["results"]
-    assert [(one["file_name"], one["content"][0]["text"]) for one in found] == [
-        *(("manual.pdf", "Yes."), ("manual.pdf", "No."))
-    ]
+    assert [(one["file_name"], one["content"][0]["text"]) for one in found] == [(MANUAL, "Yes."), (MANUAL, "No.")]
 
 
 def test_only_what_fits_well_is_quoted() -> None:
@@ -296,10 +281,8 @@ def test_the_tools_limits_are_kept() -> None:
     limited = look(search, tools=[{**SEARCH, "max_num_results": 2}], include=INCLUDED)
     assert (search.asked[0][2], len(searches(limited)[0]["results"])) == (2, 2)
     ranked = {**SEARCH, "ranking_options": {"ranker": "auto", "score_threshold": 0.75}}
-    assert [one["score"] for one in searches(look(search, tools=[ranked], include=INCLUDED))[0]["results"]] == [
-        0.9,
-        0.8,
-    ]
+    results = searches(look(search, tools=[ranked], include=INCLUDED))[0]["results"]
+    assert [one["score"] for one in results] == [0.9, 0.8]
     ranked["ranking_options"] = {"score_threshold": 1}
     assert "nothing in the files fits" in text_of(look(search, tools=[ranked]))
 
@@ -336,17 +319,10 @@ def test_nothing_is_searched(given: list[dict[str, Any]], more: dict[str, Any]) 
 
 @pytest.mark.parametrize("choice", ["auto", "required", {"type": "file_search"}])
 def test_it_searches_where_it_may(choice: Any) -> None:
-    assert searches(look(Searched(), tool_choice=choice))
-
-
-def test_without_a_search_there_is_no_step() -> None:
-    assert not searches(ask(user("hello"), tools=[SEARCH]))
-
-
-def test_a_long_question_is_searched_by_its_begin() -> None:
     search = Searched()
-    look(search, user("word " * 10_000))
-    assert len(search.asked[0][1]) == 2000
+    assert searches(look(search, user("word " * 10_000), tool_choice=choice))
+    assert len(search.asked[0][1]) == 2000, "a long question is searched by its begin"
+    assert not searches(ask(user("hello"), tools=[SEARCH])), "no search, no step"
 
 
 def test_a_search_that_fails_fails_the_run() -> None:
@@ -359,13 +335,11 @@ def test_a_search_that_fails_fails_the_run() -> None:
 
 
 def test_a_limit_within_a_quote_leaves_its_citation_out() -> None:
+    said = look(Searched(passage("one two three")), user("a b"))
+    assert said[-1]["response"]["usage"]["input_tokens"] == 5, "what was found counts"
     items = look(Searched(passage("one two three four")), max_output_tokens=20)
     assert text_of(items).endswith("> one two")
     assert items[-1]["response"]["output"][-1]["content"][0]["annotations"] == []
-
-
-def test_what_was_found_counts_as_heard() -> None:
-    assert look(Searched(passage("one two three")), user("a b"))[-1]["response"]["usage"]["input_tokens"] == 5
 
 
 @pytest.mark.parametrize(
@@ -413,8 +387,3 @@ def test_a_short_passage_is_quoted_whole_and_a_sentence_is_never_cut() -> None:
 def test_lines_are_quoted_line_by_line() -> None:
     said = text_of(look(Searched(passage("# Title\n\nname | age\nAnna | 7"))))
     assert "\n\n> # Title\n>\n> name | age\n> Anna | 7\n\n" in said
-
-
-def test_titles_are_not_asked_of_it() -> None:
-    assert OfflineEngine.writes_titles is False
-    assert Engine.writes_titles is True

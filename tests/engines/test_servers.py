@@ -68,11 +68,8 @@ def test_a_field_that_is_refused_is_left_out_and_remembered(
     asked = asking(f"picky?refuses=include,stream_options&kind={kind}&code={code}", **OPTIONS)
     assert engine.about()["leaves_out"] == []
     assert text_of(collect(engine.stream(asked))) == ANSWER
-    assert [sorted(OPTIONS.keys() & request.body.keys()) for request in upstream.requests] == [
-        ["include", "stream_options"],
-        ["stream_options"],
-        [],
-    ]
+    sent = [sorted(OPTIONS.keys() & request.body.keys()) for request in upstream.requests]
+    assert sent == [["include", "stream_options"], ["stream_options"], []]
     assert engine.about()["leaves_out"] == ["include", "stream_options"]
     collect(engine.stream(asked))
     assert len(upstream.requests) == 4
@@ -131,7 +128,7 @@ def test_completed_at_the_limit_means_cut_off(make: Make, profile: str, words: i
         assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
-def test_who_goes_on_beyond_the_limit_is_stopped(upstream: FakeUpstream, make: Make) -> None:
+def test_an_upstream_that_goes_beyond_the_limit_is_stopped(upstream: FakeUpstream, make: Make) -> None:
     items = collect(make("ollama").stream(asking("boundless?words=500&stalls=1", max_output_tokens=20)))
     assert items[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
     assert upstream.gone.acquire(timeout=10)
@@ -156,11 +153,7 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
         (json_reply({"detail": "Method Not Allowed"}, 405), "server_error", "must offer POST /responses"),
         (Reply([b"<html><title>404</title>"], 404, content_type="text/html"), "server_error", "POST /responses"),
         (json_reply({"code": "400", "error": "Argument not supported: x"}, 400), "invalid_prompt", "not supported: x"),
-        (
-            json_reply({"error": {"code": "invalid_prompt", "message": "No."}, "metadata": None}, 400),
-            "invalid_prompt",
-            "No.",
-        ),
+        (json_reply({"error": {"code": "invalid_prompt", "message": "No."}}, 400), "invalid_prompt", "No."),
         (json_reply({"error": "Model unloaded."}), "server_error", "Model unloaded."),
         (Reply([b'data: {"error":{"message":"Slow","code":"429"}}\n\n'], 500), "rate_limit_exceeded", "Slow"),
     ],

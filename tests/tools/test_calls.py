@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ SECONDS = 20
 """Longer than anything here takes; only a failing test waits for it."""
 LOGGER = logging.getLogger("tests.tool_calls")
 
+Records = Callable[[], list[tuple[str, str]]]
 tools = Tools()
 
 
@@ -93,7 +95,7 @@ def make(*calls: Object, among: Tools = tools, **options: Any) -> ToolCalls:
 
 
 @pytest.fixture
-def records(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str]]]:
+def records(caplog: pytest.LogCaptureFixture) -> Records:
     """Return level and text of each record so far, without the ids of the run."""
     caplog.set_level(logging.INFO, LOGGER.name)
     return lambda: [(one.levelname, one.getMessage().partition(" [")[0]) for one in caplog.records]
@@ -101,32 +103,22 @@ def records(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, st
 
 # -- outputs --------------------------------------------------------------------------------------------------
 def test_each_call_has_its_output_in_their_order() -> None:
-    calls = make(
-        asked("call_1", "add", a=1, b=2),
-        asked("call_2", "who"),
-        asked("call_3", "add", a="x"),
-        asked("call_4", "refuse"),
-        asked("call_5", "fail"),
-        asked("call_6", "nothing"),
-        asked("call_7", "add", a=3, b=4),
-    )
-    assert list(calls.run().items()) == [
-        ("call_1", "3"),
-        ("call_2", "anna call_2"),
-        (
-            "call_3",
-            "Invalid arguments of add: a: Input should be a valid integer, unable to parse string as an integer; "
-            "b: is required.",
-        ),
-        ("call_4", "There is no such order."),
-        ("call_5", "The tool fail failed."),
-        ("call_6", "There is no tool nothing."),
-        ("call_7", "7"),
+    others = [asked(f"call_{number}", name) for number, name in ((4, "refuse"), (5, "fail"), (6, "nothing"))]
+    first = [asked("call_1", "add", a=1, b=2), asked("call_2", "who"), asked("call_3", "add", a="x")]
+    calls = make(*first, *others, asked("call_7", "add", a=3, b=4))
+    outputs = calls.run()
+    assert list(outputs) == [f"call_{number}" for number in range(1, 8)]
+    assert list(outputs.values()) == [
+        "3",
+        "anna call_2",
+        "Invalid arguments of add: a: Input should be a valid integer, unable to parse string as an integer; "
+        "b: is required.",
+        "There is no such order.",
+        "The tool fail failed.",
+        "There is no tool nothing.",
+        "7",
     ]
     assert not calls.stopped
-
-
-def test_no_calls_have_no_outputs() -> None:
     assert make().run() == {}
 
 
@@ -139,15 +131,12 @@ def test_calls_run_side_by_side() -> None:
         barrier.wait(SECONDS)
         return 1
 
-    assert make(*(asked(f"call_{n}", "meet") for n in range(3)), among=among).run() == {
-        "call_0": "1",
-        "call_1": "1",
-        "call_2": "1",
-    }
+    calls = make(*(asked(f"call_{n}", "meet") for n in range(3)), among=among)
+    assert calls.run() == {"call_0": "1", "call_1": "1", "call_2": "1"}
 
 
 @pytest.mark.parametrize(("chars", "fits"), [(1000, True), (1001, False), (10**6, False)])
-def test_an_output_that_is_too_long(chars: int, fits: bool, records: Callable[[], Any]) -> None:
+def test_an_output_that_is_too_long(chars: int, fits: bool, records: Records) -> None:
     said = make(asked("call_1", "long", chars=chars)).run()["call_1"]
     if fits:
         assert said == "x" * chars
@@ -196,7 +185,7 @@ def test_results_are_written_in_the_context() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_context_that_fails_is_a_tool_that_fails(when: str, records: Callable[[], Any]) -> None:
+def test_a_context_that_fails_is_a_tool_that_fails(when: str, records: Records) -> None:
     @contextmanager
     def around() -> Iterator[None]:
         if when == "before":
@@ -238,7 +227,7 @@ def test_a_failure_is_logged_with_its_place_and_without_its_text(
     place: Callable[..., Any],
     text: str,
     caplog: pytest.LogCaptureFixture,
-    records: Callable[[], list[tuple[str, str]]],
+    records: Records,
 ) -> None:
     assert make(asked("call_1", name)).run() == {"call_1": f"The tool {name} failed."}
     where = f"test_calls.py:{line_of(place, text)} in {place.__name__}"
@@ -257,7 +246,7 @@ def test_the_text_of_a_failure_is_for_debugging(caplog: pytest.LogCaptureFixture
     assert "LookupError: the customer's secret" in caplog.text
 
 
-def test_each_call_is_a_record(records: Callable[[], list[tuple[str, str]]]) -> None:
+def test_each_call_is_a_record(records: Records) -> None:
     among, clock = Tools(), [5.0]
 
     @among.tool
@@ -268,9 +257,7 @@ def test_each_call_is_a_record(records: Callable[[], list[tuple[str, str]]]) -> 
     assert records() == [("INFO", "tool work ended after 2.500 s")]
 
 
-def test_records_hold_no_content(
-    caplog: pytest.LogCaptureFixture, records: Callable[[], list[tuple[str, str]]]
-) -> None:
+def test_records_hold_no_content(caplog: pytest.LogCaptureFixture, records: Records) -> None:
     make(asked("call_1", "add", a="secret"), asked("call_2", "refuse"), asked("call_3", "add", a=41, b=1)).run()
     assert sorted(level for level, _ in records()) == ["INFO", "INFO", "INFO"]
     assert "secret" not in caplog.text
@@ -314,7 +301,7 @@ def slow() -> Iterator[Slow]:
     made.released.set()
 
 
-def test_a_slow_tool_is_not_waited_for(slow: Slow, records: Callable[[], list[tuple[str, str]]]) -> None:
+def test_a_slow_tool_is_not_waited_for(slow: Slow, records: Records) -> None:
     calls = make(asked("call_1", "slow"), asked("call_2", "add", a=1, b=2), among=slow.tools)
     assert calls.run() == {"call_1": "The tool slow did not answer within 0.01 seconds.", "call_2": "3"}
     assert ("WARNING", "tool slow did not answer within 0.01 s") in records()
@@ -342,7 +329,7 @@ def test_a_slow_tool_does_not_shorten_another_s_time(slow: Slow) -> None:
         LOGGER.removeHandler(listening)
 
 
-def test_a_result_that_comes_too_late_is_dropped(slow: Slow, records: Callable[[], list[tuple[str, str]]]) -> None:
+def test_a_result_that_comes_too_late_is_dropped(slow: Slow, records: Records) -> None:
     calls = make(asked("call_1", "slow"), among=slow.tools, around=slow.around)
     outputs = calls.run()
     (thread,) = [one for one in threading.enumerate() if one.name == "run_1.slow"]
@@ -357,16 +344,12 @@ def test_a_result_that_comes_too_late_is_dropped(slow: Slow, records: Callable[[
 def test_stopping_returns_what_there_is(slow: Slow) -> None:
     calls = make(asked("call_1", "add", a=1, b=2), asked("call_2", "slower"), among=slow.tools)
 
-    def stop() -> None:
-        slow.begun.wait(SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(calls.run)
+        assert slow.begun.wait(SECONDS)
         calls.stop()
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    outputs = calls.run()
-    stopper.join(SECONDS)
+        assert set(running.result(SECONDS)) <= {"call_1"}
     assert calls.stopped
-    assert set(outputs) <= {"call_1"}
 
 
 def test_stopped_before_it_runs_nothing_is_called() -> None:

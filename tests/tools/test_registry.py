@@ -87,6 +87,7 @@ def test_a_function_becomes_a_definition() -> None:
         """
         return f"{location} {unit}"
 
+    unit = {"type": "string", "enum": ["c", "f"], "default": "c"}
     tool = tool_of(get_weather)
     assert tool.definition == {
         "type": "function",
@@ -97,12 +98,7 @@ def test_a_function_becomes_a_definition() -> None:
                 "type": "object",
                 "properties": {
                     "location": {"type": "string", "description": "A city, such as Paris."},
-                    "unit": {
-                        "type": "string",
-                        "enum": ["c", "f"],
-                        "default": "c",
-                        "description": "Of the temperature.",
-                    },
+                    "unit": {**unit, "description": "Of the temperature."},
                 },
                 "required": ["location"],
                 "additionalProperties": False,
@@ -147,27 +143,22 @@ def test_arguments_override_the_docstring() -> None:
         """
 
     found = properties(find)
-    assert [found[name]["description"] for name in ("one", "two", "three")] == [
-        "annotated",
-        "a plain text",
-        "in the default",
-    ]
+    assert [entry["description"] for entry in found.values()] == ["annotated", "a plain text", "in the default"]
     tool = tool_of(find, name="search-it", description="Search.", timeout_seconds=5, requires_approval=True)
-    assert (tool.name, tool.description, tool.timeout_seconds, tool.requires_approval) == (
-        "search-it",
-        "Search.",
-        5,
-        True,
-    )
+    assert (tool.name, tool.description) == ("search-it", "Search.")
+    assert (tool.timeout_seconds, tool.requires_approval) == (5, True)
     assert tool_of(find, description="").description == ""
 
 
-def test_a_function_without_anything() -> None:
-    def ping() -> None: ...
+@pytest.mark.parametrize("blank", ["", " ", "\n", "{}"])
+def test_a_function_without_arguments_and_every_way_to_write_none(blank: str) -> None:
+    def ping() -> str:
+        return "pong"
 
     function = tool_of(ping).definition["function"]
     assert function["description"] == ""
     assert function["parameters"] == {"type": "object", "properties": {}, "additionalProperties": False}
+    assert tool_of(ping).call(blank, CONTEXT) == "pong"
 
 
 def test_types_and_constraints_are_in_the_schema() -> None:
@@ -253,17 +244,14 @@ def test_the_context_is_passed_and_not_in_the_schema() -> None:
 
     assert (list(properties(who)), call(who, name="x")) == (["name"], "x anna thread_1 run_1 call_1")
     assert "context: is not an argument" in refusal(who, '{"name": "x", "context": {}}')
+    with pytest.raises(FrozenInstanceError):
+        CONTEXT.owner = "bert"  # type: ignore[misc]
 
 
 def test_a_context_that_is_imported_for_type_checkers_only() -> None:
     names: dict[str, Any] = {}
     exec("from __future__ import annotations\ndef who(it: ToolContext, /) -> str: return it.owner", names)
     assert call(names["who"]) == "anna"
-
-
-def test_a_context_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
-        CONTEXT.owner = "bert"  # type: ignore[misc]
 
 
 # -- arguments ------------------------------------------------------------------------------------------------
@@ -279,14 +267,6 @@ def test_arguments_arrive_as_their_types() -> None:
     assert seen[:3] == [Unit.FAHRENHEIT, date(2026, 1, 2), UUID(key)]
     assert seen[3] == Order(title="one", points=[Point(1.0)], parent=Order(title="two"))
     assert seen[4] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize("blank", ["", " ", "\n", "{}"])
-def test_no_arguments_may_be_written_in_many_ways(blank: str) -> None:
-    def ping() -> str:
-        return "pong"
-
-    assert tool_of(ping).call(blank, CONTEXT) == "pong"
 
 
 def find_order(number: int, unit: Unit = Unit.CELSIUS, order: Order | None = None) -> str:
@@ -487,16 +467,17 @@ def test_an_annotation_of_the_result_is_not_looked_at() -> None:
     assert call(find, a=1) == "1"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a.b", "é", "x" * 65, "a\n", 3])
-def test_names_that_upstreams_refuse_are_refused(name: Any) -> None:
-    with pytest.raises(ConfigError, match="a-z A-Z"):
-        tool_of(find_order, name=name)
-
-
-@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, True, "5", None, 86_401])
-def test_invalid_timeouts_are_refused(seconds: Any) -> None:
-    with pytest.raises(ConfigError, match="timeout_seconds"):
-        tool_of(find_order, timeout_seconds=seconds)
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        *(("name", name, "a-z A-Z") for name in ("", "a b", "a.b", "é", "x" * 65, "a\n", 3)),
+        *(("timeout_seconds", s, "timeout_seconds") for s in (0, -1, math.nan, math.inf, True, "5", None, 86_401)),
+    ],
+)
+def test_invalid_options_are_refused(option: str, value: Any, says: str) -> None:
+    options = {option: value}
+    with pytest.raises(ConfigError, match=says):
+        tool_of(find_order, **options)
 
 
 # -- results --------------------------------------------------------------------------------------------------

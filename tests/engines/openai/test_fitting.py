@@ -16,6 +16,8 @@ CALL = {"type": "function_call", "call_id": "call_1", "name": "weather", "argume
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
 WEATHER = {"type": "function", "name": "weather", "parameters": {}, "strict": False}
+PARTS = [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "b"}]
+TEXTS = [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}]
 OTHER = {**WEATHER, "name": "other"}
 
 
@@ -82,23 +84,8 @@ def test_reasoning_goes_back_only_to_those_who_take_it(profile: Any) -> None:
         ([USER, {**CALL, "arguments": '{"a'}], [USER, {**CALL, "arguments": "{}"}]),
         ([CALL, OUTPUT], [{"type": "message", "role": "user", "content": ""}, CALL, OUTPUT]),
         ([{"role": "user", "content": "x"}], [{"type": "message", "role": "user", "content": "x"}]),
-        (
-            [
-                {
-                    "role": "assistant",
-                    "content": [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "b"}],
-                }
-            ],
-            [{"type": "message", "role": "assistant", "content": "a\nb"}],
-        ),
-        (
-            [
-                USER,
-                CALL,
-                {**OUTPUT, "output": [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}]},
-            ],
-            [USER, CALL, {**OUTPUT, "output": "a\nb"}],
-        ),
+        ([{"role": "assistant", "content": PARTS}], [{"type": "message", "role": "assistant", "content": "a\nb"}]),
+        ([USER, CALL, {**OUTPUT, "output": TEXTS}], [USER, CALL, {**OUTPUT, "output": "a\nb"}]),
     ],
 )
 def test_the_input_is_what_every_server_takes(items: list[Any], expected: list[Any]) -> None:
@@ -138,11 +125,7 @@ def test_a_choice_that_would_not_be_heard_is_made_by_the_tools() -> None:
         ("include", "Encrypted content is not supported with this model.", "include"),
         ("include[0]", "Invalid value.", "include"),
         ("stream_options.include_obfuscation", "No.", "stream_options"),
-        (
-            "reasoning.summary",
-            "Your organization must be verified to generate reasoning summaries.",
-            "reasoning.summary",
-        ),
+        ("reasoning.summary", "Your organization must be verified to generate summaries.", "reasoning.summary"),
         ("reasoning.effort", "Unsupported value: 'minimal'. Also unsupported: truncation", None),
         ("input[3].content", "Invalid: 'truncation' unsupported", None),
         ("includes", "No.", None),

@@ -36,6 +36,8 @@ def source(text: str, filename: str = "a.md") -> dict[str, Any]:
 
 
 LONG = "How long is the warranty of the Zephyr kettle?"
+BOTH = {"tools": [WEATHER, SEARCH]}
+NO_CHOICE = {"tool_choice": "none", "parallel_tool_calls": False}
 IMAGE = {"type": "input_image", "file_id": "file-x", "detail": "auto"}
 
 
@@ -82,17 +84,9 @@ def test_a_run_begins_behind_a_message() -> None:
         ({"include": ["file_search_call.results"]}, True, {}),
         ({"include": ["file_search_call.results", "x"]}, True, {"include": ["x"]}),
         ({"tools": [SEARCH, WEATHER], "tool_choice": {"type": "file_search"}}, True, {"tools": [WEATHER]}),
-        ({"tools": [WEATHER, SEARCH], "tool_choice": "required"}, True, {"tools": [WEATHER]}),
-        (
-            {"tools": [WEATHER, SEARCH], "tool_choice": "required"},
-            False,
-            {"tools": [WEATHER], "tool_choice": "required"},
-        ),
-        (
-            {"tools": [WEATHER, SEARCH], "tool_choice": "none", "parallel_tool_calls": False},
-            False,
-            {"tools": [WEATHER], "tool_choice": "none", "parallel_tool_calls": False},
-        ),
+        ({**BOTH, "tool_choice": "required"}, True, {"tools": [WEATHER]}),
+        ({**BOTH, "tool_choice": "required"}, False, {"tools": [WEATHER], "tool_choice": "required"}),
+        ({**BOTH, **NO_CHOICE}, False, {"tools": [WEATHER], **NO_CHOICE}),
     ],
 )
 def test_what_had_to_do_with_the_search_is_left_out(given: Any, searched: bool, left: Any) -> None:
