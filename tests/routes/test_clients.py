@@ -63,9 +63,6 @@ def environ(connection: Any) -> dict[str, Any]:
     return {"SERVER_PROTOCOL": "HTTP/1.1", "gunicorn.socket": connection}
 
 
-# -- gone -----------------------------------------------------------------------------------------------------
-
-
 def test_a_client_that_has_gone_is_noticed_and_one_that_is_there_is_not(
     clients: Clients, pair: tuple[socket.socket, socket.socket]
 ) -> None:
@@ -153,9 +150,6 @@ def test_where_servers_put_the_connection() -> None:
     assert connection_of({}) is None
 
 
-# -- not reading ------------------------------------------------------------------------------------------------
-
-
 def test_a_client_that_does_not_read_loses_its_connection(clients: Clients) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -204,9 +198,6 @@ def test_a_stream_that_waits_for_events_is_not_stuck(clients: Clients) -> None:
     assert follower.closed
 
 
-# -- too many -----------------------------------------------------------------------------------------------------
-
-
 def test_places_are_given_back_once(clients: Clients) -> None:
     first, second = clients.admit({}), clients.admit({})
     with pytest.raises(TooManyStreams):
@@ -229,10 +220,7 @@ def open_stream(site: Site, **rest: Any) -> TestResponse:
 
 @pytest.mark.parametrize(
     ("path", "body"),
-    [
-        ("/chat/stream", {"content": "again"}),
-        ("/v1/threads/runs", {"assistant_id": "asst_default", "stream": True}),
-    ],
+    [("/chat/stream", {"content": "again"}), ("/v1/threads/runs", {"assistant_id": "asst_default", "stream": True})],
 )
 def test_one_stream_too_many(make_site: MakeSite, path: str, body: dict[str, Any]) -> None:
     site = make_site(text("one"), text("two"), max_streams=1)

@@ -22,6 +22,7 @@ from flask_assistant_stream.testing.scripted import call, failure, incomplete, t
 from tests.routes.conftest import FRONT_END, FakeFollower, MakeSite, Site, build, fail_with, run_of
 from tests.translation.checker import check
 
+DECODE = {"ndjson": decode_ndjson, "sse": decode_sse}
 FAILED = failure(message="The model broke.", after="Half an")
 SAID = "The answer failed: The model broke."
 
@@ -40,13 +41,10 @@ def stored(site: Site, run_id: str) -> list[Event]:
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
 
 
-# -- endings --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
 def test_a_failure_is_text_and_completed(site: Site, form: str) -> None:
     answer = site.post(f"/threads/{new_thread(site)}/messages?format={form}", {"content": "?"})
-    events = (decode_ndjson if form == "ndjson" else decode_sse)(answer.data)
+    events = DECODE[form](answer.data)
     assert text_of(events) == f"Half an{SAID}"
     assert events[-1].name == "thread.run.completed"
     assert check(events).texts[-1] == SAID
@@ -65,22 +63,18 @@ def test_what_is_stored_is_what_happened(site: Site) -> None:
 def test_the_sdk_face_gets_the_original_ending(make_site: MakeSite) -> None:
     site = make_site(FAILED, quickstart_compat="on")
     thread = new_thread(site)
-    assistant = site.get("/v1/assistants").get_json()["data"] or [
-        site.post("/v1/assistants", {"model": "m"}).get_json()
-    ]
+    body = {"assistant_id": "asst_default", "stream": True}
     site.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": "?"})
-    answer = site.post(f"/v1/threads/{thread}/runs", {"assistant_id": assistant[0]["id"], "stream": True})
-    events = decode_sse(answer.data)
+    events = decode_sse(site.post(f"/v1/threads/{thread}/runs", body).data)
     assert events[-1].name == "thread.run.failed"
     assert SAID not in text_of(events)
-    refused = site.post("/v1/threads/thread_unknown/runs", {"assistant_id": assistant[0]["id"], "stream": True})
-    assert refused.status_code == 404
+    assert site.post("/v1/threads/thread_unknown/runs", body).status_code == 404
 
 
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
 def test_a_reader_comes_back_at_every_number(site: Site, form: str) -> None:
     """Also within the replaced ending: each number is one event, and the rest follows it."""
-    decode = decode_ndjson if form == "ndjson" else decode_sse
+    decode = DECODE[form]
     events = decode(site.post(f"/chat/stream?format={form}", {"content": "?"}).data)
     run = run_of(events)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -104,8 +98,7 @@ def test_a_reader_comes_back_to_a_run_that_goes_on(make_site: MakeSite) -> None:
         gate.set()
         rest = decode_ndjson(b"".join(body))
     for after in range(seen[-1].seq + 1):
-        again = decode_ndjson(site.get(f"{url}?after={after}").data)
-        assert again == [*seen, *rest][after:]
+        assert decode_ndjson(site.get(f"{url}?after={after}").data) == [*seen, *rest][after:]
     assert text_of(rest).endswith(SAID)
 
 
@@ -120,9 +113,6 @@ def test_an_incomplete_answer_and_a_cancelled_one(make_site: MakeSite) -> None:
     assert text_of(events).endswith("The answer was stopped.")
     assert check(events).run is not None
     assert site.get(f"/v1{path}").get_json()["status"] == "cancelled"
-
-
-# -- a log that cannot be read on -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +130,6 @@ def test_a_stream_that_breaks_off_ends_without_numbers(
     whole = site.chat("?")
     run = run_of(whole)
     url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
-
     monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: FakeFollower(whole[:6], error))
     broken = site.get(url)
     monkeypatch.undo()
@@ -154,9 +143,6 @@ def test_a_stream_that_breaks_off_ends_without_numbers(
     assert b"secret" not in broken.data
     assert "stream broken off" in caplog.text
     assert decode_ndjson(site.get(f"{url}?after=6").data) == whole[6:], "the log goes on as it was"
-
-
-# -- errors ---------------------------------------------------------------------------------------------------
 
 
 def shown_text(answer: Any) -> str:
@@ -175,11 +161,7 @@ def shown_text(answer: Any) -> str:
 def test_errors_of_messages(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site(
-        [*unfinished("Wait"), gate],
-        quickstart_compat="on",
-        busy_thread="reject",
-        max_streams=2,
-        max_content_chars=10,
+        [*unfinished("Wait"), gate], quickstart_compat="on", busy_thread="reject", max_streams=2, max_content_chars=10
     )
     thread = new_thread(site)
     path = f"/threads/{thread}/messages"
@@ -203,6 +185,10 @@ def test_ids_of_any_kind_are_shown_text(site: Site, thread: str) -> None:
     answer = site.post(f"/threads/{thread}/messages", {"content": "?"})
     assert "No thread found" in shown_text(answer)
     assert "X-Other" not in answer.headers
+    answer = site.post(f"/threads/{thread}/messages?format=sse", {"content": "?"})
+    assert answer.content_type == "text/event-stream; charset=utf-8"
+    assert "No thread found" in text_of(decode_sse(answer.data))
+    assert answer.data.endswith(b"event: done\ndata: [DONE]\n\n")
 
 
 def test_an_answer_of_the_hosts_own_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,13 +196,6 @@ def test_an_answer_of_the_hosts_own_is_left_alone(site: Site, monkeypatch: pytes
     monkeypatch.setattr(site.registration.store, "start", fail_with(HTTPException(response=own)))
     answer = site.post(f"/threads/{new_thread(site)}/messages", {"content": "?"})
     assert (answer.status_code, answer.text) == (503, "Come back later.")
-
-
-def test_an_sse_client_gets_its_format(site: Site) -> None:
-    answer = site.post("/threads/thread_unknown/messages?format=sse", {"content": "?"})
-    assert answer.content_type == "text/event-stream; charset=utf-8"
-    assert "No thread found" in text_of(decode_sse(answer.data))
-    assert answer.data.endswith(b"event: done\ndata: [DONE]\n\n")
 
 
 def test_errors_of_actions(make_site: MakeSite) -> None:
@@ -245,9 +224,7 @@ def test_a_store_that_is_away_and_a_defect(site: Site, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("path", "body", "options", "status"),
     [
-        ("/chat/stream", {}, {}, 400),
-        ("/chat/stream", {"content": "  "}, {}, 400),
-        ("/chat/stream", {"content": "a\0b"}, {}, 400),
+        *(("/chat/stream", body, {}, 400) for body in ({}, {"content": "  "}, {"content": "a\0b"})),
         ("/threads/thread_1/messages", {"content": 1}, {}, 400),
         ("/threads/thread_1/actions", {"toolCallOutputs": []}, {}, 400),
         ("/chat/stream", {"content": "?"}, {"user": "nobody"}, 401),
@@ -266,24 +243,18 @@ def test_what_is_malformed_or_not_allowed_keeps_its_status(
     assert answer.get_json()["error"]["message"]
 
 
-def test_other_routes_keep_their_errors(site: Site) -> None:
-    for method, path in (
-        ("GET", "/threads/thread_unknown"),
-        ("GET", "/threads/thread_unknown/messages"),
-        ("GET", "/threads/thread_unknown/runs/run_1/stream"),
-        ("POST", "/threads/thread_unknown/runs/run_1/cancel"),
-        ("GET", "/files/file-unknown"),
-    ):
-        answer = site.request(method, path)
+UNKNOWN = "/threads/thread_unknown"
+READS = [UNKNOWN, f"{UNKNOWN}/messages", f"{UNKNOWN}/runs/run_1/stream", "/files/file-unknown"]
+
+
+def test_other_routes_keep_their_errors(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    for answer in [*map(site.get, READS), site.post(f"{UNKNOWN}/runs/run_1/cancel")]:
         assert answer.status_code == 404
         assert answer.get_json()["error"]["type"] == "invalid_request_error"
-
-
-def test_the_record_of_a_request_says_what_happened(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flask_assistant_stream.requests")
     shown_text(site.post("/threads/thread_unknown/messages", {"content": "?"}))
-    (record,) = [one for one in caplog.records if one.name == "flask_assistant_stream.requests"]
-    assert vars(record)["status"] == 404
+    (record,) = [record for record in caplog.records if record.name == "flask_assistant_stream.requests"]
+    assert vars(record)["status"] == 404, "the log has the real status"
 
 
 def test_the_same_request_again_is_the_same_answer(site: Site) -> None:
@@ -292,9 +263,6 @@ def test_the_same_request_again_is_the_same_answer(site: Site) -> None:
     again = site.post("/chat/stream", {"content": "?"}, headers=headers)
     assert again.data == first.data
     assert "another request" in shown_text(site.post("/chat/stream", {"content": "other"}, headers=headers))
-
-
-# -- the list of files ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -310,15 +278,9 @@ def test_files_are_an_array_whatever_happens(
     assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
     assert answer.headers["X-Request-Id"]
     assert site.get("/v1/files/file-unknown").get_json()["error"]
-
-
-def test_files_of_nobody(site: Site) -> None:
     answer = site.get("/files", user="nobody")
     assert (answer.status_code, answer.get_json()) == (401, [])
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-
-
-# -- off ------------------------------------------------------------------------------------------------------
 
 
 def test_without_it_no_byte_differs(tmp_path: Path) -> None:
@@ -326,8 +288,8 @@ def test_without_it_no_byte_differs(tmp_path: Path) -> None:
     plain = build(tmp_path, FAILED, text("Hello."))
     suited = build(tmp_path, quickstart_compat="on")
     try:
-        for said in ("?", "And now?"):
-            first = plain.post("/chat/stream", {"content": said})
+        for content in ("?", "And now?"):
+            first = plain.post("/chat/stream", {"content": content})
             run = run_of(decode_ndjson(first.data))
             url = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
             assert first.data == plain.get(url).data == NDJSONEncoder().encode(stored(plain, run["id"]))

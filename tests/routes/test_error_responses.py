@@ -20,9 +20,6 @@ def site(make_site: MakeSite) -> Site:
     return make_site(text("Hi."))
 
 
-# -- unknown paths and methods --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("path", ["/nowhere", "/threads/a/b/c/d", "/chat", "/v2/threads", "/a%00b", "/%FF"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "PUT", "TRACE", "BREW"])
 def test_unknown_paths(site: Site, method: str, path: str) -> None:
@@ -50,22 +47,16 @@ def test_unknown_methods(site: Site, method: str, path: str, allow: set[str]) ->
     assert set(response.headers["Allow"].split(", ")) == allow
 
 
-def test_a_slash_at_the_end_changes_nothing(site: Site) -> None:
+def test_a_slash_at_the_end_and_head_and_options(site: Site) -> None:
     assert site.get("/threads/").status_code == 200
     assert site.request("DELETE", "/threads/").status_code == 405
-
-
-def test_head_answers_as_get_without_a_body(site: Site) -> None:
     response = site.request("HEAD", "/threads")
     assert (response.status_code, response.data) == (200, b"")
-    assert site.request("HEAD", "/nowhere").status_code == 404
-
-
-def test_options(site: Site) -> None:
     response = site.request("OPTIONS", "/threads")
     assert response.status_code == 204
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
-    assert site.request("OPTIONS", "/nowhere").status_code == 404
+    for method in ("HEAD", "OPTIONS"):
+        assert site.request(method, "/nowhere").status_code == 404
 
 
 def test_the_rest_of_the_app_is_as_it_was(site: Site) -> None:
@@ -77,8 +68,6 @@ def test_the_rest_of_the_app_is_as_it_was(site: Site) -> None:
         assert "Access-Control-Allow-Origin" not in response.headers
         assert "X-Request-Id" not in response.headers
 
-
-# -- CORS -----------------------------------------------------------------------------------------------------
 
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
@@ -105,29 +94,30 @@ def test_other_origins_get_no_headers(site: Site, origin: str) -> None:
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_a_stream_carries_the_headers_and_lets_the_page_read_the_ids(site: Site) -> None:
+def test_a_stream_has_the_headers_and_lets_the_page_read_the_ids(site: Site) -> None:
     response = site.post("/chat/stream", {"content": "hi"}, headers={"Origin": FRONT_END})
     assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
     exposed = response.headers["Access-Control-Expose-Headers"]
     assert {"X-Request-Id", "X-Thread-Id", "X-Run-Id"} <= set(exposed.split(", "))
 
 
-def test_no_origin_no_headers(site: Site) -> None:
-    assert "Access-Control-Allow-Origin" not in site.get("/threads").headers
+@pytest.mark.parametrize(
+    ("options", "headers", "allowed"),
+    [
+        ({}, {}, None),
+        ({"cors_origins": "none"}, {"Origin": FRONT_END}, None),
+        ({"cors_origins": ["http://[::1]:3000"]}, {"Origin": "http://[::1]:3000"}, "http://[::1]:3000"),
+    ],
+)
+def test_configured_origins(make_site: MakeSite, options: Any, headers: Any, allowed: str | None) -> None:
+    response = make_site(**options).get("/threads", headers=headers)
+    assert response.headers.get("Access-Control-Allow-Origin") == allowed
 
 
-def test_no_other_origins_at_all(make_site: MakeSite) -> None:
-    site = make_site(cors_origins="none")
-    assert "Access-Control-Allow-Origin" not in site.get("/threads", headers={"Origin": FRONT_END}).headers
-
-
-def test_an_ipv6_front_end(make_site: MakeSite) -> None:
-    site = make_site(cors_origins=["http://[::1]:3000"])
-    headers = site.get("/threads", headers={"Origin": "http://[::1]:3000"}).headers
-    assert headers["Access-Control-Allow-Origin"] == "http://[::1]:3000"
-
-
-# -- errors inside the app --------------------------------------------------------------------------------------
+def test_cors_of_the_host_is_not_added_to_ours(site: Site) -> None:
+    CORS(site.app, origins=["https://other.example"])
+    headers = site.get("/threads", headers={"Origin": FRONT_END}).headers
+    assert headers.getlist("Access-Control-Allow-Origin") == [FRONT_END]
 
 
 def test_the_store_is_away(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -178,7 +168,6 @@ def test_a_hosts_mistake_is_in_the_log_only(make_site: MakeSite, caplog: pytest.
 def test_an_upstream_that_fails_a_request(
     site: Site, monkeypatch: pytest.MonkeyPatch, error: UpstreamError, status: int, retry_after: str | None
 ) -> None:
-    """Its message is safe for clients. OpenAI's clients retry reads only."""
     monkeypatch.setattr(site.registration.vector_stores, "get", fail_with(error))
     monkeypatch.setattr(site.registration.vector_stores, "create", fail_with(error))
     for method, path in (("GET", "/v1/vector_stores/vs_1"), ("POST", "/v1/vector_stores")):
@@ -201,9 +190,8 @@ def test_what_a_host_aborts_with_becomes_json(make_site: MakeSite, status: int, 
     assert response.get_json()["error"] == {"message": "Because.", "type": kind, "param": None, "code": None}
 
 
-def test_a_response_a_host_aborts_with_goes_out_as_it_is(make_site: MakeSite) -> None:
-    site = make_site(authenticate=lambda request: abort(redirect("/login")))
-    response = site.get("/threads")
+def test_a_response_a_host_aborts_with_is_unchanged(make_site: MakeSite) -> None:
+    response = make_site(authenticate=lambda request: abort(redirect("/login"))).get("/threads")
     assert (response.status_code, response.headers["Location"]) == (302, "/login")
 
 
@@ -216,35 +204,25 @@ def test_a_hosts_before_request_still_gets_json(site: Site) -> None:
     assert response.headers["X-Request-Id"]
 
 
-def test_unauthorized_says_how(site: Site) -> None:
+def test_unauthorized_has_a_header(site: Site) -> None:
     assert site.get("/threads", user="nobody").headers["WWW-Authenticate"] == "Bearer"
 
 
-# -- request ids and records ----------------------------------------------------------------------------------
-
-
-def test_every_answer_carries_a_request_id(site: Site) -> None:
+def test_request_ids(site: Site) -> None:
     ids = {site.get(path).headers["X-Request-Id"] for path in ("/threads", "/threads", "/nowhere", "/health")}
     assert len(ids) == 4
-    assert all(one.startswith("req_") for one in ids)
-
-
-@pytest.mark.parametrize("given", ["abc-123", "5f2f0b8e-9a3e-4a9e-8a3c-0d9f8c1c2b3a", "Root=1-5e:x"])
-def test_a_sane_one_is_kept(site: Site, given: str) -> None:
-    assert site.get("/threads", headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
-
-
-@pytest.mark.parametrize("given", ["", "a b", "x" * 200, "<script>", "é"])
-def test_others_are_not(site: Site, given: str) -> None:
-    assert site.get("/threads", headers={"X-Request-Id": given}).headers["X-Request-Id"].startswith("req_")
+    assert all(id.startswith("req_") for id in ids)
+    for valid in ("abc-123", "5f2f0b8e-9a3e-4a9e-8a3c-0d9f8c1c2b3a", "Root=1-5e:x"):
+        assert site.get("/threads", headers={"X-Request-Id": valid}).headers["X-Request-Id"] == valid
+    for invalid in ("", "a b", "x" * 200, "<script>", "é"):
+        assert site.get("/threads", headers={"X-Request-Id": invalid}).headers["X-Request-Id"].startswith("req_")
 
 
 def test_a_request_has_one_record_without_content(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "flask_assistant_stream")
     run = run_of(site.chat("my secret words"))
-    records = [record for record in caplog.records if record.name == "flask_assistant_stream.requests"]
-    assert len(records) == 1
-    record: Any = records[0]
+    record: Any
+    (record,) = [record for record in caplog.records if record.name == "flask_assistant_stream.requests"]
     assert record.levelno == logging.INFO
     assert (record.method, record.route, record.status) == ("POST", "/api/assistants/chat/stream", 200)
     assert (record.thread_id, record.run_id) == (run["thread_id"], run["id"])
@@ -262,10 +240,3 @@ def test_a_refused_key_is_not_in_the_log(make_site: MakeSite, caplog: pytest.Log
     assert site.get("/threads", headers={"Authorization": "Bearer hunter3"}).status_code == 401
     assert site.get("/threads", headers={"Authorization": "Bearer hunter2"}).status_code == 200
     assert "hunter" not in caplog.text
-
-
-def test_ones_own_cors_and_ours_do_not_meet(make_site: MakeSite) -> None:
-    site = make_site()
-    CORS(site.app, origins=["https://other.example"])
-    headers = site.get("/threads", headers={"Origin": FRONT_END}).headers
-    assert headers.getlist("Access-Control-Allow-Origin") == [FRONT_END]

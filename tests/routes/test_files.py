@@ -26,17 +26,15 @@ def site(make_site: MakeSite) -> Site:
     return make_site(text("Hi."), text("Hi."), text("Hi."))
 
 
-def kept(site: Site) -> list[tuple[str, str]]:
+def stored(site: Site) -> list[tuple[str, str]]:
     """Return the stored files and vector stores of all owners."""
-    store, found = site.registration.store, []
+    store, ids = site.registration.store, []
     for owner in ("anna", "ben"):
         for kind in (Kind.FILE, Kind.VECTOR_STORE):
-            records = store.list(kind, owner, limit=100).records
-            found += [(owner, record.id) for record in records]
-            for record in records:
+            for record in store.list(kind, owner, limit=100).records:
                 below = store.list(Kind.VECTOR_STORE_FILE, owner, parent=record.id, limit=100).records
-                found += [(owner, one.id) for one in below]
-    return found
+                ids += [(owner, record.id), *((owner, file.id) for file in below)]
+    return ids
 
 
 def error_of(answer: TestResponse) -> tuple[int, str | None]:
@@ -45,55 +43,40 @@ def error_of(answer: TestResponse) -> tuple[int, str | None]:
     return answer.status_code, answer.get_json()["error"]["param"]
 
 
-# -- the quickstart's page ------------------------------------------------------------------------------------
-
-
-def test_what_the_quickstarts_page_does(site: Site) -> None:
+def test_the_requests_of_the_quickstarts_page(site: Site) -> None:
     assert site.get("/files").get_json() == []
     answer = site.upload("sky.txt", SKY, headers={"Origin": FRONT_END})
     assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
-    made = answer.get_json()
-    assert made == {"fileId": made["fileId"], "filename": "sky.txt"}
+    file_id = answer.get_json()["fileId"]
+    assert answer.get_json() == {"fileId": file_id, "filename": "sky.txt"}
     other = site.upload("b.md", b"# Grass\n\nIt is blue.").get_json()["fileId"]
     assert site.get("/files").get_json() == [
         {"file_id": other, "filename": "b.md", "status": "completed"},
-        {"file_id": made["fileId"], "filename": "sky.txt", "status": "completed"},
+        {"file_id": file_id, "filename": "sky.txt", "status": "completed"},
     ]
-    assert site.get(f"/files/{made['fileId']}").data == SKY
-    body = b'{"fileId": "%s"}' % made["fileId"].encode()
+    assert site.get(f"/files/{file_id}").data == SKY
+    body = b'{"fileId": "%s"}' % file_id.encode()
     deleted = site.request("DELETE", "/files", data=body, content_type="text/plain;charset=UTF-8")
-    assert deleted.get_json() == {"id": made["fileId"], "object": "file", "deleted": True}
-    assert [one["file_id"] for one in site.get("/files").get_json()] == [other]
-    assert site.get(f"/files/{made['fileId']}").status_code == 404
+    assert deleted.get_json() == {"id": file_id, "object": "file", "deleted": True}
+    assert [file["file_id"] for file in site.get("/files").get_json()] == [other]
+    assert site.get(f"/files/{file_id}").status_code == 404
     assert site.request("DELETE", "/files", data=body).status_code == 404
 
 
-def test_the_list_has_more_than_a_page(site: Site) -> None:
-    made = [site.upload(f"{number}.txt").get_json()["fileId"] for number in range(25)]
-    assert [one["file_id"] for one in site.get("/files").get_json()] == made[::-1]
-
-
-def test_an_owner_has_one_vector_store(site: Site) -> None:
-    for name in ("a.txt", "b.txt"):
-        site.upload(name)
+def test_an_owner_has_one_vector_store_and_one_list_without_pages(site: Site) -> None:
+    ids = [site.upload(f"{number}.txt").get_json()["fileId"] for number in range(25)]
     site.upload("c.txt", user="ben")
+    assert [file["file_id"] for file in site.get("/files").get_json()] == ids[::-1]
     assert len(site.get("/v1/vector_stores").get_json()["data"]) == 1
-    assert [one["filename"] for one in site.get("/files", user="ben").get_json()] == ["c.txt"]
-
-
-# -- downloads ------------------------------------------------------------------------------------------------
+    assert [file["filename"] for file in site.get("/files", user="ben").get_json()] == ["c.txt"]
 
 
 @pytest.mark.parametrize(
     ("filename", "kind"),
     [
         ("page.html", "text/html"),
-        ("a b.txt", "text/plain"),
-        ("näïve “x”.txt", "text/plain"),
-        ("日本.txt", "text/plain"),
-        ("quote'.txt", "text/plain"),
         ("data.json", "application/json"),
-        ("percent%41;x=y.txt", "text/plain"),
+        *((f"{name}.txt", "text/plain") for name in ("a b", "näïve “x”", "日本", "quote'", "percent%41;x=y")),
     ],
 )
 def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: str) -> None:
@@ -102,11 +85,11 @@ def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: 
         answer = site.get(path, headers={"Accept": "application/binary"})
         assert (answer.status_code, answer.data, answer.content_type) == (200, SKY, kind)
         assert answer.content_length == len(SKY)
-        said, options = parse_options_header(answer.headers["Content-Disposition"])
-        assert (said, options["filename"]) == ("attachment", filename)
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Security-Policy"] == "sandbox"
-        assert answer.headers["Cache-Control"] == "private, no-store"
+        disposition_kind, options = parse_options_header(answer.headers["Content-Disposition"])
+        assert (disposition_kind, options["filename"]) == ("attachment", filename)
+        safety = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        expected = {**safety, "Cache-Control": "private, no-store"}
+        assert expected.items() <= dict(answer.headers).items()
         assert answer.headers["X-Request-Id"]
         head = site.request("HEAD", path)
         assert (head.status_code, head.data, head.content_length) == (200, b"", len(SKY))
@@ -142,9 +125,6 @@ def test_a_store_that_fails_in_the_middle_ends_the_body_early(
     assert "download broken off: away" in caplog.text
 
 
-# -- bad uploads ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("filename", "content", "message"),
     [
@@ -161,19 +141,19 @@ def test_uploads_that_are_refused(site: Site, filename: str, content: bytes, mes
     assert error_of(answer) == (400, "file")
     assert message in answer.text
     assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
-    assert kept(site) == []
+    assert stored(site) == []
 
 
 def test_an_upload_over_the_limit(make_site: MakeSite) -> None:
     site = make_site(max_upload_bytes=1000)
     assert site.upload("a.txt", b"x" * 1000).status_code == 200
-    before = kept(site)
+    before = stored(site)
     for path, fields in (("/files", {}), ("/v1/files", {"purpose": "assistants"})):
         for size in (1001, 200_000):
             answer = site.upload("a.txt", b"x" * size, path=path, fields=fields)
             assert answer.status_code == 413
             assert "the limit is 1000 bytes" in answer.text
-    assert kept(site) == before
+    assert stored(site) == before
 
 
 @pytest.mark.parametrize("failing", ["create_file", "create_vector_store", "attach"])
@@ -187,7 +167,7 @@ def test_an_upload_that_fails_later_leaves_nothing(site: Site, monkeypatch: pyte
     assert site.registration.store.list(Kind.FILE, "anna").records == []
 
 
-def test_the_file_is_closed_when_it_was_answered(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_closed_when_the_request_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def take(_owner: str, upload: Any) -> Any:
@@ -199,19 +179,16 @@ def test_the_file_is_closed_when_it_was_answered(site: Site, monkeypatch: pytest
     assert seen[0].closed
 
 
-def test_json_where_a_form_is_expected(site: Site) -> None:
-    for path in ("/files", "/v1/files"):
-        answer = site.post(path, {"file": "a.txt"})
-        assert answer.status_code == 400
-        assert "multipart/form-data" in answer.text
-
-
 @pytest.mark.parametrize(("body", "param"), [(b"", "fileId"), (b'{"fileId": 1}', "fileId"), (b"{", None)])
 def test_deletes_that_are_refused(site: Site, body: bytes, param: str | None) -> None:
     assert error_of(site.request("DELETE", "/files", data=body)) == (400, param)
+    for path in ("/files", "/v1/files"):
+        answer = site.post(path, {"file": "a.txt"})
+        assert answer.status_code == 400
+        assert "multipart/form-data" in answer.text, "an upload is a form"
 
 
-def test_who_has_not_logged_in_uploads_nothing(site: Site) -> None:
+def test_an_upload_without_a_login_is_not_read(site: Site) -> None:
     class Untouched(io.BytesIO):
         def read(self, *_: Any) -> bytes:
             raise AssertionError("the body was read")
@@ -223,81 +200,70 @@ def test_who_has_not_logged_in_uploads_nothing(site: Site) -> None:
     assert answer.status_code == 401
 
 
-# -- attachments ----------------------------------------------------------------------------------------------
-
-
 def resources_of(site: Site, thread_id: str) -> dict[str, Any]:
     return dict(site.registration.store.get(Kind.THREAD, "anna", thread_id).body["tool_resources"])
 
 
-def test_attachments_go_into_what_a_new_thread_uses(site: Site) -> None:
+def test_attachments_are_added_to_the_tool_resources_of_a_thread(site: Site) -> None:
     notes, table = site.new_file(), site.new_file("table.csv", b"a,b")
-    given = [{"file_id": notes, "tools": [SEARCH]}, {"file_id": table, "tools": [SEARCH, CODE]}]
-    run = run_of(site.chat(attachments=given))
-    resources = resources_of(site, run["thread_id"])
+    attachments = [{"file_id": notes, "tools": [SEARCH]}, {"file_id": table, "tools": [SEARCH, CODE]}]
+    thread_id = run_of(site.chat(attachments=attachments))["thread_id"]
+    resources = resources_of(site, thread_id)
     (vector_store,) = resources["file_search"]["vector_store_ids"]
     assert resources["code_interpreter"]["file_ids"] == [table]
-    listed = site.get(f"/v1/vector_stores/{vector_store}/files").get_json()["data"]
-    assert {one["id"] for one in listed} == {notes, table}
-    made = site.get(f"/v1/vector_stores/{vector_store}").get_json()
-    assert made["expires_after"] == {"anchor": "last_active_at", "days": 7}
-
-
-def test_attachments_on_a_thread_that_is_there(site: Site) -> None:
-    run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
-    thread_id = run["thread_id"]
-    before = resources_of(site, thread_id)["file_search"]["vector_store_ids"]
+    path = f"/v1/vector_stores/{vector_store}"
+    assert {file["id"] for file in site.get(f"{path}/files").get_json()["data"]} == {notes, table}
+    assert site.get(path).get_json()["expires_after"] == {"anchor": "last_active_at", "days": 7}
     more, code = site.new_file("more.txt"), site.new_file("code.py")
-    given = [{"file_id": more, "tools": [SEARCH]}, {"file_id": code, "tools": [CODE]}]
-    answer = site.post(f"/threads/{thread_id}/messages", {"content": "and these", "attachments": given})
+    attachments = [{"file_id": more, "tools": [SEARCH]}, {"file_id": code, "tools": [CODE]}]
+    answer = site.post(f"/threads/{thread_id}/messages", {"content": "and these", "attachments": attachments})
     assert answer.status_code == 200
-    after = resources_of(site, thread_id)
-    assert after == {"file_search": {"vector_store_ids": before}, "code_interpreter": {"file_ids": [code]}}
-    listed = site.get(f"/v1/vector_stores/{before[0]}/files").get_json()["data"]
-    assert more in {one["id"] for one in listed}
+    resources["code_interpreter"]["file_ids"].append(code)
+    assert resources_of(site, thread_id) == resources
+    assert {file["id"] for file in site.get(f"{path}/files").get_json()["data"]} == {notes, table, more}
 
 
 @pytest.mark.parametrize("file_id", ["file-x", "{bens}"])
 @pytest.mark.parametrize("tools", [[SEARCH], [CODE], None])
 @pytest.mark.parametrize("path", ["/chat/stream", "/threads/{thread}/messages"])
-def test_attachments_of_nobody_and_of_others(site: Site, path: str, tools: list[Any] | None, file_id: str) -> None:
+def test_attachments_that_the_owner_does_not_have(site: Site, path: str, tools: list[Any] | None, file_id: str) -> None:
     file_id = file_id.replace("{bens}", site.new_file(user="ben"))
     thread_id = site.post("/threads").get_json()["threadId"]
-    before = site.contents(), kept(site)
-    one = {"file_id": file_id, **({} if tools is None else {"tools": tools})}
-    answer = site.post(path.format(thread=thread_id), {"content": "hi", "attachments": [one]})
+    before = site.contents(), stored(site)
+    attachment = {"file_id": file_id, **({} if tools is None else {"tools": tools})}
+    answer = site.post(path.format(thread=thread_id), {"content": "hi", "attachments": [attachment]})
     assert error_of(answer) == (404, "attachments[0].file_id")
     assert answer.get_json()["error"]["message"] == f"No file found with id '{file_id}'."
-    assert (site.contents(), kept(site)) == before
+    assert (site.contents(), stored(site)) == before
 
 
 def test_an_attachment_that_cannot_be_searched(site: Site) -> None:
     image = site.new_file("cat.png", b"PNG", purpose="vision")
-    before = kept(site)
+    before = stored(site)
     answer = site.post("/chat/stream", {"content": "hi", "attachments": [{"file_id": image, "tools": [SEARCH]}]})
     assert error_of(answer) == (400, "attachments[0].file_id")
-    assert kept(site) == before
+    assert stored(site) == before
 
 
 def test_a_start_that_fails_leaves_no_vector_store(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = site.new_file()
-    before = kept(site)
+    before = stored(site)
     monkeypatch.setattr(site.registration.runner, "start", fail_with(StoreError("away")))
     attachments = [{"file_id": notes, "tools": [SEARCH]}]
     assert site.post("/chat/stream", {"content": "hi", "attachments": attachments}).status_code == 503
     thread = {"messages": [{"role": "user", "content": "hi", "attachments": attachments}]}
-    made = {"assistant_id": "asst_default", "thread": thread}
-    assert site.post("/v1/threads/runs", made).status_code == 503
+    body = {"assistant_id": "asst_default", "thread": thread}
+    assert site.post("/v1/threads/runs", body).status_code == 503
     thread["tool_resources"] = {"file_search": {"vector_stores": [{"file_ids": [notes]}]}}  # type: ignore[assignment]
-    assert site.post("/v1/threads/runs", made).status_code == 503
-    assert kept(site) == before
+    assert site.post("/v1/threads/runs", body).status_code == 503
+    assert stored(site) == before
 
 
 @pytest.mark.parametrize("face", ["", "/v1"])
 def test_a_deleted_thread_takes_its_vector_store_along(site: Site, face: str) -> None:
     mine = site.new_vector_store()
-    made = {"file_search": {"vector_store_ids": [mine]}}
-    keeps = site.post("/v1/threads", {"tool_resources": made}).get_json()["id"]
+    resources = {"file_search": {"vector_store_ids": [mine]}}
+    keeps = site.post("/v1/threads", {"tool_resources": resources}).get_json()["id"]
     run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
     (gone,) = resources_of(site, run["thread_id"])["file_search"]["vector_store_ids"]
     for thread_id in (keeps, run["thread_id"]):
@@ -309,17 +275,13 @@ def test_a_deleted_thread_takes_its_vector_store_along(site: Site, face: str) ->
 
 def test_a_thread_is_deleted_though_the_upstream_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(site.chat(attachments=[{"file_id": site.new_file(), "tools": [SEARCH]}]))
-    away = fail_with(UpstreamError("away"))
-    monkeypatch.setattr(site.registration.resources, "thread_deleted", away)
+    monkeypatch.setattr(site.registration.resources, "thread_deleted", fail_with(UpstreamError("away")))
     assert site.request("DELETE", f"/threads/{run['thread_id']}").status_code == 200
     assert site.get(f"/threads/{run['thread_id']}").status_code == 404
 
 
-# -- walls ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str) -> None:
+def test_a_file_of_another_owner_is_as_unknown_as_none(site: Site, method: str) -> None:
     file_id = site.upload().get_json()["fileId"]
 
     def ask(id: str, user: str) -> TestResponse:

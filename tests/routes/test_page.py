@@ -22,9 +22,7 @@ from flask_assistant_stream.testing.scripted import ScriptedEngine
 from .conftest import FRONT_END, PREFIX, MakeSite, Site
 
 ROOT = re.compile(r"<div class=\"assistant-chat\" data-assistant-chat ([^>]*)>")
-SCRIPTS_AND_STYLES = sorted(
-    str(path.relative_to(UI).as_posix()) for path in UI.rglob("*") if path.suffix in (".js", ".css")
-)
+SCRIPTS_AND_STYLES = sorted(path.relative_to(UI).as_posix() for path in UI.rglob("*") if path.suffix in (".js", ".css"))
 VERSION = page_files().version
 CHAT = f"/ui/{VERSION}/chat.js"
 
@@ -44,9 +42,6 @@ def attributes(html: str) -> dict[str, str]:
 def addresses(html: str) -> list[str]:
     """Return the files that the page loads."""
     return [address for address in re.findall(r'(?:src|href)="([^"]+)"', html) if not address.startswith("data:")]
-
-
-# -- the page --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["", "/"])
@@ -69,16 +64,18 @@ def test_its_headers_let_it_load_from_its_own_origin_alone(site: Site) -> None:
     assert headers["Cache-Control"] == "private, no-cache"
 
 
-def test_nothing_in_it_needs_more_than_the_policy(site: Site) -> None:
+INLINE = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)")
+
+
+def test_it_loads_existing_files_and_needs_no_more_than_the_policy(site: Site) -> None:
     html = site.get("/").text
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+    assert not INLINE.search(html)
     assert addresses(html)
-    assert all(address.startswith(f"{PREFIX}/ui/") for address in addresses(html))
-
-
-def test_everything_that_it_loads_is_there(site: Site) -> None:
-    for address in addresses(site.get("").text):
+    for address in addresses(html):
+        assert address.startswith(f"{PREFIX}/ui/")
         assert site.client.get(address).status_code == 200, address
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', html)
+    assert preloaded == [f"{PREFIX}/ui/{VERSION}/{name}" for name in SCRIPTS_AND_STYLES if name.endswith(".js")]
 
 
 @pytest.mark.parametrize("options", [{}, {"ui": "off"}])
@@ -89,25 +86,17 @@ def test_without_the_setting_there_is_no_page(make_site: MakeSite, options: dict
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
     assert site.get(CHAT).status_code == 404
     assert site.post("/").status_code == 200
+    on = make_site(config={"ASSISTANT_UI": "on"})
+    assert on.get("/").status_code == 200
+    assert on.get("/openapi.json").get_json() == site.get("/openapi.json").get_json()
 
 
-def test_the_setting_comes_from_the_configuration_too(make_site: MakeSite) -> None:
-    assert make_site(config={"ASSISTANT_UI": "on"}).get("/").status_code == 200
-
-
-def test_methods_that_it_has_not_are_refused_as_elsewhere(site: Site) -> None:
+def test_methods_that_it_does_not_have(site: Site) -> None:
     response = site.request("PUT", "/")
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
     assert site.request("DELETE", CHAT).status_code == 405
     assert site.request("HEAD", "/").status_code == 200
-
-
-def test_the_description_for_programs_is_the_same_with_and_without_it(site: Site, make_site: MakeSite) -> None:
-    assert site.get("/openapi.json").get_json() == make_site().get("/openapi.json").get_json()
-
-
-# -- scripts and styles -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SCRIPTS_AND_STYLES)
@@ -119,21 +108,15 @@ def test_scripts_and_styles(site: Site, name: str) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_browser_keeps_them_until_there_is_another_version(site: Site) -> None:
+def test_a_browser_caches_them_until_the_version_changes(site: Site, make_site: MakeSite) -> None:
     assert site.get(CHAT).headers["Cache-Control"] == "public, max-age=31536000, immutable"
-
-
-def test_a_browser_asks_again_for_those_of_another_version(site: Site) -> None:
+    debugged = make_site(ui="on", config={"DEBUG": True})
+    assert debugged.get(CHAT).headers["Cache-Control"] == "no-cache"
     first = site.get("/ui/0123456789ab/chat.js")
     assert first.headers["Cache-Control"] == "no-cache"
     again = site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
-
-
-def test_who_debugs_gets_what_is_there_now(make_site: MakeSite) -> None:
-    site = make_site(ui="on", config={"DEBUG": True})
-    assert site.get(CHAT).headers["Cache-Control"] == "no-cache"
 
 
 def test_the_version_is_that_of_all_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,28 +131,13 @@ def test_the_version_is_that_of_all_they_hold(tmp_path: Path, monkeypatch: pytes
     assert other.version != one.version
 
 
-def test_all_scripts_are_asked_for_at_once(site: Site) -> None:
-    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', site.get("/").text)
-    assert preloaded == [f"{PREFIX}/ui/{VERSION}/{name}" for name in SCRIPTS_AND_STYLES if name.endswith(".js")]
+UPWARD = ["../config.py", "..%2Fconfig.py", "%2e%2e/routes/page.py", "vendor/../../config.py", "..\\config.py"]
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "nowhere.js",
-        "../config.py",
-        "..%2Fconfig.py",
-        "%2e%2e/routes/page.py",
-        "vendor/../../config.py",
-        "/etc/passwd",
-        "..\\config.py",
-        "vendor",
-        "vendor/README.md",
-        "chat.js%00.css",
-        "",
-    ],
+    "name", [*UPWARD, "nowhere.js", "/etc/passwd", "vendor", "vendor/README.md", "chat.js%00.css", ""]
 )
-def test_nothing_else_is_given_out(site: Site, name: str) -> None:
+def test_no_other_file_is_returned(site: Site, name: str) -> None:
     response = site.get(f"/ui/{VERSION}/{name}")
     assert response.status_code == 404
     assert response.get_json()["error"]["type"] == "invalid_request_error"
@@ -181,16 +149,15 @@ def test_an_import_names_a_file_that_there_is() -> None:
             assert (path.parent / target).is_file(), f"{path.name} imports {target}"
 
 
-# -- anywhere in an app -------------------------------------------------------------------------------------------
+def blueprint(folder: Path, **options: Any) -> Blueprint:
+    """Make a blueprint with the page and a store of its own."""
+    store = f"sqlite:///{folder / options.get('name', 'a')}.sqlite3"
+    defaults = {"engine": ScriptedEngine(), "store": store, "owner": "shared:all", "titles": "off", "ui": "on"}
+    return create_assistant_blueprint(**{**defaults, **options})
 
 
-def given(folder: Path, name: str) -> dict[str, Any]:
-    store = f"sqlite:///{folder / name}.sqlite3"
-    return {"engine": ScriptedEngine(), "store": store, "owner": "shared:all", "titles": "off", "ui": "on"}
-
-
-def client_of(app: Flask, **config: Any) -> FlaskClient:
-    app.config.update(TESTING=True, **config)
+def client_of(app: Flask) -> FlaskClient:
+    app.config.update(TESTING=True)
     return app.test_client()
 
 
@@ -203,7 +170,7 @@ def test_below_a_script_name(site: Site) -> None:
 @pytest.mark.parametrize(("prefix", "base"), [("/", ""), ("/a/b/c", "/a/b/c"), ("/chat/", "/chat")])
 def test_below_any_prefix(tmp_path: Path, prefix: str, base: str) -> None:
     app = Flask("host")
-    app.register_blueprint(create_assistant_blueprint(url_prefix=prefix, **given(tmp_path, "a")))
+    app.register_blueprint(blueprint(tmp_path, url_prefix=prefix))
     html = client_of(app).get(f"{base}/").text
     assert attributes(html) == {"base": base}
     assert all(client_of(app).get(address).status_code == 200 for address in addresses(html))
@@ -211,10 +178,8 @@ def test_below_any_prefix(tmp_path: Path, prefix: str, base: str) -> None:
 
 def test_two_in_one_app_talk_to_themselves(tmp_path: Path) -> None:
     app = Flask("host")
-    app.register_blueprint(create_assistant_blueprint(name="one", url_prefix="/one", **given(tmp_path, "one")))
-    app.register_blueprint(create_assistant_blueprint(name="two", url_prefix="/two", **given(tmp_path, "two")))
-    off = {**given(tmp_path, "three"), "ui": "off"}
-    app.register_blueprint(create_assistant_blueprint(name="three", url_prefix="/three", **off))
+    for name, ui in (("one", "on"), ("two", "on"), ("three", "off")):
+        app.register_blueprint(blueprint(tmp_path, name=name, url_prefix=f"/{name}", ui=ui))
     client = client_of(app)
     assert [attributes(client.get(f"/{name}").text)["base"] for name in ("one", "two")] == ["/one", "/two"]
     assert client.get("/three").status_code == 405
@@ -222,7 +187,7 @@ def test_two_in_one_app_talk_to_themselves(tmp_path: Path) -> None:
 
 def test_in_a_blueprint_of_the_host(tmp_path: Path) -> None:
     app, area = Flask("host"), Blueprint("area", "host")
-    area.register_blueprint(create_assistant_blueprint(url_prefix="/chat", **given(tmp_path, "a")))
+    area.register_blueprint(blueprint(tmp_path, url_prefix="/chat"))
     app.register_blueprint(area, url_prefix="/area")
     html = client_of(app).get("/area/chat").text
     assert attributes(html) == {"base": "/area/chat"}
@@ -233,8 +198,6 @@ def test_other_origins_get_the_page_as_they_get_the_routes(site: Site) -> None:
     assert site.get("/", headers={"Origin": FRONT_END}).headers["Access-Control-Allow-Origin"] == FRONT_END
     assert "Access-Control-Allow-Origin" not in site.get("/", headers={"Origin": "https://evil.example"}).headers
 
-
-# -- in a page of the host ------------------------------------------------------------------------------------------
 
 LAYOUT = '<html><body><header>Mine</header>{% include "flask_assistant_stream/chat.html" %}</body></html>'
 
@@ -260,13 +223,13 @@ def test_a_host_includes_it_in_a_layout_of_its_own(site: Site) -> None:
     assert "<header>Mine</header>" in response.text
     assert attributes(response.text) == {"base": PREFIX}
     assert "Content-Security-Policy" not in response.headers  # of a page of the host the host decides
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", response.text)
+    assert not INLINE.search(response.text)
 
 
 def test_a_host_with_strict_templates_and_a_name_of_its_own(tmp_path: Path) -> None:
     app = Flask("host")
     app.jinja_env.undefined = StrictUndefined
-    app.register_blueprint(create_assistant_blueprint(name="support", url_prefix="/support", **given(tmp_path, "a")))
+    app.register_blueprint(blueprint(tmp_path, name="support", url_prefix="/support"))
 
     @app.get("/help")
     def help_page() -> str:
@@ -283,12 +246,10 @@ def test_the_token_of_a_host_that_checks_for_forged_requests(site: Site) -> None
 
 def test_suggestions_and_tools_of_the_host(site: Site) -> None:
     suggestions = ['Say "hello" to <b>Anna</b>', "Ünï'cödé"]
-    site.app.context_processor(
-        lambda: {"assistant_stream_suggestions": suggestions, "assistant_stream_tools": "/static/tools.js"}
-    )
-    found = attributes(site.get("/").text)
-    assert json.loads(found["suggestions"]) == suggestions
-    assert found["tools"] == "/static/tools.js"
+    context = {"assistant_stream_suggestions": suggestions, "assistant_stream_tools": "/static/tools.js"}
+    site.app.context_processor(lambda: context)
+    root = attributes(site.get("/").text)
+    assert (json.loads(root["suggestions"]), root["tools"]) == (suggestions, "/static/tools.js")
 
 
 def test_templates_of_the_host_are_its_own(site: Site, tmp_path: Path) -> None:
@@ -297,7 +258,7 @@ def test_templates_of_the_host_are_its_own(site: Site, tmp_path: Path) -> None:
     (own / "page.html").write_text("the host's page")
     (own / "flask_assistant_stream" / "chat.html").write_text("the host's chat")
     app = Flask("host", template_folder=str(own))
-    app.register_blueprint(create_assistant_blueprint(**given(tmp_path, "a")))
+    app.register_blueprint(blueprint(tmp_path))
 
     @app.get("/mine")
     def mine() -> str:

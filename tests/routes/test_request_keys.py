@@ -27,7 +27,17 @@ def new_thread(site: Site) -> str:
 
 
 def stores_of(site: Site) -> list[str]:
-    return [one["id"] for one in site.get("/v1/vector_stores").get_json()["data"]]
+    return [store["id"] for store in site.get("/v1/vector_stores").get_json()["data"]]
+
+
+def twice(site: Site, path: str, body: Any, headers: dict[str, str] = KEY) -> TestResponse:
+    """Send a request twice and return the first response, which the second must repeat."""
+    first, again = [site.post(path, body, headers=headers) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200), first.text
+    assert first.data == again.data
+    for name in ("X-Run-Id", "X-Thread-Id"):
+        assert first.headers.get(name) == again.headers.get(name)
+    return first
 
 
 def reused(answer: TestResponse) -> None:
@@ -36,20 +46,14 @@ def reused(answer: TestResponse) -> None:
     assert (error["code"], error["param"]) == ("idempotency_key_reused", "Idempotency-Key")
 
 
-def test_it_is_taken_where_runs_begin_or_go_on_and_nowhere_else() -> None:
-    taking = {each.name for resource in RESOURCES for each in resource.operations if each.begins}
-    assert taking == {
-        "chat",
-        "create_message",
-        "submit_actions",
-        "v1_create_run",
-        "v1_create_thread_and_run",
-        "v1_submit_tool_outputs",
-    }
+def test_the_routes_that_accept_a_key_are_those_that_begin_or_continue_a_run() -> None:
+    names = {operation.name for resource in RESOURCES for operation in resource.operations if operation.begins}
+    v1 = {"v1_create_run", "v1_create_thread_and_run", "v1_submit_tool_outputs"}
+    assert names == {"chat", "create_message", "submit_actions", *v1}
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "ümlaut", "a\tb"])
-def test_what_is_no_key(make_site: MakeSite, value: str) -> None:
+def test_invalid_keys(make_site: MakeSite, value: str) -> None:
     site = make_site(text("Hi."))
     before = site.contents()
     answer = site.post("/chat/stream", {"content": "hi"}, headers={"Idempotency-Key": value, "Origin": FRONT_END})
@@ -61,22 +65,14 @@ def test_what_is_no_key(make_site: MakeSite, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", "~ !", "x" * 255])
-def test_what_is_one(make_site: MakeSite, value: str) -> None:
-    site = make_site(text("Hi."))
-    answers = [site.post("/chat/stream", {"content": "hi"}, headers={"Idempotency-Key": value}) for _ in range(2)]
-    assert answers[0].data == answers[1].data
-    assert answers[0].headers["X-Run-Id"] == answers[1].headers["X-Run-Id"]
-    assert len(site.engine.requests) == 1
-
-
-def test_a_chat_message_again(make_site: MakeSite) -> None:
-    site = make_site(text("Hi."))
-    first, again = [site.post("/chat/stream", {"content": "hi"}, headers=KEY) for _ in range(2)]
-    as_sse = site.post("/chat/stream?format=sse", {"content": "hi"}, headers=KEY)
-    assert first.data == again.data
-    assert as_sse.content_type.startswith("text/event-stream"), "the format is not what is asked for"
+def test_a_chat_message_again(make_site: MakeSite, value: str) -> None:
+    site, headers = make_site(text("Hi.")), {"Idempotency-Key": value}
+    first = twice(site, "/chat/stream", {"content": "hi"}, headers)
+    as_sse = site.post("/chat/stream?format=sse", {"content": "hi"}, headers=headers)
+    assert as_sse.content_type.startswith("text/event-stream"), "the format is no part of the request"
     thread_id = first.headers["X-Thread-Id"]
-    assert as_sse.headers["X-Thread-Id"] == again.headers["X-Thread-Id"] == thread_id
+    assert as_sse.headers["X-Thread-Id"] == thread_id
+    assert len(site.engine.requests) == 1
     assert len(site.get("/threads").get_json()["data"]) == 1
     assert len(site.get(f"/threads/{thread_id}/messages").get_json()["data"]) == 2
 
@@ -96,22 +92,16 @@ def test_with_another_body_or_route(make_site: MakeSite) -> None:
     assert site.request("POST", "/chat/stream", data=same, headers=KEY).status_code == 200, "written otherwise"
 
 
-def test_it_is_the_owners(make_site: MakeSite) -> None:
-    site = make_site(text("Hi."), text("Ho."))
+def test_another_owner_or_a_deleted_thread_frees_it(make_site: MakeSite) -> None:
+    site = make_site(text("Hi."), text("Ho."), text("Ha."))
     annas = site.post("/chat/stream", {"content": "hi"}, headers=KEY)
     assert text_of(decode_ndjson(annas.data)) == "Hi."
     bens = site.post("/chat/stream", {"content": "hi"}, headers=KEY, user="ben")
     assert annas.headers["X-Run-Id"] != bens.headers["X-Run-Id"]
     assert text_of(decode_ndjson(bens.data)) == "Ho."
-
-
-def test_a_deleted_thread_frees_it(make_site: MakeSite) -> None:
-    site = make_site(text("Hi."), text("Ho."))
-    first = site.post("/chat/stream", {"content": "hi"}, headers=KEY)
-    assert first.data
-    site.request("DELETE", f"/threads/{first.headers['X-Thread-Id']}")
+    site.request("DELETE", f"/threads/{annas.headers['X-Thread-Id']}")
     again = site.post("/chat/stream", {"content": "hi"}, headers=KEY)
-    assert text_of(decode_ndjson(again.data)) == "Ho."
+    assert text_of(decode_ndjson(again.data)) == "Ha."
 
 
 def test_a_run_outlives_its_events(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +125,7 @@ def test_actions_again(make_site: MakeSite) -> None:
     (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     path = f"/threads/{run['thread_id']}/actions"
     body = {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": asked["id"], "output": "rain"}]}
-    first, again = [site.post(path, body, headers=KEY) for _ in range(2)]
-    assert first.status_code == 200
-    assert first.data == again.data
-    assert text_of(decode_ndjson(first.data)) == "Take a hat."
+    assert text_of(decode_ndjson(twice(site, path, body).data)) == "Take a hat."
     body["toolCallOutputs"][0]["output"] = "snow"
     reused(site.post(path, body, headers=KEY))
     assert site.post(path, body, headers={"Idempotency-Key": "another"}).status_code == 400
@@ -150,22 +137,16 @@ def test_runs_of_the_sdk_face_again(make_site: MakeSite) -> None:
     thread_id = new_thread(site)
     body = {"assistant_id": "asst_default", "tools": TOOLS, "stream": True}
     path = f"/v1/threads/{thread_id}/runs"
-    first, again = [site.post(path, body, headers=KEY) for _ in range(2)]
-    assert first.data == again.data
+    first = twice(site, path, body)
     reused(site.post(path, {**body, "stream": False}, headers=KEY))
     run = site.get(f"{path}/{first.headers['X-Run-Id']}").get_json()
     (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     outputs = {"tool_outputs": [{"tool_call_id": asked["id"], "output": "rain"}], "stream": True}
-    answers = [
-        site.post(f"{path}/{run['id']}/submit_tool_outputs", outputs, headers={"Idempotency-Key": "2"})
-        for _ in range(2)
-    ]
-    assert answers[0].status_code == 200
-    assert answers[0].data == answers[1].data
+    twice(site, f"{path}/{run['id']}/submit_tool_outputs", outputs, {"Idempotency-Key": "2"})
     whole = {"assistant_id": "asst_default", "thread": {"messages": [{"role": "user", "content": "hi"}]}}
-    made = [site.post("/v1/threads/runs", whole, headers={"Idempotency-Key": "3"}).get_json() for _ in range(3)]
-    assert len({one["id"] for one in made}) == len({one["thread_id"] for one in made}) == 1
-    assert len(site.get(f"/v1/threads/{made[0]['thread_id']}/messages").get_json()["data"]) <= 2
+    runs = [site.post("/v1/threads/runs", whole, headers={"Idempotency-Key": "3"}).get_json() for _ in range(3)]
+    assert len({run["id"] for run in runs}) == len({run["thread_id"] for run in runs}) == 1
+    assert len(site.get(f"/v1/threads/{runs[0]['thread_id']}/messages").get_json()["data"]) <= 2
 
 
 def test_vector_stores_are_made_once(make_site: MakeSite) -> None:
@@ -181,8 +162,7 @@ def test_vector_stores_are_made_once(make_site: MakeSite) -> None:
     assert len(site.engine.requests) == 2
 
 
-def test_a_repeat_needs_none_of_what_the_first_needed(make_site: MakeSite) -> None:
-    """The file may be gone meanwhile, and the run is there all the same."""
+def test_a_repeat_does_not_need_the_file_of_the_first_request(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
     file_id = site.new_file()
     body = {"content": "hi", "attachments": [{"file_id": file_id, "tools": [SEARCH]}]}

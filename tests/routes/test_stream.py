@@ -31,10 +31,7 @@ def request_over(follower: FakeFollower, format: Any = NDJSONEncoder) -> ApiRequ
     readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
     registration = SimpleNamespace(log=log, readers=readers)
     client = Clients(1, 30.0).admit({})
-    return cast(
-        ApiRequest,
-        SimpleNamespace(registration=registration, format=format, owner="anna", client=client),
-    )
+    return cast(ApiRequest, SimpleNamespace(registration=registration, format=format, owner="anna", client=client))
 
 
 @pytest.fixture(autouse=True)

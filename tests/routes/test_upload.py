@@ -26,8 +26,8 @@ Read = tuple[dict[str, Any], Upload]
 
 
 def part(disposition: str | bytes, content: bytes = FILE, headers: bytes = b"") -> bytes:
-    said = disposition.encode() if isinstance(disposition, str) else disposition
-    return b"--the-boundary\r\nContent-Disposition: form-data; %s\r\n%s\r\n%s\r\n" % (said, headers, content)
+    encoded = disposition.encode() if isinstance(disposition, str) else disposition
+    return b"--the-boundary\r\nContent-Disposition: form-data; %s\r\n%s\r\n%s\r\n" % (encoded, headers, content)
 
 
 def named(filename: str, content: bytes = FILE) -> bytes:
@@ -56,33 +56,30 @@ def read(content: bytes = b"", schema: Any = None, config: Any = None, limit: in
 @pytest.fixture(autouse=True)
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Return the temporary files; an accepted upload leaves one open, a rejected one none."""
-    made: list[Any] = []
+    files: list[Any] = []
     genuine = tempfile.TemporaryFile
 
-    def note(*args: Any) -> Any:
-        made.append(genuine(*args))
-        return made[-1]
+    def open_file(*args: Any) -> Any:
+        files.append(genuine(*args))
+        return files[-1]
 
-    monkeypatch.setattr(upload, "TemporaryFile", note)
-    yield made
-    for file in made:
+    monkeypatch.setattr(upload, "TemporaryFile", open_file)
+    yield files
+    for file in files:
         file.close()
 
 
-def refused(opened: list[Any], message: str, param: str | None = "file", **given: Any) -> None:
+def refused(opened: list[Any], message: str, param: str | None = "file", **options: Any) -> None:
     with pytest.raises(RequestError, match=message) as caught:
-        read(**given)
+        read(**options)
     assert (caught.value.status, caught.value.param) == (400, param)
     assert all(file.closed for file in opened)
 
 
-def too_large(opened: list[Any], limit: int = LIMIT, **given: Any) -> None:
+def too_large(opened: list[Any], limit: int = LIMIT, **options: Any) -> None:
     with pytest.raises(TooLarge, match=f"the limit is {limit} bytes"):
-        read(**given)
+        read(**options)
     assert all(file.closed for file in opened)
-
-
-# -- accepted uploads -----------------------------------------------------------------------------------------
 
 
 def test_a_file_and_its_fields(opened: list[Any]) -> None:
@@ -93,11 +90,8 @@ def test_a_file_and_its_fields(opened: list[Any]) -> None:
     assert [file.closed for file in opened] == [False]
 
 
-def test_the_purpose_of_a_form_without_one() -> None:
+def test_the_default_purpose_and_the_type_by_the_ending() -> None:
     assert read(body(named("a.txt")))[1].purpose == "assistants"
-
-
-def test_the_type_is_what_the_name_says() -> None:
     lying = part('name="file"; filename="a.txt"', FILE, b"Content-Type: text/html\r\n")
     assert read(body(lying))[1].content_type == "text/plain"
     assert read(body(named("a.unheard-of")))[1].content_type == "application/octet-stream"
@@ -142,22 +136,18 @@ def test_a_form_that_was_read_before() -> None:
         taken.content.close()
 
 
+PLAIN_NAMES = ["a b.txt", "näïve – 日本.txt", "100%.txt", "a;b=c.txt", ".hidden", "..txt", "n" * 255, "👩‍👩‍👧.txt"]
+
+
 @pytest.mark.parametrize(
     ("disposition", "name"),
     [
-        ('name="file"; filename="a b.txt"', "a b.txt"),
-        ('name="file"; filename="näïve – 日本.txt"', "näïve – 日本.txt"),
+        *((f'name="file"; filename="{name}"', name) for name in PLAIN_NAMES),
         ('name="file"; filename="a%22b%22.txt"', 'a"b".txt'),  # browsers
         (r'name="file"; filename="a\"b\".txt"', 'a"b".txt'),  # curl
-        ('name="file"; filename="100%.txt"', "100%.txt"),
-        ('name="file"; filename="a;b=c.txt"', "a;b=c.txt"),
         ("name=file; filename=a.txt", "a.txt"),
         ('name="file"; filename="x.txt"; filename*=UTF-8\'\'%E2%82%AC.txt', "€.txt"),
         ('name="file"; filename="e\u0301.txt"', "\u00e9.txt"),
-        ('name="file"; filename=".hidden"', ".hidden"),
-        ('name="file"; filename="..txt"', "..txt"),
-        (f'name="file"; filename="{"n" * 255}"', "n" * 255),
-        ('name="file"; filename="👩‍👩‍👧.txt"', "👩‍👩‍👧.txt"),
     ],
 )
 def test_names(disposition: str, name: str) -> None:
@@ -165,48 +155,35 @@ def test_names(disposition: str, name: str) -> None:
 
 
 def test_fields_of_the_sdk_face() -> None:
-    given = [
-        part('name="purpose"', b"user_data"),
-        part('name="expires_after[anchor]"', b"created_at"),
-        part('name="expires_after[seconds]"', b"3600"),
-        part('name="something_else"', b"x"),
-        part("other", b"x"),  # a part without a name
-    ]
-    fields, taken = read(body(*given, named("a.txt")), NewFile())
+    expiry = [part('name="expires_after[anchor]"', b"created_at"), part('name="expires_after[seconds]"', b"3600")]
+    ignored = [part('name="something_else"', b"x"), part("without_a_name", b"x")]
+    fields, taken = read(body(part('name="purpose"', b"user_data"), *expiry, *ignored, named("a.txt")), NewFile())
     assert fields == {"purpose": "user_data", "expires_after": {"anchor": "created_at", "seconds": 3600}}
     assert (taken.purpose, taken.expires_after) == ("user_data", fields["expires_after"])
 
 
-# -- rejected uploads -----------------------------------------------------------------------------------------
+PATHS = ["../a.txt", "/etc/passwd", "dir/a.txt", r"C:\\dir\\a.txt", "..", "."]
+CONTROLS = ["a\0.txt", "a\tb.txt", "a\x7fb.txt", "a\u0085b.txt", "a\u2028b.txt"]
 
 
 @pytest.mark.parametrize(
     ("filename", "message"),
     [
-        ("../a.txt", "plain file name"),
-        ("/etc/passwd", "plain file name"),
-        ("dir/a.txt", "plain file name"),
-        (r"C:\\dir\\a.txt", "plain file name"),
-        ("..", "plain file name"),
-        (".", "plain file name"),
+        *((name, "plain file name") for name in PATHS),
+        *((name, "control characters") for name in CONTROLS),
         ("n" * 256, "1 to 255 characters"),
         ("   ", "1 to 255 characters"),
         ("", "no file was chosen"),
-        ("a\0.txt", "control characters"),
-        ("a\tb.txt", "control characters"),
-        ("a\x7fb.txt", "control characters"),
-        ("a\u0085b.txt", "control characters"),
-        ("a\u2028b.txt", "control characters"),
     ],
 )
-def test_names_that_are_refused(opened: list[Any], filename: str, message: str) -> None:
+def test_names_that_are_rejected(opened: list[Any], filename: str, message: str) -> None:
     refused(opened, message, content=body(named(filename)))
 
 
 @pytest.mark.parametrize("escape", ["a%0Ab.txt", "..%2Fa.txt", "a%00.txt"])
-def test_escapes_in_extended_names_do_not_get_around(opened: list[Any], escape: str) -> None:
-    given = part(f'name="file"; filename="a.txt"; filename*=UTF-8\'\'{escape}')
-    refused(opened, "control characters|plain file name", content=body(given))
+def test_escapes_in_extended_names_that_are_rejected(opened: list[Any], escape: str) -> None:
+    content = body(part(f'name="file"; filename="a.txt"; filename*=UTF-8\'\'{escape}'))
+    refused(opened, "control characters|plain file name", content=content)
 
 
 @pytest.mark.parametrize(
@@ -225,11 +202,8 @@ def test_escapes_in_extended_names_do_not_get_around(opened: list[Any], escape: 
         (body(part('name="' + "x" * 300_000 + '"', b"x")), "too long for text", None),
         (body(part(b'name="file"; filename="\xff.txt"')), "not valid UTF-8", None),
         (b"--the-boundary\r\nX: y\r\n\r\nhello\r\n--the-boundary--\r\n", "incomplete", None),
-        (body(named("a.txt"))[:-20], "incomplete", None),
-        (body(named("a.txt"))[:30], "incomplete", None),
-        (b"--another\r\n", "incomplete", None),
-        (b"no form at all", "incomplete", None),
-        (b"", "incomplete", None),
+        *((body(named("a.txt"))[:end], "incomplete", None) for end in (-20, 30)),
+        *((content, "incomplete", None) for content in (b"--another\r\n", b"no form at all", b"")),
     ],
 )
 def test_forms_that_are_refused(opened: list[Any], content: bytes, message: str, param: str | None) -> None:
@@ -238,14 +212,14 @@ def test_forms_that_are_refused(opened: list[Any], content: bytes, message: str,
     refused(opened, message, param, limit=10**6, **chunked(content))
 
 
+OTHER_TYPES = ["", "application/json", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"]
+
+
 @pytest.mark.parametrize(
     ("type", "message"),
     [
-        ("application/json", "multipart/form-data"),
-        ("text/plain;charset=UTF-8", "multipart/form-data"),
-        ("application/x-www-form-urlencoded", "multipart/form-data"),
+        *((type, "multipart/form-data") for type in OTHER_TYPES),
         ("multipart/mixed; boundary=the-boundary", "multipart/form-data"),
-        ("", "multipart/form-data"),
         ("multipart/form-data", "names no boundary"),
         ("multipart/form-data; boundary=", "names no boundary"),
         ("multipart/form-data; boundary=another", "incomplete"),
@@ -256,6 +230,10 @@ def test_types_that_are_refused(opened: list[Any], type: str, message: str) -> N
     assert not opened
 
 
+def expiring(anchor: str, seconds: str) -> dict[str, str]:
+    return {"purpose": "vision", "expires_after[anchor]": anchor, "expires_after[seconds]": seconds}
+
+
 @pytest.mark.parametrize(
     ("parts", "param"),
     [
@@ -264,26 +242,14 @@ def test_types_that_are_refused(opened: list[Any], type: str, message: str) -> N
         ({"purpose": ""}, "purpose"),
         ({"purpose": "vision", "expires_after[anchor]": "created_at"}, "expires_after"),
         ({"purpose": "vision", "expires_after[seconds]": "3600"}, "expires_after"),
-        (
-            {"purpose": "vision", "expires_after[anchor]": "now", "expires_after[seconds]": "3600"},
-            "expires_after[anchor]",
-        ),
-        (
-            {"purpose": "vision", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3599"},
-            "expires_after[seconds]",
-        ),
-        (
-            {"purpose": "vision", "expires_after[anchor]": "created_at", "expires_after[seconds]": "-1"},
-            "expires_after[seconds]",
-        ),
+        (expiring("now", "3600"), "expires_after[anchor]"),
+        (expiring("created_at", "3599"), "expires_after[seconds]"),
+        (expiring("created_at", "-1"), "expires_after[seconds]"),
     ],
 )
 def test_fields_that_are_refused(opened: list[Any], parts: dict[str, str], param: str) -> None:
     content = body(*[part(f'name="{name}"', value.encode()) for name, value in parts.items()], named("a.txt"))
     refused(opened, "Invalid", param, content=content, schema=NewFile())
-
-
-# -- limits ---------------------------------------------------------------------------------------------------
 
 
 def test_a_file_of_the_limits_length_is_taken_and_one_byte_more_is_not(opened: list[Any]) -> None:
@@ -307,33 +273,28 @@ def test_what_says_that_it_is_too_large_is_not_read(opened: list[Any]) -> None:
 
 def test_an_endless_body_is_read_to_the_limit_only(opened: list[Any]) -> None:
     class Endless(io.RawIOBase):
-        given = 0
+        sent = 0
 
         def readable(self) -> bool:
             return True
 
         def readinto(self, buffer: Any, /) -> int:
-            data = named("a.txt", b"")[:-2].ljust(len(buffer), b"x") if not self.given else b"x" * len(buffer)
-            buffer[:] = data
-            self.given += len(data)
-            return len(data)
+            buffer[:] = (b"" if self.sent else named("a.txt", b"")[:-2]).ljust(len(buffer), b"x")
+            self.sent += len(buffer)
+            return len(buffer)
 
     endless = Endless()
     environ = {"wsgi.input": endless, "wsgi.input_terminated": True}
     too_large(opened, input_stream=io.BytesIO(), environ_overrides=environ)
-    assert endless.given <= LIMIT + SLACK_BYTES
+    assert endless.sent <= LIMIT + SLACK_BYTES
 
 
-@pytest.mark.parametrize(
-    "given", [{"content": body(named("a.txt", b"x" * 800))}, chunked(body(named("a.txt", b"x" * 800)))]
-)
-def test_a_lower_limit_of_the_app_holds(opened: list[Any], given: dict[str, Any]) -> None:
-    too_large(opened, 500, config={"MAX_CONTENT_LENGTH": 500}, **given)
-
-
-def test_a_higher_limit_of_the_app_does_not(opened: list[Any]) -> None:
-    config = {"MAX_CONTENT_LENGTH": 10**9}
-    too_large(opened, config=config, content=body(named("a.txt", b"x" * (LIMIT + SLACK_BYTES))))
+def test_the_lower_of_the_limits_of_app_and_route_holds(opened: list[Any]) -> None:
+    content = body(named("a.txt", b"x" * 800))
+    too_large(opened, 500, config={"MAX_CONTENT_LENGTH": 500}, content=content)
+    too_large(opened, 500, config={"MAX_CONTENT_LENGTH": 500}, **chunked(content))
+    content = body(named("a.txt", b"x" * (LIMIT + SLACK_BYTES)))
+    too_large(opened, config={"MAX_CONTENT_LENGTH": 10**9}, content=content)
 
 
 def test_a_connection_that_breaks_off(opened: list[Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.fake_upstream import UpstreamProcess
+from tests.node_clients import NODE_VERSIONS, node_script
 from tests.routes.conftest import MakeSite, Site, make_site
 from tests.server_process import PREFIX, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY
@@ -19,12 +20,8 @@ from tests.translation.material import COMPONENTS, shared_missing, validate
 
 __all__ = ["MakeSite", "Site", "make_site", "played"]
 
-WEATHER: dict[str, Any] = {
-    "type": "function",
-    "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}},
-}
-
-
+PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
+WEATHER: dict[str, Any] = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
 ANSWERS = {
     **COMPONENTS,
     "assistant": "AssistantObject",
@@ -59,10 +56,15 @@ def compare_body(body: Any) -> None:
     if "error" in body:
         validate("ErrorResponse", body)
         return
-    for one in body["data"] if body["object"] == "list" else [body]:
-        empty = {key for key in NULLS.get(one["object"], ()) if one.get(key, "") is None}
-        name = "DeleteFileResponse" if one["object"] == "file" and "deleted" in one else ANSWERS[one["object"]]
-        validate(name, {key: value for key, value in one.items() if key not in empty})
+    for item in body["data"] if body["object"] == "list" else [body]:
+        empty = {key for key in NULLS.get(item["object"], ()) if item.get(key, "") is None}
+        name = "DeleteFileResponse" if item["object"] == "file" and "deleted" in item else ANSWERS[item["object"]]
+        validate(name, {key: value for key, value in item.items() if key not in empty})
+
+
+def bad(field: str, *values: Any, param: str = "") -> list[tuple[dict[str, Any], str]]:
+    """Return a body with each bad value of a field, and the `param` of its error: the field, unless it is deeper."""
+    return [({field: value}, param or field) for value in values]
 
 
 def refused(answer: TestResponse, status: int, message: str, param: str | None = None) -> None:
@@ -75,7 +77,6 @@ def refused(answer: TestResponse, status: int, message: str, param: str | None =
 
 
 def new_assistant(site: Site, **fields: Any) -> dict[str, Any]:
-    """Create an assistant."""
     answer = site.post("/v1/assistants", {"model": "m", **fields})
     assert answer.status_code == 200, answer.text
     return dict(answer.get_json())
@@ -83,7 +84,7 @@ def new_assistant(site: Site, **fields: Any) -> dict[str, Any]:
 
 def new_thread(site: Site, *texts: str, **fields: Any) -> str:
     """Create a thread with user messages and return its id."""
-    messages = [{"role": "user", "content": one} for one in texts]
+    messages = [{"role": "user", "content": text} for text in texts]
     answer = site.post("/v1/threads", {"messages": messages, **fields})
     assert answer.status_code == 200, answer.text
     return str(answer.get_json()["id"])
@@ -105,26 +106,30 @@ def server(
     module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """Run a server on each store in turn."""
-    where = tmp_path_factory.mktemp("sdk")
-    with serving(gunicorn(), where, store=module_store, upstream=played.base_url) as running:
+    folder = tmp_path_factory.mktemp("sdk")
+    with serving(gunicorn(), folder, store=module_store, upstream=played.base_url) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def sqlite_server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Run a server on SQLite."""
     with serving(gunicorn(), tmp_path_factory.mktemp("sdk"), upstream=played.base_url) as running:
         yield running
+
+
+def node_report(script: str) -> Any:
+    """Return a fixture: what each version of the Node client received, as `tests/node/<script>` reports it."""
+
+    @pytest.fixture(scope="module", params=NODE_VERSIONS)
+    def report(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Any:
+        return node_script(script, request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
+
+    return report
 
 
 @pytest.fixture
 def client(server: ServerProcess) -> Iterator[openai.OpenAI]:
     http = openai.DefaultHttpxClient(event_hooks={"response": [compare]})
-    with openai.OpenAI(
-        base_url=f"{server.origin}{PREFIX}/v1",
-        api_key=API_KEY,
-        http_client=http,
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as made:
-        yield made
+    options: Any = {"http_client": http, "max_retries": 0, "_strict_response_validation": True}
+    with openai.OpenAI(base_url=f"{server.origin}{PREFIX}/v1", api_key=API_KEY, **options) as connected:
+        yield connected

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import WEATHER, MakeSite, Site, new_assistant, refused
+from .conftest import PARAMETERS, WEATHER, MakeSite, Site, bad, new_assistant, refused
 
 DECLARED = [{"id": "asst_support", "name": "Support"}, {"id": "asst_poet", "tools": [WEATHER]}]
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}, "strict": True}}
@@ -17,14 +17,14 @@ def site(make_site: MakeSite) -> Site:
     return make_site(assistants=DECLARED, model="m-1")
 
 
-def ids(site: Site, query: str = "") -> list[str]:
-    return [one["id"] for one in site.get(f"/v1/assistants{query}").get_json()["data"]]
+def ids(site: Site, query: str = "", **options: Any) -> list[str]:
+    return [assistant["id"] for assistant in site.get(f"/v1/assistants{query}", **options).get_json()["data"]]
 
 
 def test_all_fields(site: Site) -> None:
     file_id = site.new_file()
     stores = {"vector_store_ids": [site.new_vector_store()]}
-    given = {
+    fields = {
         "name": "N",
         "description": "D",
         "instructions": "I",
@@ -36,46 +36,34 @@ def test_all_fields(site: Site) -> None:
         "response_format": SCHEMA,
         "reasoning_effort": "low",
     }
-    made = new_assistant(site, **given)
-    assert made["object"] == "assistant"
-    assert made.pop("tools")[0]["function"]["name"] == "get_weather"
-    assert {key: made[key] for key in given if key != "tools"} == {key: given[key] for key in given if key != "tools"}
-    assert site.get(f"/v1/assistants/{made['id']}").get_json()["id"] == made["id"]
+    assistant = new_assistant(site, **fields)
+    assert assistant["object"] == "assistant"
+    assert assistant["tools"][0]["function"]["name"] == fields.pop("tools")[0]["function"]["name"]  # type: ignore[index]
+    assert fields.items() <= assistant.items()
+    assert site.get(f"/v1/assistants/{assistant['id']}").get_json()["id"] == assistant["id"]
 
 
 def test_defaults_and_nulls(site: Site) -> None:
-    made = new_assistant(site, name=None, tools=None, metadata=None, temperature=None, response_format=None)
-    assert (made["tools"], made["metadata"], made["temperature"], made["response_format"]) == ([], {}, 1.0, "auto")
-    assert made["name"] is None
+    nulls = dict.fromkeys(("name", "tools", "metadata", "temperature", "response_format"))
+    defaults = {"name": None, "tools": [], "metadata": {}, "temperature": 1.0, "response_format": "auto"}
+    assert defaults.items() <= new_assistant(site, **nulls).items()
+    assistant = new_assistant(site, tools=[{"type": "function", "function": {"name": "f"}}])
+    assert assistant["tools"][0]["function"] == {"name": "f", "parameters": PARAMETERS, "strict": False}
 
 
-def test_a_function_is_echoed_whole(site: Site) -> None:
-    made = new_assistant(site, tools=[{"type": "function", "function": {"name": "f"}}])
-    function = made["tools"][0]["function"]
-    assert function == {"name": "f", "parameters": {"type": "object", "properties": {}}, "strict": False}
-
-
-def test_update_keeps_what_is_left_out(site: Site) -> None:
-    made = new_assistant(site, name="N", instructions="I")
-    changed = site.post(f"/v1/assistants/{made['id']}", {"name": None, "model": "m-2"}).get_json()
-    assert changed == {**made, "name": None, "model": "m-2"}
-    assert site.get(f"/v1/assistants/{made['id']}").get_json() == changed
-
-
-def test_delete(site: Site) -> None:
-    made = new_assistant(site)
-    headers = {"Content-Type": "application/json"}
-    answer = site.request("DELETE", f"/v1/assistants/{made['id']}", headers=headers)
-    assert answer.get_json() == {"id": made["id"], "object": "assistant.deleted", "deleted": True}
-    refused(site.get(f"/v1/assistants/{made['id']}"), 404, f"No assistant found with id '{made['id']}'.")
-    refused(site.request("DELETE", f"/v1/assistants/{made['id']}"), 404, "No assistant found")
-
-
-def test_others_do_not_see_it(site: Site) -> None:
-    made = new_assistant(site)
-    refused(site.get(f"/v1/assistants/{made['id']}", user="ben"), 404, "No assistant found")
-    refused(site.post(f"/v1/assistants/{made['id']}", {}, user="ben"), 404, "No assistant found")
-    assert made["id"] not in [one["id"] for one in site.get("/v1/assistants", user="ben").get_json()["data"]]
+def test_update_keeps_what_is_left_out_and_delete(site: Site) -> None:
+    assistant = new_assistant(site, name="N", instructions="I")
+    path, unknown = f"/v1/assistants/{assistant['id']}", f"No assistant found with id '{assistant['id']}'."
+    changed = site.post(path, {"name": None, "model": "m-2"}).get_json()
+    assert changed == {**assistant, "name": None, "model": "m-2"}
+    assert site.get(path).get_json() == changed
+    refused(site.get(path, user="ben"), 404, unknown)
+    refused(site.post(path, {}, user="ben"), 404, unknown)
+    assert assistant["id"] not in ids(site, user="ben")
+    answer = site.request("DELETE", path, headers={"Content-Type": "application/json"})
+    assert answer.get_json() == {"id": assistant["id"], "object": "assistant.deleted", "deleted": True}
+    refused(site.get(path), 404, unknown)
+    refused(site.request("DELETE", path), 404, unknown)
 
 
 def test_declared_ones_are_read_only(site: Site) -> None:
@@ -92,43 +80,31 @@ def test_the_default_one_is_listed_and_can_be_updated(site: Site) -> None:
     assert (changed.get_json()["tool_resources"], changed.get_json()["model"]) == (stores, "m-1")
     assert site.get("/v1/assistants/asst_default").get_json() == changed.get_json()
     assert site.get("/v1/assistants/asst_default", user="ben").get_json()["tools"] == [{"type": "file_search"}]
-
-
-def test_a_deleted_default_one_comes_back_as_configured(site: Site) -> None:
     site.post("/v1/assistants/asst_default", {"name": "mine"})
     assert site.request("DELETE", "/v1/assistants/asst_default").status_code == 200
-    assert site.get("/v1/assistants/asst_default").get_json()["name"] is None
+    assert site.get("/v1/assistants/asst_default").get_json()["name"] is None, "it comes back as configured"
 
 
 def test_pages(site: Site) -> None:
-    made = [new_assistant(site)["id"] for _ in range(3)]
+    new_ids = [new_assistant(site)["id"] for _ in range(3)]
     ascending = ids(site, "?order=asc")
-    assert ascending == ["asst_support", "asst_poet", *made, "asst_default"]
+    assert ascending == ["asst_support", "asst_poet", *new_ids, "asst_default"]
     assert ids(site) == ascending[::-1]
     for limit in range(1, 8):
         for order, whole in (("asc", ascending), ("desc", ascending[::-1])):
             assert [one["id"] for one in site.listed("/v1/assistants", f"limit={limit}&order={order}")] == whole
-    page = site.get(f"/v1/assistants?order=asc&limit=2&before={made[1]}").get_json()
-    assert ([one["id"] for one in page["data"]], page["has_more"]) == (["asst_poet", made[0]], True)
-    assert ids(site, f"?order=asc&after=asst_support&before={made[0]}") == ["asst_poet"]
-    assert ids(site, f"?order=asc&after={made[0]}&before={made[0]}") == []
+    page = site.get(f"/v1/assistants?order=asc&limit=2&before={new_ids[1]}").get_json()
+    assert ([one["id"] for one in page["data"]], page["has_more"]) == (["asst_poet", new_ids[0]], True)
+    assert ids(site, f"?order=asc&after=asst_support&before={new_ids[0]}") == ["asst_poet"]
+    assert ids(site, f"?order=asc&after={new_ids[0]}&before={new_ids[0]}") == []
 
 
-@pytest.mark.parametrize(
-    ("query", "param"),
-    [
-        ("limit=0", "limit"),
-        ("limit=101", "limit"),
-        ("limit=-1", "limit"),
-        ("limit=99999999999999999999", "limit"),
-        ("limit=x", "limit"),
-        ("order=up", "order"),
-        ("after=asst_nobody", "after"),
-        ("before=asst_nobody", "before"),
-        ("after=", "after"),
-    ],
-)
-def test_bad_queries(site: Site, query: str, param: str) -> None:
+LIMITS = ["limit=0", "limit=101", "limit=-1", "limit=99999999999999999999", "limit=x"]
+
+
+@pytest.mark.parametrize("query", [*LIMITS, "order=up", "after=asst_nobody", "before=asst_nobody", "after="])
+def test_bad_queries(site: Site, query: str) -> None:
+    param = query.partition("=")[0]
     refused(site.get(f"/v1/assistants?{query}"), 400, f"Invalid '{param}'", param)
 
 
@@ -136,82 +112,51 @@ def deep(levels: int) -> Any:
     return {"a": deep(levels - 1)} if levels else {}
 
 
-def function(**fields: Any) -> dict[str, Any]:
-    return {"tools": [{"type": "function", "function": {"name": "f", **fields}}]}
+def bad_tool(kind: str, param: str, **options: Any) -> tuple[dict[str, Any], str]:
+    return {"tools": [{"type": kind, kind: options}]}, f"tools[0].{kind}.{param}"
+
+
+def bad_resources(tool: str, param: str, **resources: Any) -> tuple[dict[str, Any], str]:
+    return {"tool_resources": {tool: resources}}, f"tool_resources.{tool}.{param}"
 
 
 @pytest.mark.parametrize(
-    ("given", "param"),
+    ("body", "param"),
     [
-        ({"model": None}, "model"),
-        ({"model": ""}, "model"),
-        ({"model": 5}, "model"),
-        ({"name": "n" * 257}, "name"),
-        ({"name": "\0"}, "name"),
-        ({"description": "d" * 513}, "description"),
-        ({"instructions": "i" * 256_001}, "instructions"),
-        ({"tools": [{"type": "file_search"}] * 129}, "tools"),
-        ({"tools": "function"}, "tools"),
-        ({"tools": [5]}, "tools[0]"),
-        ({"tools": [{}]}, "tools[0].type"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"tools": [{"type": "function"}]}, "tools[0].function"),
-        (
-            {"tools": [{"type": "file_search"}, {"type": "function", "function": {"name": "a b"}}]},
-            "tools[1].function.name",
-        ),
-        (function(strict="yes"), "tools[0].function.strict"),
-        (function(parameters=[]), "tools[0].function.parameters"),
-        (function(parameters=deep(40)), "tools[0].function.parameters"),
-        (function(parameters={"a": 2**64}), "tools[0].function.parameters"),
-        (function(parameters={"a\0": 1}), "tools[0].function.parameters"),
-        (
-            {"tools": [{"type": "file_search", "file_search": {"max_num_results": 51}}]},
-            "tools[0].file_search.max_num_results",
-        ),
-        (
-            {"tools": [{"type": "file_search", "file_search": {"ranking_options": {"score_threshold": 2}}}]},
-            "tools[0].file_search.ranking_options.score_threshold",
-        ),
-        (
-            {"tool_resources": {"file_search": {"vector_store_ids": ["a", "b"]}}},
-            "tool_resources.file_search.vector_store_ids",
-        ),
-        (
-            {"tool_resources": {"file_search": {"vector_stores": [{}, {}]}}},
-            "tool_resources.file_search.vector_stores",
-        ),
-        (
-            {"tool_resources": {"file_search": {"vector_store_ids": ["a"], "vector_stores": [{}]}}},
-            "tool_resources.file_search.vector_stores",
-        ),
-        (
-            {"tool_resources": {"code_interpreter": {"file_ids": ["f"] * 21}}},
-            "tool_resources.code_interpreter.file_ids",
-        ),
-        ({"temperature": 2.1}, "temperature"),
-        ({"temperature": "1"}, "temperature"),
-        ({"temperature": True}, "temperature"),
-        ({"top_p": -0.1}, "top_p"),
-        ({"reasoning_effort": "huge"}, "reasoning_effort"),
-        ({"response_format": "json"}, "response_format"),
-        ({"response_format": {"type": "xml"}}, "response_format.type"),
-        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        *bad("model", None, "", 5),
+        *bad("name", "n" * 257, "\0"),
+        *bad("description", "d" * 513),
+        *bad("instructions", "i" * 256_001),
+        *bad("tools", [{"type": "file_search"}] * 129, "function"),
+        *bad("tools", [5], param="tools[0]"),
+        *bad("tools", [{}], [{"type": "web_search"}], param="tools[0].type"),
+        *bad("tools", [{"type": "function"}], param="tools[0].function"),
+        *bad("tools", [WEATHER, {"type": "function", "function": {"name": "a b"}}], param="tools[1].function.name"),
+        bad_tool("function", "strict", name="f", strict="yes"),
+        *(bad_tool("function", "parameters", name="f", parameters=p) for p in ([], deep(40), {"a": 2**64}, {"a\0": 1})),
+        bad_tool("file_search", "max_num_results", max_num_results=51),
+        bad_tool("file_search", "ranking_options.score_threshold", ranking_options={"score_threshold": 2}),
+        bad_resources("file_search", "vector_store_ids", vector_store_ids=["a", "b"]),
+        bad_resources("file_search", "vector_stores", vector_stores=[{}, {}]),
+        bad_resources("file_search", "vector_stores", vector_store_ids=["a"], vector_stores=[{}]),
+        bad_resources("code_interpreter", "file_ids", file_ids=["f"] * 21),
+        *bad("temperature", 2.1, "1", True),
+        *bad("top_p", -0.1),
+        *bad("reasoning_effort", "huge"),
+        *bad("response_format", "json"),
+        *bad("response_format", {"type": "xml"}, param="response_format.type"),
+        *bad("response_format", {"type": "json_schema"}, param="response_format.json_schema"),
     ],
 )
-def test_bad_bodies(site: Site, given: dict[str, Any], param: str) -> None:
-    refused(site.post("/v1/assistants", {"model": "m", **given}), 400, f"Invalid '{param}'", param)
-    made = new_assistant(site)["id"]
-    refused(site.post(f"/v1/assistants/{made}", given), 400, f"Invalid '{param}'", param)
+def test_bad_bodies(site: Site, body: dict[str, Any], param: str) -> None:
+    for path in ("/v1/assistants", f"/v1/assistants/{new_assistant(site)['id']}"):
+        refused(site.post(path, {"model": "m", **body}), 400, f"Invalid '{param}'", param)
 
 
-def test_a_model_is_needed(site: Site) -> None:
+def test_a_model_is_needed_and_numbers_have_bounds(site: Site) -> None:
     refused(site.post("/v1/assistants", {}), 400, "Invalid 'model'", "model")
     refused(site.request("POST", "/v1/assistants"), 400, "Invalid 'model'", "model")
     refused(site.request("POST", "/v1/assistants", data="{"), 400, "The body is not valid JSON")
-
-
-def test_a_number_out_of_bounds(site: Site) -> None:
     body = '{"model": "m", "tools": [{"type": "function", "function": {"name": "f", "parameters": {"a": 1e999}}}]}'
     param = "tools[0].function.parameters"
     refused(site.request("POST", "/v1/assistants", data=body), 400, f"Invalid '{param}'", param)

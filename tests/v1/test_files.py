@@ -15,7 +15,7 @@ from flask_assistant_stream.stores.base import Kind
 from tests.server_process import PREFIX, Answer, ServerProcess
 from tests.stack.app import API_KEY
 
-from .conftest import MakeSite, Site, refused
+from .conftest import MakeSite, Site, bad, refused
 
 CONTENT = b"The sky is green."
 
@@ -28,46 +28,32 @@ def site(make_site: MakeSite) -> Site:
 def listed(site: Site, query: str = "", **options: Any) -> list[str]:
     answer = site.get(f"/v1/files{query}", **options)
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.get_json()["data"]]
+    return [file["id"] for file in answer.get_json()["data"]]
 
 
 def test_a_file_from_upload_to_delete(site: Site) -> None:
     answer = site.upload("sky.txt", CONTENT, path="/v1/files", fields={"purpose": "assistants"})
-    made = answer.get_json()
-    assert made == {
-        "id": made["id"],
-        "object": "file",
-        "bytes": len(CONTENT),
-        "created_at": made["created_at"],
-        "expires_at": None,
-        "filename": "sky.txt",
-        "purpose": "assistants",
-        "status": "processed",
-        "status_details": None,
-    }
-    path = f"/v1/files/{made['id']}"
-    assert site.get(path).get_json() == made
+    file = answer.get_json()
+    kind = {"object": "file", "status": "processed", "status_details": None, "expires_at": None}
+    about = {"bytes": len(CONTENT), "filename": "sky.txt", "purpose": "assistants"}
+    assert file == {"id": file["id"], "created_at": file["created_at"], **kind, **about}
+    path = f"/v1/files/{file['id']}"
+    assert site.get(path).get_json() == file
     assert site.get(f"{path}/content").data == CONTENT
     page = site.get("/v1/files").get_json()
-    assert page == {
-        "object": "list",
-        "data": [made],
-        "first_id": made["id"],
-        "last_id": made["id"],
-        "has_more": False,
-    }
+    ends = {"first_id": file["id"], "last_id": file["id"], "has_more": False}
+    assert page == {"object": "list", "data": [file], **ends}
     deleted = site.request("DELETE", path, headers={"Content-Type": "application/json"}).get_json()
-    assert deleted == {"id": made["id"], "object": "file", "deleted": True}
+    assert deleted == {"id": file["id"], "object": "file", "deleted": True}
     for answer in (site.get(path), site.get(f"{path}/content"), site.request("DELETE", path)):
-        refused(answer, 404, f"No file found with id '{made['id']}'.")
+        refused(answer, 404, f"No file found with id '{file['id']}'.")
 
 
 @pytest.mark.parametrize("purpose", ["assistants", "vision", "user_data"])
-def test_files_of_any_type_are_taken(site: Site, purpose: str) -> None:
+def test_files_of_any_type_are_accepted(site: Site, purpose: str) -> None:
     file_id = site.new_file("program.exe", b"\x00\xff", purpose=purpose)
     assert site.get(f"/v1/files/{file_id}").get_json()["purpose"] == purpose
-    answer = site.get(f"/v1/files/{file_id}/content")
-    assert answer.data == b"\x00\xff"
+    assert site.get(f"/v1/files/{file_id}/content").data == b"\x00\xff"
 
 
 def test_both_faces_know_a_file(site: Site) -> None:
@@ -82,31 +68,23 @@ def test_both_faces_know_a_file(site: Site) -> None:
 
 
 def test_lists(site: Site) -> None:
-    made = [site.new_file(f"{n}.txt", purpose="vision" if n % 2 else "assistants") for n in range(25)]
-    assert listed(site) == made[::-1]
-    assert listed(site, "?limit=10000&order=asc") == made
-    assert listed(site, "?purpose=vision&order=asc") == made[1::2]
+    ids = [site.new_file(f"{n}.txt", purpose="vision" if n % 2 else "assistants") for n in range(25)]
+    assert listed(site) == ids[::-1]
+    assert listed(site, "?limit=10000&order=asc") == ids
+    assert listed(site, "?purpose=vision&order=asc") == ids[1::2]
     assert listed(site, "?purpose=fine-tune") == []
-    page = site.get(f"/v1/files?limit=2&order=asc&after={made[3]}").get_json()
-    assert ([one["id"] for one in page["data"]], page["has_more"]) == (made[4:6], True)
-    page = site.get(f"/v1/files?limit=2&order=asc&purpose=vision&after={made[21]}").get_json()
-    assert ([one["id"] for one in page["data"]], page["has_more"]) == (made[23:24], False)
+    page = site.get(f"/v1/files?limit=2&order=asc&after={ids[3]}").get_json()
+    assert ([file["id"] for file in page["data"]], page["has_more"]) == (ids[4:6], True)
+    page = site.get(f"/v1/files?limit=2&order=asc&purpose=vision&after={ids[21]}").get_json()
+    assert ([file["id"] for file in page["data"]], page["has_more"]) == (ids[23:24], False)
 
 
 @pytest.mark.parametrize(
-    ("query", "param"),
-    [
-        ("limit=0", "limit"),
-        ("limit=10001", "limit"),
-        ("limit=x", "limit"),
-        ("order=up", "order"),
-        ("after=file-x", "after"),
-        ("after=", "after"),
-        ("purpose=", "purpose"),
-    ],
+    "query", ["limit=0", "limit=10001", "limit=x", "order=up", "after=file-x", "after=", "purpose="]
 )
-def test_bad_queries(site: Site, query: str, param: str) -> None:
+def test_bad_queries(site: Site, query: str) -> None:
     site.new_file()
+    param = query.partition("=")[0]
     refused(site.get(f"/v1/files?{query}"), 400, f"Invalid '{param}'", param)
 
 
@@ -114,9 +92,7 @@ def test_bad_queries(site: Site, query: str, param: str) -> None:
     ("fields", "param"),
     [
         ({}, "purpose"),
-        ({"purpose": "batch"}, "purpose"),
-        ({"purpose": "fine-tune"}, "purpose"),
-        ({"purpose": "evals"}, "purpose"),
+        *bad("purpose", "batch", "fine-tune", "evals"),
         ({"purpose": "assistants", "expires_after[anchor]": "created_at"}, "expires_after"),
     ],
 )
@@ -138,8 +114,7 @@ def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str
     assert listed(site) == [file_id]
 
 
-def test_an_expiry_is_kept_or_refused(site: Site) -> None:
-    """Our own store forgets nothing by itself, so it promises nothing; the upstream does."""
+def test_an_expiry_is_rejected_here_and_kept_where_the_upstream_stored_it(site: Site) -> None:
     fields = {"purpose": "assistants", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
     refused(site.upload(path="/v1/files", fields=fields), 400, "Files do not expire here", "expires_after")
     assert listed(site) == []
@@ -151,26 +126,23 @@ def test_an_expiry_is_kept_or_refused(site: Site) -> None:
         site.registration.store.get(Kind.FILE, "anna", file_id)
 
 
-# -- the official client --------------------------------------------------------------------------------------
-
-
 def test_the_official_client(client: openai.OpenAI) -> None:
-    made = client.files.create(file=("näïve.txt", CONTENT), purpose="assistants")
-    assert (made.filename, made.bytes, made.status) == ("näïve.txt", len(CONTENT), "processed")
-    assert client.files.retrieve(made.id) == made
-    assert client.files.wait_for_processing(made.id) == made
+    file = client.files.create(file=("näïve.txt", CONTENT), purpose="assistants")
+    assert (file.filename, file.bytes, file.status) == ("näïve.txt", len(CONTENT), "processed")
+    assert client.files.retrieve(file.id) == file
+    assert client.files.wait_for_processing(file.id) == file
     expiry: Any = {"anchor": "created_at", "seconds": 3600}
     short = client.files.create(file=("short.txt", CONTENT), purpose="assistants", expires_after=expiry)
     assert short.expires_at == short.created_at + 3600
     assert client.files.delete(short.id).deleted
-    assert client.files.content(made.id).read() == CONTENT
+    assert client.files.content(file.id).read() == CONTENT
     others = {client.files.create(file=b"x", purpose="user_data").id for _ in range(3)}
-    assert {one.id for one in client.files.list(limit=2, purpose="user_data")} == others
-    for one in (made.id, *others):
-        assert client.files.delete(one).deleted
+    assert {other.id for other in client.files.list(limit=2, purpose="user_data")} == others
+    for id in (file.id, *others):
+        assert client.files.delete(id).deleted
     with pytest.raises(openai.NotFoundError) as caught:
-        client.files.content(made.id)
-    assert caught.value.body["message"] == f"No file found with id '{made.id}'."  # type: ignore[index]
+        client.files.content(file.id)
+    assert caught.value.body["message"] == f"No file found with id '{file.id}'."  # type: ignore[index]
     with pytest.raises(openai.BadRequestError) as refusal:
         client.files.create(file=("a.txt", b""), purpose="assistants")
     assert refusal.value.param == "file"
@@ -184,16 +156,14 @@ FORM = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "multipart/form-da
 PIECE = b"x" * 65_536
 
 
-def test_a_body_that_says_no_length(sqlite_server: ServerProcess) -> None:
-    """Gunicorn hands a chunked body on without a length: read to its end, or refused where it is not whole."""
-
+def test_a_chunked_body_is_read_to_its_end_and_rejected_if_incomplete(sqlite_server: ServerProcess) -> None:
     def send(pieces: int, end: bytes) -> Answer:
         return sqlite_server.post("/v1/files", iter([HEAD, *[PIECE] * pieces, end]), headers=FORM)
 
     before = names(sqlite_server)
-    taken = send(48, b"\r\n--b--\r\n")
-    assert (taken.status, taken.json["bytes"]) == (200, 48 * len(PIECE))
-    path = f"/v1/files/{taken.json['id']}"
+    stored = send(48, b"\r\n--b--\r\n")
+    assert (stored.status, stored.json["bytes"]) == (200, 48 * len(PIECE))
+    path = f"/v1/files/{stored.json['id']}"
     assert sqlite_server.get(f"{path}/content", headers=FORM).body == PIECE * 48
     broken = send(3, b"")
     assert (broken.status, broken.json["error"]["type"]) == (400, "invalid_request_error")
@@ -207,8 +177,8 @@ def test_an_upload_that_breaks_off(sqlite_server: ServerProcess) -> None:
     for length in ("Content-Length: 1000000", "Transfer-Encoding: chunked"):
         lines = [f"POST {PREFIX}/v1/files HTTP/1.1", "Host: x", length, *[f"{k}: {v}" for k, v in FORM.items()], "", ""]
         with socket.create_connection((url.hostname or "", url.port or 0)) as connection:
-            said = HEAD + PIECE
-            framed = b"%x\r\n%s\r\n" % (len(said), said) if "chunked" in length else said
+            start = HEAD + PIECE
+            framed = b"%x\r\n%s\r\n" % (len(start), start) if "chunked" in length else start
             connection.sendall("\r\n".join(lines).encode() + framed)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.makefile("rb").read()

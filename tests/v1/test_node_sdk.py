@@ -1,4 +1,4 @@
-"""Three versions of the official Node client against a real server; `tests/node/sdk.mjs` reports what they received."""
+"""Three versions of the official Node client against a real server; see `tests/node/sdk.mjs` and `files.mjs`."""
 
 from __future__ import annotations
 
@@ -6,112 +6,116 @@ from typing import Any
 
 import pytest
 
-from tests.node_clients import NODE_VERSIONS, node_script
-from tests.server_process import PREFIX, ServerProcess
-from tests.stack.app import API_KEY
+from .conftest import node_report
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
 Seen = dict[str, Any]
-
-
-@pytest.fixture(scope="module", params=NODE_VERSIONS)
-def seen(request: pytest.FixtureRequest, sqlite_server: ServerProcess) -> Seen:
-    """Return the report of one version."""
-    found: Seen = node_script("sdk.mjs", request.param, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY)
-    return found
+seen = node_report("sdk.mjs")
+files = node_report("files.mjs")
 
 
 def test_assistants(seen: Seen) -> None:
-    told = seen["assistants"]
-    assert told["read"] == told["made"]
-    assert told["changed"] == {**told["made"], "name": "M"}
-    assert told["made"]["id"] in told["listed"]
-    assert len(told["listed"]) == len(set(told["listed"]))
-    assert told["deleted"]["deleted"]
-    assert (told["missing"]["kind"], told["missing"]["status"]) == ("NotFoundError", 404)
+    report = seen["assistants"]
+    assert report["read"] == report["made"]
+    assert report["changed"] == {**report["made"], "name": "M"}
+    assert report["made"]["id"] in report["listed"]
+    assert len(report["listed"]) == len(set(report["listed"]))
+    assert report["deleted"]["deleted"]
+    assert (report["missing"]["kind"], report["missing"]["status"]) == ("NotFoundError", 404)
 
 
 def test_threads_and_messages(seen: Seen) -> None:
-    told = seen["threads"]
-    assert told["changed"]["metadata"] == {"a": "b"}
-    assert [part["type"] for part in told["message"]["content"]] == ["text", "image_url"]
-    assert told["read"] == told["message"]
-    assert told["noted"]["metadata"] == {"c": "d"}
-    assert (len(told["listed"]), told["listed"][0]) == (3, told["message"]["id"])
-    assert told["gone"]["deleted"]
-    assert told["deleted"]["deleted"]
+    report = seen["threads"]
+    assert report["changed"]["metadata"] == {"a": "b"}
+    assert [part["type"] for part in report["message"]["content"]] == ["text", "image_url"]
+    assert report["read"] == report["message"]
+    assert report["noted"]["metadata"] == {"c": "d"}
+    assert (len(report["listed"]), report["listed"][0]) == (3, report["message"]["id"])
+    assert report["gone"]["deleted"]
+    assert report["deleted"]["deleted"]
 
 
 def test_polling(seen: Seen) -> None:
-    told = seen["polled"]
-    assert told["run"]["status"] == told["again"]["status"] == "completed"
-    assert told["read"] == told["run"]
-    assert told["changed"]["metadata"] == {"a": "b"}
-    assert told["runs"] == [told["run"]["id"]]
-    assert [step["type"] for step in told["steps"]] == ["message_creation"]
+    report = seen["polled"]
+    assert report["run"]["status"] == report["again"]["status"] == "completed"
+    assert report["read"] == report["run"]
+    assert report["changed"]["metadata"] == {"a": "b"}
+    assert report["runs"] == [report["run"]["id"]]
+    assert [step["type"] for step in report["steps"]] == ["message_creation"]
 
 
 def test_lists_page_on_by_themselves(seen: Seen) -> None:
     """Version 4 does not look at `has_more`: it asks until a page is empty."""
-    told = seen["paged"]
-    made = told["made"]
-    assert [page for page in told["pages"] if page] == [made[:2], made[2:4], made[4:]]
-    assert (told["listed"], told["second"], told["empty"]) == (made[::-1], made[2:4], [])
-
-
-def test_an_answer_has_the_id_of_its_request(seen: Seen) -> None:
+    report = seen["paged"]
+    ids = report["made"]
+    assert [page for page in report["pages"] if page] == [ids[:2], ids[2:4], ids[4:]]
+    assert (report["listed"], report["second"], report["empty"]) == (ids[::-1], ids[2:4], [])
     assert seen["headers"]["object"] == "thread"
     assert seen["headers"]["request"].startswith("req_")
 
 
 def test_streams(seen: Seen) -> None:
-    told = seen["streamed"]
-    assert told["run"]["status"] == "completed"
-    assert told["text"] == told["final"] == told["stored"] != ""
-    assert told["callbacks"] == ["textCreated", "textDelta", "textDone", "messageDone", "end"]
+    report = seen["streamed"]
+    assert report["run"]["status"] == "completed"
+    assert report["text"] == report["final"] == report["stored"] != ""
+    assert report["callbacks"] == ["textCreated", "textDelta", "textDone", "messageDone", "end"]
     assert seen["made"]["run"]["status"] == "completed"
-    assert seen["made"]["text"] == told["text"]
-
-
-def test_a_stream_that_is_piped_on(seen: Seen) -> None:
+    assert seen["made"]["text"] == report["text"]
     assert seen["piped"]["run"]["status"] == "completed"
-    assert seen["piped"]["text"] == seen["streamed"]["text"]
+    assert seen["piped"]["text"] == report["text"]
 
 
-def test_tool_calls_in_streams(seen: Seen) -> None:
+def test_tool_calls_in_streams_and_with_polling(seen: Seen) -> None:
     first, second = seen["called"]["first"], seen["called"]["second"]
     assert first["run"]["status"] == "requires_action"
     assert {"toolCallCreated", "toolCallDelta", "end"} <= {*first["callbacks"]}
     assert (second["run"]["status"], second["run"]["id"]) == ("completed", first["run"]["id"])
     assert second["text"]
-
-
-def test_tool_calls_with_polling(seen: Seen) -> None:
-    told = seen["answered"]
-    assert (told["run"]["status"], told["done"]["status"]) == ("requires_action", "completed")
-    assert (told["wrong"]["kind"], told["wrong"]["param"]) == ("BadRequestError", "tool_outputs")
-    assert told["late"]["message"] == '400 Runs in status "completed" do not accept tool outputs.'
+    report = seen["answered"]
+    assert (report["run"]["status"], report["done"]["status"]) == ("requires_action", "completed")
+    assert (report["wrong"]["kind"], report["wrong"]["param"]) == ("BadRequestError", "tool_outputs")
+    assert report["late"]["message"] == '400 Runs in status "completed" do not accept tool outputs.'
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run(seen: Seen) -> None:
-    told = seen["aborted"]
-    assert told["aborted"]
-    assert told["failure"]["kind"] == "APIUserAbortError"
-    assert told["busy"]["message"] == f"400 Thread {told['thread']} already has an active run {told['id']}."
-    assert told["asked_to_end"]["status"] in ("cancelling", "cancelled")
-    assert told["ended"]["status"] == "cancelled"
-    assert told["again"]["message"] == "400 Cannot cancel run with status 'cancelled'."
+    report = seen["aborted"]
+    assert report["aborted"]
+    assert report["failure"]["kind"] == "APIUserAbortError"
+    assert report["busy"]["message"] == f"400 Thread {report['thread']} already has an active run {report['id']}."
+    assert report["asked_to_end"]["status"] in ("cancelling", "cancelled")
+    assert report["ended"]["status"] == "cancelled"
+    assert report["again"]["message"] == "400 Cannot cancel run with status 'cancelled'."
 
 
-def test_a_run_that_fails(seen: Seen) -> None:
+def test_failed_runs_and_rejected_requests(seen: Seen) -> None:
     run = seen["failed"]["run"]
     assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
+    report = seen["refused"]
+    assert (report["name"]["kind"], report["name"]["param"]) == ("BadRequestError", "name")
+    assert (report["limit"]["kind"], report["limit"]["param"]) == ("BadRequestError", "limit")
+    assert report["thread"]["message"] == "404 No thread found with id 'thread_x'."
+    assert (report["key"]["kind"], report["key"]["status"]) == ("AuthenticationError", 401)
 
 
-def test_refusals(seen: Seen) -> None:
-    told = seen["refused"]
-    assert (told["name"]["kind"], told["name"]["param"]) == ("BadRequestError", "name")
-    assert (told["limit"]["kind"], told["limit"]["param"]) == ("BadRequestError", "limit")
-    assert told["thread"]["message"] == "404 No thread found with id 'thread_x'."
-    assert (told["key"]["kind"], told["key"]["status"]) == ("AuthenticationError", 401)
+def test_files(files: Seen) -> None:
+    report = files["files"]
+    assert report["read"] == report["made"]
+    assert (report["made"]["filename"], report["content"]) == ("näïve “sky”.txt", "The sky is green.")
+    assert report["made"]["id"] in report["listed"]
+    assert report["deleted"]["deleted"]
+    assert (report["missing"]["kind"], report["missing"]["status"]) == ("NotFoundError", 404)
+    assert (report["empty"]["kind"], report["empty"]["param"]) == ("BadRequestError", "file")
+
+
+def test_vector_stores(files: Seen) -> None:
+    report = files["stores"]
+    assert (report["batch"]["status"], report["batch"]["file_counts"]["completed"]) == ("completed", 3)
+    assert (report["one"]["status"], report["read"]["id"]) == ("completed", report["one"]["id"])
+    assert len(report["listed"]) == len(set(report["listed"])) == 4
+    assert {report["known"]["id"], report["one"]["id"]} <= set(report["listed"])
+    assert report["gone"]["deleted"]
+    assert report["counted"]["file_counts"]["total"] == 3
+    assert report["found"] is None or report["found"]
+    assert report["deleted"]["deleted"]
+    assert report["missing"]["status"] == 404

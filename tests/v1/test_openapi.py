@@ -14,7 +14,7 @@ from .conftest import WEATHER, MakeSite, Site, ended
 RUN = "/v1/threads/{thread_id}/runs/{run_id}"
 
 
-class Asker:
+class CheckedClient:
     """Calls a site and compares its responses with the description, key by key; `names` are the ids so far."""
 
     def __init__(self, site: Site) -> None:
@@ -27,64 +27,62 @@ class Asker:
         options = {} if body is None else {"json": body}
         answer = self._site.request(method, path.format(**self.names), **options)
         assert answer.status_code == 200, answer.text
-        said = answer.get_json()
+        body = answer.get_json()
         operation = self._document["paths"][path][method.lower()]
-        described = operation["responses"]["200"]["content"]["application/json"]["schema"]
-        Draft202012Validator({**described, "components": self._document["components"]}).validate(said)
-        name = described["$ref"].rpartition("/")[2]
-        assert {*said} - {"phase"} == {*schemas[name]["properties"]}, name
-        return said
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
+        name = schema["$ref"].rpartition("/")[2]
+        assert {*body} - {"phase"} == {*schemas[name]["properties"]}, name
+        return body
 
 
 def test_the_answers_have_the_described_keys(make_site: MakeSite) -> None:
     site = make_site(call("get_weather"))
-    ask = Asker(site)
-    names = ask.names
-    names["assistant_id"] = ask("POST", "/v1/assistants", {"model": "m", "tools": [WEATHER]})["id"]
-    names["thread_id"] = ask("POST", "/v1/threads", {})["id"]
+    request = CheckedClient(site)
+    names = request.names
+    names["assistant_id"] = request("POST", "/v1/assistants", {"model": "m", "tools": [WEATHER]})["id"]
+    names["thread_id"] = request("POST", "/v1/threads", {})["id"]
     message = {"role": "user", "content": "x"}
-    names["message_id"] = ask("POST", "/v1/threads/{thread_id}/messages", message)["id"]
-    begun = ask("POST", "/v1/threads/{thread_id}/runs", {"assistant_id": names["assistant_id"]})
-    names["run_id"] = begun["id"]
-    ended(site, begun)
-    names["step_id"] = ask("GET", f"{RUN}/steps")["data"][0]["id"]
-    ask("GET", f"{RUN}/steps/{{step_id}}")
-    ask("GET", RUN)
-    ask("POST", f"{RUN}/cancel")
-    ask("GET", "/v1/assistants")
-    ask("GET", "/v1/threads/{thread_id}/runs")
-    ask("GET", "/v1/threads/{thread_id}/messages")
+    names["message_id"] = request("POST", "/v1/threads/{thread_id}/messages", message)["id"]
+    run = request("POST", "/v1/threads/{thread_id}/runs", {"assistant_id": names["assistant_id"]})
+    names["run_id"] = run["id"]
+    ended(site, run)
+    names["step_id"] = request("GET", f"{RUN}/steps")["data"][0]["id"]
+    request("POST", f"{RUN}/cancel")
+    lists = ("/v1/assistants", "/v1/threads/{thread_id}/runs", "/v1/threads/{thread_id}/messages")
+    for path in (RUN, f"{RUN}/steps/{{step_id}}", *lists):
+        request("GET", path)
     for path in ("/v1/threads/{thread_id}/messages/{message_id}", "/v1/threads/{thread_id}"):
-        ask("GET", path)
-        ask("POST", path, {"metadata": {}})
-        ask("DELETE", path)
-    ask("DELETE", "/v1/assistants/{assistant_id}")
+        request("GET", path)
+        request("POST", path, {"metadata": {}})
+        request("DELETE", path)
+    request("DELETE", "/v1/assistants/{assistant_id}")
 
 
 def test_the_answers_about_files_have_the_described_keys(make_site: MakeSite) -> None:
     site = make_site()
-    ask = Asker(site)
-    ask.names["file_id"] = site.new_file()
+    request = CheckedClient(site)
+    request.names["file_id"] = site.new_file()
     for path in ("/v1/files", "/v1/files/{file_id}"):
-        ask("GET", path)
-    ask.names["vector_store_id"] = ask("POST", "/v1/vector_stores", {})["id"]
+        request("GET", path)
+    request.names["vector_store_id"] = request("POST", "/v1/vector_stores", {})["id"]
     store = "/v1/vector_stores/{vector_store_id}"
-    ask("GET", store)
-    ask("POST", store, {"name": "N"})
-    ask("POST", f"{store}/files", {"file_id": ask.names["file_id"]})
-    ask("POST", f"{store}/files/{{file_id}}", {"attributes": {"a": 1}})
-    ask.names["batch_id"] = ask("POST", f"{store}/file_batches", {"file_ids": [ask.names["file_id"]]})["id"]
+    request("GET", store)
+    request("POST", store, {"name": "N"})
+    request("POST", f"{store}/files", {"file_id": request.names["file_id"]})
+    request("POST", f"{store}/files/{{file_id}}", {"attributes": {"a": 1}})
+    request.names["batch_id"] = request("POST", f"{store}/file_batches", {"file_ids": [request.names["file_id"]]})["id"]
     batch = f"{store}/file_batches/{{batch_id}}"
     for path in ("/v1/vector_stores", f"{store}/files", f"{store}/files/{{file_id}}", batch, f"{batch}/files"):
-        ask("GET", path)
-    ask("GET", f"{store}/files/{{file_id}}/content")
-    ask("POST", f"{store}/search", {"query": "sky"})
+        request("GET", path)
+    request("GET", f"{store}/files/{{file_id}}/content")
+    request("POST", f"{store}/search", {"query": "sky"})
     for path in (f"{store}/files/{{file_id}}", store, "/v1/files/{file_id}"):
-        ask("DELETE", path)
+        request("DELETE", path)
 
 
 @pytest.mark.parametrize("path", [RUN + "/submit_tool_outputs", "/v1/threads/runs", "/v1/threads/{thread_id}/runs"])
 def test_streams_are_described_beside_the_run(make_site: MakeSite, path: str) -> None:
     described = make_site().get("/openapi.json").get_json()["paths"][path]["post"]
     assert {*described["responses"]["200"]["content"]} == {"application/json", "text/event-stream"}
-    assert "format" not in [one["name"] for one in described["parameters"] if one["in"] == "query"]
+    assert "format" not in [parameter["name"] for parameter in described["parameters"] if parameter["in"] == "query"]

@@ -32,22 +32,22 @@ def said(message: Any) -> str:
 
 
 def message_of(error: Any) -> str:
-    """Return the message of an error as the server wrote it."""
     return str(error.body["message"])
 
 
+def new_thread(beta: Any, content: str = "hello") -> str:
+    return str(beta.threads.create(messages=[{"role": "user", "content": content}]).id)
+
+
 def outputs(run: Any) -> list[Any]:
-    """Return an answer to each call that a run waits for."""
+    """Return an output for each call that a run waits for."""
     calls = run.required_action.submit_tool_outputs.tool_calls
     return [{"tool_call_id": call.id, "output": "sunny"} for call in calls]
 
 
-# -- records --------------------------------------------------------------------------------------------------
-
-
 def test_assistants(client: openai.OpenAI, beta: Any) -> None:
-    before = {one.id for one in beta.assistants.list()}
-    made = beta.assistants.create(
+    before = {assistant.id for assistant in beta.assistants.list()}
+    assistant = beta.assistants.create(
         model="m",
         name="N",
         description="D",
@@ -60,39 +60,37 @@ def test_assistants(client: openai.OpenAI, beta: Any) -> None:
         response_format={"type": "json_object"},
         reasoning_effort="low",
     )
-    assert beta.assistants.retrieve(made.id) == made
+    assert beta.assistants.retrieve(assistant.id) == assistant
     schema = {"$defs": {"a.b": {"type": "string"}}, "type": "object", "properties": {"x": {"$ref": "#/$defs/a.b"}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
-    odd = beta.assistants.update(made.id, tools=[tool], metadata={"$set": "1", "a.b": "2", "": "3"})
+    odd = beta.assistants.update(assistant.id, tools=[tool], metadata={"$set": "1", "a.b": "2", "": "3"})
     assert (odd.tools[0].function.parameters, odd.metadata) == (schema, {"$set": "1", "a.b": "2", "": "3"})
-    assert beta.assistants.retrieve(made.id) == odd
-    run = beta.threads.create_and_run(assistant_id=made.id, metadata=odd.metadata)
+    assert beta.assistants.retrieve(assistant.id) == odd
+    run = beta.threads.create_and_run(assistant_id=assistant.id, metadata=odd.metadata)
     assert beta.threads.runs.retrieve(run.id, thread_id=run.thread_id).metadata == odd.metadata
-    changed = beta.assistants.update(made.id, name="M", instructions=None)
+    changed = beta.assistants.update(assistant.id, name="M", instructions=None)
     assert (changed.name, changed.instructions, changed.description) == ("M", None, "D")
-    more = {beta.assistants.create(model="m").id for _ in range(4)}
-    listed = [one.id for one in beta.assistants.list(limit=2)]
+    new_ids = {assistant.id, *(beta.assistants.create(model="m").id for _ in range(4))}
+    listed = [listed.id for listed in beta.assistants.list(limit=2)]
     assert len(listed) == len(set(listed))
-    assert set(listed) == before | more | {made.id}
-    for one in more | {made.id}:
-        assert beta.assistants.delete(one).deleted
+    assert set(listed) == before | new_ids
+    for id in new_ids:
+        assert beta.assistants.delete(id).deleted
     with pytest.raises(openai.NotFoundError) as caught:
-        beta.assistants.retrieve(made.id)
-    assert message_of(caught.value) == f"No assistant found with id '{made.id}'."
+        beta.assistants.retrieve(assistant.id)
+    assert message_of(caught.value) == f"No assistant found with id '{assistant.id}'."
 
 
 def test_threads(client: openai.OpenAI, beta: Any) -> None:
-    made = beta.threads.create(
-        messages=[{"role": "user", "content": "a"}],
-        metadata={"a": "b"},
-        tool_resources={"file_search": {"vector_store_ids": [client.vector_stores.create().id]}},
-    )
-    assert beta.threads.retrieve(made.id) == made
-    assert beta.threads.update(made.id, metadata={"c": "d"}).metadata == {"c": "d"}
-    assert beta.threads.delete(made.id).deleted
+    stores = {"file_search": {"vector_store_ids": [client.vector_stores.create().id]}}
+    messages = [{"role": "user", "content": "a"}]
+    thread = beta.threads.create(messages=messages, metadata={"a": "b"}, tool_resources=stores)
+    assert beta.threads.retrieve(thread.id) == thread
+    assert beta.threads.update(thread.id, metadata={"c": "d"}).metadata == {"c": "d"}
+    assert beta.threads.delete(thread.id).deleted
     with pytest.raises(openai.NotFoundError) as caught:
-        beta.threads.retrieve(made.id)
-    assert message_of(caught.value) == f"No thread found with id '{made.id}'."
+        beta.threads.retrieve(thread.id)
+    assert message_of(caught.value) == f"No thread found with id '{thread.id}'."
     assert beta.threads.create().metadata == {}
 
 
@@ -106,26 +104,23 @@ def test_messages(client: openai.OpenAI, beta: Any) -> None:
         {"type": "image_file", "image_file": {"file_id": image, "detail": "low"}},
     ]
     attachments = [{"file_id": table, "tools": [{"type": "code_interpreter"}]}]
-    made = beta.threads.messages.create(thread, role="user", content=parts, attachments=attachments)
+    asked = beta.threads.messages.create(thread, role="user", content=parts, attachments=attachments)
     spoken = beta.threads.messages.create(thread, role="assistant", content="I see", metadata={"a": "b"})
-    assert [part.type for part in made.content] == ["text", "image_url", "image_file"]
-    assert beta.threads.messages.retrieve(made.id, thread_id=thread) == made
+    assert [part.type for part in asked.content] == ["text", "image_url", "image_file"]
+    assert beta.threads.messages.retrieve(asked.id, thread_id=thread) == asked
     assert beta.threads.messages.update(spoken.id, thread_id=thread, metadata={"c": "d"}).metadata == {"c": "d"}
     for number in range(5):
         beta.threads.messages.create(thread, role="user", content=str(number))
-    listed = [one.id for one in beta.threads.messages.list(thread, limit=3, order="asc")]
-    assert (len(listed), listed[:2]) == (7, [made.id, spoken.id])
+    listed = [message.id for message in beta.threads.messages.list(thread, limit=3, order="asc")]
+    assert (len(listed), listed[:2]) == (7, [asked.id, spoken.id])
     page = beta.threads.messages.list(thread, before=listed[2], order="asc")
-    assert [one.id for one in page.data] == listed[:2]
-    assert beta.threads.messages.delete(made.id, thread_id=thread).deleted
-    assert made.id not in [one.id for one in beta.threads.messages.list(thread)]
-
-
-# -- runs -----------------------------------------------------------------------------------------------------
+    assert [message.id for message in page.data] == listed[:2]
+    assert beta.threads.messages.delete(asked.id, thread_id=thread).deleted
+    assert asked.id not in [message.id for message in beta.threads.messages.list(thread)]
 
 
 def test_a_run_with_polling(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    thread = new_thread(beta)
     run = beta.threads.runs.create_and_poll(
         thread_id=thread,
         assistant_id="asst_default",
@@ -138,7 +133,7 @@ def test_a_run_with_polling(beta: Any) -> None:
     assert beta.threads.runs.retrieve(run.id, thread_id=thread) == run
     assert beta.threads.runs.poll(run.id, thread_id=thread) == run
     assert beta.threads.runs.update(run.id, thread_id=thread, metadata={"c": "d"}).metadata == {"c": "d"}
-    assert [one.id for one in beta.threads.runs.list(thread)] == [run.id]
+    assert [run.id for run in beta.threads.runs.list(thread)] == [run.id]
     (answer,) = beta.threads.messages.list(thread, run_id=run.id).data
     assert (answer.role, answer.run_id, bool(said(answer))) == ("assistant", run.id, True)
     (step,) = beta.threads.runs.steps.list(run.id, thread_id=thread).data
@@ -148,7 +143,7 @@ def test_a_run_with_polling(beta: Any) -> None:
 
 
 def test_a_run_with_polling_in_two_parts(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:text?delay=0.05@@"}]).id
+    thread = new_thread(beta, "@@script:text?delay=0.05@@")
     run = beta.threads.runs.create(thread, assistant_id="asst_default")
     with pytest.raises(openai.BadRequestError) as caught:
         beta.threads.runs.create(thread, assistant_id="asst_default")
@@ -162,7 +157,7 @@ def test_a_run_with_polling_in_two_parts(beta: Any) -> None:
 
 
 def test_a_run_that_streams(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    thread = new_thread(beta)
     events = list(beta.threads.runs.create(thread, assistant_id="asst_default", stream=True))
     assert events[0].event == "thread.run.created"
     assert events[-1].event == "thread.run.completed"
@@ -172,8 +167,6 @@ def test_a_run_that_streams(beta: Any) -> None:
 
 
 class Handler(AssistantEventHandler):
-    """Notes its calls."""
-
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
@@ -190,19 +183,15 @@ class Handler(AssistantEventHandler):
 
 
 def test_the_stream_helper(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    thread = new_thread(beta)
     with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default", event_handler=Handler()) as stream:
         stream.until_done()
         handler: Any = stream
     assert handler.get_final_run().status == "completed"
     (message,) = handler.get_final_messages()
-    assert handler.text == said(message)
-    assert handler.text == said(beta.threads.messages.list(thread).data[0])
+    assert handler.text == said(message) == said(beta.threads.messages.list(thread).data[0])
     assert handler.calls == ["end"]
-
-
-def test_the_iterator_of_text(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "hello"}]).id
+    thread = new_thread(beta)
     with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default") as stream:
         assert "".join(stream.text_deltas) == said(beta.threads.messages.list(thread).data[0])
 
@@ -222,8 +211,8 @@ def test_runs_with_a_thread_of_their_own(beta: Any) -> None:
 
 
 def waiting(beta: Any, content: str = "@@script:two_calls@@") -> Any:
-    """Begin a run that comes to wait for tool outputs."""
-    thread = beta.threads.create(messages=[{"role": "user", "content": content}]).id
+    """Return a run that waits for tool outputs."""
+    thread = new_thread(beta, content)
     run = beta.threads.runs.create_and_poll(thread_id=thread, assistant_id="asst_default")
     assert run.status == "requires_action"
     return run
@@ -236,10 +225,8 @@ def test_tool_outputs_with_polling(beta: Any) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run)[:1])
     assert caught.value.param == "tool_outputs"
-    done = beta.threads.runs.submit_tool_outputs_and_poll(
-        run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run)
-    )
-    assert done.status == "completed"
+    place = {"run_id": run.id, "thread_id": run.thread_id}
+    assert beta.threads.runs.submit_tool_outputs_and_poll(**place, tool_outputs=outputs(run)).status == "completed"
     spoken, called, _ = beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data
     assert [one.function.output for one in called.step_details.tool_calls] == ["sunny", "sunny"]
     assert (called.id, spoken.type) == (step.id, "message_creation")
@@ -264,7 +251,7 @@ def test_tool_outputs_with_a_stream(beta: Any) -> None:
 
 
 def test_calls_in_a_stream(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:two_calls@@"}]).id
+    thread = new_thread(beta, "@@script:two_calls@@")
     with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default", event_handler=Handler()) as stream:
         stream.until_done()
         run = stream.get_final_run()
@@ -273,22 +260,22 @@ def test_calls_in_a_stream(beta: Any) -> None:
 
 
 def test_a_file_search(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:file_search@@"}]).id
+    thread = new_thread(beta, "@@script:file_search@@")
     run = beta.threads.runs.create_and_poll(thread_id=thread, assistant_id="asst_search", include=[SEARCH_CONTENT])
     _, plain = beta.threads.runs.steps.list(run.id, thread_id=thread).data
     (result,) = plain.step_details.tool_calls[0].file_search.results
     assert (result.file_id, result.content) == ("file-food", None)
     _, full = beta.threads.runs.steps.list(run.id, thread_id=thread, include=[SEARCH_CONTENT]).data
     assert full.step_details.tool_calls[0].file_search.results[0].content[0].text == "Travis: pizza"
-    same = beta.threads.runs.steps.retrieve(full.id, thread_id=thread, run_id=run.id, include=[SEARCH_CONTENT])
-    assert same == full
+    place = {"thread_id": thread, "run_id": run.id}
+    assert beta.threads.runs.steps.retrieve(full.id, **place, include=[SEARCH_CONTENT]) == full
     (message,) = beta.threads.messages.list(thread, run_id=run.id).data
     (note,) = message.content[0].text.annotations
     assert note.file_citation.file_id == "file-food"
 
 
 def test_cancel(beta: Any) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": "@@script:stall@@"}]).id
+    thread = new_thread(beta, "@@script:stall@@")
     run = beta.threads.runs.create(thread, assistant_id="asst_default")
     assert beta.threads.runs.cancel(run.id, thread_id=thread).status in ("cancelling", "cancelled")
     assert beta.threads.runs.poll(run.id, thread_id=thread).status == "cancelled"
@@ -303,15 +290,12 @@ def test_cancel(beta: Any) -> None:
     ("script", "status"), [("fail", "failed"), ("incomplete", "incomplete"), ("status?code=400", "failed")]
 )
 def test_runs_that_fail_say_so(beta: Any, script: str, status: str) -> None:
-    thread = beta.threads.create(messages=[{"role": "user", "content": f"@@script:{script}@@"}]).id
+    thread = new_thread(beta, f"@@script:{script}@@")
     with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default") as stream:
         stream.until_done()
         streamed = stream.get_final_run()
     assert (streamed.status, streamed.last_error is not None) == (status, status == "failed")
     assert beta.threads.runs.retrieve(streamed.id, thread_id=thread) == streamed
-
-
-# -- errors ---------------------------------------------------------------------------------------------------
 
 
 def test_errors(beta: Any) -> None:
@@ -338,24 +322,20 @@ def test_keys(client: openai.OpenAI) -> None:
     assert "sk-wrong" not in str(caught.value)
 
 
-# -- the asynchronous client ----------------------------------------------------------------------------------
-
-
 def test_the_asynchronous_client(server: ServerProcess) -> None:
     asyncio.run(_converse(f"{server.origin}{PREFIX}/v1"))
 
 
 async def _converse(base_url: str) -> None:
-    async with openai.AsyncOpenAI(
-        base_url=base_url, api_key=API_KEY, max_retries=0, _strict_response_validation=True
-    ) as client:
+    options: Any = {"max_retries": 0, "_strict_response_validation": True}
+    async with openai.AsyncOpenAI(base_url=base_url, api_key=API_KEY, **options) as client:
         beta: Any = client.beta
-        made = await beta.assistants.create(model="m", tools=[WEATHER])
+        assistant = await beta.assistants.create(model="m", tools=[WEATHER])
         thread = (await beta.threads.create(messages=[{"role": "user", "content": "hello"}])).id
-        run = await beta.threads.runs.create_and_poll(thread_id=thread, assistant_id=made.id)
+        run = await beta.threads.runs.create_and_poll(thread_id=thread, assistant_id=assistant.id)
         assert run.status == "completed"
         await beta.threads.messages.create(thread, role="user", content="@@script:two_calls@@")
-        async with beta.threads.runs.stream(thread_id=thread, assistant_id=made.id) as stream:
+        async with beta.threads.runs.stream(thread_id=thread, assistant_id=assistant.id) as stream:
             await stream.until_done()
             run = await stream.get_final_run()
         assert run.status == "requires_action"
@@ -367,9 +347,9 @@ async def _converse(base_url: str) -> None:
         assert said(listed[0]) == text
         assert len(listed) == 5
         again = {"messages": [{"role": "user", "content": "hi"}]}
-        assert (await beta.threads.create_and_run_poll(assistant_id=made.id, thread=again)).status == "completed"
+        assert (await beta.threads.create_and_run_poll(assistant_id=assistant.id, thread=again)).status == "completed"
         steps = [one async for one in beta.threads.runs.steps.list(run.id, thread_id=thread, limit=1)]
         assert [one.type for one in steps] == ["message_creation", "tool_calls", "message_creation"]
         with pytest.raises(openai.NotFoundError):
             await beta.threads.retrieve("thread_x")
-        assert (await beta.assistants.delete(made.id)).deleted
+        assert (await beta.assistants.delete(assistant.id)).deleted

@@ -30,7 +30,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def quickstart(folder: Path, base_url: str, api_key: str, *questions: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with questions."""
     return subprocess.run(
         [node_program(), SCRIPT.name, *questions],
         cwd=folder,
@@ -63,12 +62,9 @@ def test_text_and_two_calls_in_one_run(folder: Path, sqlite_server: ServerProces
     assert after.count('"conditions":"sunny"') == 2
 
 
-def test_a_run_that_fails_is_told(folder: Path, sqlite_server: ServerProcess) -> None:
+def test_a_failed_run_and_a_wrong_key_are_reported(folder: Path, sqlite_server: ServerProcess) -> None:
     done = quickstart(folder, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY, "@@script:fail@@")
     assert (done.returncode, done.stderr) == (1, "\nThe run is failed: The model broke.\n")
-
-
-def test_a_wrong_key_is_told(folder: Path, sqlite_server: ServerProcess) -> None:
     done = quickstart(folder, f"{sqlite_server.origin}{PREFIX}/v1", "sk-wrong", "hello")
     assert done.returncode == 1
     assert "AuthenticationError: 401 " in done.stderr

@@ -460,14 +460,7 @@ class Walk(RuleBasedStateMachine):
         self.settle()
         return None
 
-    @rule(
-        which=RUN,
-        given=GIVEN,
-        kind=KINDS,
-        gated=GATED,
-        stream=st.booleans(),
-        then=st.booleans(),
-    )
+    @rule(which=RUN, given=GIVEN, kind=KINDS, gated=GATED, stream=st.booleans(), then=st.booleans())
     def submit(self, which: int, given: str, kind: str, gated: bool, stream: bool, then: bool) -> None:
         if not self.runs:
             return None

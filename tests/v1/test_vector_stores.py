@@ -7,7 +7,9 @@ from typing import Any
 import openai
 import pytest
 
-from .conftest import MakeSite, Site, ended, new_assistant, new_thread, refused
+from tests.routes.conftest import build
+
+from .conftest import MakeSite, Site, bad, ended, new_assistant, new_thread, refused
 
 SKY, GRASS = b"The sky is green.", b"The grass is blue."
 STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 100}}
@@ -27,9 +29,6 @@ def listed(site: Site, path: str, **options: Any) -> list[str]:
 
 def two_files(site: Site) -> list[str]:
     return [site.new_file("sky.txt", SKY), site.new_file("grass.txt", GRASS)]
-
-
-# -- vector stores --------------------------------------------------------------------------------------------
 
 
 def test_the_life_of_a_vector_store(site: Site) -> None:
@@ -119,9 +118,6 @@ def test_a_search_with_filters(site: Site) -> None:
         assert {result["file_id"] for result in results} == expected
 
 
-# -- files in vector stores -----------------------------------------------------------------------------------
-
-
 def test_a_file_in_a_vector_store(site: Site) -> None:
     file_id, vector_store = site.new_file("sky.txt", SKY), site.new_vector_store()
     path = f"/v1/vector_stores/{vector_store}/files"
@@ -181,9 +177,6 @@ def test_a_type_that_cannot_be_searched(site: Site) -> None:
     assert listed(site, "/v1/vector_stores") == [vector_store]
 
 
-# -- batches --------------------------------------------------------------------------------------------------
-
-
 def test_batches(site: Site) -> None:
     files = [site.new_file(f"{number}.txt") for number in range(4)]
     vector_store = site.new_vector_store()
@@ -206,8 +199,6 @@ def test_batches(site: Site) -> None:
         refused(site.get(f"{path}/vsfb_x{below}"), 404, "No file batch found with id 'vsfb_x'.")
 
 
-# -- bad input ------------------------------------------------------------------------------------------------
-
 STORES = "/v1/vector_stores"
 FILES = STORES + "/{vs}/files"
 BATCHES = STORES + "/{vs}/file_batches"
@@ -221,49 +212,44 @@ def deep(depth: int) -> dict[str, Any]:
     return inner
 
 
+def expiry(**fields: Any) -> dict[str, Any]:
+    return {"anchor": "last_active_at", **fields}
+
+
+OVERLAP = {"type": "static", "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 101}}
+BAD_STORES = [
+    *bad("name", 5, "n" * 257),
+    *bad("file_ids", "file-1", ["f"] * 501),
+    *bad("file_ids", [5], param="file_ids[0]"),
+    *bad("expires_after", {"anchor": "now", "days": 1}, param="expires_after.anchor"),
+    *bad("expires_after", expiry(days=366), expiry(), param="expires_after.days"),
+    *bad("metadata", {"a": 1}),
+    *bad("chunking_strategy", {"type": "odd"}, param="chunking_strategy.type"),
+    *bad("chunking_strategy", {"type": "static"}, param="chunking_strategy.static"),
+    *bad("chunking_strategy", OVERLAP, param="chunking_strategy.static.chunk_overlap_tokens"),
+]
+BAD_SEARCHES = [
+    *bad("query", None, "", [], ["a"] * 11, "x" * 5000, 5),
+    *bad("max_num_results", 51),
+    *bad("ranking_options", {"score_threshold": 2}, param="ranking_options.score_threshold"),
+    *bad("filters", [], {"type": "like", "key": "a", "value": "b"}, {"type": "eq", "value": "b"}),
+    *bad("filters", {"type": "eq", "key": "a", "value": {}}, {"type": "eq", "key": "a", "value": [1]}),
+    *bad("filters", {"type": "in", "key": "a", "value": 1}, {"type": "and", "filters": []}, deep(5)),
+]
+SEVENTEEN = {str(number): number for number in range(17)}
+BAD_ATTRIBUTES = bad("attributes", {"a": {}}, {"a": None}, {"k" * 65: 1}, {"a": "x" * 513}, SEVENTEEN)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "param"),
     [
-        (STORES, {"name": 5}, "name"),
-        (STORES, {"name": "n" * 257}, "name"),
-        (STORES, {"file_ids": "file-1"}, "file_ids"),
-        (STORES, {"file_ids": ["f"] * 501}, "file_ids"),
-        (STORES, {"file_ids": [5]}, "file_ids[0]"),
-        (STORES, {"expires_after": {"anchor": "now", "days": 1}}, "expires_after.anchor"),
-        (STORES, {"expires_after": {"anchor": "last_active_at", "days": 366}}, "expires_after.days"),
-        (STORES, {"expires_after": {"anchor": "last_active_at"}}, "expires_after.days"),
-        (STORES, {"metadata": {"a": 1}}, "metadata"),
-        (STORES, {"chunking_strategy": {"type": "odd"}}, "chunking_strategy.type"),
-        (STORES, {"chunking_strategy": {"type": "static"}}, "chunking_strategy.static"),
-        (
-            STORES,
-            {"chunking_strategy": {"type": "static", "static": {**STATIC["static"], "chunk_overlap_tokens": 101}}},  # type: ignore[dict-item]
-            "chunking_strategy.static.chunk_overlap_tokens",
-        ),
-        (STORES + "/{vs}", {"expires_after": {"anchor": "last_active_at", "days": 0}}, "expires_after.days"),
+        *((STORES, *row) for row in BAD_STORES),
+        (STORES + "/{vs}", {"expires_after": expiry(days=0)}, "expires_after.days"),
         (SEARCH, {}, "query"),
-        (SEARCH, {"query": ""}, "query"),
-        (SEARCH, {"query": []}, "query"),
-        (SEARCH, {"query": ["a"] * 11}, "query"),
-        (SEARCH, {"query": "x" * 5000}, "query"),
-        (SEARCH, {"query": 5}, "query"),
-        (SEARCH, {"query": "x", "max_num_results": 51}, "max_num_results"),
-        (SEARCH, {"query": "x", "ranking_options": {"score_threshold": 2}}, "ranking_options.score_threshold"),
-        (SEARCH, {"query": "x", "filters": []}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "like", "key": "a", "value": "b"}}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "eq", "value": "b"}}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "eq", "key": "a", "value": {}}}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "eq", "key": "a", "value": [1]}}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "in", "key": "a", "value": 1}}, "filters"),
-        (SEARCH, {"query": "x", "filters": {"type": "and", "filters": []}}, "filters"),
-        (SEARCH, {"query": "x", "filters": deep(5)}, "filters"),
+        *((SEARCH, {"query": "x", **body}, param) for body, param in BAD_SEARCHES),
         (FILES, {}, "file_id"),
         (FILES, {"file_id": ["x"]}, "file_id"),
-        (FILES, {"file_id": "{file}", "attributes": {"a": {}}}, "attributes"),
-        (FILES, {"file_id": "{file}", "attributes": {"a": None}}, "attributes"),
-        (FILES, {"file_id": "{file}", "attributes": {"k" * 65: 1}}, "attributes"),
-        (FILES, {"file_id": "{file}", "attributes": {"a": "x" * 513}}, "attributes"),
-        (FILES, {"file_id": "{file}", "attributes": {str(n): n for n in range(17)}}, "attributes"),
+        *((FILES, {"file_id": "{file}", **body}, param) for body, param in BAD_ATTRIBUTES),
         (FILES + "/{file}", {}, "attributes"),
         (BATCHES, {}, "file_ids"),
         (BATCHES, {"file_ids": []}, "file_ids"),
@@ -280,8 +266,6 @@ def test_invalid_bodies(site: Site, path: str, body: dict[str, Any], param: str)
     refused(answer, 400, f"Invalid '{param}'", param)
     assert site.get("/v1/vector_stores").get_json()["data"] == [before]
 
-
-# -- owners ---------------------------------------------------------------------------------------------------
 
 BY_ID: list[Any] = [{"file_search": {"vector_store_ids": ["{vs}"]}}, {"code_interpreter": {"file_ids": ["{file}"]}}]
 NEW = {"file_search": {"vector_stores": [{"file_ids": ["{file}"]}]}}
@@ -309,32 +293,32 @@ def changes(resources: Any) -> list[Route]:
     ]
 
 
-ROUTES: list[Route] = [
+IN_A_STORE: list[Route] = [
+    ("GET", "/files/{file}", None),
+    ("POST", "/files/{file}", {"attributes": {}}),
+    ("DELETE", "/files/{file}", None),
+    ("GET", "/files/{file}/content", None),
+    ("GET", "/file_batches/{batch}", None),
+    ("POST", "/file_batches/{batch}/cancel", None),
+    ("GET", "/file_batches/{batch}/files", None),
+]
+OF_A_STORE: list[Route] = [
     ("GET", "/v1/vector_stores/{vs}", None),
     ("POST", "/v1/vector_stores/{vs}", {"name": "x"}),
     ("DELETE", "/v1/vector_stores/{vs}", None),
     ("POST", "/v1/vector_stores/{vs}/search", {"query": "sky"}),
     ("GET", "/v1/vector_stores/{vs}/files", None),
     ("POST", "/v1/vector_stores/{vs}/files", {"file_id": "{own}"}),
-    ("GET", "/v1/vector_stores/{vs}/files/{file}", None),
-    ("POST", "/v1/vector_stores/{vs}/files/{file}", {"attributes": {}}),
-    ("DELETE", "/v1/vector_stores/{vs}/files/{file}", None),
-    ("GET", "/v1/vector_stores/{vs}/files/{file}/content", None),
     ("POST", "/v1/vector_stores/{vs}/file_batches", {"file_ids": ["{own}"]}),
-    ("GET", "/v1/vector_stores/{vs}/file_batches/{batch}", None),
-    ("POST", "/v1/vector_stores/{vs}/file_batches/{batch}/cancel", None),
-    ("GET", "/v1/vector_stores/{vs}/file_batches/{batch}/files", None),
+    *((method, "/v1/vector_stores/{vs}" + path, body) for method, path, body in IN_A_STORE),
+]
+ROUTES: list[Route] = [
+    *OF_A_STORE,
     # the caller's vector store with another owner's files
     ("POST", "/v1/vector_stores/{own_vs}/files", {"file_id": "{file}"}),
-    ("GET", "/v1/vector_stores/{own_vs}/files/{file}", None),
-    ("POST", "/v1/vector_stores/{own_vs}/files/{file}", {"attributes": {}}),
-    ("DELETE", "/v1/vector_stores/{own_vs}/files/{file}", None),
-    ("GET", "/v1/vector_stores/{own_vs}/files/{file}/content", None),
     ("POST", "/v1/vector_stores/{own_vs}/file_batches", {"file_ids": ["{own}", "{file}"]}),
     ("POST", "/v1/vector_stores/{own_vs}/file_batches", {"files": [{"file_id": "{file}"}]}),
-    ("GET", "/v1/vector_stores/{own_vs}/file_batches/{batch}", None),
-    ("POST", "/v1/vector_stores/{own_vs}/file_batches/{batch}/cancel", None),
-    ("GET", "/v1/vector_stores/{own_vs}/file_batches/{batch}/files", None),
+    *((method, "/v1/vector_stores/{own_vs}" + path, body) for method, path, body in IN_A_STORE),
     ("GET", "/v1/vector_stores?after={vs}", None),
     ("GET", "/v1/vector_stores/{own_vs}/files?after={file}", None),
     # other requests that name a file or a vector store
@@ -362,8 +346,6 @@ ROUTES: list[Route] = [
 @pytest.fixture(scope="module")
 def walled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a site with objects of the owners anna and ben, and their ids."""
-    from tests.routes.conftest import build
-
     site = build(tmp_path_factory.mktemp("walls"))
     file_id = site.new_file()
     vector_store = site.new_vector_store()
@@ -384,6 +366,9 @@ def test_another_owners_ids_are_as_unknown_as_missing_ones(walled: Any, method: 
     site, foreign, own = walled
     missing = {"vs": "vs_x", "file": "file-x", "batch": "vsfb_x"}
 
+    def look() -> Any:
+        return site.contents(), site.get("/v1/vector_stores", user="ben").text, site.get("/v1/vector_stores").text
+
     def ask(names: dict[str, str]) -> tuple[int, str]:
         def fill(text: str) -> str:
             for name, id in {**own, **names}.items():
@@ -397,13 +382,12 @@ def test_another_owners_ids_are_as_unknown_as_missing_ones(walled: Any, method: 
             text = text.replace(id, f"<{name}>")
         return answer.status_code, text
 
-    before = site.contents(), site.get("/v1/vector_stores", user="ben").text, site.get("/v1/vector_stores").text
-    first, second = ask(foreign), ask(missing)
-    assert first == second
-    assert first[0] == (400 if "after=" in path else 404), first
-    assert "anna" not in first[1]
-    after = site.contents(), site.get("/v1/vector_stores", user="ben").text, site.get("/v1/vector_stores").text
-    assert after == before
+    before = look()
+    answer = ask(foreign)
+    assert answer == ask(missing)
+    assert answer[0] == (400 if "after=" in path else 404), answer
+    assert "anna" not in answer[1]
+    assert look() == before
     assert site.get(f"/v1/files/{foreign['file']}").status_code == 200
 
 
@@ -413,7 +397,7 @@ def test_shared_vector_stores_can_be_named_but_not_read_or_changed(make_site: Ma
     assert new_assistant(site, tool_resources=stores)["tool_resources"] == stores
     thread_id = new_thread(site, tool_resources=stores)
     assert site.get(f"/v1/threads/{thread_id}").get_json()["tool_resources"] == stores
-    for method, path, body in ROUTES[:14]:
+    for method, path, body in OF_A_STORE:
         answer = site.request(method, path.format(vs="vs_shared", file="file-x", batch="vsfb_x"), json=body)
         assert answer.status_code == 404, path
     file_id = site.new_file()
@@ -430,9 +414,6 @@ def test_only_a_new_object_creates_a_vector_store(walled: Any, method: str, path
     param = "tool_resources.file_search.vector_stores"
     answer = site.request(method, path.format(**own), user="ben", json=body)
     refused(answer, 400, f"Invalid '{param}': Only a new", param)
-
-
-# -- created with another object -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads", "/v1/threads/runs thread"])
@@ -452,9 +433,6 @@ def test_a_vector_store_is_created_with_its_object(make_site: MakeSite, path: st
     (vector_store,) = created["tool_resources"]["file_search"]["vector_store_ids"]
     assert listed(site, f"/v1/vector_stores/{vector_store}/files") == [file_id]
     assert site.get(f"/v1/vector_stores/{vector_store}").get_json()["metadata"] == {"a": "b"}
-
-
-# -- the official client --------------------------------------------------------------------------------------
 
 
 def test_the_official_client(client: openai.OpenAI) -> None:
