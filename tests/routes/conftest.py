@@ -47,8 +47,8 @@ class Site:
 
     @property
     def registration(self) -> Registration:
-        found: Registration = self.app.extensions[EXTENSION]["assistant_stream"]
-        return found
+        registration: Registration = self.app.extensions[EXTENSION]["assistant_stream"]
+        return registration
 
     def request(self, method: str, path: str, *, user: str = "anna", **options: Any) -> TestResponse:
         """Make a request and read the whole response."""
@@ -81,6 +81,18 @@ class Site:
         answer = self.post("/v1/vector_stores", {"file_ids": file_ids}, **options)
         assert answer.status_code == 200, answer.text
         return str(answer.get_json()["id"])
+
+    def new_thread(self) -> str:
+        """Create a thread through the app face and return its id."""
+        return str(self.post("/threads").get_json()["threadId"])
+
+    def bodies(self, kind: Kind, thread_id: str) -> list[dict[str, Any]]:
+        """Return what the store has of a thread of anna's: messages or runs, the newest first."""
+        return [record.body for record in self.registration.store.list(kind, "anna", parent=thread_id).records]
+
+    def close(self) -> None:
+        self.registration.runner.stop()
+        self.registration.store.close()
 
     def chat(self, content: str = "hello", **rest: Any) -> list[Event]:
         """Send a message and return the events of the answer."""
@@ -149,31 +161,25 @@ def build(folder: Path, *scripts: Any, config: dict[str, Any] | None = None, **o
     app = Flask("host", instance_path=str(folder))
     app.config.update({"TESTING": True, "SECRET_KEY": "test"}, **(config or {}))
     engine = ScriptedEngine(*scripts)
-    given = {
-        "engine": engine,
-        "store": f"sqlite:///{folder / 'store.sqlite3'}",
-        "authenticate": by_header,
-        "titles": "off",
-    }
-    app.register_blueprint(create_assistant_blueprint(**{**given, **options}))
+    defaults = {"engine": engine, "store": f"sqlite:///{folder / 'store.sqlite3'}", "titles": "off"}
+    app.register_blueprint(create_assistant_blueprint(**{"authenticate": by_header, **defaults, **options}))
     return Site(app, engine)
 
 
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[MakeSite]:
     """Return a function that builds a site from scripts of the engine and options."""
-    made: list[Site] = []
+    sites: list[Site] = []
 
     def make(*scripts: Any, **options: Any) -> Site:
-        folder = tmp_path / str(len(made))
+        folder = tmp_path / str(len(sites))
         folder.mkdir()
-        made.append(build(folder, *scripts, **options))
-        return made[-1]
+        sites.append(build(folder, *scripts, **options))
+        return sites[-1]
 
     yield make
-    for site in made:
-        site.registration.runner.stop()
-        site.registration.store.close()
+    for site in sites:
+        site.close()
 
 
 def run_of(events: list[Event]) -> dict[str, Any]:

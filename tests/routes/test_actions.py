@@ -47,28 +47,15 @@ def test_all_calls_must_be_answered(make_site: MakeSite) -> None:
     assert site.post(f"/threads/{thread_id}/actions", full).status_code == 400
 
 
-def test_an_answer_given_twice_in_one_body(make_site: MakeSite) -> None:
-    site = site_of(make_site, call("get_weather"))
-    thread_id, run_id, (call_id,) = waiting(site)
-    answer = {"tool_call_id": call_id, "output": "x"}
-    response = site.post(f"/threads/{thread_id}/actions", {"runId": run_id, "toolCallOutputs": [answer, answer]})
-    assert response.status_code == 400
-    assert response.get_json()["error"]["param"] == "toolCallOutputs[1].tool_call_id"
-
-
-def test_an_output_over_the_limit(make_site: MakeSite) -> None:
+def test_rejected_outputs(make_site: MakeSite) -> None:
     site = make_site(call("get_weather"), assistants=[{"id": "asst_default", "tools": TOOLS}], max_content_chars=10)
     thread_id, run_id, (call_id,) = waiting(site)
-    answer = {"tool_call_id": call_id, "output": "x" * 11}
-    response = site.post(f"/threads/{thread_id}/actions", {"runId": run_id, "toolCallOutputs": [answer]})
-    assert response.status_code == 400
-    assert response.get_json()["error"]["param"] == "toolCallOutputs[0].output"
-
-
-def test_a_run_of_another_thread_or_owner_is_unknown(make_site: MakeSite) -> None:
-    site = site_of(make_site, call("get_weather"))
-    thread_id, run_id, (call_id,) = waiting(site)
-    other = site.post("/threads").get_json()["threadId"]
+    output, too_long = ({"tool_call_id": call_id, "output": value} for value in ("x", "x" * 11))
+    for outputs, param in (([output, output], "[1].tool_call_id"), ([too_long], "[0].output")):
+        response = site.post(f"/threads/{thread_id}/actions", {"runId": run_id, "toolCallOutputs": outputs})
+        assert response.status_code == 400
+        assert response.get_json()["error"]["param"] == f"toolCallOutputs{param}"
+    other = site.new_thread()
     body = {"runId": run_id, "toolCallOutputs": [{"tool_call_id": call_id}]}
     assert site.post(f"/threads/{other}/actions", body).status_code == 404
     assert site.post(f"/threads/{thread_id}/actions", body, user="ben").status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,7 @@ def test_a_message_without_a_thread_makes_one_and_streams_the_answer(make_site: 
     assert response.content_type == "application/x-ndjson; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-cache, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
-    assert events[0].name == "thread.created"
-    assert events[-1].name == "thread.run.completed"
+    assert (events[0].name, events[-1].name) == ("thread.created", "thread.run.completed")
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert text_of(events) == "Hello, world."
     assert response.headers["X-Thread-Id"] == events[0].object()["id"]
@@ -36,15 +36,12 @@ def test_the_next_message_continues_the_thread(make_site: MakeSite) -> None:
     assert events[0].name == "thread.run.created"
     assert "first" in str(site.engine.requests[1])
     assert "One." in str(site.engine.requests[1])
-    roles = [
-        record.body["role"] for record in site.registration.store.list(Kind.MESSAGE, "anna", parent=thread_id).records
-    ]
-    assert roles == ["assistant", "user", "assistant", "user"]
+    assert [message["role"] for message in site.bodies(Kind.MESSAGE, thread_id)] == ["assistant", "user"] * 2
 
 
-@pytest.mark.parametrize("nothing", [None, ""])
-def test_a_page_without_a_thread_yet_may_say_so(make_site: MakeSite, nothing: str | None) -> None:
-    assert make_site(text("Hi.")).chat(threadId=nothing)[0].name == "thread.created"
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_thread_id_creates_a_thread(make_site: MakeSite, empty: str | None) -> None:
+    assert make_site(text("Hi.")).chat(threadId=empty)[0].name == "thread.created"
 
 
 def test_server_sent_events(make_site: MakeSite) -> None:
@@ -62,31 +59,20 @@ def test_the_content_type_is_not_looked_at(make_site: MakeSite, content_type: st
     assert decode_ndjson(response.data)[-1].name == "thread.run.completed"
 
 
-def test_text_parts_and_extra_keys(make_site: MakeSite) -> None:
-    site = make_site(text("Hi."))
-    events = site.chat(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], tone="nice")  # type: ignore[arg-type]
-    thread_id = events[0].object()["id"]
-    stored = site.registration.store.list(Kind.MESSAGE, "anna", parent=thread_id, order="asc").records[0].body
-    assert [part["text"]["value"] for part in stored["content"]] == ["a", "b"]
-
-
-def test_attachments_are_kept(make_site: MakeSite) -> None:
-    site = make_site(text("Hi."))
-    given = [{"file_id": site.new_file(), "tools": [{"type": "file_search"}]}]
-    thread_id = site.chat(attachments=given)[0].object()["id"]
-    stored = site.registration.store.list(Kind.MESSAGE, "anna", parent=thread_id, order="asc").records[0].body
-    assert stored["attachments"] == given
-
-
-def test_unicode_comes_back_as_it_went_in(make_site: MakeSite) -> None:
+def test_text_parts_attachments_extra_keys_and_unicode(make_site: MakeSite) -> None:
     site = make_site(text("Grüße 👋🏽 שלום"))
-    assert text_of(site.chat("😀")) == "Grüße 👋🏽 שלום"
+    content: Any = [{"type": "text", "text": "a"}, {"type": "text", "text": "😀"}]
+    attachments = [{"file_id": site.new_file(), "tools": [{"type": "file_search"}]}]
+    events = site.chat(content, attachments=attachments, tone="nice")
+    assert text_of(events) == "Grüße 👋🏽 שלום"
+    message = site.bodies(Kind.MESSAGE, events[0].object()["id"])[-1]
+    assert [part["text"]["value"] for part in message["content"]] == ["a", "😀"]
+    assert message["attachments"] == attachments
 
 
 def test_an_assistant_declared_in_code_can_be_asked_for(make_site: MakeSite) -> None:
-    site = make_site(
-        text("Hi."), text("Hi."), assistants=[{"id": "asst_poet", "model": "m-poet", "instructions": "Rhyme."}]
-    )
+    poet = {"id": "asst_poet", "model": "m-poet", "instructions": "Rhyme."}
+    site = make_site(text("Hi."), text("Hi."), assistants=[poet])
     run = run_of(site.chat(assistantId="asst_poet"))
     assert (run["assistant_id"], run["model"], run["instructions"]) == ("asst_poet", "m-poet", "Rhyme.")
     assert run_of(site.chat(assistantId=None))["assistant_id"] == "asst_default"
@@ -103,10 +89,7 @@ def test_a_message_ends_the_run_before_it(make_site: MakeSite) -> None:
     finally:
         gate.set()
         first.close()
-    statuses = [
-        record.body["status"] for record in site.registration.store.list(Kind.RUN, "anna", parent=thread_id).records
-    ]
-    assert statuses == ["completed", "cancelled"]
+    assert [run["status"] for run in site.bodies(Kind.RUN, thread_id)] == ["completed", "cancelled"]
 
 
 def test_a_reader_that_leaves_does_not_stop_the_run(make_site: MakeSite) -> None:

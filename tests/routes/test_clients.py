@@ -12,27 +12,21 @@ from typing import Any, cast
 
 import pytest
 import trustme
-from werkzeug.test import TestResponse
 
 from flask_assistant_stream.errors import TooManyStreams
 from flask_assistant_stream.log.follow import Follower
 from flask_assistant_stream.routes.clients import Client, Clients, connection_of
 from flask_assistant_stream.testing.scripted import text
-from tests.routes.conftest import FakeFollower, MakeSite, Site
+from tests.routes.conftest import FakeFollower, MakeSite
 
 LIMIT, SEND = 2, 30.0
 
 
 def sending() -> Generator[bytes, None, None]:
     """Return a body that waits at its `yield`."""
-    body = iter_body()
+    body = (chunk for chunk in (b"x", b"y"))
     next(body)
     return body
-
-
-def iter_body() -> Generator[bytes, None, None]:
-    yield b"x"
-    yield b"y"
 
 
 def follow(client: Client, body: Generator[bytes, None, None] | None = None) -> FakeFollower:
@@ -63,34 +57,22 @@ def environ(connection: Any) -> dict[str, Any]:
     return {"SERVER_PROTOCOL": "HTTP/1.1", "gunicorn.socket": connection}
 
 
-def test_a_client_that_has_gone_is_noticed_and_one_that_is_there_is_not(
-    clients: Clients, pair: tuple[socket.socket, socket.socket]
+@pytest.mark.parametrize("ahead", [b"", b"GET /next HTTP/1.1\r\n\r\n"])
+def test_a_client_that_disconnects_is_noticed_and_its_bytes_are_left_for_the_server(
+    clients: Clients, pair: tuple[socket.socket, socket.socket], ahead: bytes
 ) -> None:
     ours, theirs = pair
     client = clients.admit(environ(ours))
     follower = follow(client)
+    theirs.sendall(ahead)
     clients.check(100.0)
     assert not follower.closed
     theirs.close()
     clients.check(100.0)
-    assert follower.closed
+    assert follower.closed, "the end is seen although it is behind unread bytes"
     clients.check(100.0)
-    assert len(clients) == 1, "the place is given back when the response is closed"
-
-
-def test_what_a_client_sends_ahead_is_left_for_the_server(
-    clients: Clients, pair: tuple[socket.socket, socket.socket]
-) -> None:
-    ours, theirs = pair
-    client = clients.admit(environ(ours))
-    follower = follow(client)
-    theirs.sendall(b"GET /next HTTP/1.1\r\n\r\n")
-    clients.check(100.0)
-    assert not follower.closed
-    theirs.close()
-    clients.check(100.0)
-    assert follower.closed, "the end is seen although it stands behind unread bytes"
-    assert ours.recv(100) == b"GET /next HTTP/1.1\r\n\r\n"
+    assert len(clients) == 1, "the place is freed when the response is closed"
+    assert ours.recv(100) == ahead
 
 
 def test_below_tls(clients: Clients) -> None:
@@ -99,18 +81,18 @@ def test_below_tls(clients: Clients) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made: list[ssl.SSLSocket] = []
+        connected: list[ssl.SSLSocket] = []
 
         def connect() -> None:
             plain = socket.create_connection(listener.getsockname())
-            made.append(trusting.wrap_socket(plain, server_hostname="127.0.0.1"))
+            connected.append(trusting.wrap_socket(plain, server_hostname="127.0.0.1"))
 
         thread = threading.Thread(target=connect)
         thread.start()
         accepted, _ = listener.accept()
         ours = context.wrap_socket(accepted, server_side=True)
         thread.join()
-    with ours, made[0] as theirs:
+    with ours, connected[0] as theirs:
         client = clients.admit(environ(ours))
         follower = follow(client)
         clients.check(100.0)
@@ -142,11 +124,12 @@ def test_a_place_without_a_stream_yet(clients: Clients) -> None:
 
 
 def test_where_servers_put_the_connection() -> None:
-    one = object()
+    connection = object()
     for name in ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket"):
-        assert connection_of({"SERVER_PROTOCOL": "HTTP/1.0", name: one}) is one
-    assert connection_of({"SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": SimpleNamespace(rfile=one)}) is one
-    assert connection_of({"SERVER_PROTOCOL": "HTTP/2.0", "gunicorn.socket": one}) is None
+        assert connection_of({"SERVER_PROTOCOL": "HTTP/1.0", name: connection}) is connection
+    environ = {"SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": SimpleNamespace(rfile=connection)}
+    assert connection_of(environ) is connection
+    assert connection_of({"SERVER_PROTOCOL": "HTTP/2.0", "gunicorn.socket": connection}) is None
     assert connection_of({}) is None
 
 
@@ -176,7 +159,6 @@ def test_a_client_that_does_not_read_loses_its_connection(clients: Clients) -> N
 
 
 def test_a_stream_that_waits_for_events_is_not_stuck(clients: Clients) -> None:
-    """However long ago it gave something out: it was taken."""
     inside, onward = threading.Event(), threading.Event()
 
     def body() -> Generator[bytes, None, None]:
@@ -213,27 +195,22 @@ def test_places_are_given_back_once(clients: Clients) -> None:
     third.leave()
 
 
-def open_stream(site: Site, **rest: Any) -> TestResponse:
-    """Begin a stream and read nothing of it."""
-    return site.client.post("/api/assistants/chat/stream", json={"content": "hello", **rest}, buffered=False)
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/chat/stream", {"content": "again"}), ("/v1/threads/runs", {"assistant_id": "asst_default", "stream": True})],
 )
 def test_one_stream_too_many(make_site: MakeSite, path: str, body: dict[str, Any]) -> None:
-    site = make_site(text("one"), text("two"), max_streams=1)
-    taken = open_stream(site)
+    site = make_site(text("one"), text("two"), text("three"), max_streams=1)
+    taken = site.client.post(f"{site.prefix}/chat/stream", json={"content": "hello"}, buffered=False)  # not read
     run_id = taken.headers["X-Run-Id"]
     with site.registration.log.follow(run_id) as follower:
         assert [event.name for events in follower for event in events][-1] == "thread.run.completed"
     before = site.contents()
     refused = site.post(path, body, headers={"Origin": "http://localhost:3000"})
     assert refused.status_code == 503
-    assert refused.headers["Retry-After"] == "1"
-    assert refused.headers["x-should-retry"] == "true"
-    assert refused.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+    retry = {"Retry-After": "1", "x-should-retry": "true"}
+    expected = {**retry, "Access-Control-Allow-Origin": "http://localhost:3000"}
+    assert {name: refused.headers[name] for name in expected} == expected
     assert refused.headers["X-Request-Id"]
     error = refused.get_json()["error"]
     assert (error["type"], error["code"]) == ("server_error", "too_many_streams")
@@ -241,19 +218,13 @@ def test_one_stream_too_many(make_site: MakeSite, path: str, body: dict[str, Any
     assert len(site.engine.requests) == 1
     assert site.get("/health").status_code == 200
     assert site.get("/threads").status_code == 200
+    assert site.post("/v1/threads/runs", {"assistant_id": "asst_default"}).status_code == 200, "it has no stream"
     taken.close()  # never iterated
     assert site.post(path, body).status_code == 200
     assert len(site.registration.clients) == 0
 
 
-def test_a_run_without_a_stream_needs_no_place(make_site: MakeSite) -> None:
-    site = make_site(text("one"), text("two"), max_streams=1)
-    taken = open_stream(site)
-    assert site.post("/v1/threads/runs", {"assistant_id": "asst_default"}).status_code == 200
-    taken.close()
-
-
-def test_what_fails_gives_its_place_back(make_site: MakeSite) -> None:
+def test_a_request_that_fails_frees_its_place(make_site: MakeSite) -> None:
     site = make_site(max_streams=1)
     for _ in range(3):
         assert site.post("/chat/stream", {"content": "hello", "threadId": "thread_unknown"}).status_code == 404

@@ -32,10 +32,6 @@ def site(make_site: MakeSite) -> Site:
     return make_site(FAILED, text("Hello."), quickstart_compat="on")
 
 
-def new_thread(site: Site) -> str:
-    return str(site.post("/threads").get_json()["threadId"])
-
-
 def stored(site: Site, run_id: str) -> list[Event]:
     """Return the events of a run in the log."""
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
@@ -43,7 +39,7 @@ def stored(site: Site, run_id: str) -> list[Event]:
 
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
 def test_a_failure_is_text_and_completed(site: Site, form: str) -> None:
-    answer = site.post(f"/threads/{new_thread(site)}/messages?format={form}", {"content": "?"})
+    answer = site.post(f"/threads/{site.new_thread()}/messages?format={form}", {"content": "?"})
     events = DECODE[form](answer.data)
     assert text_of(events) == f"Half an{SAID}"
     assert events[-1].name == "thread.run.completed"
@@ -62,7 +58,7 @@ def test_what_is_stored_is_what_happened(site: Site) -> None:
 
 def test_the_sdk_face_gets_the_original_ending(make_site: MakeSite) -> None:
     site = make_site(FAILED, quickstart_compat="on")
-    thread = new_thread(site)
+    thread = site.new_thread()
     body = {"assistant_id": "asst_default", "stream": True}
     site.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": "?"})
     events = decode_sse(site.post(f"/v1/threads/{thread}/runs", body).data)
@@ -163,7 +159,7 @@ def test_errors_of_messages(make_site: MakeSite) -> None:
     site = make_site(
         [*unfinished("Wait"), gate], quickstart_compat="on", busy_thread="reject", max_streams=2, max_content_chars=10
     )
-    thread = new_thread(site)
+    thread = site.new_thread()
     path = f"/threads/{thread}/messages"
     with site.client.post(site.prefix + path, json={"content": "?"}) as held:
         busy = site.post(path, {"content": "?"}, headers={"Origin": FRONT_END})
@@ -194,7 +190,7 @@ def test_ids_of_any_kind_are_shown_text(site: Site, thread: str) -> None:
 def test_an_answer_of_the_hosts_own_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Response("Come back later.", 503)
     monkeypatch.setattr(site.registration.store, "start", fail_with(HTTPException(response=own)))
-    answer = site.post(f"/threads/{new_thread(site)}/messages", {"content": "?"})
+    answer = site.post(f"/threads/{site.new_thread()}/messages", {"content": "?"})
     assert (answer.status_code, answer.text) == (503, "Come back later.")
 
 
@@ -214,7 +210,7 @@ def test_errors_of_actions(make_site: MakeSite) -> None:
 
 @pytest.mark.parametrize("error", [StoreError("mongodb://admin:secret@db refused"), ValueError("secret")])
 def test_a_store_that_is_away_and_a_defect(site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    thread = new_thread(site)
+    thread = site.new_thread()
     monkeypatch.setattr(site.registration.store, "start", fail_with(error))
     answer = site.post(f"/threads/{thread}/messages", {"content": "?"})
     assert "The store does not answer" in shown_text(answer) or "Internal error" in shown_text(answer)
@@ -302,8 +298,7 @@ def test_without_it_no_byte_differs(tmp_path: Path) -> None:
         assert plain.get("/openapi.json").data == suited.get("/openapi.json").data
     finally:
         for site in (plain, suited):
-            site.registration.runner.stop()
-            site.registration.store.close()
+            site.close()
 
 
 def test_it_is_off_unless_asked_for(make_site: MakeSite) -> None:

@@ -228,7 +228,7 @@ def test_attachments_are_added_to_the_tool_resources_of_a_thread(site: Site) -> 
 @pytest.mark.parametrize("path", ["/chat/stream", "/threads/{thread}/messages"])
 def test_attachments_that_the_owner_does_not_have(site: Site, path: str, tools: list[Any] | None, file_id: str) -> None:
     file_id = file_id.replace("{bens}", site.new_file(user="ben"))
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     before = site.contents(), stored(site)
     attachment = {"file_id": file_id, **({} if tools is None else {"tools": tools})}
     answer = site.post(path.format(thread=thread_id), {"content": "hi", "attachments": [attachment]})

@@ -13,8 +13,6 @@ from flask_assistant_stream.upstream import Upstream
 from .conftest import MakeSite, fail_with
 
 READY = {"status": "ok", "store": "ok", "engine": "ok"}
-
-
 away = fail_with(StoreError("mongodb://db:27017 refused"))
 
 
@@ -27,10 +25,8 @@ def test_liveness_asks_nobody(make_site: MakeSite, monkeypatch: pytest.MonkeyPat
 
 def test_ready(make_site: MakeSite) -> None:
     response = make_site().get("/health/ready", user="nobody")
-    assert (response.status_code, response.get_json()) == (
-        200,
-        {**READY, "upstream": {"engine": "scripted", "model": DEFAULT_MODEL}, "warnings": []},
-    )
+    upstream = {"engine": "scripted", "model": DEFAULT_MODEL}
+    assert (response.status_code, response.get_json()) == (200, {**READY, "upstream": upstream, "warnings": []})
 
 
 def test_ready_tells_of_the_upstream_but_no_secret(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,18 +46,14 @@ def test_ready_tells_of_the_upstream_but_no_secret(make_site: MakeSite, monkeypa
     assert "secret" not in response.get_data(as_text=True)
 
 
-def test_not_ready_without_the_store(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_ready_without_the_engine_or_the_store(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = make_site()
+    monkeypatch.setattr(site.engine, "ping", lambda: "OPENAI_API_KEY is not set.")
+    response = site.get("/health/ready")
+    assert (response.status_code, response.get_json()["engine"]) == (503, "OPENAI_API_KEY is not set.")
+    monkeypatch.undo()
     monkeypatch.setattr(site.registration.store, "ping", away)
     response = site.get("/health/ready")
     assert response.status_code == 503
     expected = {**READY, "status": "unavailable", "store": "unreachable"}
     assert {name: response.get_json()[name] for name in READY} == expected
-
-
-def test_not_ready_without_the_engine(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = make_site()
-    monkeypatch.setattr(site.engine, "ping", lambda: "OPENAI_API_KEY is not set.")
-    response = site.get("/health/ready")
-    assert response.status_code == 503
-    assert response.get_json()["engine"] == "OPENAI_API_KEY is not set."

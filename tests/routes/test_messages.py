@@ -42,7 +42,7 @@ def test_paging_forth_and_back(make_site: MakeSite) -> None:
 
 def test_sending_below_a_thread_streams(make_site: MakeSite) -> None:
     site = make_site(text("Pong."))
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     response = site.request(
         "POST", f"/threads/{thread_id}/messages", data='{"content":"Ping."}', content_type="text/plain;charset=UTF-8"
     )
@@ -54,7 +54,7 @@ def test_sending_below_a_thread_streams(make_site: MakeSite) -> None:
 @pytest.mark.parametrize("param", ["after", "before"])
 def test_a_place_that_is_not_in_the_list(make_site: MakeSite, param: str) -> None:
     site = make_site()
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     response = site.get(f"/threads/{thread_id}/messages", query_string={param: "msg_unknown"})
     assert response.status_code == 400
     assert response.get_json()["error"]["param"] == param

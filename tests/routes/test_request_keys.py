@@ -22,10 +22,6 @@ SEARCH = {"type": "file_search"}
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}]
 
 
-def new_thread(site: Site) -> str:
-    return str(site.post("/threads").get_json()["threadId"])
-
-
 def stores_of(site: Site) -> list[str]:
     return [store["id"] for store in site.get("/v1/vector_stores").get_json()["data"]]
 
@@ -79,7 +75,7 @@ def test_a_chat_message_again(make_site: MakeSite, value: str) -> None:
 
 def test_with_another_body_or_route(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
-    thread_id, other = new_thread(site), new_thread(site)
+    thread_id, other = site.new_thread(), site.new_thread()
     body = {"content": "hi", "threadId": thread_id}
     assert run_of(decode_ndjson(site.post("/chat/stream", body, headers=KEY).data))["status"] == "completed"
     before = site.contents()
@@ -134,7 +130,7 @@ def test_actions_again(make_site: MakeSite) -> None:
 
 def test_runs_of_the_sdk_face_again(make_site: MakeSite) -> None:
     site = make_site(call("get_weather"), text("Take a hat."), text("Hi."))
-    thread_id = new_thread(site)
+    thread_id = site.new_thread()
     body = {"assistant_id": "asst_default", "tools": TOOLS, "stream": True}
     path = f"/v1/threads/{thread_id}/runs"
     first = twice(site, path, body)
@@ -155,7 +151,7 @@ def test_vector_stores_are_made_once(make_site: MakeSite) -> None:
     for _ in range(2):
         assert site.post("/chat/stream", {"content": "hi", "attachments": attached}, headers=KEY).data
     assert len(stores_of(site)) == 1
-    path, body = f"/threads/{new_thread(site)}/messages", {"content": "ho", "attachments": attached}
+    path, body = f"/threads/{site.new_thread()}/messages", {"content": "ho", "attachments": attached}
     for _ in range(2):
         assert text_of(decode_ndjson(site.post(path, body, headers={"Idempotency-Key": "2"}).data)) == "Ho."
     assert len(stores_of(site)) == 2
@@ -182,7 +178,7 @@ def test_of_many_at_once_on_two_workers(tmp_path: Path, on_a_thread: bool) -> No
         (tmp_path / name).mkdir()
         sites.append(build(tmp_path / name, [gate, *text("Once.")], store=store))
     attached = [{"file_id": sites[0].new_file(), "tools": [SEARCH]}]
-    thread = {"threadId": new_thread(sites[0])} if on_a_thread else {}
+    thread = {"threadId": sites[0].new_thread()} if on_a_thread else {}
     answers: list[TestResponse] = []
 
     def send(site: Site) -> None:
@@ -209,5 +205,4 @@ def test_of_many_at_once_on_two_workers(tmp_path: Path, on_a_thread: bool) -> No
         assert len(sites[0].get("/threads").get_json()["data"]) == 1
     finally:
         for site in sites:
-            site.registration.runner.stop()
-            site.registration.store.close()
+            site.close()

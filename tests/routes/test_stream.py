@@ -29,8 +29,7 @@ DONE = Event(1, "thread.run.completed", b"{}")
 def request_over(follower: FakeFollower, format: Any = NDJSONEncoder) -> ApiRequest:
     log = SimpleNamespace(follow=lambda run_id, after: follower)
     readers = SimpleNamespace(join=lambda owner, attached, began: lambda: None)
-    registration = SimpleNamespace(log=log, readers=readers)
-    client = Clients(1, 30.0).admit({})
+    registration, client = SimpleNamespace(log=log, readers=readers), Clients(1, 30.0).admit({})
     return cast(ApiRequest, SimpleNamespace(registration=registration, format=format, owner="anna", client=client))
 
 
@@ -54,6 +53,7 @@ def test_batches_and_heartbeats() -> None:
         b'{"event":"thread.run.completed","data":{},"seq":2}\n',
     ]
     assert follower.closed
+    assert body_of([DONE], live=True)[0][0] == b"\n", "a live stream begins with a heartbeat"
 
 
 def without_vendor_events(start: StreamStart) -> Encoder:
@@ -62,14 +62,10 @@ def without_vendor_events(start: StreamStart) -> Encoder:
 
 def test_events_that_are_left_out() -> None:
     """A batch that is empty without them is nothing, not even a heartbeat; the other numbers stay."""
-    told, other = Event(1, "thread.title.updated", b"{}"), DONE._replace(seq=2)
-    chunks, _ = body_of([told], [told, other], [], format=without_vendor_events)
+    title, other = Event(1, "thread.title.updated", b"{}"), DONE._replace(seq=2)
+    chunks, _ = body_of([title], [title, other], [], format=without_vendor_events)
     assert chunks == [b'{"event":"thread.run.completed","data":{},"seq":2}\n', b"\n"]
-    assert len(body_of([told], [told, other])[0]) == 2
-
-
-def test_a_live_stream_begins_with_a_heartbeat_instead_of_waiting() -> None:
-    assert body_of([DONE], live=True)[0][0] == b"\n"
+    assert len(body_of([title], [title, other])[0]) == 2
 
 
 @pytest.mark.parametrize("error", [StoreError("gone away"), ValueError("the user's words")])
@@ -119,15 +115,13 @@ def asking(accept: str | None = None, query: str = "") -> Request:
     return Request(EnvironBuilder(headers=headers.items(), query_string=query).get_environ())
 
 
+ANY = "application/json, text/plain, */*"
+
+
 @pytest.mark.parametrize(
     ("accept", "query", "expected"),
     [
-        (None, "", NDJSONEncoder),
-        ("", "", NDJSONEncoder),
-        ("*/*", "", NDJSONEncoder),
-        ("application/json, text/plain, */*", "", NDJSONEncoder),
-        ("application/x-ndjson", "", NDJSONEncoder),
-        ("application/*", "", NDJSONEncoder),
+        *((accept, "", NDJSONEncoder) for accept in (None, "", "*/*", ANY, "application/x-ndjson", "application/*")),
         ("text/event-stream", "", SSEEncoder),
         ("text/event-stream, */*", "", SSEEncoder),
         ("application/x-ndjson;q=0.5, text/event-stream", "", SSEEncoder),

@@ -26,7 +26,7 @@ def test_a_thread_is_made_from_little(make_site: MakeSite, body: dict[str, Any])
 
 def test_the_list_is_ones_own_newest_first(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
-    mine = [site.post("/threads").get_json()["threadId"] for _ in range(3)]
+    mine = [site.new_thread() for _ in range(3)]
     mine.append(site.chat()[0].object()["id"])
     site.post("/threads", user="ben")
     page = site.get("/threads").get_json()
@@ -74,14 +74,14 @@ class StandInTitles:
 def test_a_title_is_made_on_request(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site, titles = make_site(), StandInTitles()
     monkeypatch.setattr(site.registration.titles, "make", titles.make)
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     assert site.post(f"/threads/{thread_id}/title").get_json() == {"title": "Made"}
     assert titles.calls == [("anna", thread_id)]
 
 
 def test_a_title_needs_a_message_and_ones_own_thread(make_site: MakeSite) -> None:
     site = make_site(text("Hi."))
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     assert site.post(f"/threads/{thread_id}/title").status_code == 400
     foreign, unknown = site.post(f"/threads/{thread_id}/title", user="ben"), site.post("/threads/thread_x/title")
     assert (foreign.status_code, unknown.status_code) == (404, 404)
@@ -90,7 +90,7 @@ def test_a_title_needs_a_message_and_ones_own_thread(make_site: MakeSite) -> Non
 
 def test_a_title_set_by_hand_goes_before_a_made_one(make_site: MakeSite) -> None:
     site = make_site()
-    thread_id = site.post("/threads").get_json()["threadId"]
+    thread_id = site.new_thread()
     url = f"/threads/{thread_id}"
     site.registration.store.update(Kind.THREAD, "anna", thread_id, extra={"generated_title": "Made"})
     assert site.get(url).get_json()["title"] == "Made"

@@ -45,7 +45,13 @@ def test_all_fields(site: Site) -> None:
 
 def test_defaults_and_nulls(site: Site) -> None:
     nulls = dict.fromkeys(("name", "tools", "metadata", "temperature", "response_format"))
-    defaults = {"name": None, "tools": [], "metadata": {}, "temperature": 1.0, "response_format": "auto"}
+    defaults: dict[str, Any] = {
+        "name": None,
+        "tools": [],
+        "metadata": {},
+        "temperature": 1.0,
+        "response_format": "auto",
+    }
     assert defaults.items() <= new_assistant(site, **nulls).items()
     assistant = new_assistant(site, tools=[{"type": "function", "function": {"name": "f"}}])
     assert assistant["tools"][0]["function"] == {"name": "f", "parameters": PARAMETERS, "strict": False}
@@ -120,6 +126,9 @@ def bad_resources(tool: str, param: str, **resources: Any) -> tuple[dict[str, An
     return {"tool_resources": {tool: resources}}, f"tool_resources.{tool}.{param}"
 
 
+BAD_PARAMETERS: list[Any] = [[], deep(40), {"a": 2**64}, {"a\0": 1}]
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
@@ -133,7 +142,7 @@ def bad_resources(tool: str, param: str, **resources: Any) -> tuple[dict[str, An
         *bad("tools", [{"type": "function"}], param="tools[0].function"),
         *bad("tools", [WEATHER, {"type": "function", "function": {"name": "a b"}}], param="tools[1].function.name"),
         bad_tool("function", "strict", name="f", strict="yes"),
-        *(bad_tool("function", "parameters", name="f", parameters=p) for p in ([], deep(40), {"a": 2**64}, {"a\0": 1})),
+        *(bad_tool("function", "parameters", name="f", parameters=value) for value in BAD_PARAMETERS),
         bad_tool("file_search", "max_num_results", max_num_results=51),
         bad_tool("file_search", "ranking_options.score_threshold", ranking_options={"score_threshold": 2}),
         bad_resources("file_search", "vector_store_ids", vector_store_ids=["a", "b"]),

@@ -82,8 +82,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         tmp_path_factory.mktemp("scene"), text("Hi."), call("get_weather"), text("Hi."), max_content_chars=LIMIT
     )
     yield Scene(site)
-    site.registration.runner.stop()
-    site.registration.store.close()
+    site.close()
 
 
 @pytest.fixture

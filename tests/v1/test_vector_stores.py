@@ -357,8 +357,7 @@ def walled(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "own_assistant": site.post("/v1/assistants", {"model": "m"}, user="ben").get_json()["id"],
     }
     yield site, {"vs": vector_store, "file": file_id, "batch": batch}, own
-    site.registration.runner.stop()
-    site.registration.store.close()
+    site.close()
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=lambda value: str(value)[:90])
