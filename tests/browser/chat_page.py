@@ -49,7 +49,6 @@ class ChatPage:
         return self.open(f"{PREFIX}/?thread={thread_id}")
 
     def reload(self) -> None:
-        """Reload the page."""
         self.page.reload()
         expect(self.message).to_be_editable()
 
@@ -94,7 +93,6 @@ class ChatPage:
         return self.threads.get_by_role("link", name=title, exact=True)
 
     def new_chat(self) -> None:
-        """Open a new chat."""
         self.page.get_by_role("button", name="New chat", exact=True).click()
 
     # -- tools and files ----------------------------------------------------------------------------------

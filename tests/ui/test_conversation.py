@@ -55,10 +55,8 @@ class Page:
     def answer(self, **outputs: str) -> list[Entry]:
         """Answer the calls that the run waits for, by their tools' names."""
         required = self.newest_run()["required_action"]["submit_tool_outputs"]["tool_calls"]
-        answers = [
-            {"tool_call_id": call["id"], "output": outputs[call["function"]["name"].split(".")[-1]]}
-            for call in required
-        ]
+        names = {call["id"]: call["function"]["name"].split(".")[-1] for call in required}
+        answers = [{"tool_call_id": id, "output": outputs[name]} for id, name in names.items()]
         return self._stream(f"/threads/{self.thread}/actions", {"runId": self.run, "toolCallOutputs": answers})
 
     def _stream(self, path: str, body: Any, *, accepted: bool = False) -> list[Entry]:
@@ -94,14 +92,8 @@ class Page:
 
     def shown(self) -> dict[str, Any]:
         """Apply the calls; return entries, activity texts and the busy run."""
-        done = subprocess.run(
-            [node_program(), "entries.mjs"],
-            cwd=HERE,
-            input=json.dumps(self.calls),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
+        command, source = [node_program(), "entries.mjs"], json.dumps(self.calls)
+        done = subprocess.run(command, cwd=HERE, input=source, capture_output=True, encoding="utf-8", timeout=60)
         assert done.returncode == 0, done.stderr
         shown: dict[str, Any] = json.loads(done.stdout)
         return shown
@@ -150,9 +142,8 @@ def _text(entry: Entry) -> str:
 
 def without_keys(entries: list[Entry]) -> list[Entry]:
     """Return entries without the fields that only the sending page knows."""
-    return [
-        {**entry, "key": "", "id": "", **({"runId": None} if entry.get("role") == "user" else {})} for entry in entries
-    ]
+    own = {"key": "", "id": ""}
+    return [{**entry, **own, **({"runId": None} if entry.get("role") == "user" else {})} for entry in entries]
 
 
 def test_a_message_and_its_answer(page_of: Callable[..., Page]) -> None:
@@ -348,13 +339,9 @@ def test_events_of_a_run_stay_with_its_message(page_of: Callable[..., Page]) -> 
 def test_a_run_whose_events_cannot_be_read(page_of: Callable[..., Page]) -> None:
     page = page_of(text("It is noon."))
     events = page.send("?")
-    page.calls = [
-        ["draft", "?"],
-        ["accept", page.run],
-        ["stream", page.run, events[:-3]],
-        ["markLost", page.run, "Lost."],
-    ]
+    run = page.run
+    page.calls = [["draft", "?"], ["accept", run], ["stream", run, events[:-3]], ["markLost", run, "Lost."]]
     shown = page.shown()
     assert (shown["busy"], shown["entries"][-1]["status"]) == (None, "lost")
-    page.calls += [["clearLost", page.run], ["stream", page.run, events]]
+    page.calls += [["clearLost", run], ["stream", run, events]]
     assert brief(page.entries()) == [("user", "?"), ("assistant", "It is noon.")]

@@ -49,7 +49,6 @@ export class ActivityView {
     this.#connected = connected;
   }
 
-  /** Update the line. */
   update(conversation) {
     const silent = Date.now() - this.#lastEventAt;
     const text = activityText(conversation, { connected: this.#connected, silent });

@@ -17,7 +17,6 @@ const marked = new Marked({
   },
 });
 
-/** @param {string} text */
 export function escape(text) {
   const names = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return text.replace(/[&<>"']/g, (char) => names[char]);
@@ -101,7 +100,6 @@ export function maskMarkers(text, markers) {
   return byLength.reduce((rest, { marker, index }) => rest.replaceAll(marker, OPEN + index + CLOSE), masked);
 }
 
-/** Put the markers back into a text. */
 export function unmask(text, markers) {
   return text.replace(MASK, (sign, index) => markers[index] ?? sign);
 }

@@ -32,12 +32,10 @@ export class Conversation {
   #moved = false;
   #drafts = 0;
 
-  /** Return an entry by its key. */
   get(key) {
     return this.#keys.get(key);
   }
 
-  /** Return the newest run, or undefined. */
   get newestRun() {
     return [...this.runs.values()].at(-1);
   }
@@ -67,7 +65,6 @@ export class Conversation {
 
   // -- history ----------------------------------------------------------------------------------------------
 
-  /** Forget everything. */
   clear() {
     this.entries = [];
     this.runs.clear();
@@ -145,13 +142,11 @@ export class Conversation {
     this.change(draft, { status: "completed", runId });
   }
 
-  /** Change fields of an entry. */
   change(entry, changes) {
     Object.assign(entry, changes);
     this.#notify({ key: entry.key });
   }
 
-  /** Remove an entry. */
   remove(entry) {
     this.#drop(entry.key);
     this.#notify({});
@@ -180,7 +175,6 @@ export class Conversation {
     return this.entries.filter((entry) => entry.kind === "call" && entry.runId === runId);
   }
 
-  /** Change the question of a call. */
   changeQuestion(call, changes) {
     if (call.question) this.change(call, { question: { ...call.question, ...changes } });
   }

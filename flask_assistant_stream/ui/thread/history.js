@@ -48,7 +48,6 @@ export class History {
     return this.#api.json("GET", `/threads/${this.#threadId}/messages?limit=${PAGE}${query}`);
   }
 
-  /** Return the thread's newest run, or undefined. */
   async newestRun() {
     const { data } = await this.#api.json("GET", `/v1/threads/${this.#threadId}/runs?limit=1`);
     return data[0];

@@ -8,7 +8,6 @@ export function own(runId) {
   sessionStorage.setItem(OWNED, JSON.stringify([...owned(), runId].slice(-KEPT)));
 }
 
-/** Return true if this tab started a run. */
 export function owns(runId) {
   return owned().includes(runId);
 }

@@ -24,7 +24,6 @@ export class RunReader {
     this.#on = on;
   }
 
-  /** Return true if a run is being read. */
   reads(runId) {
     return this.#reading.has(runId);
   }
