@@ -87,8 +87,7 @@ export class Composer {
     const room = MAX_ATTACHMENTS - this.#attached.length;
     const files = [...selected];
     for (const file of files.slice(0, room)) this.#attached.push(this.#files.upload(file));
-    if (files.length > room)
-      this.showAlert(`A message can have ${MAX_ATTACHMENTS} files. The others were not attached.`);
+    if (files.length > room) this.showAlert(`A message can have ${MAX_ATTACHMENTS} files. The rest were not attached.`);
     this.#drawChips();
     this.box.focus();
   }
