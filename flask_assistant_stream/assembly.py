@@ -69,11 +69,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     settings = resolve(options, app.config)
     own_engine = _checked(own_engine or _registered_engine(settings.engine))
     gate = build_gate(
-        app,
-        authenticate=authenticate,
-        owner=settings.owner,
-        api_keys=settings.api_keys,
-        origins=settings.cors_origins,
+        app, authenticate=authenticate, owner=settings.owner, api_keys=settings.api_keys, origins=settings.cors_origins
     )
     plain, by_assistant = tools.of_assistants(assistants or (), settings.assistant_id)
     upstream = _upstream(settings) if own_engine is None and _asks_upstream(settings) else None
@@ -219,10 +215,7 @@ def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared
         from .storages.openai.storage import UpstreamStorage
 
         return UpstreamStorage(upstream)
-    return LocalStorage(
-        _with(_with(store, Blobs), Passages),
-        shared=shared,
-    )
+    return LocalStorage(_with(_with(store, Blobs), Passages), shared=shared)
 
 
 def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: Iterable[str]) -> Engine:

@@ -176,13 +176,7 @@ class Assistants:
         self._store.delete(Kind.ASSISTANT, owner, assistant_id)
 
     def page(
-        self,
-        owner: str,
-        *,
-        limit: int = 20,
-        order: Order = "desc",
-        after: str | None = None,
-        before: str | None = None,
+        self, owner: str, *, limit: int = 20, order: Order = "desc", after: str | None = None, before: str | None = None
     ) -> tuple[list[Object], bool]:
         """Return a page of an owner's assistants and whether more follow; those declared in code are the oldest.
 

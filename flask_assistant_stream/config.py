@@ -73,10 +73,7 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
-_SWITCH = {
-    **dict.fromkeys(("on", "true", "yes", "1"), True),
-    **dict.fromkeys(("off", "false", "no", "0"), False),
-}
+_SWITCH = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromkeys(("off", "false", "no", "0"), False)}
 
 
 def _switch(value: Any) -> bool:

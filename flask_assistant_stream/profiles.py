@@ -115,12 +115,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 tools=frozenset(("code_interpreter", "mcp", "web_search_preview")),
                 reasoning=True,
             ),
-            Profile(
-                name="ollama",
-                title="Ollama",
-                ports=(11434,),
-                reasoning=True,
-            ),
+            Profile(name="ollama", title="Ollama", ports=(11434,), reasoning=True),
             Profile(name="llamacpp", title="llama.cpp server"),
             Profile(name="transformers", title="transformers serve"),
             Profile(name="lmstudio", title="LM Studio", ports=(1234,), tools=frozenset(("mcp",))),

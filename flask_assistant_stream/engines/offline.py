@@ -37,13 +37,7 @@ class OfflineEngine(Engine):
     name = "offline"
     writes_titles = False
 
-    def __init__(
-        self,
-        delay: float = 0.02,
-        *,
-        new_id: NewId = new_id,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, delay: float = 0.02, *, new_id: NewId = new_id, now: Callable[[], float] = time.time) -> None:
         self._delay = delay
         self._new_id = new_id
         self._now = now

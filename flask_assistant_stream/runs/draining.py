@@ -5,11 +5,9 @@ Knows no times and no servers: `shutdown.py` has the schedule.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..errors import AssistantStreamError, Unavailable
 from ..log.run_log import RunLog
@@ -24,12 +22,8 @@ class Drain:
     """The work of a runner in this process, and how to end it.
 
     Args:
-        log: of the runs.
         executions: the current runs of this process by id.
         take_over: ends a run whose thread hangs.
-
-    Attributes:
-        begun: new work is refused, until this process ends.
     """
 
     def __init__(
@@ -94,24 +88,3 @@ class Drain:
                 continue
             if writer is not None:
                 writer.lose()  # its readers continue from the store
-
-
-class _Drained(Protocol):
-    @property
-    def drain(self) -> Drain: ...
-
-
-S = TypeVar("S", bound=_Drained)
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def admitted(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Run the decorated method of a runner within its drain's admission."""
-
-    @functools.wraps(method)
-    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.drain.admission():
-            return method(self, *args, **kwargs)
-
-    return call

@@ -34,7 +34,6 @@ class RunContext:
     """What every execution of a runner uses.
 
     Attributes:
-        requests: builds the requests of responses.
         tools: the functions that this server executes, or None.
         files: stores the files that tools of the upstream generate, or None.
     """

@@ -23,22 +23,27 @@ POLL_SECONDS = 0.025
 
 
 class Repeated(AssistantStreamError):
-    """The request has started its run already; never sent to a client.
-
-    Attributes:
-        position: where to follow the run from.
-    """
+    """The request has started its run already: follow it from `position`. Never sent to a client."""
 
     def __init__(self, position: RunPosition) -> None:
         super().__init__(f"The same request has started run {position.run_id} already.")
         self.position = position
 
 
+def find_run(store: Store, owner: str, run_id: str) -> RunRecord | None:
+    """Return a run, or None if it does not exist."""
+    try:
+        run = store.get(Kind.RUN, owner, run_id)
+    except NotFound:
+        return None
+    assert isinstance(run, RunRecord)
+    return run
+
+
 class IdempotencyKeys:
     """Finds the runs of requests that are sent again.
 
     Args:
-        store: holds the runs.
         wait_seconds: how long to wait for another worker with the same request: longer than its lease.
     """
 
@@ -62,14 +67,14 @@ class IdempotencyKeys:
             RequestError: the key belongs to another request.
             StoreError: the other worker does not finish its start.
         """
-        run = self._run(key.owner, key.run_id)
+        run = find_run(self._store, key.owner, key.run_id)
         if run is None:
             return None
         key.check(run.extra.get(START_DIGEST))
         deadline = time.monotonic() + self._wait_seconds
         while run.active and self._store.last_row(run.id) is None:
             self._wait(deadline, run)
-            run = self._run(key.owner, key.run_id)
+            run = find_run(self._store, key.owner, key.run_id)
             if run is None:  # the start was undone
                 return None
         return RunPosition(run.parent, run.id, 0)
@@ -85,7 +90,7 @@ class IdempotencyKeys:
         """
         answer = run.extra.get(key.answer)
         if answer is None:
-            if self._run(key.owner, key.run_id) is not None:
+            if find_run(self._store, key.owner, key.run_id) is not None:
                 key.check(None)
             return None
         number, _, digest = str(answer).partition("/")
@@ -95,19 +100,11 @@ class IdempotencyKeys:
             if current.body["status"] == RunStatus.REQUIRES_ACTION.value:
                 return None
             self._wait(deadline, run)
-            latest = self._run(run.owner, run.id)
+            latest = find_run(self._store, run.owner, run.id)
             if latest is None:
                 raise NotFound(f"No run found with id '{run.id}'.")
             current = latest
         return RunPosition(run.parent, run.id, after)
-
-    def _run(self, owner: str, run_id: str) -> RunRecord | None:
-        try:
-            run = self._store.get(Kind.RUN, owner, run_id)
-        except NotFound:
-            return None
-        assert isinstance(run, RunRecord)
-        return run
 
     def _wait(self, deadline: float, run: RunRecord) -> None:
         if time.monotonic() >= deadline:

@@ -32,14 +32,7 @@ Cancel = Callable[[str, str, str], Object]
 
 @dataclass(slots=True)
 class _ReadRun:
-    """A run with readers in this process.
-
-    Attributes:
-        readers: how many are connected.
-        left_at: when the last one disconnected, on the monotonic clock.
-        look_at: time of the next check, on the monotonic clock.
-        marked: the stored run has a mark of this worker.
-    """
+    """A run with readers here. `left_at` and `look_at`, of the next check, are monotonic; `marked` is of the stored run."""
 
     owner: str
     thread_id: str
@@ -53,11 +46,7 @@ class Readers:
     """Counts readers by run.
 
     Args:
-        store: holds the runs.
-        log: the run log over the same store.
-        cancel: cancels a run.
         grace_seconds: how long a run continues without readers; None for to its end.
-        clock: monotonic; injected by tests.
     """
 
     def __init__(
@@ -77,9 +66,8 @@ class Readers:
         """Runs that a streaming request started here: they may end with their readers."""
         self._others: dict[str, _ReadRun] = {}
         """Runs of other workers with readers here."""
-        self._lock = (
-            threading.Lock()
-        )  # never held during a wait, so a lock from before a fork or gevent's patching is safe
+        # Never held during a wait, so a lock from before a fork or gevent's patching is safe.
+        self._lock = threading.Lock()
         self._mark_key = PerProcess(lambda: MARK + secrets.token_hex(4))
 
     def join(self, owner: str, position: RunPosition, *, began: bool) -> Callable[[], None]:

@@ -23,13 +23,7 @@ ANSWER_PREFIX = "answer"
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """An idempotency key: a client may send a request with one again.
-
-    Attributes:
-        owner: keys of different owners are unrelated.
-        value: as sent by the client.
-        digest: of the whole request.
-    """
+    """An idempotency key of an owner, with the digest of the whole request: a client may send the request again."""
 
     owner: str
     value: str

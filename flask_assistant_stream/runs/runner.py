@@ -22,7 +22,7 @@ from ..stores.base import TURN, Kind, RunRecord, Store
 from ..titles import Titles, message_text
 from ..translation.options import TranslatorOptions
 from ..translation.translator import Ending, Translator
-from .draining import Drain, admitted
+from .draining import Drain
 from .execution import Execution, RunContext
 from .idempotency import IdempotencyKeys
 from .request_key import RequestKey
@@ -61,16 +61,7 @@ class RunnerOptions:
 
 
 class Runner:
-    """Starts and ends the runs of one registration.
-
-    Args:
-        store: keeps everything.
-        log: the run log over the same store.
-        context: the engine and what else executions work with.
-        options: times and policies.
-        titles: writes titles of threads, or None.
-        new_id: creates ids; injected by tests.
-    """
+    """Starts and ends the runs of one registration."""
 
     def __init__(
         self,
@@ -101,7 +92,6 @@ class Runner:
 
     # -- requests of routes --------------------------------------------------------------------------------
 
-    @admitted
     def start(self, request: StartRequest) -> RunPosition:
         """Add messages to a thread and run the assistant on it; both are stored when this returns.
 
@@ -112,27 +102,29 @@ class Runner:
             StoreError: the store does not answer; nothing goes upstream.
             Unavailable: the process is shutting down; nothing was stored.
         """
-        self.wake()
-        new_id = self._new_id if request.key is None else request.key.new_id
-        new_thread_id = new_id(ids.THREAD) if request.thread_id is None else None
-        run_id = new_id(ids.RUN)
-        draft, run = self.starts.begin(
-            lambda: self._draft(request, run_id, new_thread_id), request.busy or self.options.busy_thread, request.key
-        )
-        writer = self.log.open(run, draft.events, draft.translator.last_seq)
-        history = None if draft.start.thread is None else draft.messages
-        execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request.request_id), history)
-        if request.titled and draft.messages and run.position // TURN <= START_TURNS:
-            self._give_title(execution, draft.messages[0])
-        self._launch(execution)
-        return RunPosition(run.parent, run.id, 0)
+        with self.drain.admission():
+            self.wake()
+            new_id = self._new_id if request.key is None else request.key.new_id
+            new_thread_id = new_id(ids.THREAD) if request.thread_id is None else None
+            run_id = new_id(ids.RUN)
+            draft, run = self.starts.begin(
+                lambda: self._draft(request, run_id, new_thread_id),
+                request.busy or self.options.busy_thread,
+                request.key,
+            )
+            writer = self.log.open(run, draft.events, draft.translator.last_seq)
+            history = None if draft.start.thread is None else draft.messages
+            execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request.request_id), history)
+            if request.titled and draft.messages and run.position // TURN <= START_TURNS:
+                self._give_title(execution, draft.messages[0])
+            self._launch(execution)
+            return RunPosition(run.parent, run.id, 0)
 
     def free(self, owner: str, thread_id: str, key: RequestKey | None = None) -> AbstractContextManager[None]:
         """Wait for a busy thread if its policy is to queue, before anything changes; see `Starts.free`."""
         queues = self.options.busy_thread == "queue"
         return self.starts.free(owner, thread_id, key) if queues else nullcontext()
 
-    @admitted
     def submit(
         self,
         owner: str,
@@ -147,46 +139,46 @@ class Runner:
 
         Args:
             outputs: output by tool call id, exactly the pending ones.
-            key: the idempotency key of the request, or None.
 
         Raises:
             NotFound: no such run in that thread for this owner.
             RequestError: the run waits for no outputs, or for others; nothing was changed.
             Unavailable: the process is shutting down; nothing was changed.
         """
-        self.wake()
-        run = self._run(owner, thread_id, run_id)
-        if key is not None and (position := self.idempotency.submitted(run, key)) is not None:
-            return position
-        if run.body["status"] == RunStatus.REQUIRES_ACTION.value and run.due_at <= self.store.now():
-            self._takeover.finish(run)
-            run = self._run(owner, thread_id, run_id)
-        self._check_waiting(run)
-        translator = self._takeover.restore(run)
-        after = translator.last_seq
-        refusal, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
-        try:
-            events = translator.tool_outputs(outputs)  # refuses before anything is claimed
-            extra = None if key is None else key.answer_extra(after)
-            claimed = self.store.claim(run, due_at=self._lease_end(), extra=extra)
-        except RequestError as error:
-            refusal = error
-        if claimed is None:  # the same request may have been sent twice
+        with self.drain.admission():
+            self.wake()
             run = self._run(owner, thread_id, run_id)
             if key is not None and (position := self.idempotency.submitted(run, key)) is not None:
                 return position
+            if run.body["status"] == RunStatus.REQUIRES_ACTION.value and run.due_at <= self.store.now():
+                self._takeover.finish(run)
+                run = self._run(owner, thread_id, run_id)
             self._check_waiting(run)
-            raise refusal
-        writer = self.log.open(claimed, [], after)
-        try:
-            writer.append(events)
-            stored = writer.wait_stored(self.options.lease_seconds)
-        except RunLost:
-            stored = False
-        if not stored:
-            raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
-        self._launch(Execution(claimed, translator, writer, RunLogger(logger, claimed, request_id)))
-        return RunPosition(thread_id, run_id, after)
+            translator = self._takeover.restore(run)
+            after = translator.last_seq
+            refusal, claimed = RequestError(f"Run {run_id} was answered or ended meanwhile."), None
+            try:
+                events = translator.tool_outputs(outputs)  # refuses before anything is claimed
+                extra = None if key is None else key.answer_extra(after)
+                claimed = self.store.claim(run, due_at=self._lease_end(), extra=extra)
+            except RequestError as error:
+                refusal = error
+            if claimed is None:  # the same request may have been sent twice
+                run = self._run(owner, thread_id, run_id)
+                if key is not None and (position := self.idempotency.submitted(run, key)) is not None:
+                    return position
+                self._check_waiting(run)
+                raise refusal
+            writer = self.log.open(claimed, [], after)
+            try:
+                writer.append(events)
+                stored = writer.wait_stored(self.options.lease_seconds)
+            except RunLost:
+                stored = False
+            if not stored:
+                raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
+            self._launch(Execution(claimed, translator, writer, RunLogger(logger, claimed, request_id)))
+            return RunPosition(thread_id, run_id, after)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> Object:
         """Ask a run to end and return it: `cancelling`, or `cancelled` if it ended at once.

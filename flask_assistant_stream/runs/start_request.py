@@ -25,14 +25,9 @@ class MessageDraft:
 
     def body(self, new_id: ids.NewId, now: int, thread_id: str) -> Object:
         """Return the message as it is stored."""
+        id = new_id(ids.MESSAGE)
         return objects.message(
-            new_id(ids.MESSAGE),
-            now,
-            thread_id,
-            self.role,
-            self.content,
-            attachments=self.attachments,
-            metadata=self.metadata,
+            id, now, thread_id, self.role, self.content, attachments=self.attachments, metadata=self.metadata
         )
 
 
@@ -41,8 +36,6 @@ class StartRequest:
     """A request to add messages to a thread and run an assistant on it.
 
     Attributes:
-        owner: the owner of the thread.
-        assistant: the assistant's object.
         messages: in order; without any, the thread runs as it is.
         thread_id: None creates a thread, and `thread.created` is the first event.
         new_thread: the new thread's `metadata` and `tool_resources`.
@@ -50,7 +43,6 @@ class StartRequest:
         extra: stored with the run beside its body.
         busy: the policy for a thread with an active run; None takes that of `RunnerOptions`.
         titled: the first message of a thread gives it a title, written beside the run.
-        key: the idempotency key of the client's request, or None.
         request_id: appears in the log records of this run.
     """
 

@@ -18,7 +18,7 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
 from ..translation.translator import Translator
-from .idempotency import IdempotencyKeys, Repeated
+from .idempotency import IdempotencyKeys, Repeated, find_run
 from .queues import QueueFull, QueuePlace, ThreadQueues
 from .request_key import RequestKey
 from .start_request import Busy, StartRequest
@@ -34,14 +34,7 @@ BUSY = "thread_busy"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A run before it is stored.
-
-    Attributes:
-        translator: of the run.
-        events: the first of the run.
-        start: the records to store.
-        messages: the bodies of the user's messages.
-    """
+    """A run before it is stored: its first events, the records to store, and the bodies of the user's messages."""
 
     translator: Translator
     events: list[Event]
@@ -50,21 +43,9 @@ class Draft:
 
     @classmethod
     def of(
-        cls,
-        request: StartRequest,
-        translator: Translator,
-        thread: Object | None,
-        *,
-        due_at: float,
-        new_id: ids.NewId,
+        cls, request: StartRequest, translator: Translator, thread: Object | None, *, due_at: float, new_id: ids.NewId
     ) -> Draft:
-        """Assemble the records of a start.
-
-        Args:
-            translator: of the run, without events so far.
-            thread: the thread to create, or None if the run's thread exists.
-            due_at: the end of the run's lease.
-        """
+        """Assemble the records of a start with a new `thread`, or on the run's; `due_at` is the end of its lease."""
         events = translator.start(thread)
         owner, body = request.owner, translator.run
         extra = {**request.extra, **({} if request.key is None else request.key.start_extra)}
@@ -85,8 +66,6 @@ class Starts:
     """Stores starts.
 
     Args:
-        store: receives the starts.
-        idempotency: finds the run that a key has started.
         end: ends a run and waits for it.
         queue_seconds: how long a message waits for its turn.
 
@@ -109,8 +88,6 @@ class Starts:
 
         Args:
             make: creates the draft, again for each try: a message that has waited starts now.
-            busy: the policy for a thread with an active run.
-            key: the idempotency key of the request, or None.
 
         Raises:
             NotFound: no such thread for this owner.
@@ -132,7 +109,9 @@ class Starts:
                 if busy != "replace":
                     raise RequestError(error.message) from None
                 if error.run_id != draft.start.run.id:
-                    self._replace(draft.start.run.owner, error.run_id)
+                    active = find_run(self._store, draft.start.run.owner, error.run_id)
+                    if active is not None:
+                        self._end(active)
                 draft = make()
         raise RequestError(f"Thread {draft.start.run.parent} is busy with other requests; try again.")
 
@@ -161,15 +140,6 @@ class Starts:
 
     # -- a busy thread -------------------------------------------------------------------------------------
 
-    def _replace(self, owner: str, run_id: str) -> None:
-        """End the active run of a thread."""
-        try:
-            active = self._store.get(Kind.RUN, owner, run_id)
-        except NotFound:
-            return
-        assert isinstance(active, RunRecord)
-        self._end(active)
-
     @contextmanager
     def _place(self, owner: str, thread_id: str) -> Iterator[QueuePlace]:
         try:
@@ -193,14 +163,7 @@ class Starts:
 
     def _await_end(self, owner: str, thread_id: str, run_id: str, deadline: float) -> None:
         """Wait until a run has ended."""
-        while True:
-            try:
-                run = self._store.get(Kind.RUN, owner, run_id)
-            except NotFound:
-                return
-            assert isinstance(run, RunRecord)
-            if not run.active:
-                return
+        while (run := find_run(self._store, owner, run_id)) is not None and run.active:
             waits = run.body["status"] == RunStatus.REQUIRES_ACTION.value and not run.cancel_requested
             if waits and run.due_at > self._store.now():
                 raise RequestError(

@@ -27,8 +27,6 @@ class Sweeper:
     """Sweeps in a thread of its own, one per process.
 
     Args:
-        store: holds the runs.
-        takeover: ends the runs that no worker executes.
         executions: the current runs of this process by id.
         lease_seconds: how long a silent worker keeps a run.
 

@@ -27,9 +27,7 @@ class Takeover:
     """Ends runs that no worker executes.
 
     Args:
-        store: holds the runs.
         lease_seconds: how long a claim holds.
-        new_id: creates ids.
         translator_options: returns the options of a run's translator, from the run's body.
     """
 
@@ -52,7 +50,6 @@ class Takeover:
         action was not answered, else as failed.
 
         Args:
-            run: as it was read.
             if_due: only if its lease was not renewed since this time.
         """
         waiting = run.body["status"] == RunStatus.REQUIRES_ACTION.value

@@ -30,12 +30,9 @@ class RequestBuilder:
     """Builds the Responses requests of runs.
 
     Args:
-        store: holds the threads.
-        resources: files and vector stores of owners, or None.
         vector_store_ids: searched by every run.
         search: searches files for an owner: owner, ids of vector stores, query, limit; None if the upstream does.
         extra_tools: tools of the upstream that every run may use, in the form of the Responses API.
-        reasoning_summaries: request summaries of the model's reasoning.
     """
 
     def __init__(
@@ -63,8 +60,6 @@ class RequestBuilder:
         Waits a limited time for files of the thread that are being indexed.
 
         Args:
-            run: as it was started or claimed.
-            translator: of the run.
             history: the thread's messages before the run's own.
             stopping: returns whether the run must end, which ends the wait.
 

@@ -25,13 +25,10 @@ class ToolCalls:
     A call that is too late or stopped keeps its thread, as nothing can end a thread; its result is dropped.
 
     Args:
-        tools: the functions of the assistant.
         calls: `{id, type, function: {name, arguments}}`, each id once.
         make_context: returns the context of a call id.
         around: context manager around each tool, in its thread: the app context.
-        log: of the run.
         max_chars: maximum length of an output.
-        now: a monotonic clock.
     """
 
     def __init__(

@@ -29,12 +29,9 @@ class Tool:
     """A function that a model may call; created by `tool_of`.
 
     Attributes:
-        description: text for the model.
         parameters: JSON schema of its arguments, an object.
         function: plain or `async def`.
-        timeout_seconds: time limit of one call.
         requires_approval: ask the user before each call.
-        reader: reads the function's arguments from the model's.
     """
 
     name: str

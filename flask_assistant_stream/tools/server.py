@@ -26,10 +26,7 @@ class ServerTools:
     """
 
     def __init__(
-        self,
-        by_assistant: Mapping[str, Tools],
-        around: Callable[[], AbstractContextManager[object]],
-        max_chars: int,
+        self, by_assistant: Mapping[str, Tools], around: Callable[[], AbstractContextManager[object]], max_chars: int
     ) -> None:
         self._by_assistant = by_assistant
         self._around = around

@@ -29,9 +29,6 @@ UNFINISHED = {
 _BUDGET_SPENT = {"reason": "max_completion_tokens"}
 INCOMPLETE: dict[str, tuple[str, Object]] = {
     "max_output_tokens": ("max_tokens", _BUDGET_SPENT),
-    "content_filter": (
-        "content_filter",
-        {},
-    ),  # spec/responses.md#incomplete-responses
+    "content_filter": ("content_filter", {}),  # spec/responses.md#incomplete-responses
 }
 """The upstream's reason → the reason of the message, and `incomplete_details` of the run."""
