@@ -13,7 +13,7 @@ from .engines.base import Engine, ItemStream
 from .errors import AssistantStreamError, EngineError, RequestError
 from .protocol.objects import Object
 from .stores.base import Kind, Record, Store
-from .translation.titles import AnswerText, first_words, tidy_title, title_request
+from .translation.titles import AnswerText, shorten, tidy_title, title_request
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +91,13 @@ class Titles:
     def write(self, text: str) -> str:
         """Return a title for a message, or "" for one without text; if the model fails, its first words."""
         if self._model is None or not self.asks_model or not text.strip():
-            return first_words(text)
+            return shorten(text)
         try:
             answer = self._answer(title_request(text, self._model, self._effort))
-            return tidy_title(answer) or first_words(text)
+            return tidy_title(answer) or shorten(text)
         except EngineError as error:
             logger.warning("no title from the model, the first words are used: %s", error.message)
-            return first_words(text)
+            return shorten(text)
 
     def keep(self, owner: str, thread_id: str, title: str) -> bool:
         """Store a generated title and return whether it is the one that is shown."""

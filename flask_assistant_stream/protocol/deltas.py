@@ -8,11 +8,7 @@ from .text import mend, mend_piece
 
 
 class GrowingText:
-    """A text that arrives in pieces and perhaps once more as a whole. Returns the new text in whole characters.
-
-    Attributes:
-        text: the text so far.
-    """
+    """A text that arrives in pieces and perhaps once more as a whole. Returns the new text in whole characters."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -18,7 +18,6 @@ class GeneratedFile:
         container_id: its container of the code interpreter, or None.
         upstream_id: its id there.
         data: a `data:` URL or plain base64, or None.
-        url: its address, or None.
     """
 
     file_id: str

@@ -36,14 +36,7 @@ _RUN_TIMES = {
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The way to close the open objects.
-
-    Attributes:
-        message: status of an open message.
-        reason: its `incomplete_details.reason`, or None.
-        step: status of the open step.
-        error: the run's `last_error`, or None.
-    """
+    """The way to close the open objects: the statuses, the message's `incomplete_details.reason`, the run's error."""
 
     message: MessageStatus
     step: StepStatus
@@ -59,12 +52,8 @@ class RunWriter:
 
     Attributes:
         run: the run after its last event (a copy).
-        status: its status.
-        step: the open step, or None.
         message: the open message with empty `content`, or None.
-        new_id: returns an id for a prefix.
         thoughts: number of reasoning items so far.
-        last_seq: the number of the last event written.
     """
 
     def __init__(self, run: Object, *, new_id: NewId, now: Callable[[], int], last_seq: int) -> None:
@@ -126,9 +115,6 @@ class RunWriter:
         """Close the open message and step, then the run.
 
         Args:
-            status: the terminal status.
-            closing: the way to close a message and a step.
-            step_usage: usage of the open step.
             changes: other keys of the run.
 
         Raises:

@@ -32,7 +32,7 @@ Cancel = Callable[[str, str, str], Object]
 
 @dataclass(slots=True)
 class _ReadRun:
-    """A run with readers here. `left_at` and `look_at`, of the next check, are monotonic; `marked` is of the stored run."""
+    """A run with readers here. `left_at` and `look_at`, of the next check, are monotonic; `marked` is of the store."""
 
     owner: str
     thread_id: str

@@ -17,15 +17,11 @@ class FunctionCall(Output):
 
     kind = "function_call"
 
+    call_id = name = added = finished = whole = terminal = ""
+
     def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
         super().__init__(id, index, ordinal)
-        self.call_id = ""
-        self.name = ""
-        self.added = ""
         self.streamed: list[str] = []
-        self.finished = ""
-        self.whole = ""
-        self.terminal = ""
 
     def begin(self, item: Item) -> None:
         """Take names, and arguments: all of them or only the first piece."""
@@ -91,9 +87,7 @@ class ApprovalRequest(FunctionCall):
 
     kind = "mcp_approval_request"
 
-    def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
-        super().__init__(id, index, ordinal)
-        self.server_label = ""
+    server_label = ""
 
     def _take_names(self, item: Item) -> None:
         self.call_id = self.call_id or text_of(item.get("id"))

@@ -21,11 +21,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A generated file: an annotation like that of a marker.
-
-    Attributes:
-        start, end: offsets of the model's name for it in the upstream's text.
-    """
+    """A generated file, as an annotation of the model's name for it, from `start` to `end` of the upstream's text."""
 
     note: Object
     file: GeneratedFile | None
@@ -35,11 +31,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A cited web page. The Assistants API has no such annotation, so it has a key of its own.
-
-    Attributes:
-        start, end: offsets in the upstream's text.
-    """
+    """A cited web page. The Assistants API has no such annotation, so it has a key of its own."""
 
     url: str
     title: str

@@ -125,9 +125,8 @@ class PendingCalls:
         """
         running = [pending for pending in self._open() if pending.answered_by is AnsweredBy.SERVER]
         if not running or {pending.call["id"] for pending in running} != set(outputs):
-            raise ValueError(
-                f"Results for {sorted(outputs)}, but to run were {[pending.call['id'] for pending in running]}."
-            )
+            ids = [pending.call["id"] for pending in running]
+            raise ValueError(f"Results for {sorted(outputs)}, but to run were {ids}.")
         for pending in running:
             pending.output = mend(outputs[pending.call["id"]])
 

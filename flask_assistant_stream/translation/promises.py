@@ -28,8 +28,6 @@ def broken_promise(run: Object, response: Response, ignored: Collection[str], *,
     """Return an error if a complete response lacks what the run requires, or None. A refusal is a valid answer.
 
     Args:
-        run: the run.
-        response: the ended response.
         ignored: fields of a request that the upstream may ignore. Only these are checked.
         first: whether it is the first response of the run. Only the first has a choice of tools.
     """
@@ -50,9 +48,8 @@ def _not_called(run: Object, response: Response) -> str | None:
         return None if any(call.name == name for call in response.of(FunctionCall)) else f"the function {name}"
     if choice != "required" or not any(tool["type"] == "function" for tool in run["tools"]):
         return None
-    return (
-        None if any(not isinstance(output, (AssistantMessage, Reasoning)) for output in response.outputs) else "a tool"
-    )
+    called = any(not isinstance(output, (AssistantMessage, Reasoning)) for output in response.outputs)
+    return None if called else "a tool"
 
 
 def _in_format(response_format: Any, response: Response) -> bool:

@@ -17,7 +17,7 @@ from .failures import Failure
 from .hosted import CodeInterpreter, McpCall
 from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Part, Reasoning
-from .response import KINDS, Response
+from .response import KINDS, O, Response
 from .usage import usage_of
 from .write_order import WriteOrder
 
@@ -56,9 +56,6 @@ class ResponseReader:
     """The state of one response.
 
     Attributes:
-        response: its outputs.
-        order: which output writes.
-        usage: its usage, or None.
         failing: the response has failed. Reading continues, and `failure` keeps the most precise report.
         unknown: number of items without a row.
     """
@@ -188,20 +185,20 @@ class ResponseReader:
 
     @_row("response.output_text.annotation.added")
     def _on_annotation(self, item: Item) -> None:
-        message = self._message(item)
+        message = self._output(AssistantMessage, item)
         message.cite(message.part("text", _index(item)), item.get("annotation"))
         self.order.touch(message)
 
     @_row("response.refusal.delta")
     def _on_refusal(self, item: Item) -> None:
-        message, piece = self._message(item), item.get("delta")
+        message, piece = self._output(AssistantMessage, item), item.get("delta")
         if isinstance(piece, str):
             message.add(message.part("refusal", _index(item)), piece)
         self.order.touch(message)
 
     @_row("response.function_call_arguments.delta")
     def _on_arguments(self, item: Item) -> None:
-        call = self.response.resolve(FunctionCall, item.get("item_id"), item.get("output_index"))
+        call = self._output(FunctionCall, item)
         piece = item.get("delta")
         if isinstance(piece, str):
             call.streamed.append(piece)
@@ -215,29 +212,25 @@ class ResponseReader:
 
     @_row("response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done")
     def _on_code(self, item: Item) -> None:
-        code = self.response.resolve(CodeInterpreter, item.get("item_id"), item.get("output_index"))
+        code = self._output(CodeInterpreter, item)
         code.add(item.get("delta"))
         code.complete(item.get("code"))
         self.order.touch(code)
 
     @_row("response.mcp_call_arguments.delta", "response.mcp_call_arguments.done")
     def _on_mcp_arguments(self, item: Item) -> None:
-        call = self.response.resolve(McpCall, item.get("item_id"), item.get("output_index"))
+        call = self._output(McpCall, item)
         call.streamed.append(text_of(item.get("delta")))
         call.whole = text_of(item.get("arguments")) or call.whole
         self.order.touch(call)
 
     @_row("response.reasoning_summary_text.delta")
     def _on_thought(self, item: Item) -> None:
-        self._reasoning(item).write_piece(self._writer, item.get("summary_index"), item.get("delta"))
+        self._output(Reasoning, item).write_piece(self._writer, item.get("summary_index"), item.get("delta"))
 
     @_row("response.reasoning_summary_text.done")
     def _on_thought_done(self, item: Item) -> None:
-        self._reasoning(item).write_piece(self._writer, item.get("summary_index"), item.get("text"), whole=True)
-
-    @_row("error")
-    def _on_error(self, item: Item) -> None:
-        self._hold(item)
+        self._output(Reasoning, item).write_piece(self._writer, item.get("summary_index"), item.get("text"), whole=True)
 
     @_row("response.completed", "response.incomplete", "response.failed", "response.cancelled")
     def _on_terminal(self, item: Item) -> ResponseEnd | None:
@@ -263,17 +256,15 @@ class ResponseReader:
         self.unknown += kind is None and copy.get("type") not in _SKIPPED
         return copy, kind
 
-    def _message(self, item: Item) -> AssistantMessage:
-        return self.response.resolve(AssistantMessage, item.get("item_id"), item.get("output_index"))
-
-    def _reasoning(self, item: Item) -> Reasoning:
-        return self.response.resolve(Reasoning, item.get("item_id"), item.get("output_index"))
+    def _output(self, kind: type[O], item: Item) -> O:
+        return self.response.resolve(kind, item.get("item_id"), item.get("output_index"))
 
     def _take_part(self, item: Item, part: Item) -> None:
-        message = self._message(item)
+        message = self._output(AssistantMessage, item)
         message.take_part(_index(item), part)
         self.order.touch(message)
 
+    @_row("error")
     def _hold(self, error: Any) -> None:
         self.failure = self.failure.richer(Failure.of(error))
         self.failing = True

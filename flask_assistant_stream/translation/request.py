@@ -46,12 +46,10 @@ def to_responses(
         history: the messages of the thread before the run's own, oldest first.
         items: earlier outputs of this run and the outputs of its calls (`Translator.items`).
         vector_store_ids: searched in addition to those of the run's `tool_resources`.
-        search_results: whether file searches return their results.
         used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
         used_prompt_tokens: input tokens of this run so far (`Translator.prompt_tokens`).
         user: names the end user to the upstream; a hash, never an address.
         extra_tools: tools of the upstream (`web_search`, `mcp` …), sent unchanged after those of the run.
-        reasoning_summaries: whether to request summaries from a model that reasons.
         code_files: files for the code interpreter in addition to those of the run's `tool_resources`.
     """
     tools = [*_tools(run, vector_store_ids, code_files), *extra_tools]
@@ -153,13 +151,13 @@ def _tools(run: Object, vector_store_ids: Sequence[str], code_files: Sequence[st
     for tool in run["tools"]:
         if tool["type"] == "function":
             tools.append(_function(tool["function"]))
-        elif tool["type"] == "file_search" and (stores := _stores(run, vector_store_ids)):
-            tools.append(_file_search(tool.get("file_search") or {}, stores))
+        elif tool["type"] == "file_search":
+            if stores := _resources(run, "file_search", "vector_store_ids", vector_store_ids):
+                tools.append(_file_search(tool.get("file_search") or {}, stores))
         elif tool["type"] == "code_interpreter":
             files = _resources(run, "code_interpreter", "file_ids", code_files)
-            tools.append(
-                {"type": "code_interpreter", "container": {"type": "auto", "file_ids": files[:MAX_CODE_FILES]}}
-            )
+            container = {"type": "auto", "file_ids": files[:MAX_CODE_FILES]}
+            tools.append({"type": "code_interpreter", "container": container})
     return tools
 
 
@@ -182,10 +180,6 @@ def _file_search(options: Object, stores: list[str]) -> Object:
     if ranking.get("score_threshold") is not None:  # servers name their rankers differently; all know auto
         tool["ranking_options"] = {"ranker": "auto", "score_threshold": ranking["score_threshold"]}
     return tool
-
-
-def _stores(run: Object, shared: Sequence[str]) -> list[str]:
-    return _resources(run, "file_search", "vector_store_ids", shared)
 
 
 def _resources(run: Object, tool: str, kind: str, others: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from ..protocol.objects import Object
 from ..protocol.text import mend
 from .calls import ApprovalRequest, FunctionCall
+from .coerce import objects_of
 from .hosted import CALLS, CodeInterpreter, FileSearchCall
 from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Reasoning
@@ -31,11 +32,7 @@ KINDS = {kind.kind: kind for kind in _KINDS}
 
 
 class Response:
-    """The outputs of one upstream response.
-
-    Attributes:
-        outputs: ordered by their first item.
-    """
+    """The outputs of one upstream response, in the order of their first items."""
 
     def __init__(self, run: Object, options: TranslatorOptions = TranslatorOptions()) -> None:  # noqa: B008
         self.outputs: list[Output] = []
@@ -84,10 +81,9 @@ class Response:
 
     def supplement(self, items: Any) -> None:
         """Add what is missing from the terminal item's `output`. It never removes anything."""
-        copies = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         for type_, kind in KINDS.items():
             if kind is not Reasoning:
-                self._supplement(kind, [item for item in copies if item.get("type") == type_])
+                self._supplement(kind, [item for item in objects_of(items) if item.get("type") == type_])
 
     def replay(self) -> list[Item]:
         """Return the outputs as input items: messages first, reasoning before its successor.

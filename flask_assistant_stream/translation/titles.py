@@ -8,6 +8,7 @@ from typing import Any
 
 from ..protocol.objects import Object
 from ..protocol.text import mend
+from .coerce import object_of, objects_of
 
 MAX_TITLE_CHARS = 80
 MAX_MESSAGE_CHARS = 4000
@@ -85,13 +86,8 @@ def tidy_title(answer: str) -> str:
     return shorten(re.sub(r"\A(?:title|name)\s*:\s*", "", line, flags=re.IGNORECASE).strip(_QUOTES).rstrip("."))
 
 
-def first_words(text: str) -> str:
-    """Return the start of a message as a title; "" without words."""
-    return shorten(text)
-
-
 def shorten(text: str, limit: int = MAX_TITLE_CHARS) -> str:
-    """Return a text as one line of at most `limit` characters, cut between words if possible."""
+    """Return a text as one line of at most `limit` characters, cut between words if possible; "" without words."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 20 * limit]).split())
     if len(line) <= limit:
         return line
@@ -106,9 +102,7 @@ def _string(value: Any) -> str:
 
 def _output_text(response: Any) -> str:
     """Return the text of a response object."""
-    output = response.get("output") if isinstance(response, dict) else None
-    items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+    items = objects_of(object_of(response).get("output"))
     items = [item for item in items if item.get("type", "message") == "message"]  # reasoning may look like one
-    parts = [part for item in items if isinstance(item.get("content"), list) for part in item["content"]]
-    texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "output_text")
-    return "".join(map(_string, texts))
+    parts = [part for item in items for part in objects_of(item.get("content"))]
+    return "".join(_string(part.get("text")) for part in parts if part.get("type") == "output_text")

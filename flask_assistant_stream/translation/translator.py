@@ -8,6 +8,7 @@ continues when a response ends, when calls are answered, and when the run is clo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from ..errors import RequestError
@@ -19,7 +20,6 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import FunctionCall
-from .endings import INCOMPLETE, UNFINISHED, Ending
 from .failures import Failure
 from .options import TranslatorOptions
 from .outputs import Item
@@ -28,7 +28,31 @@ from .promises import broken_promise, first_call_only
 from .reader import ResponseEnd, ResponseReader
 from .usage import add_usage, spent_budget
 
-__all__ = ["Ending", "Translator"]
+
+class Ending(Enum):
+    """The reason to close a run from outside."""
+
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    EOF = "eof"
+    """The upstream ended, perhaps without its terminal item (spec/servers.md#end-without-a-terminal-event)."""
+    INTERRUPTED = "interrupted"
+    """The worker of the run has died."""
+
+
+UNFINISHED = {
+    Ending.FAILED: "The upstream failed.",
+    Ending.EOF: "The upstream closed the stream before the response was complete.",
+    Ending.INTERRUPTED: "The run was interrupted before the response was complete. Send the message again.",
+}
+"""The message of `last_error` by ending, if the upstream gave none."""
+
+INCOMPLETE: dict[str, tuple[str, Object]] = {
+    "max_output_tokens": ("max_tokens", {"reason": "max_completion_tokens"}),
+    "content_filter": ("content_filter", {}),  # spec/responses.md#incomplete-responses
+}
+"""The upstream's reason → the reason of the message, and `incomplete_details` of the run."""
 
 _DEFAULTS = TranslatorOptions()
 _BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
@@ -40,7 +64,6 @@ class Translator:
     Every method returns its events, numbered from `last_seq` + 1. The same calls return the same events.
 
     Args:
-        run: the current body of the run.
         new_id, now: ids by prefix, seconds since the epoch.
         last_seq: the number of the last event in the run's log.
     """
@@ -79,7 +102,6 @@ class Translator:
         """Restore a run of another worker, to `close` it or to continue from `state`.
 
         Args:
-            run: the stored body of the run.
             events: of its log, in order; gaps are fences.
             state: the last value of `state`, or None. If the log has later events, only its counts are used.
             last_seq: the last used number of the log; by default that of the last event.

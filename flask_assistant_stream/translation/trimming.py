@@ -21,8 +21,6 @@ def trim(run: Object, history: Sequence[Object], items: Sequence[Object], used: 
 
     Args:
         run: its `max_prompt_tokens` covers the whole run.
-        history: the messages, oldest first.
-        items: the run's own input items.
         used: prompt tokens of its earlier requests.
     """
     limit = run.get("max_prompt_tokens")

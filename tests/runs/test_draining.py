@@ -19,7 +19,7 @@ from flask_assistant_stream.shutdown import INTERRUPT_SECONDS, Shutdown, drains
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
-from flask_assistant_stream.translation.endings import UNFINISHED, Ending
+from flask_assistant_stream.translation.translator import UNFINISHED, Ending
 from tests.routes.conftest import Site, build
 from tests.runs.workers import endings
 from tests.translation.checker import check

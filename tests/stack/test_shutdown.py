@@ -20,7 +20,7 @@ from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.stores.sqlite import SQLiteStore
 from flask_assistant_stream.testing.decode import text_of
-from flask_assistant_stream.translation.endings import UNFINISHED, Ending
+from flask_assistant_stream.translation.translator import UNFINISHED, Ending
 from tests.fake_upstream import UpstreamProcess
 from tests.server_process import FACTORY, PREFIX, ROOT, OpenStream, ServerProcess, run_of, serving, texts
 from tests.translation.checker import check

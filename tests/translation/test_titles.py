@@ -12,7 +12,7 @@ from flask_assistant_stream.translation.titles import (
     MAX_MESSAGE_CHARS,
     MAX_TITLE_CHARS,
     AnswerText,
-    first_words,
+    shorten,
     tidy_title,
     title_request,
 )
@@ -108,17 +108,17 @@ def test_a_title_is_tidied(said: str, title: str) -> None:
 
 
 def test_the_first_words_are_whole_words() -> None:
-    title = first_words("word " * 100)
+    title = shorten("word " * 100)
     assert title == "word " * 14 + "word…"
     assert len(title) <= MAX_TITLE_CHARS
-    assert first_words("short\nand  plain\t!") == "short and plain !"
-    assert first_words("x" * 200) == "x" * (MAX_TITLE_CHARS - 1) + "…"
-    assert first_words(" \n\u202e ") == ""
+    assert shorten("short\nand  plain\t!") == "short and plain !"
+    assert shorten("x" * 200) == "x" * (MAX_TITLE_CHARS - 1) + "…"
+    assert shorten(" \n\u202e ") == ""
 
 
 @given(st.text(max_size=500))
 def test_a_title_is_one_short_printable_line(text: str) -> None:
-    for title in (tidy_title(text), first_words(text)):
+    for title in (tidy_title(text), shorten(text)):
         assert len(title) <= MAX_TITLE_CHARS
         assert title.isprintable()
         assert title == " ".join(title.split())

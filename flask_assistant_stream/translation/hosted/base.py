@@ -13,10 +13,8 @@ from ..outputs import Output
 class HostedTool(Output):
     """A tool that the upstream runs. Its step shows the begin, the progress and, once it is done, the results."""
 
-    def __init__(self, id: str | None, index: int | None, ordinal: int) -> None:
-        super().__init__(id, index, ordinal)
-        self._shown = False
-        self._ended = False
+    _shown = False
+    _ended = False
 
     @property
     def ready(self) -> bool:

@@ -67,36 +67,6 @@ class HostedCall(HostedTool):
         writer.add_to_call({"index": 0, **id, "type": "function", "function": what})
 
 
-class WebSearch(HostedCall):
-    """A search of the web, or a visit to a page."""
-
-    kind = "web_search_call"
-
-
-class ComputerUse(HostedCall):
-    """An action on a screen."""
-
-    kind = "computer_call"
-
-
-class LocalShell(HostedCall):
-    """A command for a shell."""
-
-    kind = "local_shell_call"
-
-
-class Shell(HostedCall):
-    """Commands for a shell."""
-
-    kind = "shell_call"
-
-
-class ApplyPatch(HostedCall):
-    """A change of a file."""
-
-    kind = "apply_patch_call"
-
-
 class ToolSearch(HostedCall):
     """A search among tools."""
 
@@ -177,17 +147,17 @@ class ImageGeneration(HostedCall):
         super().show_end(writer)
 
 
-CALLS: tuple[type[HostedCall], ...] = (
-    WebSearch,
-    McpCall,
-    ImageGeneration,
-    CustomCall,
-    ComputerUse,
-    LocalShell,
-    Shell,
-    ApplyPatch,
-    ToolSearch,
-)
+def _plain(item_type: str) -> type[HostedCall]:
+    """Return the class of a tool whose arguments are an action and which returns no output."""
+
+    class PlainCall(HostedCall):
+        kind = item_type
+
+    return PlainCall
+
+
+_PLAIN = ("web_search_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call")
+CALLS: tuple[type[HostedCall], ...] = (McpCall, ImageGeneration, CustomCall, ToolSearch, *map(_plain, _PLAIN))
 
 
 def json_text(value: Any) -> str:
