@@ -16,11 +16,7 @@ _formats: dict[str, type[Encoder]] = {}
 
 
 def register_encoder(encoder: type[Encoder]) -> type[Encoder]:
-    """Offer a format as `?format=NAME`, and by its media type unless an earlier format has claimed that; a decorator.
-
-    Raises:
-        ConfigError: another format has the name.
-    """
+    """A decorator: offer a format by its name and unclaimed media type; ConfigError if the name is taken."""
     if _formats.setdefault(encoder.name, encoder) is not encoder:
         raise ConfigError(f"A stream format {encoder.name!r} is registered already. Give yours another `name`.")
     return encoder

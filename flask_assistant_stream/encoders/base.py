@@ -37,12 +37,7 @@ FIRST = Position()
 
 @dataclass(frozen=True, slots=True)
 class StreamStart:
-    """What a response streams.
-
-    Attributes:
-        position: the events and frames that the client has.
-        resumed: the response continues another one at `position`, so it has no `begin`.
-    """
+    """What a response streams; if `resumed`, it continues another one at `position` and has no `begin`."""
 
     run_id: str = ""
     thread_id: str = ""

@@ -78,11 +78,7 @@ def with_readable_ending(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def closing_message(run: Object, text: str, first: int) -> list[Event]:
-    """Return the events of an assistant's message and of the run's completion.
-
-    Args:
-        first: the number of the first event.
-    """
+    """Return the events, numbered from `first`, of an assistant's message and of the run's completion."""
     now = run["failed_at"] or run["cancelled_at"] or run["started_at"] or run["created_at"]
     writer = RunWriter(
         {**run, **_OPEN, "status": RunStatus.IN_PROGRESS.value},

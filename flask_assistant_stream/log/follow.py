@@ -211,11 +211,7 @@ class Follower:
                 return events
 
     def _has_grown(self, position: int) -> bool:
-        """Return whether the log reaches beyond `position` after all; note its last event if it does not.
-
-        Raises:
-            Gone: the whole log has expired.
-        """
+        """Return whether the log reaches beyond `position`; note its last event if not. Gone: all of it has expired."""
         row = self._logs.store.last_row(self.run_id)
         if row is None:
             raise Gone(f"The events of run {self.run_id} have expired; its messages are in the thread.", param="after")

@@ -18,8 +18,6 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
     """Return what consecutive events of `run` change; None if they change nothing.
 
     Args:
-        run: its epoch and position are used.
-        events: of one row or many.
         state: the translator's state if the last event is a required action.
     """
     objects: dict[str, tuple[Record, int]] = {}

@@ -211,7 +211,6 @@ class RunLog:
         """Return a writer for a run that this process has started or claimed.
 
         Args:
-            run: as started or claimed.
             events: its newest stored events, kept for readers.
             stored: the last event number in the store.
         """

@@ -30,11 +30,7 @@ PAUSE_SECONDS = 30.0
 
 
 class LogWatch:
-    """Wakes the readers of one process.
-
-    Attributes:
-        poll_seconds: how often a reader must poll at the moment.
-    """
+    """Wakes the readers of one process; until then each polls every `poll_seconds`."""
 
     def __init__(self, store: Store) -> None:
         self.poll_seconds = POLL_SECONDS

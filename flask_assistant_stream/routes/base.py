@@ -51,15 +51,9 @@ class Registration:
 
     Attributes:
         name: the blueprint's name in the app, dotted where it is nested.
-        gate: finds the owner of a request.
-        cors: adds the CORS headers to a response.
         max_content_chars: the limit of one message or one tool output.
-        ui: whether the chat page is served.
         files, vector_stores: the uploads of all owners.
         resources, attachments: the files and vector stores of threads and runs; those that requests name.
-        titles: generates titles of threads.
-        clients: the clients of open streams.
-        readers: the readers of each run.
         quickstart_compat: the app face adapts to the quickstart's page (`routes.compat`).
         model: the configured model of the default assistant.
     """
@@ -92,7 +86,6 @@ class ApiRequest:
     Attributes:
         owner: "" on public routes.
         body: the loaded body, or an upload's form fields; empty if the route takes none.
-        query: the loaded query.
         format: makes the encoder of the stream, where the route streams.
         request_id: for the log records of a run that it starts.
         upload: the file, on routes that take one; closed when the view returns.
@@ -128,7 +121,6 @@ class Operation:
     Attributes:
         rule: below the prefix, in Flask's syntax.
         summary: the first line of the view's docstring, for the API description.
-        body, query: their schemas, or None.
         upload: the schema of a multipart body with one file, instead of JSON.
         answer: the schema of the JSON response; None for a stream or any document.
         download: the response is the bytes of a file.
@@ -177,12 +169,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Resource:
-    """The routes of one file.
-
-    Attributes:
-        tag: their group in the API description.
-        face: the prefix of their rules and names.
-    """
+    """The routes of one file; `tag` is their group in the API description, `face` the prefix of rules and names."""
 
     tag: str
     face: str = ""

@@ -50,11 +50,7 @@ def read_object(request: Request, limit: int) -> dict[str, Any]:
 
 
 def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate values against a schema.
-
-    Raises:
-        RequestError: for the first invalid value; `param` is its path, such as `attachments[0].file_id`.
-    """
+    """Validate values against a schema; the RequestError's `param` is a path such as `attachments[0].file_id`."""
     try:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:

@@ -34,11 +34,7 @@ Body = Generator[bytes, None, None]
 
 
 class Client:
-    """The client of one stream, from its admission to the end of its response.
-
-    Attributes:
-        streaming: it receives a stream.
-    """
+    """The client of one stream, from its admission to the end of its response."""
 
     __slots__ = ("__weakref__", "_body", "_connection", "_cut", "_extra", "_follower", "_leave", "streaming")
 
@@ -52,11 +48,7 @@ class Client:
         self._extra: dict[str, str] = {}
 
     def follow(self, follower: Follower, body: Body, extra: dict[str, str]) -> None:
-        """Set the follower of the client's run, and the generator that the server iterates.
-
-        Args:
-            extra: for log records.
-        """
+        """Set the follower of the run, the generator that the server iterates, and the `extra` of log records."""
         self._follower, self._body, self._extra = follower, body, extra
         self.streaming = True
 
@@ -100,12 +92,7 @@ def _fileno(connection: Any) -> int:
 
 
 class Clients:
-    """The clients of this process.
-
-    Args:
-        limit: of open streams.
-        send_seconds: seconds a client may stop reading before it is disconnected.
-    """
+    """The clients of this process: at most `limit`, each disconnected once it has not read for `send_seconds`."""
 
     def __init__(self, limit: int, send_seconds: float) -> None:
         self._limit = limit
@@ -119,11 +106,7 @@ class Clients:
         return len(self._open)
 
     def admit(self, environ: Mapping[str, Any]) -> Client:
-        """Return the client of a request, counted as an open stream.
-
-        Raises:
-            TooManyStreams: the limit is reached; nothing has started.
-        """
+        """Count a request's client as an open stream and return it; TooManyStreams if the limit is reached."""
         with self._lock:
             if len(self._open) >= self._limit:
                 raise TooManyStreams("This server has reached its limit of open streams; try again in a moment.")

@@ -57,11 +57,7 @@ def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
 def start_run(
     request: ApiRequest, assistant: FoundAssistant, messages: Sequence[MessageDraft], **options: Any
 ) -> RunPosition:
-    """Start a run and keep its assistant.
-
-    Args:
-        options: more fields of the `StartRequest`.
-    """
+    """Start a run and keep its assistant; `options` are more fields of the `StartRequest`."""
     key, request_id = request.key, request.request_id
     start = StartRequest(request.owner, assistant.body, messages, key=key, request_id=request_id, **options)
     position = request.registration.runner.start(start)

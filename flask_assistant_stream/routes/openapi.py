@@ -37,11 +37,7 @@ def openapi_resource(resources: Sequence[Resource]) -> Resource:
 
 
 def describe(resources: Sequence[Resource], server: str) -> Object:
-    """Return the OpenAPI document.
-
-    Args:
-        server: the URL or path of the routes.
-    """
+    """Return the OpenAPI document; `server` is the URL or path of the routes."""
     plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="Assistant stream",

@@ -20,26 +20,11 @@ def list_page(
     run_id: str | None = None,
     shown: Callable[[Record], Object] = attrgetter("body"),
 ) -> Object:
-    """Return the page of stored records that a `ListQuery` requests.
-
-    Args:
-        shown: returns a record as the client sees it.
-
-    Raises:
-        RequestError: `after` or `before` is not in the list.
-    """
+    """Return the page that a `ListQuery` requests, each record as `shown`; RequestError for an unknown cursor."""
     query = request.query
+    window: dict[str, Any] = {key: query.get(key) for key in ("limit", "order", "after", "before")}
     try:
-        records = request.registration.store.list(
-            kind,
-            request.owner,
-            parent=parent,
-            limit=query["limit"],
-            order=query["order"],
-            after=query.get("after"),
-            before=query.get("before"),
-            run_id=run_id,
-        )
+        records = request.registration.store.list(kind, request.owner, parent=parent, run_id=run_id, **window)
     except NotFound as error:
         raise _not_in_list(error.param or ("after" if "after" in query else "before")) from None
     return page([shown(record) for record in records.records], has_more=records.has_more)

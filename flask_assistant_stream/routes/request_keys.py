@@ -16,14 +16,7 @@ from .base import ApiRequest, Operation
 def read_key(
     request: Request, operation: Operation, owner: str, path: Mapping[str, str], body: Mapping[str, Any]
 ) -> RequestKey | None:
-    """Return the key of a request; None without one, or on a route that starts no run.
-
-    Args:
-        body: before validation.
-
-    Raises:
-        RequestError: the header is not a valid key.
-    """
+    """Return the key of a request with its unvalidated body; None without one. RequestError: it is not valid."""
     value = request.headers.get(HEADER) if operation.begins else None
     if value is None:
         return None

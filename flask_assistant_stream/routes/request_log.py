@@ -43,12 +43,7 @@ class RequestInfo:
     @property
     def extra(self) -> dict[str, str]:
         """The attributes of log records."""
-        return {
-            "request_id": self.request_id,
-            "owner": self.owner,
-            "thread_id": self.thread_id,
-            "run_id": self.run_id,
-        }
+        return {"request_id": self.request_id, "owner": self.owner, "thread_id": self.thread_id, "run_id": self.run_id}
 
     def __str__(self) -> str:
         return readable(self.extra)

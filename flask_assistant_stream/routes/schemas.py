@@ -107,21 +107,15 @@ class Body(Schema):
 
 
 class AttachmentTool(Body):
-    """A tool that may read an attachment."""
-
     type = Text(required=True, validate=validate.OneOf(("file_search", "code_interpreter")))
 
 
 class Attachment(Body):
-    """A file attached to a message."""
-
     file_id = Id(required=True)
     tools = fields.List(fields.Nested(AttachmentTool), validate=validate.Length(1, 2))
 
 
 class NewMessage(Body):
-    """A user's message."""
-
     content = TextContent(
         required=True,
         metadata={
@@ -160,8 +154,6 @@ class ChatMessage(NewMessage):
 
 
 class NewThread(Body):
-    """A new thread."""
-
     title = Text(allow_none=True, validate=validate.Length(max=MAX_TITLE_CHARS))
     metadata = Metadata(allow_none=True)
 
@@ -196,8 +188,6 @@ class FileForm(Body):
 
 
 class FileRef(Body):
-    """A file by its id."""
-
     file_id = Id(required=True, data_key="fileId")
 
 
@@ -230,8 +220,6 @@ class AttachQuery(Body):
 
 
 class ErrorDetail(Schema):
-    """The details of an error."""
-
     message = fields.String(required=True)
     type = fields.String(required=True)
     param = fields.String(required=True, allow_none=True, metadata={"description": "The invalid field."})
@@ -245,20 +233,14 @@ class Error(Schema):
 
 
 class ThreadId(Schema):
-    """The id of a new thread."""
-
     thread_id = fields.String(required=True, data_key="threadId")
 
 
 class Title(Schema):
-    """The title of a thread."""
-
     title = fields.String(required=True)
 
 
 class UploadedFile(Schema):
-    """An uploaded file."""
-
     file_id = fields.String(required=True, data_key="fileId")
     filename = fields.String(required=True)
 
@@ -300,16 +282,12 @@ class ApiObject(StoredObject):
 
 
 class Thread(ApiObject):
-    """A thread, with the title and the time of its last message."""
-
     title = fields.String(required=True, allow_none=True)
     updated_at = fields.Integer(required=True, metadata={"description": "Seconds since the epoch."})
     tool_resources = fields.Dict(allow_none=True)
 
 
 class Message(ApiObject):
-    """A message of the Assistants API."""
-
     thread_id = fields.String(required=True)
     status = fields.String(required=True)
     role = fields.String(required=True)
@@ -323,8 +301,6 @@ class Message(ApiObject):
 
 
 class Run(ApiObject):
-    """A run of the Assistants API."""
-
     thread_id = fields.String(required=True)
     assistant_id = fields.String(required=True)
     status = fields.String(required=True)
@@ -335,16 +311,12 @@ class Run(ApiObject):
 
 
 class Deleted(Schema):
-    """A deletion."""
-
     id = fields.String(required=True)
     object = fields.String(required=True)
     deleted = fields.Boolean(required=True)
 
 
 class ObjectPage(Schema):
-    """A page of a list."""
-
     object = fields.String(required=True)
     first_id = fields.String(required=True, allow_none=True)
     last_id = fields.String(required=True, allow_none=True)
@@ -362,8 +334,6 @@ MessagePage = page_of(Message)
 
 
 class Health(Schema):
-    """The state of the process."""
-
     status = fields.String(required=True)
 
 

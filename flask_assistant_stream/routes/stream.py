@@ -27,12 +27,7 @@ BROKEN_OFF = "The answer could not be read to its end. It may still complete: re
 
 
 def choose_format(request: Request) -> type[Encoder]:
-    """Return the format of a request: by `?format=`, else by `Accept`, else the first one.
-
-    Raises:
-        RequestError: no format has that name.
-        NotAcceptable: `Accept` names only other types.
-    """
+    """Return the format that `?format=` names, else `Accept` prefers, else the first; RequestError or NotAcceptable."""
     known = formats()
     name = request.args.get("format")
     if name:

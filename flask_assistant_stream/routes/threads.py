@@ -56,6 +56,11 @@ def create_title(request: ApiRequest, thread_id: str) -> Object:
 @resource.route("DELETE", "/threads/<thread_id>", answer=schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
     """Delete a thread with its messages, after ending its active run."""
+    return remove(request, thread_id)
+
+
+def remove(request: ApiRequest, thread_id: str) -> Object:
+    """Delete a thread after ending its active run, and report it."""
     registration = request.registration
     thread = registration.store.get(Kind.THREAD, request.owner, thread_id)
     registration.runner.delete_thread(request.owner, thread_id)

@@ -68,11 +68,7 @@ def read_upload(request: Request, schema: Schema, max_bytes: int) -> tuple[dict[
 
 
 def plain_name(filename: str) -> str:
-    """Return a file name in composed Unicode.
-
-    Raises:
-        RequestError: it is empty, too long, a path, or has control characters.
-    """
+    """Return a name in composed Unicode; RequestError for an empty or long one, a path, or control characters."""
     name = unicodedata.normalize("NFC", filename)
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         raise _refused(f"its name must have 1 to {MAX_NAME_CHARS} characters.")

@@ -33,11 +33,7 @@ class MakeStore(Protocol):
     """Makes a store without connecting to it yet; a store class fits."""
 
     def __call__(self, url: str, *, log_seconds: float) -> Store:
-        """Return the store at `url`, which keeps the events of a run for `log_seconds` after its end.
-
-        Raises:
-            ConfigError: the URL is not valid.
-        """
+        """Return the store at `url` that keeps a run's events for `log_seconds` after its end; ConfigError: bad URL."""
 
 
 def _make_mongodb(url: str, *, log_seconds: float) -> Store:
@@ -56,11 +52,7 @@ _makers: dict[str, MakeStore] = {"mongodb": _make_mongodb, "sqlite": _make_sqlit
 
 
 def register_store(scheme: str, make: MakeStore) -> None:
-    """Let URLs `scheme://…` and `scheme+…://…` in `ASSISTANT_STORE` name a store that `make` makes.
-
-    Raises:
-        ConfigError: another store has that scheme.
-    """
+    """Let `make` make the stores of URLs `scheme://…` and `scheme+…://…`; ConfigError if the scheme is taken."""
     if _makers.setdefault(scheme, make) is not make:
         raise ConfigError(f"A store with the scheme '{scheme}' is already registered: choose another scheme.")
 

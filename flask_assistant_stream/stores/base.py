@@ -17,6 +17,8 @@ from ..protocol.events import Event, pack, unpack
 from ..protocol.objects import Object
 
 Order = Literal["asc", "desc"]
+Changes = Mapping[str, Any] | None
+"""Values by top-level key."""
 
 TURN = 1 << 20
 """Positions per turn of a thread: event `seq` of a run places its object at `turn * TURN + seq`."""
@@ -237,14 +239,7 @@ class Store(ABC):
 
     @abstractmethod
     def update(
-        self,
-        kind: Kind,
-        owner: str,
-        id: str,
-        *,
-        parent: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
     ) -> Record:
         """Set top-level keys of `body` and `extra`, and return the changed record.
 
@@ -302,12 +297,7 @@ class Store(ABC):
 
     @abstractmethod
     def claim(
-        self,
-        run: RunRecord,
-        *,
-        due_at: float,
-        if_due: float | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, run: RunRecord, *, due_at: float, if_due: float | None = None, extra: Changes = None
     ) -> RunRecord | None:
         """Take a run over if its status and epoch are those of `run` (`spec/run-protocol.md#claims`).
 

@@ -111,11 +111,7 @@ class Push(ABC):
 
     @abstractmethod
     def pushes(self) -> bool:
-        """Return whether the server can push.
-
-        Raises:
-            StoreError: the server does not answer.
-        """
+        """Return whether the server can push; StoreError if it does not answer."""
 
     @abstractmethod
     def grown(self) -> Iterator[str | None]:

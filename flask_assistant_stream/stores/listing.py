@@ -34,11 +34,7 @@ def page_of(
     after: str | None,
     before: str | None = None,
 ) -> Page:
-    """Return a page of the records for which `keep` is true; a cursor may be the id of any record of the list.
-
-    Raises:
-        NotFound: `after` or `before` is not in this list.
-    """
+    """Return a page of the records that `keep` accepts; NotFound if a cursor is not in the list, kept or not."""
     if keep is None:
         return store.list(kind, owner, parent=parent, limit=limit, order=order, after=after, before=before)
     kept: list[Record] = []

@@ -81,12 +81,7 @@ def _pairs(run: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage with a word of the query.
-
-    Attributes:
-        key: identifies it in the store.
-        words: the `words` of its text, joined by spaces.
-    """
+    """A passage with a word of the query; `key` identifies it in the store, `words` are its own, joined by spaces."""
 
     key: Hashable
     file_id: str

@@ -63,11 +63,7 @@ class ScriptedEngine(Engine):
 
 
 class ScriptedStream(ItemStream):
-    """A script that is being played.
-
-    Attributes:
-        closed: set by `close`.
-    """
+    """A script that is being played; `close` sets `closed`."""
 
     def __init__(self, steps: Iterable[Step], delay: float = 0) -> None:
         self.closed = threading.Event()

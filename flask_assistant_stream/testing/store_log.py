@@ -100,12 +100,7 @@ class LogSuite(StoreFixtures):
         other.project([Projection(run, (later,), (7,), last_seq=7)])
         store.project([Projection(run, (first,), (2,), last_seq=2)])
         assert store.get(Kind.MESSAGE, ANN, first.id) == Record(
-            Kind.MESSAGE,
-            ANN,
-            {**later.body, "metadata": {"kept": "yes"}},
-            run.parent,
-            first.position,
-            {"seen": True},
+            Kind.MESSAGE, ANN, {**later.body, "metadata": {"kept": "yes"}}, run.parent, first.position, {"seen": True}
         )
 
     def test_the_newest_of_simultaneous_versions_is_stored(self, store: Store, other: Store, run: RunRecord) -> None:

@@ -33,8 +33,6 @@ class FixedChunks(Body):
 
 
 class StaticChunking(Body):
-    """The strategy of one chunk size."""
-
     static = fields.Nested(FixedChunks, required=True)
 
 
@@ -54,8 +52,6 @@ class SearchedFiles(Body):
 
 
 class CodeFiles(Body):
-    """The files of the code interpreter."""
-
     file_ids = ids(20)
 
 
@@ -64,15 +60,11 @@ def _refuse_stores(_: Any) -> None:
 
 
 class SearchStores(Body):
-    """The vector stores of a file search."""
-
     vector_store_ids = ids(1)
     vector_stores = fields.Raw(validate=_refuse_stores, metadata={"description": "Not accepted here."})
 
 
 class AssistantsToolResources(Body):
-    """The resources of tools."""
-
     code_interpreter = fields.Nested(CodeFiles)
     file_search = fields.Nested(SearchStores)
 
@@ -92,8 +84,6 @@ class NewSearchStores(Body):
 
 
 class NewToolResources(AssistantsToolResources):
-    """The resources of tools, with vector stores to create."""
-
     file_search = fields.Nested(NewSearchStores)
 
 
@@ -121,8 +111,6 @@ class NewFile(schemas.FileForm):
 
 
 class FilesQuery(Body):
-    """A page of files."""
-
     purpose = Id()
     limit = Digits(load_default=MAX_LISTED_FILES, validate=validate.Range(1, MAX_LISTED_FILES))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
@@ -130,8 +118,6 @@ class FilesQuery(Body):
 
 
 class File(schemas.StoredObject):
-    """A file."""
-
     bytes = fields.Integer(required=True)
     expires_at = fields.Integer(required=True, allow_none=True)
     filename = fields.String(required=True)
@@ -154,24 +140,18 @@ class ExpiresAfter(Body):
 
 
 class VectorStorePatch(Body):
-    """Changes of a vector store."""
-
     name = Text(allow_none=True, validate=validate.Length(max=256))
     expires_after = fields.Nested(ExpiresAfter, allow_none=True)
     metadata = Metadata(allow_none=True)
 
 
 class NewVectorStore(VectorStorePatch):
-    """A new vector store, with or without files."""
-
     description = Text(allow_none=True, validate=validate.Length(max=512))
     file_ids = ids(MAX_STORE_FILES, allow_none=True)
     chunking_strategy = _chunking()
 
 
 class SearchRanking(Body):
-    """The ranking of results."""
-
     ranker = Text(validate=validate.OneOf(RANKERS))
     score_threshold = Number(validate=validate.Range(0, 1))
 
@@ -189,8 +169,6 @@ class Queries(fields.Field[list[str]]):
 
 
 class VectorStoreSearch(Body):
-    """A search in a vector store."""
-
     query = Queries(
         required=True,
         metadata={"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
@@ -202,8 +180,6 @@ class VectorStoreSearch(Body):
 
 
 class VectorStore(schemas.ApiObject):
-    """A vector store."""
-
     name = fields.String(required=True)
     description = fields.String(allow_none=True)
     usage_bytes = fields.Integer(required=True)
@@ -227,8 +203,6 @@ class TextPage(Schema):
 
 
 class FoundPage(TextPage):
-    """The results of a search."""
-
     search_query = fields.List(fields.String(), required=True)
 
 
@@ -242,8 +216,6 @@ class AttributesPatch(Body):
 
 
 class AttachedFile(Body):
-    """A file to attach to a vector store."""
-
     file_id = Id(required=True)
     attributes = Attributes(allow_none=True)
     chunking_strategy = _chunking()

@@ -12,11 +12,7 @@ _WORDS = {Kind.RUN_STEP: "run step"}
 
 
 def find(request: ApiRequest, kind: Kind, id: str, *, parent: str | None = None) -> Record:
-    """Return a record of the request's owner.
-
-    Raises:
-        NotFound: there is none below that parent.
-    """
+    """Return a record of the request's owner; NotFound if there is none below that parent."""
     try:
         return request.registration.store.get(kind, request.owner, id, parent=parent)
     except NotFound:
@@ -60,21 +56,13 @@ def run_body(record: Record) -> Object:
 
 
 def check_idle(request: ApiRequest, thread_id: str) -> None:
-    """Reject a message on a thread with an active run, which would not read it.
-
-    Raises:
-        RequestError: a run is active.
-    """
+    """Raise RequestError for a message on a thread with an active run, which would not read it."""
     if run := _active_run(request, thread_id):
         raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
 
 
 def check_free(request: ApiRequest, thread_id: str) -> None:
-    """Reject a run on a busy thread before anything is prepared for it; the store checks again.
-
-    Raises:
-        RequestError: a run is active.
-    """
+    """Raise RequestError for a run on a busy thread before anything is prepared for it; the store checks again."""
     if run := _active_run(request, thread_id):
         raise RequestError(ThreadBusy(thread_id, run.id).message)
 
@@ -87,11 +75,7 @@ def _active_run(request: ApiRequest, thread_id: str) -> RunRecord | None:
 
 
 def check_written(request: ApiRequest, message: Record) -> None:
-    """Reject the deletion of an active run's message: the events of the run would store it again.
-
-    Raises:
-        RequestError: the run is active.
-    """
+    """Raise RequestError if a message's run is active: the events of the run would store a deleted message again."""
     run_id = message.body["run_id"]
     if run_id is None:
         return

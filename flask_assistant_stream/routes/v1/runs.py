@@ -57,12 +57,7 @@ _MOVING = {status.value for status in RUN_ACTIVE} - {RunStatus.REQUIRES_ACTION.v
 
 
 @resource.route(
-    "POST",
-    RUNS,
-    body=schemas.NewRun(),
-    query=schemas.Include(),
-    answer=schemas.AssistantsRun(),
-    stream=True,
+    "POST", RUNS, body=schemas.NewRun(), query=schemas.Include(), answer=schemas.AssistantsRun(), stream=True
 )
 def create_run(request: ApiRequest, thread_id: str) -> Response | Object:
     """Run an assistant on a thread without an active run."""

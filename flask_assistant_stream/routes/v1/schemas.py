@@ -40,28 +40,20 @@ class Function(Body):
 
 
 class RankingOptions(Body):
-    """The ranking of file search results."""
-
     score_threshold = Number(required=True, validate=validate.Range(0, 1))
     ranker = Text(validate=validate.OneOf(RANKERS))
 
 
 class FileSearch(Body):
-    """The options of a file search."""
-
     max_num_results = Whole(validate=validate.Range(1, 50))
     ranking_options = fields.Nested(RankingOptions)
 
 
 class FunctionTool(Body):
-    """A function as a tool."""
-
     function = fields.Nested(Function, required=True)
 
 
 class FileSearchTool(Body):
-    """The search in vector stores as a tool."""
-
     file_search = fields.Nested(FileSearch)
 
 
@@ -70,8 +62,6 @@ class CodeInterpreterTool(Body):
 
 
 class JsonSchema(Body):
-    """A JSON schema for the response."""
-
     name = _name()
     description = Text()
     schema = Free()
@@ -79,26 +69,18 @@ class JsonSchema(Body):
 
 
 class JsonSchemaFormat(Body):
-    """The response format of a JSON schema."""
-
     json_schema = fields.Nested(JsonSchema, required=True)
 
 
 class FunctionName(Body):
-    """The name of a function."""
-
     name = _name()
 
 
 class FunctionChoice(Body):
-    """The choice of one function."""
-
     function = fields.Nested(FunctionName, required=True)
 
 
 class LastMessages(Body):
-    """Truncation to the last messages."""
-
     last_messages = Whole(required=True, validate=validate.Range(min=1))
 
 
@@ -143,8 +125,6 @@ class AssistantPatch(Body):
 
 
 class NewAssistant(AssistantPatch):
-    """A new assistant."""
-
     model = Text(required=True, validate=validate.Length(1, 256))
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
 
@@ -153,14 +133,10 @@ class NewAssistant(AssistantPatch):
 
 
 class MetadataPatch(Body):
-    """New metadata."""
-
     metadata = Metadata(allow_none=True)
 
 
 class AssistantsAttachment(Body):
-    """A file attached to a message."""
-
     file_id = Id(required=True)
     tools = fields.List(
         Variant({"file_search": Body(), "code_interpreter": Body()}), allow_none=True, validate=validate.Length(max=2)
@@ -168,8 +144,6 @@ class AssistantsAttachment(Body):
 
 
 class NewAssistantsMessage(Body):
-    """A new message."""
-
     role = Text(required=True, validate=validate.OneOf(("user", "assistant")))
     content = MessageContent(
         required=True,
@@ -192,15 +166,11 @@ def _messages() -> fields.List[Any]:
 
 
 class AssistantsThreadPatch(Body):
-    """Changes of a thread."""
-
     tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
     metadata = Metadata(allow_none=True)
 
 
 class NewAssistantsThread(AssistantsThreadPatch):
-    """A new thread."""
-
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
     messages = _messages()
 
@@ -228,16 +198,12 @@ class RunOptions(Body):
 
 
 class NewRun(RunOptions):
-    """A new run on a thread."""
-
     reasoning_effort = Text(allow_none=True, validate=validate.OneOf(EFFORTS))
     additional_instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
     additional_messages = _messages()
 
 
 class NewThreadRun(RunOptions):
-    """A new run on a new thread."""
-
     thread = fields.Nested(NewAssistantsThread, allow_none=True)
     tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
 
@@ -279,8 +245,6 @@ class StepsQuery(schemas.ListQuery, Include):
 
 
 class Assistant(schemas.ApiObject):
-    """An assistant."""
-
     name = fields.String(required=True, allow_none=True)
     description = fields.String(required=True, allow_none=True)
     model = fields.String(required=True)
@@ -294,14 +258,10 @@ class Assistant(schemas.ApiObject):
 
 
 class AssistantsThread(schemas.ApiObject):
-    """A thread."""
-
     tool_resources = fields.Dict(required=True, allow_none=True)
 
 
 class AssistantsRun(schemas.Run):
-    """A run."""
-
     tool_resources = fields.Dict(required=True, allow_none=True)
     reasoning_effort = fields.String(required=True, allow_none=True)
     required_action = fields.Dict(required=True, allow_none=True)
@@ -323,8 +283,6 @@ class AssistantsRun(schemas.Run):
 
 
 class RunStep(schemas.ApiObject):
-    """A step of a run."""
-
     run_id = fields.String(required=True)
     assistant_id = fields.String(required=True)
     thread_id = fields.String(required=True)

@@ -10,7 +10,7 @@ from ...protocol.objects import Object
 from ...stores.base import Kind, Record
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
-from ..responses import deleted
+from ..threads import remove
 from . import schemas
 from .lookup import find
 from .messages import new_messages
@@ -52,11 +52,7 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
 @resource.route("DELETE", "/threads/<thread_id>", answer=app_schemas.Deleted())
 def delete_thread(request: ApiRequest, thread_id: str) -> Object:
     """Delete a thread with its messages, after ending its active run."""
-    registration = request.registration
-    thread = registration.store.get(Kind.THREAD, request.owner, thread_id)
-    registration.runner.delete_thread(request.owner, thread_id)
-    registration.attachments.thread_deleted(thread)
-    return deleted(thread_id, "thread.deleted")
+    return remove(request, thread_id)
 
 
 def thread_fields(body: Mapping[str, Any]) -> dict[str, Any]:

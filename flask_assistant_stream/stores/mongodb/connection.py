@@ -93,11 +93,7 @@ MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files)
 
 
 def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Migrate the database to the newest version.
-
-    Raises:
-        ConfigError: a newer version of this library wrote it.
-    """
+    """Migrate the database to the newest version; ConfigError if a newer version of this library wrote it."""
     newest = len(migrations)
     schema = db[META].find_one({"_id": "schema"})
     version = schema["version"] if schema else 0
@@ -122,14 +118,7 @@ class _ProcessClient:
 
 
 class MongoDBConnection:
-    """One database, with a client per process: a client does not survive a fork.
-
-    Args:
-        url: a MongoDB URI.
-
-    Raises:
-        ConfigError: the driver rejects the URI.
-    """
+    """One database, with a client per process: none survives a fork. ConfigError if the driver rejects the URI."""
 
     def __init__(self, url: str) -> None:
         _check(url)

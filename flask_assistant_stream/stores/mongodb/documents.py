@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ...protocol.objects import Object
 from ..base import PER_OWNER, Kind, Record, Row, RunRecord
 
 Document = dict[str, Any]
@@ -19,6 +18,9 @@ Document = dict[str, Any]
 _SPECIAL = re.compile(r"[%$.\0]")
 _ESCAPED = re.compile(r"%(25|24|2E|00)")
 _INT64 = 1 << 63
+_LEASE = ("epoch", "due_at", "cancel_requested", "active", "last_seq")
+_ROW = ("run_id", "first", "last", "epoch", "token", "packed")
+"""The attributes of `RunRecord` and `Row` that are stored unchanged, in their order."""
 
 
 def encode(value: Any) -> Any:
@@ -83,14 +85,7 @@ def to_document(record: Record) -> Document:
         "extra": encode(record.extra),
     }
     if isinstance(record, RunRecord):
-        document |= {
-            "epoch": record.epoch,
-            "due_at": record.due_at,
-            "cancel_requested": record.cancel_requested,
-            "active": record.active,
-            "last_seq": record.last_seq,
-            "state": encode(record.state),
-        }
+        document |= {**{key: getattr(record, key) for key in _LEASE}, "state": encode(record.state)}
     elif record.kind is Kind.THREAD:
         document["turns"] = 0
     else:
@@ -100,29 +95,18 @@ def to_document(record: Record) -> Document:
 
 def to_record(kind: Kind, document: Document) -> Record:
     """Return the record of a document."""
-    place = (kind, document["owner"], decode(document["body"]), document["parent"], document["position"])
-    extra = decode(document["extra"])
-    if kind is not Kind.RUN:
-        return Record(*place, extra)
-    return to_run(document)
+    return to_run(document) if kind is Kind.RUN else Record(*_record_values(kind, document))
 
 
 def to_run(document: Document) -> RunRecord:
     """Return the run of a document."""
-    return RunRecord(
-        Kind.RUN,
-        document["owner"],
-        decode(document["body"]),
-        document["parent"],
-        document["position"],
-        decode(document["extra"]),
-        document["epoch"],
-        document["due_at"],
-        document["cancel_requested"],
-        document["active"],
-        document["last_seq"],
-        decode(document["state"]),
-    )
+    lease = [document[key] for key in _LEASE]
+    return RunRecord(*[*_record_values(Kind.RUN, document), *lease, decode(document["state"])])
+
+
+def _record_values(kind: Kind, document: Document) -> tuple[Any, ...]:
+    place = (document["parent"], document["position"])
+    return kind, document["owner"], decode(document["body"]), *place, decode(document["extra"])
 
 
 def row_id(run_id: str, first: int) -> str:
@@ -134,12 +118,7 @@ def row_to_document(row: Row, expires_at: datetime) -> Document:
     """Return a log row as a document."""
     return {
         "_id": row_id(row.run_id, row.first),
-        "run_id": row.run_id,
-        "first": row.first,
-        "last": row.last,
-        "epoch": row.epoch,
-        "token": row.token,
-        "packed": row.packed,
+        **{key: getattr(row, key) for key in _ROW},
         "state": encode(row.state),
         "expires_at": expires_at,
     }
@@ -147,16 +126,7 @@ def row_to_document(row: Row, expires_at: datetime) -> Document:
 
 def to_row(document: Document) -> Row:
     """Return the log row of a document."""
-    state: Object | None = decode(document["state"])
-    return Row(
-        document["run_id"],
-        document["first"],
-        document["last"],
-        document["epoch"],
-        document["token"],
-        document["packed"],
-        state,
-    )
+    return Row(**{key: document[key] for key in _ROW}, state=decode(document["state"]))
 
 
 def assignments(prefix: str, changes: Mapping[str, Any]) -> Document:

@@ -34,8 +34,6 @@ class Beginning:
     """One start of a run; `undo` reverses the writes of `begin`.
 
     Args:
-        db: the database.
-        start: the run to begin.
         position: the position of a new thread.
         expires_at: the expiry of the first row.
     """
@@ -127,15 +125,8 @@ class Beginning:
 
 
 def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> Document:
-    """Reserve the next turns of a thread, set keys of its `extra`, and return its document before that.
-
-    Raises:
-        NotFound: the owner has no such thread.
-    """
-    changes = {
-        "turns": {"$add": ["$turns", turns]},
-        "extra": {"$mergeObjects": ["$extra", literal(touched)]},
-    }
+    """Reserve the next turns of an owner's thread, set keys of its `extra`, and return its document before that."""
+    changes = {"turns": {"$add": ["$turns", turns]}, "extra": {"$mergeObjects": ["$extra", literal(touched)]}}
     before = db[THREADS].find_one_and_update(
         {"_id": thread_id},
         change_if({"$eq": ["$owner", literal(owner)]}, changes),
@@ -148,15 +139,7 @@ def allot_turns(db: Db, owner: str, thread_id: str, turns: int, touched: Mapping
 
 
 def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:
-    """Insert a run.
-
-    Args:
-        begun: identifies the start that inserts it.
-
-    Raises:
-        Duplicate: the run exists.
-        ThreadBusy: its thread has another active run.
-    """
+    """Insert a run, marked with the start that `begun` it; Duplicate or ThreadBusy as `Store.start`."""
     for _ in range(ATTEMPTS):
         try:
             db[RUNS].insert_one({**to_document(run), "begun": begun})

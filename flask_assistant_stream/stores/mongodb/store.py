@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
@@ -16,6 +15,7 @@ from ..base import (
     BELOW_VECTOR_STORE,
     TURN,
     AppendResults,
+    Changes,
     Kind,
     Order,
     Page,
@@ -116,14 +116,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             return to_record(kind, _find(db, kind, owner, id, parent))
 
     def update(
-        self,
-        kind: Kind,
-        owner: str,
-        id: str,
-        *,
-        parent: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
     ) -> Record:
         changes = assignments("body", body or {}) | assignments("extra", extra or {})
         if not changes:
@@ -195,12 +188,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 raise
 
     def claim(
-        self,
-        run: RunRecord,
-        *,
-        due_at: float,
-        if_due: float | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, run: RunRecord, *, due_at: float, if_due: float | None = None, extra: Changes = None
     ) -> RunRecord | None:
         status = run.body["status"]
         same = {

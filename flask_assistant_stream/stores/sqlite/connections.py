@@ -42,12 +42,7 @@ class _OfProcess:
 
 
 class SQLiteConnections:
-    """Reads and grouped writes on one file.
-
-    Args:
-        path: the file; created at the first use.
-        synchronous: SQLite's `synchronous`, `normal` or `full`.
-    """
+    """Reads and grouped writes on one file, created at its first use; `synchronous` is `normal` or `full`."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self._path = path
@@ -56,11 +51,7 @@ class SQLiteConnections:
         self._processes = PerProcess(lambda: _OfProcess(lambda jobs: run_blocking(self.execute, jobs)))
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` reads.
-
-        Raises:
-            StoreError: SQLite failed.
-        """
+        """Return what `work` reads; StoreError if SQLite failed."""
         result: T = run_blocking(self._read, work)
         return result
 

@@ -81,11 +81,7 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Migrate a file to the newest version; other processes wait meanwhile.
-
-    Raises:
-        ConfigError: a newer version of this library wrote the file, or this SQLite has no FTS5.
-    """
+    """Migrate a file while other processes wait; ConfigError: a newer library wrote it, or this SQLite has no FTS5."""
     _require_fts5(connection)
     newest = len(migrations)
     if _version(connection) == newest:

@@ -105,11 +105,7 @@ def _insert_run(connection: Connection, run: RunRecord) -> None:
 
 
 def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: str | None) -> Record:
-    """Return a record of an owner.
-
-    Raises:
-        NotFound: the owner has no such record.
-    """
+    """Return a record of an owner; NotFound if the owner has none."""
     sql = f"{ALL} WHERE r.kind = ? AND r.id = ? AND r.owner = ?"
     row = connection.execute(sql, (kind.value, id, owner)).fetchone()
     if row is None or parent not in (None, row[2]):

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..base import (
     TURN,
     AppendResult,
     AppendResults,
+    Changes,
     Kind,
     Order,
     Page,
@@ -126,14 +127,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.read(lambda connection: get_record(connection, kind, owner, id, parent))
 
     def update(
-        self,
-        kind: Kind,
-        owner: str,
-        id: str,
-        *,
-        parent: str | None = None,
-        body: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
     ) -> Record:
         def work(connection: Connection) -> Record:
             record = get_record(connection, kind, owner, id, parent)
@@ -208,12 +202,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def claim(
-        self,
-        run: RunRecord,
-        *,
-        due_at: float,
-        if_due: float | None = None,
-        extra: Mapping[str, Any] | None = None,
+        self, run: RunRecord, *, due_at: float, if_due: float | None = None, extra: Changes = None
     ) -> RunRecord | None:
         def work(connection: Connection) -> RunRecord | None:
             changed = connection.execute(
