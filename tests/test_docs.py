@@ -26,7 +26,6 @@ from tests.node_clients import node_program
 from tests.pages import DOCS, blocks, prose, quoted, read
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 TYPES = {
     "str": "text",
     "str | None": "text",
@@ -38,11 +37,6 @@ TYPES = {
 }
 """What the configuration page calls the types of settings."""
 
-by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-# -- configuration --------------------------------------------------------------------------------------------
-
 
 def key_table() -> dict[str, list[str]]:
     """Return the rows of the page's table of keys: cells by key."""
@@ -52,17 +46,13 @@ def key_table() -> dict[str, list[str]]:
 
 
 def default_in_words(key: Key) -> list[str]:
-    """Return what stands in backticks in a key's cell for the default; nothing where there is none."""
+    """Return the values in backticks of a key's default cell; none without a default."""
     if isinstance(key.default, bool):
         return ["on" if key.default else "off"]
     if not key.default:
         return []
     values = key.default if isinstance(key.default, tuple) else [key.default]
     return [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-
-
-def test_the_configuration_page_has_every_key_in_order_and_no_other() -> None:
-    assert list(key_table()) == [key.name for key in KEYS]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
@@ -77,22 +67,17 @@ def test_the_configuration_page_says_what_the_table_says(key: Key) -> None:
     assert len(meaning) > 10
 
 
-def test_the_configuration_page_has_the_arguments_that_are_no_settings() -> None:
+def test_the_configuration_page_has_every_key_and_argument_and_no_other() -> None:
+    assert list(key_table()) == [key.name for key in KEYS], "in order"
     section = read(DOCS / "configuration.md").partition("## Arguments that only code can give")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     settings = {key.argument for key in KEYS} | {"mongo_uri"}
     assert named == {*Options.__annotations__} - settings | {"store", "engine", "url_prefix", "name"}
 
 
-# -- reliability ----------------------------------------------------------------------------------------------
-
-
 def test_the_reliability_page_names_every_chaos_test() -> None:
     named = quoted(prose(DOCS / "reliability.md"))
     assert {f"tests/chaos/{path.name}" for path in (ROOT / "tests" / "chaos").glob("test_*.py")} <= {*named}
-
-
-# -- troubleshooting ----------------------------------------------------------------------------------------------
 
 
 def test_the_troubleshooting_page_quotes_messages_of_the_code() -> None:
@@ -104,9 +89,6 @@ def test_the_troubleshooting_page_quotes_messages_of_the_code() -> None:
     pieces = [piece.strip(" '.") for quote in ours for piece in re.split(r"…|\d+|'", quote)]
     assert len(pieces) > 15
     assert [piece for piece in pieces if piece not in code] == []
-
-
-# -- HTTP -----------------------------------------------------------------------------------------------------
 
 
 def described() -> dict[str, dict[str, Any]]:
@@ -162,9 +144,6 @@ def test_the_set_up_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         exec(block, {"__name__": "snippet"})
 
 
-# -- the host app -----------------------------------------------------------------------------------------------
-
-
 def defined(block: str, folder: Path) -> dict[str, Any]:
     """Run a snippet as the module `app` in a folder and return its names."""
     path = folder / "app.py"
@@ -178,7 +157,7 @@ def defined(block: str, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def as_documented(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Give an empty folder to work in and the environment that the pages ask for."""
+    """Return an empty folder to work in, with the environment of the pages."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "MONGODB_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FLASK_SECRET_KEY", "change-me")
@@ -190,7 +169,9 @@ def as_documented(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quickstart.md"], ids=lambda page: page.name)
 def test_the_host_app_answers(page: Path, as_documented: Path) -> None:
-    app = defined(blocks(page, "python")[0], as_documented)["create_app"]()
+    block = blocks(page, "python")[0]
+    assert page.name != "README.md" or len(re.findall(r"^.*\S", block, re.M)) <= 10, "as short as promised"
+    app = defined(block, as_documented)["create_app"]()
     client = app.test_client()
     answer = client.post("/api/assistants/chat/stream", data='{"content": "hello"}')
     events = decode_ndjson(answer.data)
@@ -199,11 +180,6 @@ def test_the_host_app_answers(page: Path, as_documented: Path) -> None:
     assert len(client.get("/api/assistants/threads").get_json()["data"]) == 1
     assert app.test_client().get("/api/assistants/threads").get_json()["data"] == []
     assert (as_documented / "instance" / "assistant_stream.sqlite3").exists()
-
-
-def test_the_host_app_is_as_short_as_promised() -> None:
-    lines = [line for line in blocks(ROOT / "README.md", "python")[0].splitlines() if line.strip()]
-    assert len(lines) <= 10
 
 
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
@@ -229,12 +205,9 @@ def test_the_set_up_page_names_every_collection(mongodb_url: str, tmp_path: Path
     app.extensions["flask_assistant_stream"]["assistant_stream"].store.close()
 
 
-# -- the front-end ----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def api(as_documented: Path) -> Iterator[str]:
-    """Serve an app whose answers break off in mid-stream twice; give its address."""
+    """Serve an app whose answers break off in mid-stream twice; yield its address."""
     app = Flask("host", instance_path=str(as_documented))
     engine = ScriptedEngine(text("Grüße aus Köln und noch ein paar Wörter mehr."), text("Noch einmal."))
     app.register_blueprint(create_assistant_blueprint(engine=engine, authenticate=shared_owner("anna")))

@@ -1,4 +1,4 @@
-"""Values and threads of one process: made once in each, after the fork."""
+"""Values and threads of one process: built once in each, after the fork."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from flask_assistant_stream.per_process import PerProcess, ProcessThreads
 
@@ -13,11 +14,11 @@ FORKED = """
 import os, sys, threading, weakref
 from flask_assistant_stream.per_process import PerProcess, ProcessThreads
 
-class Made:
+class Value:
     def __init__(self):
         self.pid, self.lock = os.getpid(), threading.Lock()
 
-kept, dropped = PerProcess(Made), PerProcess(Made, drop_inherited=True)
+kept, dropped = PerProcess(Value), PerProcess(Value, drop_inherited=True)
 ran = []
 def prepare():
     def run(stopped):
@@ -57,25 +58,20 @@ def test_a_forked_child_makes_its_own() -> None:
 
 
 def test_threads_that_come_at_once_share_one_value() -> None:
-    made: list[object] = []
+    built: list[object] = []
 
-    def make() -> object:
+    def build() -> object:
         time.sleep(0.05)
-        made.append(object())
-        return made[-1]
+        built.append(object())
+        return built[-1]
 
-    value = PerProcess(make)
-    seen: list[object] = []
-    threads = [threading.Thread(target=lambda: seen.append(value.get())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(made) == 1
-    assert seen == made * 8
+    value = PerProcess(build)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: value.get(), range(8))) == built * 8
+    assert len(built) == 1
 
 
-def test_a_popped_value_is_made_anew() -> None:
+def test_a_popped_value_is_built_anew() -> None:
     value = PerProcess(object)
     assert value.pop() is None
     first = value.get()

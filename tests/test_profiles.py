@@ -7,35 +7,25 @@ import pytest
 from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.profiles import OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, profile_of
 
-
-@pytest.mark.parametrize(
-    ("base_url", "name"),
-    [
-        ("https://api.openai.com/v1", "openai"),
-        ("https://eu.api.openai.com/v1", "openai"),
-        ("https://mine.openai.azure.com/openai/v1/", "azure"),
-        ("https://mine.services.ai.azure.com/openai/v1", "azure"),
-        ("http://localhost:11434/v1", "ollama"),
-        ("http://ollama:8080/v1", "ollama"),
-        ("http://192.168.1.5:1234/v1", "lmstudio"),
-        ("http://vllm:8000/v1", "vllm"),
-        ("http://127.0.0.1:4000/v1", "litellm"),
-        ("http://[::1]:8321/v1", "ogx"),
-        ("https://openrouter.ai/api/v1", "openrouter"),
-        ("https://api.x.ai/v1", "xai"),
-        ("https://us-east-1.api.x.ai/v1", "xai"),
-        ("https://api.groq.com/openai/v1", "groq"),
-        ("https://router.huggingface.co/v1", "huggingface"),
-        ("http://localhost:8000/v1", "other"),
-        ("https://api.openai.com.example.com/v1", "other"),
-        ("https://notapi.openai.com.evil/v1", "other"),
-    ],
-)
-def test_recognised_by_the_base_url(base_url: str, name: str) -> None:
-    assert profile_of(base_url).name == name
+URLS = {
+    "openai": ("https://api.openai.com/v1", "https://eu.api.openai.com/v1"),
+    "azure": ("https://mine.openai.azure.com/openai/v1/", "https://mine.services.ai.azure.com/openai/v1"),
+    "ollama": ("http://localhost:11434/v1", "http://ollama:8080/v1"),
+    "lmstudio": ("http://192.168.1.5:1234/v1",),
+    "vllm": ("http://vllm:8000/v1",),
+    "litellm": ("http://127.0.0.1:4000/v1",),
+    "ogx": ("http://[::1]:8321/v1",),
+    "openrouter": ("https://openrouter.ai/api/v1",),
+    "xai": ("https://api.x.ai/v1", "https://us-east-1.api.x.ai/v1"),
+    "groq": ("https://api.groq.com/openai/v1",),
+    "huggingface": ("https://router.huggingface.co/v1",),
+    "other": ("http://localhost:8000/v1", "https://api.openai.com.example.com/v1", "https://notapi.openai.com.evil/v1"),
+}
 
 
-def test_the_setting_wins() -> None:
+@pytest.mark.parametrize("name", URLS)
+def test_the_base_url_decides_unless_the_setting_does(name: str) -> None:
+    assert [profile_of(url).name for url in URLS[name]] == [name] * len(URLS[name])
     assert profile_of("http://localhost:11434/v1", "vLLM ").name == "vllm"
     assert profile_of("https://api.openai.com/v1", "other") is UNKNOWN
 
@@ -46,25 +36,19 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_an_unknown_server_gets_the_core_and_is_watched() -> None:
-    assert not UNKNOWN.fields
-    assert not UNKNOWN.tools
-    assert not UNKNOWN.files
-    assert not UNKNOWN.model
+    assert not any((UNKNOWN.fields, UNKNOWN.tools, UNKNOWN.files, UNKNOWN.model))
     assert UNKNOWN.ignores == PROMISES
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_rows_name_known_fields_only(name: str) -> None:
-    assert PROFILES[name].fields <= OPTIONAL_FIELDS
-    assert PROFILES[name].ignores <= PROMISES
-    assert PROFILES[name].path in ("", "/v1", "/openai/v1", "/api/v1")
+    profile = PROFILES[name]
+    assert profile.fields <= OPTIONAL_FIELDS
+    assert profile.ignores <= PROMISES
+    assert profile.path in ("", "/v1", "/openai/v1", "/api/v1")
+    assert profile.files == ("file_search" in profile.tools), "without vector stores the search is ours"
 
 
 def test_no_two_rows_claim_the_same_place() -> None:
     places = [place for profile in PROFILES.values() for place in (profile.name, *profile.hosts, *profile.ports)]
     assert len(places) == len(set(places))
-
-
-def test_files_and_file_search_go_together() -> None:
-    """Without vector stores there is nothing to search upstream: the search is ours then."""
-    assert all(profile.files == ("file_search" in profile.tools) for profile in PROFILES.values())

@@ -8,15 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_assistant_stream.profiles import (
-    API_KEY,
-    OPTIONAL_FIELDS,
-    PROFILES,
-    PROMISES,
-    UNKNOWN,
-    Profile,
-    profile_of,
-)
+from flask_assistant_stream.profiles import API_KEY, OPTIONAL_FIELDS, PROFILES, PROMISES, UNKNOWN, Profile, profile_of
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "upstreams.md").read_text(encoding="utf-8")
 HOWS = "lcsdi–"
@@ -31,13 +23,7 @@ def table(first: str) -> dict[str, list[str]]:
 
 
 def listed(names: Iterable[str], everything: frozenset[str] | None = None, nothing: str = "none") -> str:
-    if everything is not None and frozenset(names) == everything:
-        return "all"
-    return ", ".join(f"`{name}`" for name in sorted(names)) or nothing
-
-
-def yes(value: bool) -> str:
-    return "yes" if value else "no"
+    return "all" if names == everything else ", ".join(f"`{name}`" for name in sorted(names)) or nothing
 
 
 @by_name
@@ -46,10 +32,10 @@ def test_what_it_takes_and_does(profile: Profile) -> None:
     assert [cell and cell[1] for cell in cells] == [
         listed(profile.fields, OPTIONAL_FIELDS),
         listed(profile.tools),
-        yes(profile.files),
-        yes(profile.reasoning),
+        "yes" if profile.files else "no",
+        "yes" if profile.reasoning else "no",
         listed(profile.ignores, PROMISES, "nothing"),
-        yes(profile.bare_end),
+        "yes" if profile.bare_end else "no",
     ]
 
 
@@ -68,8 +54,5 @@ def test_how_it_is_set_up(profile: Profile) -> None:
 
 def test_the_page_has_no_rows_but_these() -> None:
     rows = PAGE.partition("| server | optional fields |")[2].partition("\n\n")[0].splitlines()[2:]
-    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [one.title for one in PROFILES.values()]
-
-
-def test_the_page_names_what_a_request_can_do_without() -> None:
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [profile.title for profile in PROFILES.values()]
     assert all(f"`{name}`" in PAGE for name in OPTIONAL_FIELDS)

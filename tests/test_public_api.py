@@ -13,60 +13,28 @@ import pytest
 import flask_assistant_stream
 
 PUBLIC = {
-    # a host app
-    "AssistantStream",
-    "AssistantBlueprint",
-    "create_assistant_blueprint",
-    "drain",
-    # who owns a request
-    "Authenticator",
-    "Principal",
-    "session_owner",
-    "shared_owner",
-    # tools
-    "Tool",
-    "ToolContext",
-    "tool_of",
-    # settings, for tools and documentation
-    "DEFAULT_MODEL",
-    "KEYS",
-    "Key",
-    "Settings",
-    # errors
-    "AssistantStreamError",
-    "ConfigError",
-    "EngineError",
-    "Forbidden",
-    "Gone",
-    "NotFound",
-    "RequestError",
-    "StoreError",
-    "TooLarge",
-    "ToolError",
-    "Unauthorized",
-    "Unavailable",
-    "UpstreamError",
+    *("AssistantStream", "AssistantBlueprint", "create_assistant_blueprint", "drain"),  # a host app
+    *("Authenticator", "Principal", "session_owner", "shared_owner"),  # the owner of a request
+    *("Tool", "ToolContext", "tool_of"),
+    *("DEFAULT_MODEL", "KEYS", "Key", "Settings"),  # settings, for tools and documentation
+    *("AssistantStreamError", "ConfigError", "EngineError", "Forbidden", "Gone", "NotFound", "RequestError"),
+    *("StoreError", "TooLarge", "ToolError", "Unauthorized", "Unavailable", "UpstreamError"),
 }
-
-HEAVY = {"openai", "pymongo", "gevent", "flask", "werkzeug", "marshmallow", "apispec", "httptools", "ssl", "logging"}
-"""None of these comes with the package: the first four by contract, all of them so that patching comes first."""
-
-LIGHT_MODULES = [
-    "",
-    ".errors",
-    ".config",
-    ".protocol.events",
-    ".encoders.sse",
-    ".stores",
-    ".stores.base",
-    ".stores.capabilities",
-    ".storages",
-    ".engines.base",
-    ".log.run_log",
-    ".per_process",
-    ".tools.calls",
-]
-"""What needs none of the frameworks: the core runs without a web server."""
+CLIENTS = {"openai", "pymongo", "gevent"}
+FRAMEWORKS = {*CLIENTS, "flask", "marshmallow"}
+HEAVY = {*FRAMEWORKS, "werkzeug", "apispec", "httptools", "ssl", "logging"}
+"""None of these comes with the package: `FRAMEWORKS` by contract, all of them so that patching comes first."""
+CORE = (
+    *("errors", "config", "protocol.events", "encoders.sse", "stores", "stores.base", "stores.capabilities"),
+    *("engines.base", "log.run_log", "per_process", "storages", "tools.calls"),
+)
+IMPORTS = {
+    "import flask_assistant_stream": HEAVY,
+    "import flask_assistant_stream.gunicorn_hooks": HEAVY,  # a configuration file imports it before gevent patches
+    "from flask_assistant_stream import create_assistant_blueprint": CLIENTS,  # they are loaded when they are used
+    **{f"import flask_assistant_stream.{module}": FRAMEWORKS for module in CORE},
+}
+"""An import -> modules that it must not load."""
 
 
 def loaded_after(code: str) -> set[str]:
@@ -79,11 +47,9 @@ def loaded_after(code: str) -> set[str]:
 def test_all_is_what_is_documented() -> None:
     assert set(flask_assistant_stream.__all__) == PUBLIC
     assert set(dir(flask_assistant_stream)) >= PUBLIC
-
-
-@pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_every_public_name_is_there(name: str) -> None:
-    assert getattr(flask_assistant_stream, name) is not None
+    assert [name for name in PUBLIC if getattr(flask_assistant_stream, name) is None] == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = flask_assistant_stream.nothing
 
 
 def test_formats_are_where_hosts_look() -> None:
@@ -141,15 +107,6 @@ def test_logger_names_keep_working() -> None:
     assert 'getLogger("flask_assistant_stream.server")' in server
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = flask_assistant_stream.nothing
-
-
-def test_importing_the_package_imports_nothing_heavy() -> None:
-    assert not loaded_after("import flask_assistant_stream") & HEAVY
-
-
 def test_the_parts_of_a_store() -> None:
     from flask_assistant_stream import stores
     from flask_assistant_stream.stores.base import Store
@@ -163,21 +120,9 @@ def test_the_parts_of_a_store() -> None:
     assert all(getattr(stores, name) for name in stores.__all__)
 
 
-@pytest.mark.parametrize("module", LIGHT_MODULES)
-def test_the_core_needs_no_framework(module: str) -> None:
-    loaded = loaded_after(f"import flask_assistant_stream{module}")
-    assert not loaded & {"openai", "pymongo", "gevent", "flask", "marshmallow"}
-
-
-def test_the_blueprint_needs_neither_gevent_nor_drivers() -> None:
-    """A host app on threads never loads gevent; a store's driver and a client come when they are used."""
-    loaded = loaded_after("from flask_assistant_stream import create_assistant_blueprint")
-    assert not loaded & {"openai", "pymongo", "gevent"}
-
-
-def test_the_hooks_of_gunicorn_take_nothing_along() -> None:
-    """A configuration file imports them before gevent has patched anything."""
-    assert not loaded_after("import flask_assistant_stream.gunicorn_hooks") & HEAVY
+@pytest.mark.parametrize("code", IMPORTS)
+def test_an_import_loads_nothing_heavy(code: str) -> None:
+    assert not loaded_after(code) & IMPORTS[code]
 
 
 def test_the_server_patches_before_it_imports() -> None:

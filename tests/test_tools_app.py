@@ -26,9 +26,9 @@ def outputs(events: list[Event]) -> list[tuple[str, str]]:
 @pytest.fixture
 def post(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Return a function that posts to the example app and returns the events of the stream."""
-    monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
-    monkeypatch.setenv("FLASK_ASSISTANT_STORE", f"sqlite:///{tmp_path / 'tools.sqlite3'}")
-    monkeypatch.setenv("FLASK_ASSISTANT_OFFLINE_DELAY_SECONDS", "0")
+    store = f"sqlite:///{tmp_path / 'tools.sqlite3'}"
+    for key, value in {"ENGINE": "offline", "STORE": store, "OFFLINE_DELAY_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"FLASK_ASSISTANT_{key}", value)
     client = runpy.run_path(str(EXAMPLE))["create_app"]().test_client()
     return lambda path, **body: decode_ndjson(client.post(f"{API}{path}", json=body).data)
 
@@ -46,17 +46,14 @@ def test_tools_are_called(post: Any) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "heard", "status"),
-    [
-        ("true", "Order A-100 is cancelled.", "cancelled"),
-        ("no", "The user did not approve this call.", "open"),
-    ],
+    [("true", "Order A-100 is cancelled.", "cancelled"), ("no", "The user did not approve this call.", "open")],
 )
 def test_a_call_is_approved_or_not(post: Any, answer: str, heard: str, status: str) -> None:
     (run,) = objects_of(post("/chat/stream", content='/cancel_order {"number": "A-100"}'), "thread.run.requires_action")
     (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     assert call["function"] == {"name": "approval.cancel_order", "arguments": '{"number": "A-100"}'}
-    given = [{"tool_call_id": call["id"], "output": answer}]
-    events = post(f"/threads/{run['thread_id']}/actions", runId=run["id"], toolCallOutputs=given)
+    tool_outputs = [{"tool_call_id": call["id"], "output": answer}]
+    events = post(f"/threads/{run['thread_id']}/actions", runId=run["id"], toolCallOutputs=tool_outputs)
     assert [output for _, output in outputs(events)] == [heard]
     assert events[-1].name == "thread.run.completed"
     ((_, listed),) = outputs(post("/chat/stream", content="/my_orders"))

@@ -31,10 +31,9 @@ def test_the_key_goes_where_the_server_takes_it(
     assert Upstream(key, headers=headers, profile=profile).configured_headers == sent
 
 
-@pytest.mark.parametrize("name", ["Authorization", "api-key", "X-Api-Key", "Cookie", "X-Auth-Token", "client-secret"])
-def test_headers_that_hold_secrets(name: str) -> None:
-    assert holds_secret(name)
-    assert not holds_secret("X-Team")
+def test_headers_that_hold_secrets() -> None:
+    names = ("Authorization", "api-key", "X-Api-Key", "Cookie", "X-Auth-Token", "client-secret", "X-Team")
+    assert [name for name in names if not holds_secret(name)] == ["X-Team"]
 
 
 def test_secrets_are_masked_in_values_but_not_in_names() -> None:
@@ -42,9 +41,8 @@ def test_secrets_are_masked_in_values_but_not_in_names() -> None:
     value = {"error": {"message": "a sk-1234 b blue", "code": 5}, "sk-1234": ["tok-5678", None]}
     masked = {"error": {"message": "a … b blue", "code": 5}, "sk-1234": ["…", None]}
     assert upstream.masked(value) == masked
-    assert (
-        Upstream("a", headers={"X-Token": ""}).masked("a short secret hides nothing") == "a short secret hides nothing"
-    )
+    text = "a short secret hides nothing"
+    assert Upstream("a", headers={"X-Token": ""}).masked(text) == text
 
 
 def test_the_representation_shows_no_secret() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from flask_assistant_stream.errors import Gone, StoreError
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.encoder_suite import Decode, EncoderSuite
 from flask_assistant_stream.testing.scripted import failure
+from tests.extending.host import registered
 from tests.routes.conftest import FakeFollower, MakeSite, Site, run_of
 from tests.routes.conftest import make_site as make_site
-
-PAGE = Path(__file__).parents[2] / "docs" / "extending-formats.md"
 
 
 def answer(text: str) -> list[Any]:
@@ -27,12 +25,8 @@ def answer(text: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lines() -> type[Encoder]:
-    """Run the page's code, once for the process: a name is registered once."""
-    if "lines" not in formats():
-        (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
-        exec(compile(code, str(PAGE), "exec"), {})
-    return formats()["lines"]
+def lines() -> Any:
+    return registered("extending-formats.md", formats, "lines")
 
 
 class TestLines(EncoderSuite):
@@ -93,7 +87,6 @@ def test_a_stream_that_breaks_off_ends_with_the_error(
     site = make_site(answer("one\n"))
     body, url = streamed(site)
     events = decode_ndjson(site.get(url.replace("lines", "ndjson")).data)
-
     monkeypatch.setattr(site.registration.log, "follow", lambda run_id, after: FakeFollower(events[:-1], error))
     broken = site.get(url).data
     assert blocks(broken)[:2] == blocks(body)[:2]
@@ -117,7 +110,7 @@ def test_the_media_type_stays_with_the_first_format(make_site: MakeSite) -> None
     events = decode_sse(response.data)
     assert run_of(events)["status"] == "failed"
     parameters = site.get("/openapi.json").get_json()["paths"]["/chat/stream"]["post"]["parameters"]
-    (names,) = [one["schema"]["enum"] for one in parameters if one["name"] == "format"]
+    (names,) = [each["schema"]["enum"] for each in parameters if each["name"] == "format"]
     assert names[:2] == ["ndjson", "sse"]
     assert "lines" in names
 

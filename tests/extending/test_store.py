@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.stores import make_store, register_store
 from flask_assistant_stream.stores.sqlite import SQLiteStore
+from tests.pages import DOCS, blocks
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "extending-stores.md"
 APP = """
 from flask import Flask
 import register
@@ -38,24 +37,20 @@ assert messages[0]["content"][0]["text"]["value"] == text_of(events) != ""
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    registration, *modules = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    registration, *modules = blocks(DOCS / "extending-stores.md", "python")
     (tmp_path / "register.py").write_text(registration)
     for module in modules:
         (tmp_path / module.partition("\n")[0].removeprefix("# ")).write_text(module)
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> None:
+SUITES = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_memory_store.py")
+
+
+@pytest.mark.parametrize("arguments", [SUITES, ("-c", APP)], ids=["suites", "app"])
+def test_the_store_of_the_page(folder: Path, arguments: tuple[str, ...]) -> None:
     done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_store_of_the_page_passes_the_suites(folder: Path) -> None:
-    run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_memory_store.py")
-
-
-def test_the_store_of_the_page_serves_an_app(folder: Path) -> None:
-    run(folder, "-c", APP)
 
 
 def test_a_scheme_belongs_to_one_store() -> None:

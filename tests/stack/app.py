@@ -19,11 +19,7 @@ WEATHER: dict[str, Any] = {
     "function": {
         "name": "get_weather",
         "description": "Determine the weather at a place",
-        "parameters": {
-            "type": "object",
-            "properties": {"location": {"type": "string"}},
-            "required": ["location"],
-        },
+        "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]},
     },
 }
 SEARCH = {"type": "file_search"}
@@ -36,12 +32,12 @@ def add(a: int, b: int = 1) -> int:
 
 
 def who(context: ToolContext) -> dict[str, str]:
-    """Say who asks, where, and in which app."""
+    """Return the caller, and the thread, run and app of the call."""
     return {"owner": context.owner, "thread": context.thread_id, "run": context.run_id, "app": current_app.name}
 
 
 def refuse() -> None:
-    """Refuse with words for the model."""
+    """Refuse, with a text for the model."""
     raise ToolError("Closed on Sundays.")
 
 
@@ -51,24 +47,18 @@ def fail() -> None:
 
 
 def hang() -> str:
-    """Take longer than anybody waits."""
-    threading.Event().wait(60)
-    return "at last"
-
-
-def dawdle() -> str:
-    """Take longer than any server waits when it stops."""
+    """Take longer than any caller, or any server that stops, waits."""
     threading.Event().wait(60)
     return "at last"
 
 
 def long() -> str:
-    """Say more than can be told."""
+    """Return more than a model receives."""
     return "x" * 1_000_000
 
 
 def erase(name: str) -> str:
-    """Erase something, if a person agrees."""
+    """Erase something, with approval."""
     return f"{name} is erased"
 
 
@@ -82,23 +72,16 @@ ASSISTANTS: list[dict[str, Any]] = [
         "tools": [SEARCH],
         "tool_resources": {"file_search": {"vector_store_ids": ["vs_food"]}},
     },
-    {"id": "asst_slow", "model": "a-model", "tools": [tool_of(dawdle, timeout_seconds=300)]},
+    {"id": "asst_slow", "model": "a-model", "tools": [tool_of(hang, timeout_seconds=300)]},
     {"id": "asst_tools", "model": "a-model", "tools": [*TOOLS, WEATHER]},
     {"id": "asst_code", "model": "a-model", "reasoning_effort": "low", "tools": [{"type": "code_interpreter"}, SEARCH]},
 ]
-UPSTREAM_TOOLS = [
-    {"type": "web_search"},
-    {
-        "type": "mcp",
-        "server_label": "sky",
-        "server_url": "https://sky.example/mcp",
-        "authorization": "token-of-the-sky",
-    },
-]
+SKY = {"server_label": "sky", "server_url": "https://sky.example/mcp", "authorization": "token-of-the-sky"}
+UPSTREAM_TOOLS = [{"type": "web_search"}, {"type": "mcp", **SKY}]
 
 
 def by_header(request: Any) -> str:
-    """Authenticate as a host would: who says nothing is anna."""
+    """Return the user that the header names, anna by default."""
     user = request.headers.get("X-User", "anna")
     if user == "nobody" or "Authorization" in request.headers:
         raise Unauthorized("Log in first.")
@@ -106,11 +89,7 @@ def by_header(request: Any) -> str:
 
 
 def create_app(*, hosted: bool = True) -> Flask:
-    """Make the app; the environment says which store and which upstream.
-
-    Args:
-        hosted: with tools that the upstream runs by itself, which few servers do.
-    """
+    """Build the app; `hosted` adds tools that the upstream runs, which few servers do."""
     logging.basicConfig(level=logging.INFO, format="%(process)d %(levelname)s %(name)s: %(message)s")
     app = Flask("host", instance_path=os.environ["ASSISTANT_INSTANCE"], static_folder=None)
     app.config.from_prefixed_env()
@@ -123,7 +102,7 @@ def create_app(*, hosted: bool = True) -> Flask:
         ),
         url_prefix=PREFIX,
     )
-    made_in = os.getpid()
+    built_in = os.getpid()
 
     @app.get("/")
     def index() -> str:
@@ -131,6 +110,6 @@ def create_app(*, hosted: bool = True) -> Flask:
 
     @app.get("/processes")
     def processes() -> dict[str, int]:
-        return {"made_in": made_in, "serves": os.getpid()}
+        return {"built_in": built_in, "serves": os.getpid()}
 
     return app

@@ -1,4 +1,4 @@
-"""What clients get on either face: a message is sent, tools are answered, the thread is read, all over HTTP."""
+"""Clients of both faces: they send messages, answer tools and read threads over HTTP."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ASSISTANT = "asst_default"
 
 @dataclass
 class Heard:
-    """What a client has heard of one run.
+    """One run as a client has received it.
 
     Attributes:
-        run: as its last event left it.
-        messages: as they were closed.
+        run: as in its last event.
+        messages: as in their last events.
         ends: names of the events that end a run.
     """
 
@@ -41,25 +41,25 @@ class Heard:
 
     @property
     def calls(self) -> list[tuple[str, str, Any]]:
-        """The calls that it is asked to answer: id, name, arguments."""
+        """The calls that the client must answer: id, name, arguments."""
         action = self.run["required_action"]
         calls = action["submit_tool_outputs"]["tool_calls"] if action else []
-        return [(one["id"], one["function"]["name"], json.loads(one["function"]["arguments"])) for one in calls]
+        return [(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls]
 
 
 class AppFace:
-    """The face that front-ends speak to: NDJSON, events checked one by one."""
+    """The face of front-ends: NDJSON, events checked one by one."""
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
 
     def say(self, content: str, thread_id: str | None = None, **options: Any) -> Heard:
-        """Send a message and hear the answer to its end; `options` are those of the request."""
+        """Send a message and read the answer to its end; `options` are those of the request."""
         rest = options if thread_id is None else {"threadId": thread_id, **options}
         return self._heard(self._server.chat(content, **rest).events)
 
     def answer(self, heard: Heard, output: str) -> Heard:
-        """Answer all calls alike and hear what follows, together with what came before."""
+        """Answer all calls alike; return the run with everything before and after."""
         run = heard.run
         events = self._server.answered(run, output).events
         whole = self._server.get(f"/threads/{run['thread_id']}/runs/{run['id']}/stream").events
@@ -89,14 +89,14 @@ class SdkFace:
         self._client = openai.OpenAI(base_url=url, api_key=API_KEY, max_retries=0, timeout=30)
 
     def say(self, content: str, thread_id: str | None = None, **options: Any) -> Heard:
-        """Add a message to a thread and hear the run on it to its end; `options` are those of the run."""
+        """Add a message to a thread and read the run on it to its end; `options` are those of the run."""
         threads = self._client.beta.threads
         thread_id = thread_id or threads.create().id
         threads.messages.create(thread_id, role="user", content=content)
         return self._heard(threads.runs.create(thread_id, assistant_id=ASSISTANT, stream=True, **options))
 
     def answer(self, heard: Heard, output: str) -> Heard:
-        """Answer all calls alike and hear what follows, together with what came before."""
+        """Answer all calls alike; return the run with everything before and after."""
         outputs: list[Any] = [{"tool_call_id": id, "output": output} for id, _, _ in heard.calls]
         run = heard.run
         submit = self._client.beta.threads.runs.submit_tool_outputs
@@ -116,11 +116,11 @@ class SdkFace:
         run: dict[str, Any] = {}
         messages, ends = [], []
         for event in stream:
-            told = event.data.model_dump(mode="json")
+            data = event.data.model_dump(mode="json")
             if event.event in ("thread.message.completed", "thread.message.incomplete"):
-                messages.append(told)
-            elif told["object"] == "thread.run":
-                run = told
+                messages.append(data)
+            elif data["object"] == "thread.run":
+                run = data
             if event.event in RUN_ENDINGS:
                 ends.append(event.event)
         return Heard(run, messages, ends)

@@ -1,18 +1,17 @@
-"""Bad input over HTTP: status, shape, the field's name, CORS headers, nothing stored. The details: `tests/routes`."""
+"""Bad input over HTTP: status, shape, field, CORS headers, nothing stored. `tests/routes` has the details."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fake_upstream import UpstreamProcess
-from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, serving
+from tests.server_process import PREFIX, Answer, ServerProcess
+from tests.stack.conftest import Serve
 
 from .app import API_KEY
 
@@ -22,10 +21,8 @@ MAX_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
-def strict(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    limits = {"ASSISTANT_MAX_CONTENT_CHARS": str(MAX_CHARS), "FLASK_MAX_CONTENT_LENGTH": str(MAX_BYTES)}
-    with serving(gunicorn(), tmp_path_factory.mktemp("bad"), upstream=played.base_url, **limits) as server:
-        yield server
+def strict(serve: Serve) -> ServerProcess:
+    return serve(ASSISTANT_MAX_CONTENT_CHARS=str(MAX_CHARS), FLASK_MAX_CONTENT_LENGTH=str(MAX_BYTES))
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +37,10 @@ def stored(server: ServerProcess) -> Any:
     """Return everything that the users of these tests see."""
     seen = []
     for user in ("anna", "ben"):
-        who = {"X-User": user}
-        threads = server.get("/threads?limit=100", headers=who).json["data"]
-        for one in threads:
-            seen.append((user, one, server.get(f"/threads/{one['id']}/messages?limit=100", headers=who).json["data"]))
+        headers = {"X-User": user}
+        for thread in server.get("/threads?limit=100", headers=headers).json["data"]:
+            messages = server.get(f"/threads/{thread['id']}/messages?limit=100", headers=headers).json["data"]
+            seen.append((user, thread, messages))
     return seen
 
 
@@ -105,6 +102,13 @@ def test_chunked_bodies(strict: ServerProcess, thread: dict[str, str]) -> None:
     assert answer.run["status"] == "completed"
 
 
+ACTIONS = "/threads/{thread}/actions"
+
+
+def outputs(call: str, output: object) -> dict[str, Any]:
+    return {"runId": "{run}", "toolCallOutputs": [{"tool_call_id": call, "output": output}]}
+
+
 REQUESTS: dict[str, tuple[str, str, int, str | None, object]] = {
     "format": ("POST", "/chat/stream?format=xml", 400, "format", {"content": "hi"}),
     "limit": ("GET", "/threads?limit=101", 400, "limit", None),
@@ -115,36 +119,25 @@ REQUESTS: dict[str, tuple[str, str, int, str | None, object]] = {
     "unknown run": ("POST", "/threads/{thread}/runs/run_unknown/cancel", 404, None, None),
     "title": ("PATCH", "/threads/{thread}", 400, "title", {"title": 5}),
     "metadata": ("PATCH", "/threads/{thread}", 400, "metadata", {"metadata": {"a": 1}}),
-    "no run": ("POST", "/threads/{thread}/actions", 400, "runId", {"toolCallOutputs": [{"tool_call_id": "c"}]}),
-    "no outputs": ("POST", "/threads/{thread}/actions", 400, "toolCallOutputs", {"runId": "{run}"}),
-    "other outputs": (
-        "POST",
-        "/threads/{thread}/actions",
-        400,
-        "toolCallOutputs",
-        {"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "call_other", "output": "x"}]},
-    ),
-    "output of a kind": (
-        "POST",
-        "/threads/{thread}/actions",
-        400,
-        "toolCallOutputs[0].output",
-        {"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "{call}", "output": 5}]},
-    ),
+    "no run": ("POST", ACTIONS, 400, "runId", {"toolCallOutputs": [{"tool_call_id": "c"}]}),
+    "no outputs": ("POST", ACTIONS, 400, "toolCallOutputs", {"runId": "{run}"}),
+    "unknown call": ("POST", ACTIONS, 400, "toolCallOutputs", outputs("call_other", "x")),
+    "a number as output": ("POST", ACTIONS, 400, "toolCallOutputs[0].output", outputs("{call}", 5)),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_requests(name: str, strict: ServerProcess, thread: dict[str, str]) -> None:
     method, path, status, param, body = REQUESTS[name]
-    filled = None if body is None else json.loads(_fill(json.dumps(body), thread))
-    refused(strict, method, _fill(path, thread), status, param, filled)
+    refused(strict, method, filled(path, thread), status, param, filled(body, thread))
 
 
-def _fill(text: str, thread: dict[str, str]) -> str:
+def filled(template: Any, thread: dict[str, str]) -> Any:
+    """Return a path or a body with the ids of a thread."""
+    text = json.dumps(template)
     for name, value in thread.items():
         text = text.replace(f"{{{name}}}", value)
-    return text
+    return json.loads(text)
 
 
 OF_A_THREAD = {
@@ -155,29 +148,25 @@ OF_A_THREAD = {
     "message": ("POST", "/threads/{thread}/messages", {"content": "hi"}),
     "stream": ("GET", "/threads/{thread}/runs/{run}/stream", None),
     "cancel": ("POST", "/threads/{thread}/runs/{run}/cancel", None),
-    "actions": (
-        "POST",
-        "/threads/{thread}/actions",
-        {"runId": "{run}", "toolCallOutputs": [{"tool_call_id": "{call}", "output": "x"}]},
-    ),
+    "actions": ("POST", ACTIONS, outputs("{call}", "x")),
 }
 
 
 @pytest.mark.parametrize("name", OF_A_THREAD)
-def test_somebody_elses_thread_is_unknown(name: str, strict: ServerProcess, thread: dict[str, str]) -> None:
+def test_a_thread_of_another_owner_is_unknown(name: str, strict: ServerProcess, thread: dict[str, str]) -> None:
     method, path, body = OF_A_THREAD[name]
-    filled = None if body is None else json.loads(_fill(json.dumps(body), thread))
-    theirs = refused(strict, method, _fill(path, thread), 404, None, filled, headers={"X-User": "ben"})
-    none = {**thread, "thread": "thread_none"}
-    unknown = refused(strict, method, _fill(path, none), 404, None, filled, headers={"X-User": "ben"})
-    assert theirs["message"].replace(thread["thread"], "") == unknown["message"].replace("thread_none", "")
+    messages = []
+    for ids in (thread, {**thread, "thread": "thread_none"}):
+        error = refused(strict, method, filled(path, ids), 404, None, filled(body, thread), headers={"X-User": "ben"})
+        messages.append(error["message"].replace(ids["thread"], ""))
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("name", OF_A_THREAD)
 def test_without_credentials(name: str, strict: ServerProcess, thread: dict[str, str]) -> None:
     method, path, _ = OF_A_THREAD[name]
     for headers in ({"X-User": "nobody"}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {API_KEY}x"}):
-        error = refused(strict, method, _fill(path, thread), 401, None, headers=headers)
+        error = refused(strict, method, filled(path, thread), 401, None, headers=headers)
         assert error["code"] == "invalid_api_key"
 
 
@@ -192,13 +181,12 @@ def test_a_right_key_is_an_owner_of_its_own(strict: ServerProcess, thread: dict[
 def test_foreign_origins(origin: str, strict: ServerProcess, thread: dict[str, str]) -> None:
     error = refused(strict, "POST", "/chat/stream", 403, None, {"content": "hi"}, origin=origin)
     assert "ASSISTANT_CORS_ORIGINS" in error["message"]
-    own = strict.post("/chat/stream", {"content": "@@script:text@@"}, origin=strict.origin)
-    assert own.status == 200
+    assert strict.post("/chat/stream", {"content": "@@script:text@@"}, origin=strict.origin).status == 200
 
 
 def test_a_preflight(strict: ServerProcess) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    answer = strict.request("OPTIONS", "/chat/stream", origin=FRONT_END, headers=asked)
+    headers = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    answer = strict.request("OPTIONS", "/chat/stream", origin=FRONT_END, headers=headers)
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
@@ -206,8 +194,7 @@ def test_a_preflight(strict: ServerProcess) -> None:
 
 
 def test_a_client_that_goes_away_in_its_request_stores_nothing(strict: ServerProcess, thread: dict[str, str]) -> None:
-    before = stored(strict)
-    place = urlsplit(strict.origin)
+    before, place = stored(strict), urlsplit(strict.origin)
     with socket.create_connection((place.hostname or "", place.port or 0)) as sock:
         head = f"POST {PREFIX}/chat/stream HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 100\r\n\r\n"
         sock.sendall(head.encode() + b'{"content": "hi')
@@ -219,16 +206,12 @@ def test_a_client_that_goes_away_in_its_request_stores_nothing(strict: ServerPro
     assert stored(strict) == before
 
 
-# -- paths ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "BREW"])
 @pytest.mark.parametrize("path", ["/nowhere", "/threads/a/b/c", "/v1/chat/completions", "/%FF", "/a%00b"])
 def test_unknown_paths_below_the_prefix(method: str, path: str, strict: ServerProcess) -> None:
     answer = strict.request(method, path, origin=FRONT_END)
-    assert answer.status == 404
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (404, FRONT_END)
     error_of(answer)
-    assert answer.headers["Access-Control-Allow-Origin"] == FRONT_END
 
 
 @pytest.mark.parametrize(
@@ -237,8 +220,8 @@ def test_unknown_paths_below_the_prefix(method: str, path: str, strict: ServerPr
 )
 def test_unknown_methods_below_the_prefix(method: str, path: str, allow: set[str], strict: ServerProcess) -> None:
     answer = strict.request(method, path, origin=FRONT_END)
-    assert answer.status == 405
     error_of(answer)
+    assert answer.status == 405
     assert set(answer.headers["Allow"].split(", ")) == allow
 
 

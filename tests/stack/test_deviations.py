@@ -1,54 +1,38 @@
 """Streams of servers that are not OpenAI's, through the whole stack and on both faces.
 
-What each sends, and what is to be told of it, stands in `tests/deviations.py`.
+`tests/deviations.py` has what each sends, and what clients are to receive.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.deviations import BARE_ENDS, DEVIATIONS, SILENCES, Expected
 from tests.fake_upstream import ANSWER, UpstreamProcess
-from tests.server_process import UNHOSTED, ServerProcess, gunicorn, serving
+from tests.server_process import UNHOSTED, ServerProcess
+from tests.stack.conftest import Serve
 from tests.stack.faces import KINDS, Face, Heard, face_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-ONCE = {"ASSISTANT_UPSTREAM_RETRIES": "0"}
 OUTPUT = "sunny"
-Serve = Callable[..., ServerProcess]
-
-
-@pytest.fixture(scope="module")
-def serve(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Give a function that starts a server which asks its upstream once; further settings are arguments."""
-    with ExitStack() as running:
-
-        def serve(command: tuple[str, ...], **settings: str) -> ServerProcess:
-            folder = tmp_path_factory.mktemp("deviations")
-            return running.enter_context(serving(command, folder, upstream=played.base_url, **ONCE, **settings))
-
-        yield serve
 
 
 @pytest.fixture(scope="module")
 def server(serve: Serve) -> ServerProcess:
-    return serve(gunicorn())
+    return serve(ASSISTANT_UPSTREAM_RETRIES="0")
 
 
 @pytest.fixture(scope="module")
 def known(serve: Serve) -> ServerProcess:
-    """A server whose upstream is said to be one that ends streams without a terminal event."""
-    return serve(UNHOSTED, ASSISTANT_UPSTREAM_PROFILE="openrouter")
+    """A server whose upstream is known to end streams without a terminal event."""
+    return serve(UNHOSTED, ASSISTANT_UPSTREAM_PROFILE="openrouter", ASSISTANT_UPSTREAM_RETRIES="0")
 
 
 @pytest.fixture(scope="module")
 def hasty(serve: Serve) -> ServerProcess:
-    """A server that gives a silent upstream up soon."""
-    return serve(gunicorn(), ASSISTANT_UPSTREAM_IDLE_SECONDS="1")
+    """A server that soon gives up a silent upstream."""
+    return serve(ASSISTANT_UPSTREAM_IDLE_SECONDS="1", ASSISTANT_UPSTREAM_RETRIES="0")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,17 +87,17 @@ def compare(heard: Heard, told: Expected, face: Face) -> None:
     if heard.messages:
         last = heard.messages[-1]
         assert last["incomplete_details"] == (told.cut and {"reason": told.cut})
-        assert [one["status"] for one in heard.messages[:-1]] == ["completed"] * (len(heard.messages) - 1)
+        assert [message["status"] for message in heard.messages[:-1]] == ["completed"] * (len(heard.messages) - 1)
     assert face.history(thread_id) == [("user", "hello"), *(("assistant", text) for text in told.texts)]
 
 
 def usage(heard: Heard) -> tuple[int, int, int] | None:
     """Return the run's usage, or None where there is none."""
-    found = heard.run["usage"]
-    return found and (found["prompt_tokens"], found["completion_tokens"], found["total_tokens"])
+    tokens = heard.run["usage"]
+    return tokens and (tokens["prompt_tokens"], tokens["completion_tokens"], tokens["total_tokens"])
 
 
 def with_the_answer(first: tuple[int, int, int] | None) -> tuple[int, int, int]:
     """Return the usage of a response together with that of the answer to its tools' outputs."""
-    given, made, total = first or (0, 0, 0)
-    return given + 11, made + 10, total + 21
+    read, written, total = first or (0, 0, 0)
+    return read + 11, written + 10, total + 21

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,39 +14,30 @@ from flask_assistant_stream.protocol.events import VENDOR_EVENTS
 from flask_assistant_stream.testing.decode import decode_sse, objects_of, text_of
 from tests.fake_upstream import CODE, PIXEL, UpstreamProcess
 from tests.node_clients import NodeDecoder, python_decode_sse
-from tests.server_process import Answer, ServerProcess, gunicorn, serving
+from tests.server_process import Answer, ServerProcess
+from tests.stack.conftest import Serve
 from tests.translation.checker import check
 
-CHAT = "/chat/stream"
 TABLE = "a,b\n1,2\n"
 
 
 @pytest.fixture(scope="module")
-def server(played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The app of these tests, with summaries of thoughts."""
+def server(serve: Serve, played: UpstreamProcess) -> ServerProcess:
+    """The app of these tests, with summaries of the reasoning."""
     played.control_files(containers=[["cntr_1", "cfile_table", TABLE], ["cntr_1", "cfile_plot", "a plot"]])
-    where = tmp_path_factory.mktemp("hosted")
-    settings = {"ASSISTANT_REASONING_SUMMARIES": "on"}
-    with serving(gunicorn(), where, upstream=played.base_url, **settings) as running:
-        yield running
+    return serve(ASSISTANT_REASONING_SUMMARIES="on")
 
 
 @pytest.fixture(scope="module")
 def said(server: ServerProcess) -> Callable[[str], Answer]:
-    known: dict[str, Answer] = {}
-
-    def say(script: str) -> Answer:
-        if script not in known:
-            known[script] = server.chat(f"@@script:{script}@@", assistantId="asst_code")
-        return known[script]
-
-    return say
+    """Return a function that plays a script, once for all tests."""
+    return cache(lambda script: server.chat(f"@@script:{script}@@", assistantId="asst_code"))
 
 
 def steps(answer: Answer) -> list[dict[str, Any]]:
     """Return the tool calls of the completed steps."""
     details = [step["step_details"] for step in objects_of(answer.events, "thread.run.step.completed")]
-    return [call for one in details for call in one.get("tool_calls", ())]
+    return [call for step in details for call in step.get("tool_calls", ())]
 
 
 @pytest.mark.parametrize("script", ["code_interpreter", "hosted", "thinking"])
@@ -57,24 +49,14 @@ def test_every_client_decodes_it(
     decoded = node_decode(node_version, answer.body)
     assert (decoded.error, decoded.run_status) == (None, "completed")
     assert decoded.text == text_of(answer.events)
+    assert ("imageFileDone" in decoded.callbacks) == (script == "code_interpreter"), "listeners receive pictures"
     run = answer.run
     path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream?format=sse"
     python = python_decode_sse(server.get(path).body)
     assert (python.error, python.text) == (None, decoded.text)
 
 
-def test_the_code_interpreter_is_a_step(said: Callable[[str], Answer]) -> None:
-    (call,) = steps(said("code_interpreter"))
-    logs, image = call["code_interpreter"]["outputs"]
-    assert (call["type"], call["code_interpreter"]["input"], logs) == (
-        "code_interpreter",
-        CODE,
-        {"type": "logs", "logs": "done\n"},
-    )
-    assert image["type"] == "image"
-
-
-def test_what_the_code_has_made_is_there_when_its_container_is_gone(
+def test_the_code_interpreter_is_a_step_and_its_files_outlive_its_container(
     server: ServerProcess, played: UpstreamProcess, said: Callable[[str], Answer]
 ) -> None:
     answer = said("code_interpreter")
@@ -92,70 +74,50 @@ def test_what_the_code_has_made_is_there_when_its_container_is_gone(
     assert table.headers["X-Content-Type-Options"] == "nosniff"
     assert server.get("/files/cfile_plot").body == b"a plot"
     (call,) = steps(answer)
-    drawn = call["code_interpreter"]["outputs"][1]["image"]["file_id"]
+    logs, image = call["code_interpreter"]["outputs"]
+    assert (call["type"], call["code_interpreter"]["input"]) == ("code_interpreter", CODE)
+    assert (logs, image["type"]) == ({"type": "logs", "logs": "done\n"}, "image")
+    drawn = image["image"]["file_id"]
     assert server.get(f"/v1/files/{drawn}/content").body == base64.b64decode(PIXEL)
     assert server.get(f"/v1/files/{drawn}").json["purpose"] == "assistants_output"
-    assert played.told_files()["counts"] == before  # nobody asks the upstream for bytes
-
-
-def test_nobody_else_gets_what_the_code_has_made(server: ServerProcess, said: Callable[[str], Answer]) -> None:
-    said("code_interpreter")
-    foreign, unknown = (
-        server.get(path, headers={"X-User": "bert"}) for path in ("/files/cfile_table", "/files/cfile_tables")
-    )
+    assert played.told_files()["counts"] == before, "the upstream receives no request for bytes"
+    ids = ("cfile_table", "cfile_tables")
+    foreign, unknown = (server.get(f"/files/{file_id}", headers={"X-User": "bert"}) for file_id in ids)
     assert foreign.status == unknown.status == 404
     assert foreign.json["error"]["message"] == unknown.json["error"]["message"].replace("tables", "table")
 
 
-def test_a_picture_is_told_to_listeners(
-    node_version: str, node_decode: NodeDecoder, said: Callable[[str], Answer]
-) -> None:
-    assert "imageFileDone" in node_decode(node_version, said("code_interpreter").body).callbacks
-
-
-def test_a_file_that_is_gone_already_is_told_as_gone(server: ServerProcess, played: UpstreamProcess) -> None:
-    played.control_files(
-        fail=[{"route": "GET /containers/{container}/files/{file}/content", "status": 404, "times": 2}]
-    )
+def test_a_file_that_is_gone_already_is_reported_as_gone(server: ServerProcess, played: UpstreamProcess) -> None:
+    route = "GET /containers/{container}/files/{file}/content"
+    played.control_files(fail=[{"route": route, "status": 404, "times": 2}])
     answer = server.chat("@@script:code_interpreter?made=_late@@", assistantId="asst_code")
     assert answer.run["status"] == "completed"
     refused = server.get("/files/cfile_table_late")
     assert (refused.status, "cfile_table_late" in refused.json["error"]["message"]) == (410, True)
 
 
-def test_tools_that_the_old_wire_has_no_word_for_are_functions(
-    server: ServerProcess, said: Callable[[str], Answer]
+def test_other_tools_of_the_upstream_are_functions(
+    server: ServerProcess, played: UpstreamProcess, said: Callable[[str], Answer]
 ) -> None:
-    calls = steps(said("hosted"))
-    assert [(call["type"], call["function"]["name"]) for call in calls] == [
-        ("function", "web_search"),
-        ("function", "sky.look_up"),
-        ("function", "image_generation"),
-    ]
+    answer = said("hosted")
+    sent = next(each["body"]["tools"] for each in played.told()["requests"] if "hosted" in json.dumps(each["body"]))
+    assert [tool["type"] for tool in sent if tool["type"] in ("web_search", "mcp")] == ["web_search", "mcp"]
+    assert b"token-of-the-sky" not in answer.body
+    assert "token-of-the-sky" not in server.log
+    assert {tool["type"] for tool in answer.run["tools"]} == {"code_interpreter", "file_search"}
+    calls = steps(answer)
+    assert {call["type"] for call in calls} == {"function"}
+    assert [call["function"]["name"] for call in calls] == ["web_search", "sky.look_up", "image_generation"]
     assert "sunshine" in calls[0]["function"]["arguments"]
     assert (calls[1]["function"]["arguments"], calls[1]["function"]["output"]) == ('{"where":"up"}', "blue")
     drawn = json.loads(calls[2]["function"]["output"])["file_id"]
     assert server.get(f"/files/{drawn}").body == base64.b64decode(PIXEL)
-
-
-def test_pages_are_cited_beside_the_annotations(said: Callable[[str], Answer]) -> None:
-    (message,) = objects_of(said("hosted").events, "thread.message.completed")
+    (message,) = objects_of(answer.events, "thread.message.completed")
     text = message["content"][0]["text"]
     (link,) = text["x_url_citations"]
     assert text["annotations"] == []
     assert (link["url"], link["title"]) == ("https://example.com/sun", "Sun")
     assert text["value"][link["start_index"] : link["end_index"]] == "(example.com)"
-
-
-def test_tools_of_the_configuration_are_sent_with_every_run_and_shown_to_nobody(
-    server: ServerProcess, played: UpstreamProcess, said: Callable[[str], Answer]
-) -> None:
-    answer = said("hosted")
-    sent = played.told()["requests"][-1]["body"]["tools"]
-    assert [tool["type"] for tool in sent if tool["type"] in ("web_search", "mcp")] == ["web_search", "mcp"]
-    assert b"token-of-the-sky" not in answer.body
-    assert "token-of-the-sky" not in server.log
-    assert {tool["type"] for tool in answer.run["tools"]} == {"code_interpreter", "file_search"}
 
 
 @pytest.mark.parametrize(("output", "text"), [("true", "It is blue."), ("false", "Then I do not know.")])
@@ -168,21 +130,18 @@ def test_a_person_decides_on_the_tool_of_another_server(server: ServerProcess, o
     assert answered.run["status"] == "completed"
 
 
-def test_thoughts_are_told_where_they_are_asked_for(
-    server: ServerProcess, played: UpstreamProcess, said: Callable[[str], Answer]
-) -> None:
+def test_reasoning_is_summarised(server: ServerProcess, played: UpstreamProcess, said: Callable[[str], Answer]) -> None:
     answer = said("thinking")
     pieces = objects_of(answer.events, "thread.run.x_reasoning.delta")
     assert "".join(piece["delta"] for piece in pieces) == "First this.\n\nThen that."
-    sent = next(one["body"] for one in played.told()["requests"] if "thinking" in json.dumps(one["body"]))
+    sent = next(each["body"] for each in played.told()["requests"] if "thinking" in json.dumps(each["body"]))
     assert sent["reasoning"]["summary"] == "auto"
 
 
-def test_the_sdk_face_tells_no_vendor_events(server: ServerProcess) -> None:
+def test_the_sdk_face_sends_no_vendor_events(server: ServerProcess) -> None:
     message = {"role": "user", "content": "@@script:thinking@@"}
     body = {"assistant_id": "asst_code", "thread": {"messages": [message]}, "stream": True}
-    told = server.post("/v1/threads/runs", body)
-    events = decode_sse(told.body)
+    events = decode_sse(server.post("/v1/threads/runs", body).body)
     assert events[-1].name == "thread.run.completed"
     assert not {event.name for event in events} & VENDOR_EVENTS
     seqs = [event.seq for event in events]

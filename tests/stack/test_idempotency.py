@@ -1,4 +1,4 @@
-"""Requests that are sent again under their key, through real gunicorn gevent workers, on both stores."""
+"""Requests repeated under their key, through real gunicorn gevent workers, on both stores."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
 
-from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from tests.fake_upstream import UpstreamProcess
 from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, run_of, serving
@@ -26,13 +26,12 @@ LEASE = 2.0
 PATIENCE = 60.0
 SLOW = "@@script:text?n=60&delay=0.02@@"
 
-
 Pair = tuple[ServerProcess, ServerProcess]
 
 
 @pytest.fixture(scope="module")
 def pair(module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Give two servers with a worker each on one store, so that a test says which worker it asks."""
+    """Yield two servers with a worker each on one store, so that a test chooses the worker."""
     where = tmp_path_factory.mktemp("pair")
     settings = {"store": module_store, "upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": str(LEASE)}
     with (
@@ -44,13 +43,18 @@ def pair(module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.Te
 
 @pytest.fixture
 def workers(store_url: str, tmp_path: Path, played: UpstreamProcess) -> Iterator[ServerProcess]:
-    """Give a server with two workers."""
+    """Yield a server with two workers."""
     settings = {"store": store_url, "upstream": played.base_url}
     with serving(gunicorn("--workers", "2"), tmp_path, **settings) as running:
-        deadline = time.monotonic() + PATIENCE
-        while len(running.workers) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: len(running.workers) >= 2)
         yield running
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
 
 
 def named(key: str, user: str = "") -> dict[str, str]:
@@ -59,34 +63,32 @@ def named(key: str, user: str = "") -> dict[str, str]:
 
 
 def data(server: ServerProcess, path: str, user: str) -> list[dict[str, Any]]:
-    """Return a list of an owner's."""
-    found: list[dict[str, Any]] = server.get(path, headers={"X-User": user}).json["data"]
-    return found
+    """Return a list of an owner."""
+    return cast(list[dict[str, Any]], server.get(path, headers={"X-User": user}).json["data"])
 
 
-def roles(server: ServerProcess, thread_id: str, user: str) -> list[str]:
-    return [message["role"] for message in data(server, f"/threads/{thread_id}/messages?order=asc", user)]
+def assert_one_run(server: ServerProcess, thread_id: str, user: str) -> None:
+    messages = data(server, f"/threads/{thread_id}/messages?order=asc", user)
+    assert [message["role"] for message in messages] == ["user", "assistant"]
+    assert len(data(server, f"/v1/threads/{thread_id}/runs", user)) == 1
 
 
-def unique() -> str:
+@pytest.fixture
+def said() -> str:
+    """A text that no other test says."""
     return uuid.uuid4().hex
 
 
 def at_once(pair: Pair, path: str, body: object, key: str) -> list[Answer]:
     """Send a request 50 times at the same time, to each worker in turn; return the answers, read to their ends."""
-    answers: list[Answer] = []
     barrier = threading.Barrier(AT_ONCE)
 
-    def send(server: ServerProcess) -> None:
+    def send(number: int) -> Answer:
         barrier.wait(PATIENCE)
-        answers.append(server.post(path, body, headers=named(key)))
+        return pair[number % 2].post(path, body, headers=named(key))
 
-    threads = [threading.Thread(target=send, args=(pair[number % 2],)) for number in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(answers) == AT_ONCE
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(send, range(AT_ONCE), timeout=2 * PATIENCE))
     assert {answer.status for answer in answers} == {200}, [a.body for a in answers if a.status != 200][:1]
     assert len({answer.headers["X-Run-Id"] for answer in answers}) == 1
     assert len({without_heartbeats(answer.body) for answer in answers}) == 1
@@ -107,42 +109,35 @@ def serving_pids(server: ServerProcess, path: str) -> set[str]:
     return set(re.findall(rf"^(\d+) INFO \S+: POST \S*{path} ", server.log, re.MULTILINE))
 
 
-def test_fifty_at_once_are_one_run(pair: Pair, played: UpstreamProcess) -> None:
-    said, one = unique(), pair[0]
+def test_fifty_at_once_are_one_run(pair: Pair, played: UpstreamProcess, said: str) -> None:
     started = time.monotonic()
     answers = at_once(pair, "/chat/stream", {"content": f"{said} {SLOW}"}, said)
     seconds = time.monotonic() - started
     assert run_of(answers[0].events)["status"] == "completed"
     assert asked_upstream(played, said) == 1
     thread_id = answers[0].headers["X-Thread-Id"]
-    assert [thread["id"] for thread in data(one, "/threads", said)] == [thread_id], "no orphan thread"
-    assert roles(one, thread_id, said) == ["user", "assistant"]
-    assert len(data(one, f"/v1/threads/{thread_id}/runs", said)) == 1
+    assert [thread["id"] for thread in data(pair[0], "/threads", said)] == [thread_id], "no orphan thread"
+    assert_one_run(pair[0], thread_id, said)
     print(f"{AT_ONCE} at once on 2 workers: 1 run, {seconds:.2f} s")
 
 
-def test_fifty_at_once_on_a_thread_that_stands(pair: Pair, played: UpstreamProcess) -> None:
-    said, one = unique(), pair[0]
-    thread_id = one.post("/threads", headers={"X-User": said}).json["threadId"]
+def test_fifty_at_once_on_an_existing_thread(pair: Pair, played: UpstreamProcess, said: str) -> None:
+    thread_id = pair[0].post("/threads", headers={"X-User": said}).json["threadId"]
     at_once(pair, f"/threads/{thread_id}/messages", {"content": f"{said} {SLOW}"}, said)
     assert asked_upstream(played, said) == 1
-    assert roles(one, thread_id, said) == ["user", "assistant"]
-    assert len(data(one, f"/v1/threads/{thread_id}/runs", said)) == 1
+    assert_one_run(pair[0], thread_id, said)
 
 
-def test_fifty_answers_at_once_are_one(pair: Pair, played: UpstreamProcess) -> None:
-    said = unique()
+def test_fifty_answers_at_once_are_one(pair: Pair, played: UpstreamProcess, said: str) -> None:
     run = pair[0].chat("@@script:call@@", headers={"X-User": said}).run
     (asked,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-    outputs = [{"tool_call_id": asked["id"], "output": said}]
-    body = {"runId": run["id"], "toolCallOutputs": outputs}
+    body = {"runId": run["id"], "toolCallOutputs": [{"tool_call_id": asked["id"], "output": said}]}
     answers = at_once(pair, f"/threads/{run['thread_id']}/actions", body, said)
     assert text_of(answers[0].events) == f"The tools said: {said}"
     assert asked_upstream(played, said) == 1
 
 
-def test_again_after_the_end_on_both_workers(workers: ServerProcess, played: UpstreamProcess) -> None:
-    said = unique()
+def test_again_after_the_end_on_both_workers(workers: ServerProcess, played: UpstreamProcess, said: str) -> None:
     path = "/chat/stream"
     first = workers.post(path, {"content": said}, headers=named(said))
     deadline = time.monotonic() + PATIENCE
@@ -150,16 +145,16 @@ def test_again_after_the_end_on_both_workers(workers: ServerProcess, played: Ups
         assert workers.post(path, {"content": said}, headers=named(said)).body == first.body
     assert len(serving_pids(workers, path)) == 2, "both workers were asked"
     assert asked_upstream(played, said) == 1
-    bens = workers.post(path, {"content": said}, headers=named(said, "ben"))
-    assert bens.headers["X-Run-Id"] != first.headers["X-Run-Id"]
+    of_ben = workers.post(path, {"content": said}, headers=named(said, "ben"))
+    assert of_ben.headers["X-Run-Id"] != first.headers["X-Run-Id"]
     assert asked_upstream(played, said) == 2
     refused = workers.post(path, {"content": "else"}, headers=named(said))
     assert (refused.status, refused.json["error"]["code"]) == (400, "idempotency_key_reused")
 
 
-def test_again_while_it_runs_and_resumed(pair: Pair, played: UpstreamProcess) -> None:
-    """Whoever comes to whichever worker in the middle gets the whole; a resume goes on behind any number."""
-    said, (one, two) = unique(), pair
+def test_again_while_it_runs_and_resumed(pair: Pair, played: UpstreamProcess, said: str) -> None:
+    """A repeat on any worker in the middle of the run gets the whole stream; a resume continues after any number."""
+    one, two = pair
     body = {"content": f"{said} {SLOW}"}
     with one.opened("/chat/stream", body, headers=named(said)) as stream:
         stream.read_until("thread.message.delta")
@@ -167,41 +162,34 @@ def test_again_while_it_runs_and_resumed(pair: Pair, played: UpstreamProcess) ->
             other.read_until("thread.message.delta")
             broke_off = other.events[-1].seq
         resumed = two.get(f"{other.run_path}/stream?after={broke_off}", headers={"X-User": said}).events
-        tellings = [server.post("/chat/stream", body, headers=named(said)) for server in pair]
+        repeats = [server.post("/chat/stream", body, headers=named(said)) for server in pair]
         whole = without_heartbeats(stream.read_bytes())
-    assert {without_heartbeats(answer.body) for answer in tellings} == {whole}
+    assert {without_heartbeats(answer.body) for answer in repeats} == {whole}
     assert other.run_path == stream.run_path
-    events: list[Event] = decode_ndjson(whole)
-    assert [*other.events, *resumed] == events
+    assert [*other.events, *resumed] == decode_ndjson(whole)
     assert asked_upstream(played, said) == 1
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_official_client(pair: Pair, played: UpstreamProcess) -> None:
-    said = unique()
+def test_the_official_client(pair: Pair, played: UpstreamProcess, said: str) -> None:
+    options: Any = {"assistant_id": "asst_default", "extra_headers": {"Idempotency-Key": said}}
     with openai.OpenAI(base_url=f"{pair[0].origin}{PREFIX}/v1", api_key=API_KEY, max_retries=0) as client:
-        thread = {"messages": [{"role": "user", "content": said}]}
-        made: list[Any] = []
-        for _ in range(3):
-            given: Any = {"thread": thread, "extra_headers": {"Idempotency-Key": said}}
-            made.append(client.beta.threads.create_and_run(assistant_id="asst_default", **given))
-        assert len({run.id for run in made}) == 1
+        thread: Any = {"messages": [{"role": "user", "content": said}]}
+        assert len({client.beta.threads.create_and_run(thread=thread, **options).id for _ in range(3)}) == 1
         with pytest.raises(openai.BadRequestError) as refused:
-            client.beta.threads.create_and_run(assistant_id="asst_default", extra_headers={"Idempotency-Key": said})
+            client.beta.threads.create_and_run(**options)
     assert refused.value.code == "idempotency_key_reused"
-    deadline = time.monotonic() + PATIENCE
-    while not asked_upstream(played, said) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: asked_upstream(played, said))
     assert asked_upstream(played, said) == 1
 
 
-def test_its_worker_is_killed_in_between(pair: Pair, played: UpstreamProcess) -> None:
-    """The run is ended by the other one; the request gives that run, and asks nobody anew."""
-    said, (one, two) = unique(), pair
+def test_its_worker_is_killed_in_between(pair: Pair, played: UpstreamProcess, said: str) -> None:
+    """The other worker ends the run; a repeat returns that run and sends nothing upstream."""
+    one, two = pair
     body = {"content": f"{said} @@script:stall?after=3@@"}
     with one.opened("/chat/stream", body, headers=named(said)) as stream:
         stream.read_until("thread.message.delta")
-        time.sleep(0.5)  # what was shown half a second ago is stored
+        time.sleep(0.5)  # what clients received half a second ago is stored
         (pid,) = one.workers
         os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()

@@ -38,11 +38,7 @@ def weather(call_id: str, location: str) -> tuple[str, str, dict[str, str]]:
     return call_id, "get_weather", {"location": location}
 
 
-SAN_FRANCISCO = (
-    "call_0UFGPwrziw5rbinYp7rthrTb",
-    "get_weather_at_location",
-    {"location": "San Francisco, CA"},
-)
+SAN_FRANCISCO = ("call_0UFGPwrziw5rbinYp7rthrTb", "get_weather_at_location", {"location": "San Francisco, CA"})
 LITELLM = (11, 5, 16, 3, 2)
 TABLE = {
     "text": Recorded("Hello! How can I assist you today?", usage=(11, 10, 21, 0, 0)),
@@ -115,25 +111,21 @@ def compare(heard: Heard, recorded: Recorded, face: Face) -> Heard:
     """Compare what was heard with what a recording says, its calls answered; return what was heard in the end."""
     said, spent = [recorded.text] if recorded.text else [], recorded.usage
     assert heard.calls == list(recorded.calls)
-    assert plain(heard) == said
+    assert [without_markers(message) for message in heard.messages] == said
     if recorded.calls:
         assert (heard.run["status"], heard.ends) == ("requires_action", [])
         heard = face.answer(heard, "12 °C")
         said.append("The tools said: " + " | ".join(["12 °C"] * len(recorded.calls)))
         spent = tuple(a + b for a, b in zip(spent or (), ANSWERED, strict=True))  # type: ignore[assignment]
-    assert plain(heard) == said
+    assert [without_markers(message) for message in heard.messages] == said
     assert (heard.run["status"], heard.ends) == (recorded.run, [f"thread.run.{recorded.run}"])
     assert usage(heard.run) == spent
     assert [text for _, text in face.history(heard.run["thread_id"])][1:] == heard.texts
     return heard
 
 
-def plain(heard: Heard) -> list[str]:
-    """Return the texts of all messages without the citation markers."""
-    return [_without_markers(message) for message in heard.messages]
-
-
-def _without_markers(message: dict[str, Any]) -> str:
+def without_markers(message: dict[str, Any]) -> str:
+    """Return the text of a message without the citation markers."""
     said = ""
     for part in message["content"]:
         value, cuts = part["text"]["value"], part["text"]["annotations"]
@@ -144,13 +136,12 @@ def _without_markers(message: dict[str, Any]) -> str:
 
 
 def usage(run: dict[str, Any]) -> tuple[int, ...] | None:
-    """Return what a run has used, or None where that is not known."""
-    found = run["usage"]
-    if found is None:
+    """Return the usage of a run, or None where it is unknown."""
+    tokens = run["usage"]
+    if tokens is None:
         return None
-    cached, thought = found["prompt_token_details"], found["completion_tokens_details"]
-    counts = (found["prompt_tokens"], found["completion_tokens"], found["total_tokens"])
-    return (*counts, cached["cached_tokens"], thought["reasoning_tokens"])
+    details = tokens["prompt_token_details"]["cached_tokens"], tokens["completion_tokens_details"]["reasoning_tokens"]
+    return (tokens["prompt_tokens"], tokens["completion_tokens"], tokens["total_tokens"], *details)
 
 
 def test_what_a_recorded_call_came_to_goes_upstream(server: ServerProcess, played: UpstreamProcess) -> None:

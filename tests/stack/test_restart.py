@@ -1,4 +1,4 @@
-"""What a server knew before it was restarted, it knows afterwards; on both stores."""
+"""A restarted server still has everything, on both stores."""
 
 from __future__ import annotations
 
@@ -19,17 +19,13 @@ def test_the_history_is_there(store_url: str, tmp_path: Path, played: UpstreamPr
         thread_id = run["thread_id"]
         first.chat("second question", threadId=thread_id)
         before = first.messages(thread_id)
-        told = first.get(f"/threads/{thread_id}/runs/{run['id']}/stream").body
+        stream = first.get(f"/threads/{thread_id}/runs/{run['id']}/stream").body
         assert first.stop() == 0
     with serving(gunicorn(), tmp_path, store=store_url, upstream=played.base_url) as second:
         assert second.messages(thread_id) == before
-        assert texts(before) == [
-            ("user", "first question"),
-            ("assistant", ANSWER),
-            ("user", "second question"),
-            ("assistant", ANSWER),
-        ]
-        assert second.get(f"/threads/{thread_id}/runs/{run['id']}/stream").body == told
+        reply = ("assistant", ANSWER)
+        assert texts(before) == [("user", "first question"), reply, ("user", "second question"), reply]
+        assert second.get(f"/threads/{thread_id}/runs/{run['id']}/stream").body == stream
         assert [thread["id"] for thread in second.get("/threads").json["data"]] == [thread_id]
         assert second.chat(third, threadId=thread_id).run["status"] == "completed"
     (sent,) = [one["body"]["input"] for one in played.told()["requests"] if third in str(one["body"]["input"])]

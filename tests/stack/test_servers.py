@@ -50,10 +50,8 @@ def test_a_conversation(served: ServerProcess) -> None:
     assert asked.run["status"] == "requires_action"
     answered = served.answered(asked.run, "21 °C")
     check(asked.events + answered.events)
-    assert [text for role, text in texts(served.messages(thread_id)) if role == "assistant"] == [
-        ANSWER,
-        "The tools said: 21 °C",
-    ]
+    answers = [text for role, text in texts(served.messages(thread_id)) if role == "assistant"]
+    assert answers == [ANSWER, "The tools said: 21 °C"]
     path = f"/threads/{thread_id}/runs/{asked.run['id']}/stream"
     for _ in range(4):  # any worker
         assert served.get(path).events == asked.events + answered.events
@@ -76,20 +74,18 @@ def test_stopped_from_elsewhere(served: ServerProcess) -> None:
         assert served.post(f"{stream.run_path}/cancel").status == 200
         events = stream.read_events()
     assert check(events).names[-1] == "thread.run.cancelled"
-    thread_id = stream.headers["X-Thread-Id"]
-    assert served.chat("hello", threadId=thread_id).run["status"] == "completed"
+    assert served.chat("hello", threadId=stream.headers["X-Thread-Id"]).run["status"] == "completed"
 
 
 def test_a_message_ends_the_run_before_it(served: ServerProcess) -> None:
     with served.opened("/chat/stream", {"content": "@@script:stall?after=5@@"}) as stream:
         stream.read_until("thread.message.delta")
-        following = served.chat("hello", threadId=stream.headers["X-Thread-Id"])
-        assert following.run["status"] == "completed"
+        assert served.chat("hello", threadId=stream.headers["X-Thread-Id"]).run["status"] == "completed"
         assert check(stream.read_events()).names[-1] == "thread.run.cancelled"
 
 
 def test_many_messages_at_once_on_one_thread(served: ServerProcess) -> None:
-    """What is refused is not stored and has stopped nobody for nothing: the last that began is answered."""
+    """A rejected message is not stored and cancels no run: the last message that began is answered."""
     thread_id = served.post("/threads").json["threadId"]
     body = {"content": "@@script:text?n=5&delay=0.02@@", "threadId": thread_id}
     with ThreadPoolExecutor(8) as pool:
@@ -99,8 +95,7 @@ def test_many_messages_at_once_on_one_thread(served: ServerProcess) -> None:
     assert "completed" in begun
     for answer in answers:
         assert answer.status == 200 or "try again" in answer.json["error"]["message"]
-    history = served.messages(thread_id)
-    assert [role for role, _ in texts(history)].count("user") == len(begun)
+    assert [role for role, _ in texts(served.messages(thread_id))].count("user") == len(begun)
 
 
 def test_a_reader_that_left_comes_back_to_the_rest(served: ServerProcess) -> None:
@@ -115,8 +110,7 @@ def test_a_reader_that_left_comes_back_to_the_rest(served: ServerProcess) -> Non
 @pytest.mark.parametrize("served", ["gevent, preloaded", "gthread, preloaded"], indirect=True)
 def test_a_preloaded_app_runs_in_its_workers(served: ServerProcess) -> None:
     answers = [served.get("/processes", outside=True).json for _ in range(20)]
-    made_in = {answer["made_in"] for answer in answers}
-    assert made_in == {served.process.pid}
+    assert {answer["built_in"] for answer in answers} == {served.process.pid}
     run = served.chat("hello").run
     (executed_in,) = re.findall(rf"^(\d+) INFO \S+: run started .*run_id={run['id']}\b", served.log, re.MULTILINE)
     assert int(executed_in) != served.process.pid

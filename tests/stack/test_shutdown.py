@@ -210,7 +210,7 @@ def test_runs_without_readers_are_waited_for(
 
 def test_a_tool_that_hangs_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
     settings = {"store": sqlite_url, "upstream": played.base_url}
-    script = "@@script:call?name=dawdle&arguments={}@@"
+    script = "@@script:call?name=hang&arguments={}@@"
     with serving(command("gevent", seconds=3), tmp_path, **settings) as server:
         asked = {"content": script, "assistantId": "asst_slow"}
         with server.opened("/chat/stream", asked) as stream:

@@ -1,9 +1,10 @@
-"""Server tools through real servers on both stores, and what real clients make of their streams."""
+"""Server tools through real servers on both stores, and their streams in real clients."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -27,8 +28,9 @@ def server(
     """The app of these tests with two gevent workers, on each store in turn."""
     where = tmp_path_factory.mktemp("tools")
     settings = {"ASSISTANT_MAX_ROUNDS": str(MAX_ROUNDS), "ASSISTANT_MAX_CONTENT_CHARS": "100000"}
-    command = gunicorn("--workers", "2")
-    with serving(command, where, store=module_store, upstream=played.base_url, **settings) as running:
+    with serving(
+        gunicorn("--workers", "2"), where, store=module_store, upstream=played.base_url, **settings
+    ) as running:
         yield running
 
 
@@ -39,8 +41,8 @@ def asks(*calls: tuple[str, Any], loop: bool = False) -> str:
 
 def answers(run: dict[str, Any], *outputs: str) -> dict[str, Any]:
     calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-    given = [{"tool_call_id": call["id"], "output": out} for call, out in zip(calls, outputs, strict=True)]
-    return {"runId": run["id"], "toolCallOutputs": given}
+    tool_outputs = [{"tool_call_id": call["id"], "output": out} for call, out in zip(calls, outputs, strict=True)]
+    return {"runId": run["id"], "toolCallOutputs": tool_outputs}
 
 
 def asked(run: dict[str, Any]) -> list[tuple[str, str]]:
@@ -49,7 +51,7 @@ def asked(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 class Conversation:
-    """A run of the assistant with tools, and all that its streams have told, in both formats."""
+    """A run of the assistant with tools, and its streams."""
 
     def __init__(self, server: ServerProcess, content: str) -> None:
         self.server = server
@@ -81,7 +83,7 @@ class Conversation:
 
 
 SCENARIOS: dict[str, tuple[list[tuple[str, Any]], list[str], str]] = {
-    # the calls, what the page answers if it is asked, what the tools come to
+    # the calls, the answers of the page, the outputs of all tools
     "one": ([("add", {"a": 2, "b": 40})], [], "42"),
     "parallel": ([("add", {"a": 2}), ("add", {"a": 3}), ("refuse", {})], [], "3 | 4 | Closed on Sundays."),
     "failing": ([("fail", {})], [], "The tool fail failed."),
@@ -98,27 +100,29 @@ SCENARIOS: dict[str, tuple[list[tuple[str, Any]], list[str], str]] = {
 
 
 def play(server: ServerProcess, name: str) -> Conversation:
-    calls, given, _ = SCENARIOS[name]
+    calls, outputs, _ = SCENARIOS[name]
     conversation = Conversation(server, asks(*calls))
-    if given:
-        conversation.submit(*given)
+    if outputs:
+        conversation.submit(*outputs)
     return conversation
 
 
 @pytest.fixture(scope="module")
 def played_once(server: ServerProcess) -> Callable[[str], Conversation]:
-    known: dict[str, Conversation] = {}
-    return lambda name: known.setdefault(name, known.get(name) or play(server, name))
+    return cache(partial(play, server))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_model_hears_what_the_tools_came_to(name: str, played_once: Callable[[str], Conversation]) -> None:
+def test_the_model_receives_the_outputs_of_the_tools(name: str, played_once: Callable[[str], Conversation]) -> None:
     conversation = played_once(name)
     check_stream(conversation.events)
     assert conversation.run["status"] == "completed"
     assert text_of(conversation.events) == f"The tools said: {SCENARIOS[name][2]}"
     assert " | ".join(conversation.outputs()) == SCENARIOS[name][2]
     assert conversation.run["usage"]["total_tokens"] == 42  # of both responses
+    whole: Decoded = python_decode_sse(conversation.server.get(f"{conversation.path}/stream?format=sse").body)
+    assert (whole.error, whole.run_status) == (None, "completed")
+    assert whole.text == f"The tools said: {SCENARIOS[name][2]}"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -133,35 +137,22 @@ def test_node_decodes_it(
         assert decoded.run == run_of(decode_ndjson(stream))
     assert decoded.text == f"The tools said: {SCENARIOS[name][2]}"
     whole = node_decode(node_version, conversation.server.get(f"{conversation.path}/stream").body)
-    assert whole.error is None
-    assert whole.text == decoded.text
+    assert (whole.error, whole.text) == (None, decoded.text)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_python_decodes_it(name: str, played_once: Callable[[str], Conversation]) -> None:
-    conversation = played_once(name)
-    whole: Decoded = python_decode_sse(conversation.server.get(f"{conversation.path}/stream?format=sse").body)
-    assert whole.error is None
-    assert whole.run_status == "completed"
-    assert whole.text == f"The tools said: {SCENARIOS[name][2]}"
-
-
-def test_only_what_is_not_the_servers_is_asked_for(played_once: Callable[[str], Conversation]) -> None:
+def test_clients_answer_approvals_and_their_own_functions_only(played_once: Callable[[str], Conversation]) -> None:
     (waiting,) = [event for event in played_once("all kinds").events if event.name == "thread.run.requires_action"]
-    assert asked(waiting.object()) == [
-        ("approval.erase", '{"name": "it"}'),
-        ("get_weather", '{"location": "Oslo"}'),
-    ]
+    assert asked(waiting.object()) == [("approval.erase", '{"name": "it"}'), ("get_weather", '{"location": "Oslo"}')]
 
 
-def test_a_tool_knows_who_asks_and_runs_in_the_app(server: ServerProcess) -> None:
+def test_a_tool_receives_its_context_and_runs_in_the_app(server: ServerProcess) -> None:
     conversation = Conversation(server, asks(("who", {})))
-    (told,) = map(json.loads, conversation.outputs())
+    (output,) = map(json.loads, conversation.outputs())
     run = conversation.run
-    assert told == {"owner": "anna", "thread": run["thread_id"], "run": run["id"], "app": "host"}
+    assert output == {"owner": "anna", "thread": run["thread_id"], "run": run["id"], "app": "host"}
 
 
-def test_wrong_arguments_and_long_outputs_are_told_to_the_model(server: ServerProcess) -> None:
+def test_the_model_receives_errors_of_arguments_and_shortened_outputs(server: ServerProcess) -> None:
     conversation = Conversation(server, asks(("add", {"a": "many"}), ("add", {}), ("long", {})))
     wrong, missing, long = conversation.outputs()
     assert "a" in wrong
@@ -185,8 +176,7 @@ def test_a_run_that_goes_in_circles_ends(server: ServerProcess, node_version: st
     decoded = node_decode(node_version, conversation.streams[0])
     if node_version != "4.46.0":  # which knows no runs that end incomplete
         assert decoded.run_status == "incomplete"
-    again = server.chat("hello", threadId=conversation.run["thread_id"])
-    assert again.run["status"] == "completed"
+    assert server.chat("hello", threadId=conversation.run["thread_id"]).run["status"] == "completed"
 
 
 def test_a_run_is_cancelled_while_a_tool_hangs(server: ServerProcess) -> None:
@@ -219,15 +209,12 @@ def test_bad_answers_change_nothing(server: ServerProcess) -> None:
     assert server.post(path, good, headers={"X-User": "bert"}).status == 404
     conversation.submit("true", "warm")
     assert text_of(conversation.events) == "The tools said: x is erased | warm"
-    late = server.post(path, good)
-    assert (late.status, late.json["error"]["message"]) == (
-        400,
-        'Runs in status "completed" do not accept tool outputs.',
-    )
+    late, message = server.post(path, good), 'Runs in status "completed" do not accept tool outputs.'
+    assert (late.status, late.json["error"]["message"]) == (400, message)
 
 
 def test_an_assistant_made_over_the_api_runs_no_function_of_the_server(server: ServerProcess) -> None:
-    """Whoever names a server's function in an assistant of their own gets to answer its calls themselves."""
+    """A client that names a function of the server in its own assistant answers the calls itself."""
     function = {"name": "erase", "parameters": {"type": "object", "properties": {}}}
     body = {"model": "a-model", "tools": [{"type": "function", "function": function}]}
     assistant = server.post("/v1/assistants", body).json

@@ -1,4 +1,4 @@
-"""What tests of files send to a server and read in its answers."""
+"""Requests of the tests of files, and what they read in the answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,18 @@ def upload(
     server: ServerProcess, filename: str, content: bytes, path: str = "/files", user: str = "", **fields: str
 ) -> Answer:
     sent = form(filename, content, **fields)
-    return server.request("POST", path, sent["body"], headers={**sent["headers"], **({"X-User": user} if user else {})})
+    return server.post(path, sent["body"], headers=sent["headers"] | (of(user) if user else {}))
+
+
+def attached(server: ServerProcess, filename: str, content: bytes, user: str, *tools: str) -> list[dict[str, Any]]:
+    """Upload a file over the SDK face and return it as an attachment, for those tools."""
+    file = upload(server, filename, content, "/v1/files", user, purpose="assistants").json
+    return [{"file_id": file["id"], **({"tools": [{"type": tool} for tool in tools]} if tools else {})}]
+
+
+def of(user: str) -> dict[str, str]:
+    """Return the headers of a user."""
+    return {"X-User": user}
 
 
 def citations(answer: Answer) -> list[dict[str, Any]]:

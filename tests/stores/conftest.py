@@ -1,4 +1,4 @@
-"""What the tests of the stores share; failed assertions of the suites show their values."""
+"""Fixtures of the stores' tests; failed assertions of the suites show their values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from flask_assistant_stream.stores.sqlite import SQLiteStore
 
 PARTS = ("records", "runs", "log", "blobs", "passages")
 
@@ -33,6 +35,14 @@ def clock() -> Clock:
 def path(sqlite_url: str) -> Path:
     """The file of the SQLite store."""
     return Path(sqlite_url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[SQLiteStore]:
+    """A store on a new SQLite file."""
+    store = SQLiteStore(sqlite_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -58,11 +58,11 @@ class Texts:
         return len(self.words)
 
     def holding(self, word: str) -> Collection[Hashable]:
-        return {number for number, found in enumerate(self.words) if word in found}
+        return {number for number, words in enumerate(self.words) if word in words}
 
     def candidates(self, keys: Collection[Hashable]) -> Iterable[Candidate]:
         self.read += keys
-        return [Candidate(n, "f", n, " ".join(found)) for n, found in enumerate(self.words) if n in keys]
+        return [Candidate(n, "f", n, " ".join(words)) for n, words in enumerate(self.words) if n in keys]
 
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
         return {key: "" for key in keys if key not in self.gone}
@@ -80,7 +80,7 @@ def test_passages_deleted_meanwhile_are_skipped() -> None:
 
 
 def test_a_word_in_all_passages_still_matches() -> None:
-    found = search(Texts(["all all all", "all alone", "all"]), "all", 3)
-    assert found[0].number == 0
-    assert all(0 < hit.score <= 1 for hit in found)
+    hits = search(Texts(["all all all", "all alone", "all"]), "all", 3)
+    assert hits[0].number == 0
+    assert all(0 < hit.score <= 1 for hit in hits)
     assert search(Texts(["only"]), "only", 1)[0].score > 0

@@ -45,16 +45,6 @@ class TestOldData(OldDataSuite):
         return new_copy
 
 
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[SQLiteStore]:
-    store = SQLiteStore(sqlite_url)
-    yield store
-    store.close()
-
-
-# -- the address ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -70,21 +60,18 @@ def test_an_invalid_address(url: str, said: str) -> None:
         make_store(url)
 
 
-def test_nothing_is_touched_before_the_first_call(store: Store, path: Path) -> None:
-    assert not path.exists()
-    store.open()
-    assert path.exists()
-
-
-def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = tmp_path / "100% #1"
-    odd.mkdir()
+def test_the_file_is_created_at_the_first_call_below_the_first_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "100% #1" / "store.db"
+    path.parent.mkdir()
     monkeypatch.chdir(tmp_path)
     store = make_store("sqlite:///100% #1/store.db")
     monkeypatch.chdir("/")
+    assert not path.exists()
     store.open()
     store.close()
-    assert (odd / "store.db").exists()
+    assert path.exists()
 
 
 @pytest.mark.parametrize(("query", "level"), [("", 1), ("?synchronous=normal", 1), ("?synchronous=FULL", 2)])
@@ -95,9 +82,6 @@ def test_durability_of_a_commit(spy: Spy, sqlite_url: str, query: str, level: in
     assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
-
-
-# -- failures ------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file(store: Store, path: Path) -> None:
@@ -131,9 +115,6 @@ def test_a_failed_write_of_a_group_undoes_only_itself(store: SQLiteStore, path: 
     with pytest.raises(StoreError):
         store.get(Kind.THREAD, ANN, "\ud800")
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
-
-
-# -- query plans ---------------------------------------------------------------------------------------------
 
 
 def plans(spy: Spy, call: Callable[[], object]) -> list[str]:

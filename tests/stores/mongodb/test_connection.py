@@ -24,7 +24,7 @@ from flask_assistant_stream.stores.mongodb.connection import (
     make_client,
     migrate,
 )
-from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread
+from flask_assistant_stream.testing.store_material import ANN, a_thread
 from tests.stores.scripts import run_script
 
 PASSWORD = "hunter2"
@@ -103,10 +103,8 @@ def test_the_database_of_the_uri_or_the_default(mongodb_uri: str) -> None:
 
 
 def test_the_uri_overrides_options_but_not_durability(mongodb_url: str) -> None:
-    separator = "&" if "?" in mongodb_url else "?"
-    connection = MongoDBConnection(
-        f"{mongodb_url}{separator}w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine"
-    )
+    options = "w=1&journal=false&serverSelectionTimeoutMS=1234&appName=mine"
+    connection = MongoDBConnection(f"{mongodb_url}{'&' if '?' in mongodb_url else '?'}{options}")
     with connection.database() as db:
         assert db.write_concern.document == {"w": "majority", "j": True, "wtimeout": 10_000}
         assert db.client.options.server_selection_timeout == 1.234
@@ -114,19 +112,13 @@ def test_the_uri_overrides_options_but_not_durability(mongodb_url: str) -> None:
     connection.close()
 
 
-def test_nothing_is_connected_before_the_first_call(closed_port: int) -> None:
-    store = make_store(f"mongodb://127.0.0.1:{closed_port}/app")
-    store.close()
-    store.close()
-
-
-def test_a_closed_store_opens_again(store: Store) -> None:
+def test_a_store_connects_at_the_first_call(store: Store, closed_port: int) -> None:
+    unconnected = make_store(f"mongodb://127.0.0.1:{closed_port}/app")
+    unconnected.close()
+    unconnected.close()
     thread = store.insert(a_thread())
     store.close()
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
-
-
-# -- versions -------------------------------------------------------------------------------------------------
 
 
 def test_data_is_migrated(store: Store, db: Db) -> None:
@@ -140,11 +132,10 @@ def test_data_is_migrated(store: Store, db: Db) -> None:
 
 
 def test_a_failed_migration_is_repeated(store: Store, db: Db) -> None:
-    store.open()
-
     def broken(db: Db) -> None:
         raise OSError
 
+    store.open()
     with pytest.raises(OSError):
         migrate(db, (*MIGRATIONS, broken))
     migrate(db, MIGRATIONS)
@@ -160,31 +151,10 @@ def test_data_of_a_newer_version_is_rejected(store: Store, db: Db) -> None:
 def test_indexes_exist(store: Store, db: Db) -> None:
     store.open()
     indexes = db[RUNS].index_information()
-    assert indexes["one_active"]["unique"]
-    assert indexes["one_active"]["partialFilterExpression"] == {"active": True}
+    one_active = indexes["one_active"]
+    assert (one_active["unique"], one_active["partialFilterExpression"]) == (True, {"active": True})
     assert {"listed", "due"} <= set(indexes)
     assert db["assistant_run_log"].index_information()["expiry"]["expireAfterSeconds"] == 0
-
-
-# -- processes ------------------------------------------------------------------------------------------------
-
-
-def test_a_forked_child_opens_its_own_client(mongodb_url: str) -> None:
-    said = run_script(
-        """
-        import warnings; warnings.simplefilter("ignore")
-        thread = store.insert(a_thread())
-        store.insert(a_message(thread, "parent"))
-        if (pid := os.fork()) == 0:
-            store.insert(a_message(thread, "child"))
-            os._exit(0)
-        assert os.waitpid(pid, 0)[1] == 0
-        store.insert(a_message(thread, "parent again"))
-        print(len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records))
-        """,
-        mongodb_url,
-    )
-    assert said == ["3"]
 
 
 def test_greenlets_share_a_worker(mongodb_url: str) -> None:
@@ -237,7 +207,6 @@ def test_a_killed_process_loses_no_acknowledged_write(store: Store, mongodb_url:
 
 
 def test_the_clock_is_that_of_the_server(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes of the local clock have no effect."""
     first = store.now()
     assert abs(first - time.time()) < 5, "the server of the tests runs here"
     monkeypatch.setattr(time, "time", lambda: 1.0)
@@ -256,12 +225,3 @@ def test_the_clock_continues_while_the_server_is_away(store: Store, monkeypatch:
     monkeypatch.setattr(MongoDBConnection, "admin", gone)
     assert 0 <= store.now() - first < 5
     assert calls
-
-
-def test_rows_expire_even_if_the_run_never_ends(store: Store, db: Db) -> None:
-    """For a run that is deleted while it writes; the expiry is far off."""
-    run = store.start(a_start(store.insert(a_thread())))
-    store.append([a_row(run, 2)])
-    dates = [row["expires_at"].timestamp() for row in db["assistant_run_log"].find()]
-    assert len(dates) == 2
-    assert min(dates) > store.now() + 20 * 86400

@@ -61,7 +61,4 @@ def test_stored_values(value: Any, stored: Any) -> None:
 
 def test_ordinary_names_stay_queryable() -> None:
     assert [field_name(name) for name in ("tool_resources", "größe", "a-b c")] == ["tool_resources", "größe", "a-b c"]
-    assert assignments("body", {"metadata": {"a.b": "c"}, "$x": 1}) == {
-        "body.metadata": {"a%2Eb": "c"},
-        "body.%24x": 1,
-    }
+    assert assignments("body", {"metadata": {"a.b": "c"}, "$x": 1}) == {"body.metadata": {"a%2Eb": "c"}, "body.%24x": 1}

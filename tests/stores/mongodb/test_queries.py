@@ -31,16 +31,16 @@ class Listener(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         command, name = event.command, event.command_name
-        found: list[Mapping[str, Any]] = []
+        filters: list[Mapping[str, Any]] = []
         if name == "find":
-            found = [command.get("filter", {})]
+            filters = [command.get("filter", {})]
         elif name == "findAndModify":
-            found = [command["query"]]
+            filters = [command["query"]]
         elif name in ("update", "delete"):
-            found = [one["q"] for one in command["updates" if name == "update" else "deletes"]]
+            filters = [write["q"] for write in command[f"{name}s"]]
         elif name in ("aggregate", "count", "distinct") and "$changeStream" not in str(command.get("pipeline")):
-            found = [{}]
-        self.filters += [(str(command[name]), name, set(one)) for one in found]
+            filters = [{}]
+        self.filters += [(str(command[name]), name, set(names)) for names in filters]
 
     def succeeded(self, event: object) -> None: ...
 
@@ -49,9 +49,9 @@ class Listener(CommandListener):
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
-    heard = Listener()
-    monkeypatch.setattr(connection, "MongoClient", partial(MongoClient, event_listeners=[heard]))
-    return heard
+    listener = Listener()
+    monkeypatch.setattr(connection, "MongoClient", partial(MongoClient, event_listeners=[listener]))
+    return listener
 
 
 def test_every_query_names_its_subject(listener: Listener, mongodb_url: str, tmp_path: Path) -> None:
@@ -68,15 +68,13 @@ def test_every_query_names_its_subject(listener: Listener, mongodb_url: str, tmp
     swept = threading.Event()
     site.registration.runner.on_sweep.append(swept.set)
     assert swept.wait(30)
-    assert (
-        site.get(f"/threads/{thread_id}/messages?order=desc").get_json()["data"][0]["content"][0]["text"]["value"]
-        == "Seen."
-    )
+    newest = site.get(f"/threads/{thread_id}/messages?order=desc").get_json()["data"][0]
+    assert newest["content"][0]["text"]["value"] == "Seen."
     site.registration.runner.stop()
     site.registration.store.close()
     hot = [(where, how, keys) for where, how, keys in listener.filters if where != connection.META]
     assert {where for where, _, _ in hot} > {connection.RUNS, connection.THREADS, connection.LOG}
-    assert [asked for asked in hot if not asked[2] & NAMES and asked[2] not in SWEEPS] == []
+    assert [query for query in hot if not query[2] & NAMES and query[2] not in SWEEPS] == []
     upserts = [keys for where, how, keys in hot if how == "update" and where.endswith(("messages", "run_steps"))]
     assert upserts
     assert all("parent" in keys for keys in upserts), "on a sharded cluster an upsert says where it belongs"

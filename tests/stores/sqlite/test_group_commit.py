@@ -40,8 +40,8 @@ class Gate:
         for job in jobs:
             job.value = f"{job.work} done"
 
-    def write_in_threads(self, works: Sequence[str]) -> tuple[list[threading.Thread], dict[str, Any]]:
-        """Start a write, then the others one by one while it is in progress."""
+    def write_in_threads(self, works: Sequence[str]) -> dict[str, Any]:
+        """Start a write, then the others one by one while it is in progress; return their results or errors."""
         results: dict[str, Any] = {}
 
         def write(work: str) -> None:
@@ -56,13 +56,11 @@ class Gate:
         for count, thread in enumerate(threads[1:], 1):
             thread.start()
             wait_for(lambda: self.group.waiting == count)  # noqa: B023
-        return threads, results
-
-    def finish(self, threads: list[threading.Thread]) -> None:
         self.open.set()
         for thread in threads:
             thread.join(SECONDS)
             assert not thread.is_alive()
+        return results
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -72,26 +70,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_one_write_is_done_alone() -> None:
-    gate = Gate()
-    gate.open.set()
-    assert [gate.group.write("a"), gate.group.write("b")] == ["a done", "b done"]
-    assert gate.groups == [["a"], ["b"]]
-
-
 def test_writes_that_arrive_meanwhile_are_done_together() -> None:
     gate = Gate()
-    threads, results = gate.write_in_threads(["a", "b", "c", "d"])
-    gate.finish(threads)
-    assert gate.groups == [["a"], ["b", "c", "d"]]
-    assert results == {work: f"{work} done" for work in "abcd"}
+    assert gate.write_in_threads("abcd") == {work: f"{work} done" for work in "abcd"}
+    assert [gate.group.write("e"), gate.group.write("f")] == ["e done", "f done"]
+    assert gate.groups == [["a"], ["b", "c", "d"], ["e"], ["f"]]
 
 
 def test_a_failed_group_fails_for_its_writes_only() -> None:
     gate = Gate()
     gate.errors[1] = StoreError("disk full")
-    threads, results = gate.write_in_threads(["a", "b", "c"])
-    gate.finish(threads)
+    results = gate.write_in_threads("abc")
     assert results["a"] == "a done"
     assert [str(results["b"]), str(results["c"])] == ["disk full", "disk full"]
     assert results["b"] is not results["c"], "two threads that raise one error mix their tracebacks"
@@ -101,8 +90,7 @@ def test_a_failed_group_fails_for_its_writes_only() -> None:
 def test_a_killed_leader_passes_the_lead_on() -> None:
     gate = Gate()
     gate.errors[0] = Killed()
-    threads, results = gate.write_in_threads(["a", "b", "c"])
-    gate.finish(threads)
+    results = gate.write_in_threads("abc")
     assert isinstance(results.pop("a"), Killed)
     assert results == {"b": "b done", "c": "c done"}
 
@@ -110,8 +98,7 @@ def test_a_killed_leader_passes_the_lead_on() -> None:
 def test_the_group_of_a_killed_leader_fails() -> None:
     gate = Gate()
     gate.errors[1] = Killed()
-    threads, results = gate.write_in_threads(["a", "b", "c"])
-    gate.finish(threads)
+    results = gate.write_in_threads("abc")
     assert isinstance(results["b"], Killed)
     assert isinstance(results["c"], StoreError)
     assert gate.group.write("d") == "d done"
@@ -128,8 +115,7 @@ def test_a_waiting_write_that_is_killed_passes_the_lead_on(monkeypatch: pytest.M
         wait(job)
 
     monkeypatch.setattr(Job, "wait", killed)
-    threads, results = gate.write_in_threads(["a", "b", "c"])
-    gate.finish(threads)
+    results = gate.write_in_threads("abc")
     assert isinstance(results.pop("b"), Killed)
     assert results == {"a": "a done", "c": "c done"}
     assert gate.group.write("d") == "d done"

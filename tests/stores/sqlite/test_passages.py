@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,13 +13,6 @@ from flask_assistant_stream.stores.base import Kind, Record
 from flask_assistant_stream.stores.sqlite import SQLiteStore, passages
 from flask_assistant_stream.testing.store_material import ANN, BOB
 from tests.stores.conftest import Spy
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[SQLiteStore]:
-    store = SQLiteStore(sqlite_url)
-    yield store
-    store.close()
 
 
 def test_words_of_deleted_passages_are_deleted(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

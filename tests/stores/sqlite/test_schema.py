@@ -73,12 +73,9 @@ store.close()
 
 
 def test_several_processes_may_create_the_file_at_once(path: Path) -> None:
-    command = [sys.executable, "-c", OPEN, f"sqlite:///{path}"]
-    pipe = subprocess.PIPE
+    command, pipe = [sys.executable, "-c", OPEN, f"sqlite:///{path}"], subprocess.PIPE
     processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    assert [process.stdout and process.stdout.readline() for process in processes] == ["ready\n"] * 4
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -97,7 +94,7 @@ def test_a_file_of_the_first_version_keeps_its_data(path: Path, connection: sqli
     assert store.get(Kind.THREAD, ANN, thread.id) == placed(thread, 7)
     assert isinstance(store, Passages)
     store.write_passages(ANN, "file", ["apples"])
-    assert [found.text for found in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+    assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
     assert version(connection) == len(MIGRATIONS) == 2
     store.close()
 
