@@ -1,1 +1,1 @@
-"""Files and vector stores of owners: what is kept here of each, and where it is indexed and searched."""
+"""The files and vector stores of owners: their records in our store, their index in a storage."""

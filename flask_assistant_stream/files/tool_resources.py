@@ -61,7 +61,7 @@ class ToolResources:
     def own_files(self, owner: str) -> list[Object]:
         """Return `{"file_id", "filename", "status"}` of every file in the owner's own vector store, newest first."""
         own = self._own(owner)
-        if own is None or not self._vector_stores.is_indexed_here(own):
+        if own is None:
             return []
         return [
             {"file_id": r.extra["file_id"], "filename": r.extra["filename"], "status": r.body["status"]}
@@ -71,7 +71,7 @@ class ToolResources:
     def own_store(self, owner: str) -> str | None:
         """Return the id of the owner's own vector store, or None if there is none."""
         own = self._own(owner)
-        return own.id if own is not None and self._vector_stores.is_indexed_here(own) else None
+        return None if own is None else own.id
 
     def searchable(self, owner: str, vector_store_ids: Iterable[str]) -> list[str]:
         """Return the vector stores that can be searched for the owner: shared ones, and the owner's usable ones.
@@ -202,7 +202,8 @@ class ToolResources:
 
     def _own(self, owner: str) -> Record | None:
         id = self._own_id(owner)
-        return None if id is None else self._vector_stores.find(owner, id)
+        own = None if id is None else self._vector_stores.find(owner, id)
+        return None if own is None else self._vector_stores.indexed_here(own)
 
     def _attach_own(self, file: Record) -> None:
         """Attach a file to its owner's own vector store, or to a new one if the upstream has lost that."""

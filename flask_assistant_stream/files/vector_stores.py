@@ -117,7 +117,7 @@ class VectorStores:
             NotFound: it is unknown, or another owner's.
         """
         record = self.record(owner, vector_store_id)
-        return self._refresher.refresh(self._indexed_here(record) or record).body
+        return self._refresher.refresh(self.indexed_here(record) or record).body
 
     def update(self, owner: str, vector_store_id: str, fields: Mapping[str, Any]) -> Object:
         """Change `name`, `expires_after`, `metadata` of a vector store and return it.
@@ -156,7 +156,7 @@ class VectorStores:
         Raises:
             NotFound: as `get`.
         """
-        self._indexed_here(self.record(owner, vector_store_id))
+        self.indexed_here(self.record(owner, vector_store_id))
         query = fields["query"]
         text = query if isinstance(query, str) else " ".join(query)
         return self._storage.search(owner, vector_store_id, text, _only(fields, SEARCH_FIELDS))
@@ -191,13 +191,9 @@ class VectorStores:
         except NotFound:
             return None
 
-    def is_indexed_here(self, vector_store: Record) -> bool:
-        """Return whether the configured storage has a vector store; if the storage can, it indexes the files first."""
-        return self._indexed_here(vector_store) is not None
-
     def is_usable(self, vector_store: Record) -> bool:
         """Return whether files can be attached to a vector store and searched: it is indexed here and not expired."""
-        indexed = self._indexed_here(vector_store)
+        indexed = self.indexed_here(vector_store)
         return indexed is not None and self._refresher.is_alive(indexed)
 
     def is_lost(self, vector_store: Record) -> bool:
@@ -212,10 +208,8 @@ class VectorStores:
         """Return whether a file in a vector store is still being indexed."""
         return not is_settled(self._refresher.refresh(vector_store))
 
-    # -- after a change of the configured storage -------------------------------------------------------------
-
-    def _indexed_here(self, vector_store: Record) -> Record | None:
-        """Return a vector store that the configured storage has, indexed by it first if it can; None otherwise."""
+    def indexed_here(self, vector_store: Record) -> Record | None:
+        """Return a vector store if the configured storage has it, or can index its stored bytes now; None otherwise."""
         extra, name = vector_store.extra, self._storage.name
         if name in (extra.get(STORAGE, name), extra.get(TAKEN_OVER)):
             return vector_store

@@ -1,4 +1,4 @@
-"""A world of files over each storage in turn, and over the upstream alone."""
+"""Worlds of files: on each storage and store in turn, or on one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.files.worlds import World, at, local
 
 @pytest.fixture
 def whole_store(sqlite_url: str) -> Iterator[Store]:
-    """Give an SQLite store."""
+    """Return an SQLite store."""
     store = make_store(sqlite_url)
     yield store
     store.close()
@@ -22,7 +22,7 @@ def whole_store(sqlite_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def upstream_world(whole_store: Store, upstream: FakeUpstream) -> Iterator[World]:
-    """Give files at the fake upstream; the test fails if a request was not what the API takes."""
+    """Return files at the fake upstream; the test fails if a request violates the specification."""
     world = World(whole_store, at(upstream), upstream.files)
     yield world
     world.storage.close()
@@ -30,13 +30,13 @@ def upstream_world(whole_store: Store, upstream: FakeUpstream) -> Iterator[World
 
 @pytest.fixture
 def local_world(whole_store: Store) -> World:
-    """Give files that are searched in our own store."""
+    """Return files in the local storage."""
     return World(whole_store, local)
 
 
 @pytest.fixture
 def mongodb_world(mongodb_url: str) -> Iterator[World]:
-    """Give files that are searched in our own store, on MongoDB."""
+    """Return files in the local storage, on MongoDB."""
     store = make_store(mongodb_url)
     yield World(store, local)
     store.close()
@@ -44,6 +44,6 @@ def mongodb_world(mongodb_url: str) -> Iterator[World]:
 
 @pytest.fixture(params=["local", "upstream", "mongodb"])
 def world(request: pytest.FixtureRequest) -> World:
-    """Give files over each storage in turn, and on each store."""
-    found: World = request.getfixturevalue(f"{request.param}_world")
-    return found
+    """Return files on each storage and store in turn."""
+    world: World = request.getfixturevalue(f"{request.param}_world")
+    return world

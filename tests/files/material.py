@@ -1,4 +1,4 @@
-"""Files made for tests: real ones, small, with the text that a test asks for."""
+"""Small real files for tests, with a text that the test chooses."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ def _drawn(lines: Iterable[str]) -> bytes:
 
 
 def _pdf_of(objects: list[bytes]) -> bytes:
-    """Put numbered objects into a file with its table of places."""
-    made, places = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
+    """Return a PDF of numbered objects, with its cross-reference table."""
+    pdf, offsets = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
     for number, body in enumerate(objects, 1):
-        places.append(len(made))
-        made += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = len(made)
-    made += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    made += b"".join(b"%010d 00000 n \n" % place for place in places)
-    made += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table)
-    return bytes(made)
+        offsets.append(len(pdf))
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = len(pdf)
+    pdf += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    pdf += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    pdf += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table)
+    return bytes(pdf)
 
 
 def a_docx(paragraphs: Iterable[str | Sequence[Sequence[str]]]) -> bytes:
     """Make a Word document of paragraphs; `# …` and `## …` are headings, a list of rows is a table."""
     document = Document()
-    for given in paragraphs:
-        if isinstance(given, str):
-            mark, _, rest = given.partition(" ")
-            document.add_paragraph(rest if mark in HEADED else given, style=HEADED.get(mark))
+    for paragraph in paragraphs:
+        if isinstance(paragraph, str):
+            mark, _, rest = paragraph.partition(" ")
+            document.add_paragraph(rest if mark in HEADED else paragraph, style=HEADED.get(mark))
             continue
-        table = document.add_table(rows=len(given), cols=len(given[0]))
-        for row, texts in zip(table.rows, given, strict=True):
+        table = document.add_table(rows=len(paragraph), cols=len(paragraph[0]))
+        for row, texts in zip(table.rows, paragraph, strict=True):
             for cell, text in zip(row.cells, texts, strict=True):
                 cell.text = text
-    made = io.BytesIO()
-    document.save(made)
-    return made.getvalue()
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
 
 
 def a_html(title: str, *paragraphs: str) -> bytes:
@@ -77,11 +77,11 @@ def a_html(title: str, *paragraphs: str) -> bytes:
 
 def a_zip(parts: dict[str, bytes]) -> bytes:
     """Make a zip file of parts."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data in parts.items():
             packed.writestr(name, data)
-    return made.getvalue()
+    return file.getvalue()
 
 
 def another_docx(docx: bytes, part: str, data: bytes) -> bytes:

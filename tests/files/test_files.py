@@ -1,4 +1,4 @@
-"""Files of owners: taken whole or not at all, given out, deleted everywhere; somebody else's are unknown."""
+"""Files of owners: stored whole or not at all, downloaded, deleted everywhere, unknown to other owners."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def content(world: World, file_id: str, owner: str = ANN) -> bytes:
     return b"".join(world.files.content(owner, file_id).chunks)
 
 
-def test_an_upload_is_there_with_its_bytes(world: World) -> None:
+def test_an_upload_is_stored_with_its_bytes(world: World) -> None:
     body = world.files.create(ANN, an_upload("Übersicht 2026.txt", "The sky is blue.")).body
-    told = {"bytes": 16, "filename": "Übersicht 2026.txt", "object": "file", "purpose": "assistants"}
-    assert {**body, **told} == body
+    expected = {"bytes": 16, "filename": "Übersicht 2026.txt", "object": "file", "purpose": "assistants"}
+    assert {**body, **expected} == body
     assert world.files.get(ANN, body["id"]) == body
-    found = world.files.content(ANN, body["id"])
-    assert (found.filename, found.content_type, found.size) == ("Übersicht 2026.txt", "text/plain", 16)
-    assert b"".join(found.chunks) == b"The sky is blue."
+    file = world.files.content(ANN, body["id"])
+    assert (file.filename, file.content_type, file.size) == ("Übersicht 2026.txt", "text/plain", 16)
+    assert b"".join(file.chunks) == b"The sky is blue."
 
 
-def test_a_file_is_as_the_description_says(world: World) -> None:
+def test_a_file_matches_the_specification(world: World) -> None:
     body = world.files.create(ANN, an_upload()).body
     FileObject.model_validate(body, strict=True)
     described("OpenAIFile").validate({key: value for key, value in body.items() if value is not None})
@@ -43,16 +43,16 @@ def test_the_types_of_downloads_come_from_the_name(world: World) -> None:
         assert world.files.content(ANN, world.upload(name)).content_type == expected
 
 
-def test_another_owner_gets_what_an_unknown_id_gets(world: World) -> None:
+def test_a_file_of_another_owner_is_reported_as_unknown(world: World) -> None:
     file_id = world.upload()
     before = world.left()
     for call in (world.files.get, world.files.content, world.files.delete):
-        told = []
+        messages = []
         for id in (file_id, "file-unknown"):
             with pytest.raises(NotFound) as caught:
                 call(BOB, id)
-            told.append(caught.value.message.replace(id, "X"))
-        assert told[0] == told[1] == "No file found with id 'X'."
+            messages.append(caught.value.message.replace(id, "X"))
+        assert messages[0] == messages[1] == "No file found with id 'X'."
     with pytest.raises(NotFound) as caught:
         world.files.check(BOB, [file_id], "attachments")
     assert caught.value.param == "attachments"
@@ -65,8 +65,7 @@ def test_a_page_of_files(world: World) -> None:
     vision = world.files.create(ANN, an_upload("a.png", b"png", "vision")).id
 
     def page(**query: Any) -> tuple[list[str], bool]:
-        given = {"purpose": None, "limit": 2, "order": "asc", "after": None, **query}
-        bodies, more = world.files.page(ANN, **given)
+        bodies, more = world.files.page(ANN, **{"purpose": None, "limit": 2, "order": "asc", "after": None, **query})
         return [body["id"] for body in bodies], more
 
     assert page() == (ids[:2], True)
@@ -80,25 +79,25 @@ def test_a_page_of_files(world: World) -> None:
     assert caught.value.param == "after"
 
 
-def test_a_file_over_the_limit_is_refused(world: World) -> None:
+def test_a_file_over_the_limit_is_rejected(world: World) -> None:
     before = world.left()
     with pytest.raises(TooLarge, match=str(MAX_BYTES)):
         world.files.create(ANN, an_upload(text="x" * (MAX_BYTES + 1)))
     assert world.left() == before
 
 
-def test_delete_takes_a_file_out_of_everything(world: World) -> None:
+def test_a_deleted_file_is_deleted_everywhere(world: World) -> None:
     kept, gone = world.upload("kept.txt", "blue birds"), world.upload("gone.txt", "blue whales")
-    one, two = world.vector_store(kept, gone), world.vector_store(gone)
+    both, only = world.vector_store(kept, gone), world.vector_store(gone)
     world.files.delete(ANN, gone)
     for call in (world.files.get, world.files.content):
         with pytest.raises(NotFound):
             call(ANN, gone)
-    assert [body["id"] for body in world.files_in(one).page()[0]] == [kept]
-    assert world.files_in(two).page()[0] == []
-    assert world.vector_stores.get(ANN, two)["file_counts"]["total"] == 0
-    found = world.vector_stores.search(ANN, one, {"query": "blue"})
-    assert [result["file_id"] for result in found] == [kept]
+    assert [body["id"] for body in world.files_in(both).page()[0]] == [kept]
+    assert world.files_in(only).page()[0] == []
+    assert world.vector_stores.get(ANN, only)["file_counts"]["total"] == 0
+    results = world.vector_stores.search(ANN, both, {"query": "blue"})
+    assert [result["file_id"] for result in results] == [kept]
     if world.fake is not None:
         assert list(world.fake.files) == [kept]
         assert world.fake.counts["DELETE /vector_stores/{store}/files/{file}"] == 2
@@ -106,21 +105,21 @@ def test_delete_takes_a_file_out_of_everything(world: World) -> None:
     assert len(world.passages()) == (world.fake is None)
 
 
-def test_a_delete_that_failed_half_way_can_be_repeated(upstream_world: World) -> None:
+def test_a_delete_that_failed_can_be_repeated(upstream_world: World) -> None:
     world = upstream_world
     file_id = world.upload()
     store_id = world.vector_store(file_id)
     world.upstream.fail("DELETE /files/{file}", status=500)
     with pytest.raises(UpstreamError):
         world.files.delete(ANN, file_id)
-    with pytest.raises(NotFound):  # it is on its way out
+    with pytest.raises(NotFound):  # it is being deleted
         world.files_in(store_id).attach({"file_id": file_id})
     world.files.delete(ANN, file_id)
     assert not world.upstream.files
     assert not world.blobs()
 
 
-def test_a_file_that_the_upstream_lost_can_be_deleted(upstream_world: World) -> None:
+def test_a_file_that_the_upstream_has_lost_can_be_deleted(upstream_world: World) -> None:
     world = upstream_world
     file_id = world.upload()
     world.upstream.files.clear()
@@ -130,7 +129,7 @@ def test_a_file_that_the_upstream_lost_can_be_deleted(upstream_world: World) -> 
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": 400}, {"how": "cut"}, {"how": "nonsense"}])
-def test_an_upload_that_the_upstream_fails_leaves_nothing(upstream_world: World, how: dict[str, Any]) -> None:
+def test_an_upload_that_fails_at_the_upstream_leaves_nothing(upstream_world: World, how: dict[str, Any]) -> None:
     upstream_world.upstream.fail("POST /files", **how)
     with pytest.raises((UpstreamError, RequestError)):
         upstream_world.upload()
@@ -152,7 +151,7 @@ def test_an_upload_whose_record_fails_leaves_nothing(world: World, monkeypatch: 
     assert not any(world.left().values())
 
 
-def test_an_upload_whose_bytes_cannot_be_kept_never_reaches_the_storage(
+def test_an_upload_whose_bytes_cannot_be_stored_never_reaches_the_storage(
     upstream_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> int:
@@ -164,7 +163,7 @@ def test_an_upload_whose_bytes_cannot_be_kept_never_reaches_the_storage(
     assert upstream_world.upstream.calls == 0
 
 
-def test_what_cannot_be_undone_is_logged(upstream_world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_that_cannot_be_undone_is_logged(upstream_world: World, caplog: pytest.LogCaptureFixture) -> None:
     world = upstream_world
     store_id = world.vector_store()
     world.upstream.fail("POST /vector_stores/{store}/files", status=500)
@@ -175,7 +174,7 @@ def test_what_cannot_be_undone_is_logged(upstream_world: World, caplog: pytest.L
     assert f"files in {store_id} not undone" in caplog.text
 
 
-def test_a_file_whose_time_is_over_is_gone_everywhere(upstream_world: World) -> None:
+def test_an_expired_file_is_deleted_everywhere(upstream_world: World) -> None:
     world = upstream_world
     expires_after = {"anchor": "created_at", "seconds": 3600}
     body = world.files.create(ANN, replace(an_upload(), expires_after=expires_after)).body
@@ -190,14 +189,14 @@ def test_a_file_whose_time_is_over_is_gone_everywhere(upstream_world: World) -> 
     assert not world.upstream.files
 
 
-def test_our_own_store_lets_no_file_expire(local_world: World) -> None:
+def test_the_local_storage_rejects_files_that_expire(local_world: World) -> None:
     expires_after = {"anchor": "created_at", "seconds": 3600}
     with pytest.raises(RequestError, match="expires_after"):
         local_world.files.create(ANN, replace(an_upload(), expires_after=expires_after))
     assert not any(local_world.left().values())
 
 
-# -- what tools make --------------------------------------------------------------------------------------
+# -- generated files -------------------------------------------------------------------------------------
 
 
 def test_a_file_of_a_container_outlives_it(upstream_world: World) -> None:
@@ -213,7 +212,7 @@ def test_a_file_of_a_container_outlives_it(upstream_world: World) -> None:
         world.files.get(BOB, "cfile_1")
 
 
-def test_keeping_twice_asks_once(upstream_world: World) -> None:
+def test_a_generated_file_is_read_once(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.put("cntr_1", "cfile_1", b"data")
     for _ in range(2):
@@ -231,7 +230,7 @@ def test_keeping_twice_asks_once(upstream_world: World) -> None:
         "data:,pic%74ure",
     ],
 )
-def test_a_file_whose_bytes_came_along(world: World, data: str) -> None:
+def test_a_generated_file_with_its_bytes(world: World, data: str) -> None:
     world.files.keep(ANN, GeneratedFile("file-1", "picture.png", data=data))
     assert content(world, "file-1") == b"picture"
     world.files.keep(ANN, GeneratedFile("file-2", "picture.png", url=f"data:;base64,{base64.b64encode(b'x').decode()}"))
@@ -239,7 +238,7 @@ def test_a_file_whose_bytes_came_along(world: World, data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "made",
+    "fields",
     [
         {"url": "http://169.254.169.254/latest/meta-data"},
         {"url": "https://example.org/picture.png"},
@@ -251,11 +250,11 @@ def test_a_file_whose_bytes_came_along(world: World, data: str) -> None:
         {},
     ],
 )
-def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
-    world: World, made: dict[str, Any], caplog: pytest.LogCaptureFixture
+def test_a_generated_file_whose_bytes_cannot_be_read_is_recorded_without_them(
+    world: World, fields: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        world.files.keep(ANN, GeneratedFile("file-1", "..", **made))
+        world.files.keep(ANN, GeneratedFile("file-1", "..", **fields))
     assert "bytes of generated file file-1 not kept" in caplog.text
     assert (world.files.get(ANN, "file-1")["filename"], world.files.get(ANN, "file-1")["bytes"]) == ("file-1", 0)
     with pytest.raises(Gone):
@@ -265,7 +264,7 @@ def test_a_file_whose_bytes_cannot_be_had_is_recorded_without(
     assert not world.left()["file"]
 
 
-def test_a_container_file_is_bounded(upstream_world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_container_file_over_the_limit_is_not_stored(upstream_world: World, caplog: pytest.LogCaptureFixture) -> None:
     upstream_world.upstream.put("cntr_1", "cfile_1", b"x" * (MAX_BYTES + 1))
     upstream_world.files.keep(ANN, GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1"))
     assert upstream_world.files.get(ANN, "cfile_1")["bytes"] == 0
@@ -273,20 +272,22 @@ def test_a_container_file_is_bounded(upstream_world: World, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": 401}, {"how": "cut"}])
-def test_a_container_that_fails_is_asked_again_by_the_next_worker(upstream_world: World, how: dict[str, Any]) -> None:
+def test_a_container_file_that_could_not_be_read_is_read_again_by_the_next_worker(
+    upstream_world: World, how: dict[str, Any]
+) -> None:
     world = upstream_world
     world.upstream.put("cntr_1", "cfile_1", b"data")
     world.upstream.fail("GET /containers/{container}/files/{file}/content", **how)
-    made = GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1")
-    world.files.keep(ANN, made)
+    file = GeneratedFile("cfile_1", "a.csv", container_id="cntr_1", upstream_id="cfile_1")
+    world.files.keep(ANN, file)
     with pytest.raises(Gone):
         world.files.content(ANN, "cfile_1")
-    world.files.keep(ANN, made)
+    world.files.keep(ANN, file)
     assert content(world, "cfile_1") == b"data"
     assert world.files.get(ANN, "cfile_1")["bytes"] == 4
 
 
-def test_bytes_that_are_lost_are_gone(world: World) -> None:
+def test_lost_bytes_are_reported_as_gone(world: World) -> None:
     file_id = world.upload()
     record = world.store.get(Kind.FILE, ANN, file_id)
     world.store.delete_blob(ANN, record.extra["blob"])

@@ -8,7 +8,7 @@ from flask_assistant_stream.files.generated_files import safe_name
 
 
 @pytest.mark.parametrize(
-    ("given", "safe"),
+    ("name", "safe"),
     [
         ("report.pdf", "report.pdf"),
         ("../../etc/passwd", "passwd"),
@@ -27,8 +27,8 @@ from flask_assistant_stream.files.generated_files import safe_name
         ("dir/..", ""),
     ],
 )
-def test_what_is_left_of_a_name(given: str, safe: str) -> None:
-    assert safe_name(given) == safe
+def test_safe_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
 
 
 def test_a_long_name_keeps_its_ending() -> None:

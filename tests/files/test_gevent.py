@@ -1,4 +1,4 @@
-"""Under gevent's patching calls about files hold up no other greenlet."""
+"""Under gevent, calls of files/ do not block other greenlets."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def run(code: str, url: str, path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_upstream_that_stalls(upstream_process: UpstreamProcess, tmp_path: Path) -> None:
+def test_a_stalled_upstream_does_not_block_greenlets(upstream_process: UpstreamProcess, tmp_path: Path) -> None:
     upstream_process.control_files(fail=[{"route": "POST /files", "how": "stall"}])
     run(STALLED, upstream_process.base_url, tmp_path / "store.db")
 
 
-def test_a_text_that_takes_long_to_be_taken_out(tmp_path: Path) -> None:
+def test_a_slow_text_reader_does_not_block_greenlets(tmp_path: Path) -> None:
     run(LOCAL, "", tmp_path / "store.db")

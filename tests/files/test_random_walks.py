@@ -1,4 +1,4 @@
-"""Random calls with failures among them: what is at the upstream is what our records say, at every moment."""
+"""Random calls, some of which fail: after each, the upstream has exactly what our records say."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Walk:
     def ids(self, kind: Kind, owner: str) -> list[str]:
         return [record.id for record in all_records(self.world.store, kind, owner)]
 
-    def one(self, kind: Kind, owner: str) -> str:
-        """Return an id, mostly of the owner's."""
+    def pick(self, kind: Kind, owner: str) -> str:
+        """Return a random id, mostly one of the owner."""
         whose = owner if self.random.random() < 0.9 else self.random.choice(OWNERS)
         return self.random.choice(self.ids(kind, whose) or ["unknown"])
 
@@ -43,13 +43,13 @@ class Walk:
             world.fake.fail(self.random.choice(routes), **how)
         if chance() < 0.1:
             self.fail_next_insert()
-        file_id, store_id = self.one(Kind.FILE, owner), self.one(Kind.VECTOR_STORE, owner)
+        file_id, store_id = self.pick(Kind.FILE, owner), self.pick(Kind.VECTOR_STORE, owner)
         calls: list[Callable[[], Any]] = [
             lambda: world.upload(self.random.choice(names), owner=owner),
             lambda: world.own(self.random.choice(names), owner=owner),
-            lambda: world.vector_store(file_id, self.one(Kind.FILE, owner), owner=owner),
+            lambda: world.vector_store(file_id, self.pick(Kind.FILE, owner), owner=owner),
             lambda: world.files_in(store_id, owner).attach({"file_id": file_id}),
-            lambda: world.files_in(store_id, owner).create_batch({"file_ids": [file_id, self.one(Kind.FILE, owner)]}),
+            lambda: world.files_in(store_id, owner).create_batch({"file_ids": [file_id, self.pick(Kind.FILE, owner)]}),
             lambda: world.files_in(store_id, owner).detach(file_id),
             lambda: world.vector_stores.get(owner, store_id),
             lambda: world.resources.own_files(owner),
@@ -93,7 +93,7 @@ class Walk:
         self.world.resources.thread_deleted(owner, resources)
 
     def check(self) -> None:
-        """Compare everything that is anywhere with the records."""
+        """Compare all stored data with the records."""
         world = self.world
         files = [r for owner in OWNERS for r in all_records(world.store, Kind.FILE, owner)]
         stores = [r for owner in OWNERS for r in all_records(world.store, Kind.VECTOR_STORE, owner)]
@@ -109,12 +109,12 @@ class Walk:
         assert set(world.passages()) <= known
         if world.fake is not None:
             assert set(world.fake.files) == known
-            assert {id: sorted(found) for id, found in world.fake.members.items()} == members
+            assert {id: sorted(file_ids) for id, file_ids in world.fake.members.items()} == members
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("which", ["local", "upstream"])
-def test_nothing_is_an_orphan(which: str, seed: int, request: pytest.FixtureRequest) -> None:
+def test_no_data_is_orphaned(which: str, seed: int, request: pytest.FixtureRequest) -> None:
     walk = Walk(request.getfixturevalue(f"{which}_world"), seed)
     for _ in range(STEPS):
         walk.step()

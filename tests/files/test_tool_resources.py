@@ -1,7 +1,8 @@
-"""What threads and runs use of files: an owner's own vector store, tool resources, attachments."""
+"""The files that threads and runs use: an owner's own vector store, tool resources, attachments."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections import Counter
@@ -22,10 +23,21 @@ def attachment(file_id: str, *tools: str) -> dict[str, Any]:
     return {"file_id": file_id, "tools": [{"type": tool} for tool in tools or ("file_search",)]}
 
 
+def fail_second_attach(world: World) -> None:
+    attach, calls = world.storage.attach, itertools.count(1)
+
+    def second_fails(*args: Any) -> Any:
+        if next(calls) == 2:
+            raise UpstreamError("down")
+        return attach(*args)
+
+    world.storage.attach = second_fails
+
+
 # -- the owner's own vector store -----------------------------------------------------------------------------
 
 
-def test_uploads_go_into_the_owners_own_vector_store(world: World) -> None:
+def test_each_owner_uploads_into_a_vector_store_of_its_own(world: World) -> None:
     assert world.resources.own_files(ANN) == []
     assert world.resources.own_store(ANN) is None
     first, second = world.own("first.txt"), world.own("second.md")
@@ -38,25 +50,21 @@ def test_uploads_go_into_the_owners_own_vector_store(world: World) -> None:
     assert world.left()["vector_store"] == [own]
     assert world.resources.own_files(BOB) == []
     assert world.resources.own_store(BOB) is None
-
-
-def test_each_owner_has_one(world: World) -> None:
-    world.own(owner=ANN)
     world.own(owner=BOB)
-    assert world.resources.own_store(ANN) != world.resources.own_store(BOB)
-    assert [len(world.resources.own_files(owner)) for owner in (ANN, BOB)] == [1, 1]
+    assert world.resources.own_store(BOB) not in (own, None)
+    assert [len(world.resources.own_files(owner)) for owner in (ANN, BOB)] == [2, 1]
 
 
-def test_a_page_that_polls_costs_no_call_once_a_file_is_ready(upstream_world: World) -> None:
+def test_polling_sends_no_request_once_a_file_is_indexed(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = 3
     world.own()
-    seen = []
+    statuses = []
     while world.statuses() != ["completed"]:
-        seen.append(world.statuses())
+        statuses.append(world.statuses())
         world.clock.move(1)
-    assert seen[0] == ["in_progress"]
-    assert len(seen) <= 4
+    assert statuses[0] == ["in_progress"]
+    assert len(statuses) <= 4
     calls = world.upstream.calls
     for _ in range(60):
         world.clock.move(1)
@@ -64,7 +72,7 @@ def test_a_page_that_polls_costs_no_call_once_a_file_is_ready(upstream_world: Wo
     assert world.upstream.calls == calls
 
 
-def test_a_page_that_polls_costs_a_call_a_second_while_files_are_being_indexed(upstream_world: World) -> None:
+def test_polling_sends_at_most_one_request_a_second_during_indexing(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     for number in range(5):
@@ -77,7 +85,7 @@ def test_a_page_that_polls_costs_a_call_a_second_while_files_are_being_indexed(u
     assert world.upstream.calls - calls <= 10
 
 
-def test_an_upload_costs_two_calls(upstream_world: World) -> None:
+def test_an_upload_sends_two_requests(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     world.own("first.txt")
@@ -89,7 +97,7 @@ def test_an_upload_costs_two_calls(upstream_world: World) -> None:
     assert world.upstream.calls - calls == 6
 
 
-def test_more_than_a_page_of_own_files(world: World) -> None:
+def test_own_files_are_not_paged(world: World) -> None:
     ids = [world.upload(f"{number}.txt") for number in range(120)]
     world.own("last.txt")
     own = world.resources.own_store(ANN)
@@ -98,7 +106,7 @@ def test_more_than_a_page_of_own_files(world: World) -> None:
     assert len(world.resources.own_files(ANN)) == 121
 
 
-def test_a_type_that_cannot_be_searched_is_refused_at_once(world: World) -> None:
+def test_a_file_that_cannot_be_searched_is_rejected_before_it_is_stored(world: World) -> None:
     for name in ("picture.png", "noending", "archive.tar.gz"):
         with pytest.raises(RequestError, match=r"files must end in one of: .*\.md, .*\.txt") as caught:
             world.own(name)
@@ -120,7 +128,7 @@ def test_an_upload_that_fails_at_any_step_leaves_nothing(
     with pytest.raises((UpstreamError, RequestError)):
         world.own()
     if route == "POST /vector_stores" and how.get("how") == "nonsense":
-        assert len(world.upstream.vector_stores) == 0  # the fake made none
+        assert len(world.upstream.vector_stores) == 0  # the fake created none
     assert world.left() == before
 
 
@@ -157,11 +165,11 @@ def test_an_upload_whose_records_fail_leaves_no_file(world: World, kind: Kind, m
         assert len(world.fake.vector_stores) == (kind is Kind.VECTOR_STORE_FILE)
 
 
-def test_two_first_uploads_at_once_make_one_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_first_uploads_at_once_create_one_vector_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     create, both = world.storage.create_vector_store, threading.Barrier(2, timeout=10)
 
-    def meet(*given: Any) -> Any:
-        body = create(*given)
+    def meet(*args: Any) -> Any:
+        body = create(*args)
         both.wait()
         return body
 
@@ -186,7 +194,7 @@ def test_two_first_uploads_at_once_make_one_store(world: World, monkeypatch: pyt
         assert len(world.fake.vector_stores) == 1
 
 
-def test_an_own_store_that_was_deleted_is_made_anew(world: World) -> None:
+def test_a_deleted_own_store_is_replaced(world: World) -> None:
     world.own("old.txt")
     own = world.resources.own_store(ANN)
     assert own is not None
@@ -197,7 +205,7 @@ def test_an_own_store_that_was_deleted_is_made_anew(world: World) -> None:
     assert [file["filename"] for file in world.resources.own_files(ANN)] == ["new.txt"]
 
 
-def test_an_own_store_that_the_upstream_lost_is_made_anew(upstream_world: World) -> None:
+def test_an_own_store_that_the_upstream_has_lost_is_replaced(upstream_world: World) -> None:
     world = upstream_world
     old = [world.own(f"{number}.txt") for number in range(3)]
     world.upstream.vector_stores.clear()
@@ -210,7 +218,7 @@ def test_an_own_store_that_the_upstream_lost_is_made_anew(upstream_world: World)
     assert world.left()["vector_store"] == [world.resources.own_store(ANN)]
 
 
-def test_files_that_the_upstream_lost_hold_up_no_upload(
+def test_files_that_the_upstream_has_lost_do_not_stop_an_upload(
     upstream_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = upstream_world
@@ -240,7 +248,7 @@ def test_files_of_another_storage_are_not_searched_and_can_be_deleted(
     world.storage.close()
 
 
-def test_what_can_be_searched(world: World) -> None:
+def test_searchable_vector_stores(world: World) -> None:
     mine, theirs = world.vector_store(), world.vector_store(owner=BOB)
     brief = world.vector_store(expires_after={"anchor": "last_active_at", "days": 1})
     ids = [SHARED, mine, theirs, brief, "vs_unknown", mine]
@@ -260,14 +268,14 @@ def test_deleting_an_own_file_leaves_the_others(world: World) -> None:
 # -- tool resources ---------------------------------------------------------------------------------------
 
 
-def test_what_tool_resources_may_name(world: World) -> None:
+def test_valid_tool_resources(world: World) -> None:
     file_id, store_id = world.upload(), world.vector_store()
-    given = {
+    named = {
         "code_interpreter": {"file_ids": [file_id]},
         "file_search": {"vector_store_ids": [store_id, SHARED]},
     }
-    world.resources.check(ANN, given, "tool_resources")
-    assert world.resources.prepare(ANN, given) == given
+    world.resources.check(ANN, named, "tool_resources")
+    assert world.resources.prepare(ANN, named) == named
     empty: list[Any] = [None, {}, {"code_interpreter": None, "file_search": None}, {"file_search": {}}]
     for nothing in empty:
         world.resources.check(ANN, nothing, "tool_resources")
@@ -285,47 +293,38 @@ Name = Callable[[str, str], dict[str, Any]]
         (lambda f, s: {"file_search": {"vector_stores": [{"file_ids": [f]}]}}, "file_search.vector_stores"),
     ],
 )
-def test_another_owners_resources_are_unknown(world: World, name: Name, field: str) -> None:
+def test_resources_of_another_owner_are_unknown(world: World, name: Name, field: str) -> None:
     file_id, store_id = world.upload(), world.vector_store()
-    told = []
-    for given in (name(file_id, store_id), name("file-unknown", "vs_unknown")):
+    messages = []
+    for named in (name(file_id, store_id), name("file-unknown", "vs_unknown")):
         for call in (world.resources.check, world.resources.prepare):
             with pytest.raises(NotFound) as caught:
-                call(BOB, given, param="tool_resources")
-            told.append(caught.value.message.replace(file_id, "X").replace(store_id, "X"))
+                call(BOB, named, param="tool_resources")
+            messages.append(caught.value.message.replace(file_id, "X").replace(store_id, "X"))
             assert caught.value.param == f"tool_resources.{field}"
-    assert {text.replace("file-unknown", "X").replace("vs_unknown", "X") for text in told} == {told[0]}
+    assert {text.replace("file-unknown", "X").replace("vs_unknown", "X") for text in messages} == {messages[0]}
     assert world.left(BOB)["vector_store"] == []
 
 
-def test_vector_stores_that_are_described_are_made(world: World) -> None:
+def test_described_vector_stores_are_created(world: World) -> None:
     file_id = world.upload()
-    given = {"file_search": {"vector_stores": [{"file_ids": [file_id], "metadata": {"a": "b"}}]}}
-    prepared = world.resources.prepare(ANN, given)
+    named = {"file_search": {"vector_stores": [{"file_ids": [file_id], "metadata": {"a": "b"}}]}}
+    prepared = world.resources.prepare(ANN, named)
     (id,) = prepared["file_search"]["vector_store_ids"]
     body = world.vector_stores.get(ANN, id)
     assert (body["metadata"], body["file_counts"]["total"], body["expires_after"]) == ({"a": "b"}, 1, None)
-    for_thread = world.resources.prepare(ANN, given, for_thread=True)
+    for_thread = world.resources.prepare(ANN, named, for_thread=True)
     (id,) = for_thread["file_search"]["vector_store_ids"]
     assert world.vector_stores.get(ANN, id)["expires_after"] == {"anchor": "last_active_at", "days": 7}
 
 
-def test_what_was_made_is_undone_when_the_next_fails(upstream_world: World) -> None:
+def test_created_vector_stores_are_deleted_if_a_later_one_fails(upstream_world: World) -> None:
     world = upstream_world
-    given = {"file_search": {"vector_stores": [{"file_ids": [world.upload()]}, {"file_ids": [world.upload()]}]}}
+    named = {"file_search": {"vector_stores": [{"file_ids": [world.upload()]}, {"file_ids": [world.upload()]}]}}
     before = world.left()
-    attach = world.storage.attach
-    calls = []
-
-    def second_fails(*values: Any) -> Any:
-        calls.append(values)
-        if len(calls) == 2:
-            raise UpstreamError("down")
-        return attach(*values)
-
-    world.storage.attach = second_fails
+    fail_second_attach(world)
     with pytest.raises(UpstreamError):
-        world.resources.prepare(ANN, given)
+        world.resources.prepare(ANN, named)
     assert world.left() == before
 
 
@@ -343,7 +342,7 @@ def test_attachments_for_search_go_into_the_threads_vector_store(world: World) -
     assert [file["id"] for file in world.files_in(id).page(order="asc")[0]] == [one, two]
 
 
-def test_a_thread_whose_store_is_shared_gets_one_beside_it(world: World) -> None:
+def test_a_thread_with_a_shared_vector_store_gets_a_second_one(world: World) -> None:
     resources = {"file_search": {"vector_store_ids": [SHARED]}}
     changed = world.resources.attach_messages(ANN, resources, [attachment(world.upload())])
     assert changed is not None
@@ -381,7 +380,7 @@ def test_another_owners_file_cannot_be_attached(world: World) -> None:
     assert world.left(BOB) == before
 
 
-def test_attachments_that_cannot_be(world: World) -> None:
+def test_invalid_attachments_are_rejected(world: World) -> None:
     program = world.upload("program.exe")
     before = world.left()
     with pytest.raises(RequestError, match="cannot be searched"):
@@ -398,15 +397,7 @@ def test_attachments_are_undone_together(upstream_world: World) -> None:
     resources = world.resources.attach_messages(ANN, {}, [attachment(first)])
     new = [attachment(world.upload(f"{number}.txt")) for number in (1, 2)]
     before = world.left()
-    attach, calls = world.storage.attach, []
-
-    def second_fails(*values: Any) -> Any:
-        calls.append(values)
-        if len(calls) == 2:
-            raise UpstreamError("down")
-        return attach(*values)
-
-    world.storage.attach = second_fails
+    fail_second_attach(world)
     with pytest.raises(UpstreamError):
         world.resources.attach_messages(ANN, resources, new)
     assert world.left() == before
@@ -430,7 +421,7 @@ def test_an_expired_store_of_a_thread_is_replaced(world: World) -> None:
     assert world.left()["vector_store"] == [new]
 
 
-def test_a_store_of_a_thread_that_the_upstream_lost_is_replaced(upstream_world: World) -> None:
+def test_a_store_of_a_thread_that_the_upstream_has_lost_is_replaced(upstream_world: World) -> None:
     world = upstream_world
     resources = world.resources.attach_messages(ANN, {}, [attachment(world.upload("1.txt"))])
     assert resources is not None
@@ -443,7 +434,7 @@ def test_a_store_of_a_thread_that_the_upstream_lost_is_replaced(upstream_world: 
     assert (shared, world.left()["vector_store"]) == (SHARED, [new])
 
 
-def test_a_deleted_thread_takes_what_was_made_for_it_along(world: World) -> None:
+def test_the_vector_stores_of_a_deleted_thread_are_deleted(world: World) -> None:
     kept = world.vector_store()
     resources = world.resources.attach_messages(ANN, {}, [attachment(world.upload())])
     assert resources is not None
@@ -456,7 +447,7 @@ def test_a_deleted_thread_takes_what_was_made_for_it_along(world: World) -> None
     world.resources.thread_deleted(ANN, None)
 
 
-def test_a_deleted_thread_does_not_fail_with_the_upstream(
+def test_a_thread_is_deleted_even_if_the_upstream_fails(
     upstream_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = upstream_world
@@ -467,7 +458,7 @@ def test_a_deleted_thread_does_not_fail_with_the_upstream(
     assert "unused vector store" in caplog.text
 
 
-def test_indexing_of_attachments_is_told(upstream_world: World) -> None:
+def test_attachments_are_reported_as_indexing(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     resources = world.resources.attach_messages(ANN, {}, [attachment(world.upload())])
@@ -482,7 +473,7 @@ def test_indexing_of_attachments_is_told(upstream_world: World) -> None:
     assert not world.resources.indexing(ANN, [SHARED, "vs_unknown"])
 
 
-def test_uploads_of_other_purposes_are_no_own_files(world: World) -> None:
+def test_uploads_of_other_purposes_are_not_own_files(world: World) -> None:
     world.files.create(ANN, an_upload("a.png", b"png", "vision"))
     assert world.resources.own_files(ANN) == []
 

@@ -1,4 +1,4 @@
-"""Vector stores of owners: made whole or not at all, kept up to date with as few questions as can be, walls between."""
+"""Vector stores of owners: created whole or not at all, kept current with few requests, unknown to other owners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MODELS: dict[str, Any] = {
 
 
 def valid(name: str, body: dict[str, Any]) -> bool:
-    """Say whether a body is as the description says; null stands for a key that may be left out."""
+    """Return whether a body matches the specification; null stands for an absent key."""
     _MODELS[name].model_validate(body, strict=True)  # as a strict client reads it
     nullable = {"expires_at", "last_active_at", "last_error"}
     shown = {key: value for key, value in body.items() if value is not None or key in nullable}
@@ -37,10 +37,10 @@ def valid(name: str, body: dict[str, Any]) -> bool:
     return True
 
 
-# -- what they are ----------------------------------------------------------------------------------------
+# -- vector stores ---------------------------------------------------------------------------------------
 
 
-def test_a_vector_store_is_made_with_its_files(world: World) -> None:
+def test_a_vector_store_is_created_with_its_files(world: World) -> None:
     files = [world.upload(f"{number}.txt") for number in range(3)]
     body = world.vector_stores.create(
         ANN, {"file_ids": [*files, files[0]], "name": "Manuals", "metadata": {"a": "b"}, "expires_after": None}
@@ -55,14 +55,14 @@ def test_a_vector_store_is_made_with_its_files(world: World) -> None:
     assert all(valid("VectorStoreFileObject", file) and file["status"] == "completed" for file in attached)
 
 
-def test_an_empty_one_has_a_name_that_strict_clients_take(world: World) -> None:
+def test_an_empty_vector_store_has_a_name_for_strict_clients(world: World) -> None:
     body = world.vector_stores.create(ANN, {}).body
     assert body["name"] == ""
     assert valid("VectorStoreObject", body)
     assert world.vector_stores.get(ANN, body["id"]) == body
 
 
-def test_update_changes_what_is_given(world: World) -> None:
+def test_update_changes_the_given_fields(world: World) -> None:
     id = world.vector_store(name="old", metadata={"a": "1"})
     after = {"anchor": "last_active_at", "days": 3}
     body = world.vector_stores.update(ANN, id, {"name": "new", "expires_after": after})
@@ -86,7 +86,7 @@ def test_pages_of_vector_stores(world: World) -> None:
     assert caught.value.param == "before"
 
 
-def test_deleting_one_leaves_its_files(world: World) -> None:
+def test_the_files_of_a_deleted_vector_store_stay(world: World) -> None:
     file_id = world.upload()
     before = world.left()
     id = world.vector_store(file_id, world.upload("second.txt"))
@@ -99,7 +99,7 @@ def test_deleting_one_leaves_its_files(world: World) -> None:
         assert world.store.list(kind, ANN, parent=id).records == []
 
 
-# -- walls ------------------------------------------------------------------------------------------------
+# -- owners -----------------------------------------------------------------------------------------------
 
 Verb = Callable[[World, str, str, str], Any]
 VERBS: dict[str, Verb] = {
@@ -108,11 +108,11 @@ VERBS: dict[str, Verb] = {
     "delete": lambda w, o, s, f: w.vector_stores.delete(o, s),
     "search": lambda w, o, s, f: w.vector_stores.search(o, s, {"query": "sky"}),
     "attach": lambda w, o, s, f: w.files_in(s, o).attach({"file_id": f}),
-    "attached_page": lambda w, o, s, f: w.files_in(s, o).page(),
-    "attached": lambda w, o, s, f: w.files_in(s, o).get(f),
-    "update_attached": lambda w, o, s, f: w.files_in(s, o).update(f, {"a": 1}),
+    "page of files": lambda w, o, s, f: w.files_in(s, o).page(),
+    "get file": lambda w, o, s, f: w.files_in(s, o).get(f),
+    "update file": lambda w, o, s, f: w.files_in(s, o).update(f, {"a": 1}),
     "detach": lambda w, o, s, f: w.files_in(s, o).detach(f),
-    "attached_content": lambda w, o, s, f: w.files_in(s, o).content(f),
+    "content": lambda w, o, s, f: w.files_in(s, o).content(f),
     "create_batch": lambda w, o, s, f: w.files_in(s, o).create_batch({"file_ids": [f]}),
     "batch": lambda w, o, s, f: w.files_in(s, o).batch("vsfb_1"),
     "cancel_batch": lambda w, o, s, f: w.files_in(s, o).cancel_batch("vsfb_1"),
@@ -121,39 +121,37 @@ VERBS: dict[str, Verb] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_another_owners_is_as_an_unknown_one(world: World, verb: str) -> None:
+def test_a_vector_store_of_another_owner_is_reported_as_unknown(world: World, verb: str) -> None:
     file_id = world.upload()
     theirs = world.vector_store(file_id)
     mine = world.upload(owner=BOB)
     before = world.left()
-    told = []
+    errors = []
     for id in (theirs, "vs_unknown"):
         with pytest.raises(NotFound) as caught:
             VERBS[verb](world, BOB, id, mine if verb in ("attach", "create_batch") else file_id)
-        told.append((caught.value.message.replace(id, "X"), caught.value.param))
-    assert told[0] == told[1]
-    assert told[0][0] == "No vector store found with id 'X'."
+        errors.append((caught.value.message.replace(id, "X"), caught.value.param))
+    assert errors[0] == errors[1]
+    assert errors[0][0] == "No vector store found with id 'X'."
     assert world.left() == before
 
 
-@pytest.mark.parametrize(
-    "verb", ["attach", "create_batch", "attached", "update_attached", "detach", "attached_content"]
-)
-def test_another_owners_file_is_as_an_unknown_one(world: World, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["attach", "create_batch", "get file", "update file", "detach", "content"])
+def test_a_file_of_another_owner_is_reported_as_unknown(world: World, verb: str) -> None:
     theirs = world.upload()
     mine = world.vector_store(owner=BOB)
     before = world.left()
-    told = []
+    errors = []
     for id in (theirs, "file-unknown"):
         with pytest.raises(NotFound) as caught:
             VERBS[verb](world, BOB, mine, id)
-        told.append(caught.value.message.replace(id, "X"))
-    assert told[0] == told[1]
-    assert told[0].startswith("No file found with id 'X'")
+        errors.append(caught.value.message.replace(id, "X"))
+    assert errors[0] == errors[1]
+    assert errors[0].startswith("No file found with id 'X'")
     assert world.left() == before
 
 
-def test_another_owners_file_cannot_be_put_into_a_new_one(world: World) -> None:
+def test_a_vector_store_is_not_created_with_a_file_of_another_owner(world: World) -> None:
     theirs = world.upload()
     with pytest.raises(NotFound) as caught:
         world.vector_store(theirs, owner=BOB)
@@ -169,9 +167,9 @@ def test_a_batch_of_another_vector_store_is_unknown(world: World) -> None:
             world.files_in(two).batch(id)
 
 
-def test_shared_ones_may_be_used_and_not_touched(world: World) -> None:
+def test_shared_vector_stores_can_be_named_but_not_read_or_changed(world: World) -> None:
     world.vector_stores.check(BOB, [SHARED], "tool_resources")
-    for verb in ("get", "search", "update", "delete", "attached_page"):
+    for verb in ("get", "search", "update", "delete", "page of files"):
         with pytest.raises(NotFound):
             VERBS[verb](world, BOB, SHARED, "file-1")
 
@@ -179,7 +177,7 @@ def test_shared_ones_may_be_used_and_not_touched(world: World) -> None:
 # -- files in them ------------------------------------------------------------------------------------------
 
 
-def test_attach_tells_the_file_with_its_attributes(world: World) -> None:
+def test_attach_returns_the_file_with_its_attributes(world: World) -> None:
     file_id, id = world.upload(), world.vector_store()
     body = world.files_in(id).attach({"file_id": file_id, "attributes": {"year": 2026}})
     assert (body["id"], body["vector_store_id"], body["attributes"]) == (file_id, id, {"year": 2026})
@@ -190,7 +188,7 @@ def test_attach_tells_the_file_with_its_attributes(world: World) -> None:
     assert world.files_in(id).content(file_id) == [{"type": "text", "text": "The sky is blue."}]
 
 
-def test_attaching_twice_is_one_file(world: World) -> None:
+def test_a_file_attached_twice_is_there_once(world: World) -> None:
     file_id = world.upload()
     id = world.vector_store(file_id)
     world.files_in(id).attach({"file_id": file_id, "attributes": {"a": "b"}})
@@ -199,7 +197,7 @@ def test_attaching_twice_is_one_file(world: World) -> None:
     assert world.vector_stores.get(ANN, id)["file_counts"]["total"] == 1
 
 
-def test_a_file_that_cannot_be_searched_is_refused_before_anything_is_made(world: World) -> None:
+def test_a_file_that_cannot_be_searched_is_rejected_before_anything_is_created(world: World) -> None:
     file_id, id = world.upload("program.exe"), world.vector_store()
     before = world.left()
     calls: tuple[Callable[[], object], ...] = (
@@ -275,19 +273,19 @@ def test_a_cancelled_batch(upstream_world: World) -> None:
     assert world.upstream.calls == calls
 
 
-# -- as few questions as can be -------------------------------------------------------------------------------
+# -- few requests --------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_asked_while_nothing_changes(upstream_world: World) -> None:
+def test_reads_send_no_request_once_indexing_has_ended(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = 2
     file_id = world.upload()
     id = world.vector_store(file_id)
-    seen = [world.files_in(id).get(file_id)["status"]]
-    while seen[-1] != "completed":
+    statuses = [world.files_in(id).get(file_id)["status"]]
+    while statuses[-1] != "completed":
         world.clock.move(1.1)
-        seen.append(world.files_in(id).get(file_id)["status"])
-    assert seen[0] == "in_progress"
+        statuses.append(world.files_in(id).get(file_id)["status"])
+    assert statuses[0] == "in_progress"
     calls = world.upstream.calls
     for _ in range(50):
         world.clock.move(10)
@@ -299,7 +297,7 @@ def test_nothing_is_asked_while_nothing_changes(upstream_world: World) -> None:
     assert world.upstream.calls == calls
 
 
-def test_at_most_one_question_a_second_while_files_are_being_indexed(upstream_world: World) -> None:
+def test_reads_send_at_most_one_request_a_second_during_indexing(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     files = [world.upload(f"{number}.txt") for number in range(3)]
@@ -319,7 +317,7 @@ def test_at_most_one_question_a_second_while_files_are_being_indexed(upstream_wo
     assert [file["status"] for file in world.files_in(id).page()[0]] == ["completed"] * 3
 
 
-def test_every_page_of_what_is_being_indexed_is_read(upstream_world: World) -> None:
+def test_all_pages_of_unfinished_files_are_read(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     files = [world.upload(f"{number}.txt") for number in range(130)]
@@ -328,9 +326,7 @@ def test_every_page_of_what_is_being_indexed_is_read(upstream_world: World) -> N
     assert [file["status"] for file in world.files_in(id).page(limit=200)[0]] == ["in_progress"] * 130
 
 
-def test_a_change_while_the_upstream_is_asked_is_not_lost(
-    upstream_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_during_a_request_is_not_lost(upstream_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world = upstream_world
     first, second = world.upload("1.txt"), world.upload("2.txt")
     id = world.vector_store()
@@ -353,7 +349,7 @@ def test_a_change_while_the_upstream_is_asked_is_not_lost(
     assert not world.resources.indexing(ANN, [id])
 
 
-def test_a_file_that_fails_says_why(upstream_world: World) -> None:
+def test_a_failed_file_has_its_error(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.outcomes["bad.txt"] = INDEX_FAILED
     file_id = world.upload("bad.txt")
@@ -370,7 +366,7 @@ def test_a_file_that_fails_says_why(upstream_world: World) -> None:
 @pytest.mark.parametrize(
     "how", [{"status": 500}, {"status": 429}, {"status": 401}, {"how": "nonsense"}, {"how": "cut"}]
 )
-def test_an_upstream_that_fails_is_not_seen_in_reads(
+def test_reads_succeed_if_the_upstream_fails(
     upstream_world: World, how: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = upstream_world
@@ -389,7 +385,7 @@ def test_an_upstream_that_fails_is_not_seen_in_reads(
     assert world.files_in(id).get(file_id)["status"] == "completed"
 
 
-def test_a_vector_store_that_the_upstream_lost_is_not_asked_for_ever(upstream_world: World) -> None:
+def test_a_vector_store_that_the_upstream_has_lost_expires(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     file_id = world.upload()
@@ -407,7 +403,7 @@ def test_a_vector_store_that_the_upstream_lost_is_not_asked_for_ever(upstream_wo
     assert world.left()["vector_store"] == []
 
 
-def test_a_file_that_the_upstream_lost_has_failed(upstream_world: World) -> None:
+def test_a_file_that_the_upstream_has_lost_fails(upstream_world: World) -> None:
     world = upstream_world
     world.upstream.indexing_reads = None
     file_id = world.upload()
@@ -417,7 +413,7 @@ def test_a_file_that_the_upstream_lost_has_failed(upstream_world: World) -> None
     assert world.files_in(id).get(file_id)["status"] == "failed"
 
 
-def test_an_expiry_that_may_have_moved_is_asked_for(upstream_world: World) -> None:
+def test_an_expiry_that_may_have_moved_is_read_again(upstream_world: World) -> None:
     world = upstream_world
     id = world.vector_store(expires_after={"anchor": "last_active_at", "days": 1})
     calls = world.upstream.calls
@@ -436,14 +432,16 @@ def test_an_expiry_that_may_have_moved_is_asked_for(upstream_world: World) -> No
     assert world.upstream.calls == calls + 2
 
 
-# -- what fails half-way --------------------------------------------------------------------------------------
+# -- failures -------------------------------------------------------------------------------------------------
 
 FAILS = [{"status": 500}, {"status": 400, "message": "No."}, {"status": 429}, {"how": "late_cut"}, {"how": "nonsense"}]
 
 
 @pytest.mark.parametrize("how", FAILS)
 @pytest.mark.parametrize("files", [1, 2])
-def test_one_that_cannot_be_filled_is_not_there(upstream_world: World, files: int, how: dict[str, Any]) -> None:
+def test_a_vector_store_whose_files_cannot_be_attached_is_not_created(
+    upstream_world: World, files: int, how: dict[str, Any]
+) -> None:
     world = upstream_world
     ids = [world.upload(f"{number}.txt") for number in range(files)]
     before = world.left()
@@ -495,7 +493,7 @@ def test_an_attach_whose_record_fails_leaves_nothing(world: World, monkeypatch: 
         assert left == {key: value for key, value in before.items() if key != "passages"}
 
 
-def test_a_vector_store_whose_record_fails_is_not_at_the_upstream(
+def test_a_vector_store_whose_record_fails_is_deleted_at_the_upstream(
     upstream_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(record: Any) -> Any:
@@ -508,14 +506,12 @@ def test_a_vector_store_whose_record_fails_is_not_at_the_upstream(
 
 
 @pytest.mark.parametrize("deleted", ["file", "vector store"])
-def test_what_is_deleted_while_it_is_attached_stays_deleted(
-    world: World, deleted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delete_during_an_attach_wins(world: World, deleted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file_id, id = world.upload(), world.vector_store()
     attach = world.storage.attach
 
-    def meanwhile(*given: Any) -> Any:
-        body = attach(*given)
+    def meanwhile(*args: Any) -> Any:
+        body = attach(*args)
         if deleted == "file":
             world.files.delete(ANN, file_id)
         else:
@@ -529,18 +525,18 @@ def test_what_is_deleted_while_it_is_attached_stays_deleted(
     assert not world.passages() or deleted == "vector store"
 
 
-def test_nothing_joins_what_is_on_its_way_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_store_that_is_being_deleted_accepts_no_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     file_id, id = world.upload(), world.vector_store()
-    told: list[str] = []
+    errors: list[str] = []
 
     def meanwhile(*_: Any) -> None:
         with pytest.raises(NotFound) as caught:
             world.files_in(id).attach({"file_id": file_id})
-        told.append(caught.value.message)
+        errors.append(caught.value.message)
 
     monkeypatch.setattr(world.storage, "delete_vector_store", meanwhile)
     world.vector_stores.delete(ANN, id)
-    assert told == [f"No vector store found with id '{id}'."]
+    assert errors == [f"No vector store found with id '{id}'."]
     assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
 
 
@@ -554,7 +550,7 @@ def test_a_delete_that_failed_can_be_repeated(upstream_world: World) -> None:
     assert world.left()["vector_store"] == []
 
 
-def test_a_search_tells_what_the_description_says(world: World) -> None:
+def test_search_results_match_the_specification(world: World) -> None:
     file_id = world.upload()
     id = world.vector_store(file_id)
     for query in ("sky", ["sky"]):

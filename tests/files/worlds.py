@@ -1,4 +1,4 @@
-"""Everything about files put together over one storage, with a clock that stands until it is moved."""
+"""A store, a storage and `files/` on them, with a clock that only the test moves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _FilesIn:
 
 
 class World:
-    """A store, a storage and what is built on them."""
+    """A store, a storage and the classes of `files/` on them."""
 
     def __init__(self, store: Store, make: Callable[[Store, Clock], Storage], fake: FakeFiles | None = None) -> None:
         self.clock = Clock()
@@ -83,38 +83,38 @@ class World:
         return [file["status"] for file in self.resources.own_files(owner)]
 
     def blobs(self) -> list[str]:
-        """Return the ids of the bytes that are kept; nothing half-written may be among them."""
+        """Return the ids of the stored blobs; all must be complete."""
         if isinstance(self.store, SQLiteStore):
             keys = self._rows("SELECT DISTINCT key FROM blob_pieces")
             assert keys == self._rows("SELECT key FROM blobs WHERE complete AND size")
             return self._rows("SELECT id FROM blobs")
         with self.store._connection.database() as db:
-            return sorted(found["id"] for found in db[BLOBS].find())
+            return sorted(row["id"] for row in db[BLOBS].find())
 
     def passages(self) -> list[str]:
-        """Return the ids of the files that have passages, of every owner."""
+        """Return the ids of the files with passages, of all owners."""
         if isinstance(self.store, SQLiteStore):
             return self._rows("SELECT DISTINCT file_id FROM passages")
         with self.store._connection.database() as db:
-            return sorted({found["file_id"] for found in db[PASSAGES].find()})
+            return sorted({row["file_id"] for row in db[PASSAGES].find()})
 
     def _rows(self, sql: str) -> list[str]:
         return sorted(row for (row,) in self.store._connections.read(lambda opened: opened.execute(sql).fetchall()))
 
     def left(self, owner: str = ANN) -> dict[str, Any]:
-        """Return all that is kept anywhere: what a call that failed must leave as it was."""
-        found: dict[str, Any] = {}
+        """Return all stored data; a call that fails must leave it as it was."""
+        stored: dict[str, Any] = {}
         for kind in (Kind.FILE, Kind.VECTOR_STORE):
-            found[kind.value] = sorted(record.id for record in all_records(self.store, kind, owner))
-        for id in found["vector_store"]:
+            stored[kind.value] = sorted(record.id for record in all_records(self.store, kind, owner))
+        for id in stored["vector_store"]:
             for kind in (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH):
-                found[f"{kind.value} {id}"] = sorted(r.id for r in all_records(self.store, kind, owner, id))
-        found["blobs"] = self.blobs()
-        found["passages"] = self.passages()
+                stored[f"{kind.value} {id}"] = sorted(r.id for r in all_records(self.store, kind, owner, id))
+        stored["blobs"] = self.blobs()
+        stored["passages"] = self.passages()
         if self.fake is not None:
-            found["upstream files"] = sorted(self.fake.files)
-            found["upstream stores"] = {id: sorted(members) for id, members in self.fake.members.items()}
-        return found
+            stored["upstream files"] = sorted(self.fake.files)
+            stored["upstream stores"] = {id: sorted(members) for id, members in self.fake.members.items()}
+        return stored
 
 
 def an_upload(name: str = "facts.txt", text: str | bytes = "The sky is blue.", purpose: str = "assistants") -> Upload:

@@ -9,7 +9,6 @@ from pathlib import Path
 from tests.lint.source import ROOT, problem, python_tests, tree
 
 ALLOWED: dict[str, str] = {
-    "tests/files/test_inline.py": "the room left in a request is counted by a class of its own",
     "tests/files/worlds.py": "a store is broken at its connection",
     "tests/node_clients.py": "openai-python shows its accumulated objects nowhere else",
 }
