@@ -34,26 +34,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "auth": ("Authenticator", "Principal", "session_owner", "shared_owner"),
     "config": ("DEFAULT_MODEL", "KEYS", "Key", "Settings"),
-    "errors": (
-        "AssistantStreamError",
-        "ConfigError",
-        "EngineError",
-        "Forbidden",
-        "Gone",
-        "NotFound",
-        "RequestError",
-        "StoreError",
-        "TooLarge",
-        "ToolError",
-        "Unauthorized",
-        "Unavailable",
-        "UpstreamError",
-    ),
     "extension": ("AssistantBlueprint", "AssistantStream", "create_assistant_blueprint"),
     "shutdown": ("drain",),
     "tools.registry": ("Tool", "ToolContext", "tool_of"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""Modules by name, and their public names. All other public names are in `errors`."""
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -89,9 +74,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use (PEP 562)."""
-    home = _HOME_OF.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((home for home, names in _HOMES.items() if name in names), "errors")
     value = getattr(import_module(f".{home}", __name__), name)
     globals()[name] = value
     return value

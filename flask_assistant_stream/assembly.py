@@ -38,6 +38,7 @@ from .runs.start_request import Busy
 from .runs.upstream_request import RequestBuilder
 from .storages import Storage, storages
 from .storages.local.storage import LocalStorage
+from .stores import make_store
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages
 from .titles import Titles
@@ -77,7 +78,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
     _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
-    store = own_store or _store(app, settings)
+    store = own_store or make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
     models = {settings.model, *(assistant["model"] for assistant in declared.values())}
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
     engine = own_engine or _engine(app, settings, upstream, models)
@@ -171,12 +172,6 @@ def _titles(settings: Settings, store: Store, engine: Engine) -> Titles:
     return Titles(store, engine, config.DEFAULT_TITLE_MODEL, effort="none")
 
 
-def _store(app: Flask, settings: Settings) -> Store:
-    from .stores import make_store
-
-    return make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
-
-
 def _store_file(app: Flask) -> str:
     """Return the URL of the default store; creates the instance folder, which Flask does not."""
     try:
@@ -199,11 +194,7 @@ def _with(store: Store, kind: type[Any]) -> Any:
 
 
 def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared: Sequence[str]) -> Storage:
-    """Create what indexes files: a registered storage, the upstream if it searches, else the app's own store.
-
-    Args:
-        shared: ids of the vector stores that runs of every owner may search.
-    """
+    """Create what indexes files: a registered storage, the upstream if it searches, else the app's own store."""
     if settings.storage is not None:
         if settings.storage not in storages():
             known = ", ".join(storages()) or "none"
@@ -237,11 +228,7 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
 
 
 def _registered_engine(name: str | None) -> Engine | None:
-    """Create the engine registered under a name; None for a built-in one.
-
-    Raises:
-        ConfigError: no engine has that name.
-    """
+    """Create the engine registered under a name; None for a built-in one."""
     if name is None or name in BUILT_IN:
         return None
     if name not in engines():
@@ -272,9 +259,8 @@ def _upstream_indexes(settings: Settings, upstream: Upstream | None) -> bool:
 
 def _asks_upstream(settings: Settings) -> bool:
     """Return whether the engine sends requests to a server, by its setting or by default."""
-    return settings.engine == "openai" or (
-        settings.engine is None and bool(settings.openai_api_key or settings.openai_base_url)
-    )
+    configured = bool(settings.openai_api_key or settings.openai_base_url)
+    return settings.engine == "openai" or (settings.engine is None and configured)
 
 
 def _upstream(settings: Settings) -> Upstream:
@@ -290,11 +276,7 @@ def _upstream(settings: Settings) -> Upstream:
 
 
 def _default_model(assistants: Sequence[Mapping[str, Any]], settings: Settings, profile: Profile | None) -> str:
-    """Return the model if the settings name none: the declared default assistant's, or `DEFAULT_MODEL`.
-
-    Raises:
-        ConfigError: the models of the upstream are unknown.
-    """
+    """Return the model if the settings name none: the declared default assistant's, or `DEFAULT_MODEL`."""
     for assistant in assistants:
         if assistant.get("id") == settings.assistant_id and isinstance(assistant.get("model"), str):
             return str(assistant["model"])
@@ -308,15 +290,9 @@ def _default_model(assistants: Sequence[Mapping[str, Any]], settings: Settings, 
 
 
 def _refuse_foreign_tools(upstream_tools: Iterable[Mapping[str, Any]], profile: Profile | None) -> None:
-    """Refuse tools that the upstream does not run: most servers ignore them silently.
-
-    Raises:
-        ConfigError: the upstream does not run a tool.
-    """
-    if profile is None:
-        return
+    """Refuse tools that the upstream does not run: most servers ignore them silently."""
     for tool in upstream_tools:
-        if tool["type"] not in profile.tools:
+        if profile is not None and tool["type"] not in profile.tools:
             raise ConfigError(f"upstream_tools: {no_such_tool(profile, tool['type'])}")
 
 

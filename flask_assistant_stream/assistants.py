@@ -83,12 +83,10 @@ class Assistants:
     """Finds assistants for one registration.
 
     Args:
-        store: holds assistants created over the API or built from the configuration.
         default: the assistant to build if none has its id; `id` and `model` at least.
         declared: from `declare`.
         functions: returns further function tools of the default assistant; called each time, as functions may be
             registered late.
-        now: seconds since the epoch.
     """
 
     def __init__(

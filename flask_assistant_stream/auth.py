@@ -22,11 +22,7 @@ SESSION_KEY = "flask_assistant_stream.owner"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity behind a request.
-
-    Attributes:
-        owner: of everything that the request stores or reads.
-    """
+    """The identity behind a request: the owner of everything that it stores or reads."""
 
     owner: str
 

@@ -40,8 +40,6 @@ class Key:
         argument: name of the keyword argument; the other names follow from it.
         parse: returns the value of an argument or text, or raises ValueError with the words that follow "must be".
         default: the parsed value of a setting that is not set.
-        doc: its meaning, one line.
-        unit: of the value, or "".
         origin: environment names of the original project, tried last.
         secret: hidden in the repr and in errors.
     """
@@ -197,7 +195,10 @@ def _key(
     return field(default_factory=lambda: default, repr=not secret, metadata=row)
 
 
-_SECONDS = _number(float, 0.01, 86_400 * 366)
+def _seconds(default: float, doc: str) -> Any:
+    return _key(_number(float, 0.01, 86_400 * 366), default, doc, unit="seconds")
+
+
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -247,41 +248,28 @@ class Settings:
         "maximum length of a message's content and of a tool call's output",
         unit="characters",
     )
-    heartbeat_seconds: float = _key(
-        _SECONDS,
-        10.0,
-        "silence after which a stream gets a heartbeat; keep it below every proxy's time-out",
-        unit="seconds",
+    heartbeat_seconds: float = _seconds(
+        10.0, "silence after which a stream gets a heartbeat; keep it below every proxy's time-out"
     )
     max_streams: int = _key(
         _number(int, 1, 10**6), 900, "maximum of open streams per process; the next one gets 503", unit="streams"
     )
-    send_timeout_seconds: float = _key(
-        _SECONDS, 30.0, "seconds a client may stop reading before it is disconnected", unit="seconds"
-    )
+    send_timeout_seconds: float = _seconds(30.0, "seconds a client may stop reading before it is disconnected")
     on_disconnect: str = _key(
         _choice("continue", "cancel", "grace"),
         "continue",
         "what happens to a run whose last reader disconnects: continue, cancel, or grace (wait, then cancel)",
     )
-    grace_seconds: float = _key(
-        _SECONDS, 30.0, "how long a run waits for a reader to return, with on_disconnect=grace", unit="seconds"
-    )
-    lease_seconds: float = _key(
-        _SECONDS, 15.0, "how long a worker may be silent before another worker may end its runs", unit="seconds"
-    )
-    run_expires_seconds: float = _key(
-        _SECONDS, 600.0, "how long a required action waits for its tool outputs", unit="seconds"
-    )
-    log_seconds: float = _key(_SECONDS, 86_400.0, "how long a run's events stay readable after its end", unit="seconds")
+    grace_seconds: float = _seconds(30.0, "how long a run waits for a reader to return, with on_disconnect=grace")
+    lease_seconds: float = _seconds(15.0, "how long a worker may be silent before another worker may end its runs")
+    run_expires_seconds: float = _seconds(600.0, "how long a required action waits for its tool outputs")
+    log_seconds: float = _seconds(86_400.0, "how long a run's events stay readable after its end")
     busy_thread: str = _key(
         _choice("replace", "reject", "queue"),
         "replace",
         "what a message does on a thread with an active run: replace that run, reject the message, or queue it",
     )
-    upstream_idle_seconds: float = _key(
-        _SECONDS, 120.0, "silence of the upstream that ends a run as failed", unit="seconds"
-    )
+    upstream_idle_seconds: float = _seconds(120.0, "silence of the upstream that ends a run as failed")
     upstream_retries: int = _key(
         _number(int, 0, 10), 2, "further attempts upstream, only before the first byte of a response", unit="attempts"
     )

@@ -101,11 +101,7 @@ class Duplicate(StoreError):
 
 
 class ThreadBusy(StoreError):
-    """The thread already has an active run; nothing was written.
-
-    Attributes:
-        run_id: the run that is active.
-    """
+    """The thread already has an active run, `run_id`; nothing was written."""
 
     def __init__(self, thread_id: str, run_id: str) -> None:
         super().__init__(f"Thread {thread_id} already has an active run {run_id}.")

@@ -95,20 +95,15 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_int(_worker: Worker) -> None:
     """Interrupt all runs at once, after SIGINT or SIGQUIT."""
-    _hurry()
+    if _watch is not None:
+        _watch.hurry()
 
 
-def worker_abort(_worker: Worker) -> None:
-    """Interrupt all runs at once, after `timeout` seconds without a heartbeat of the worker."""
-    _hurry()
+worker_abort = worker_int
+"""The same, after `timeout` seconds without a heartbeat of the worker."""
 
 
 def worker_exit(_server: object, _worker: Worker) -> None:
     """Wait until the runs of this worker have ended, within the time limit."""
     if _watch is not None:
         _watch.finish()
-
-
-def _hurry() -> None:
-    if _watch is not None:
-        _watch.hurry()

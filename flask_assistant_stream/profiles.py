@@ -6,8 +6,8 @@ documented core of the API.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -24,10 +24,8 @@ OPTIONAL_FIELDS = frozenset(
 PROMISES = frozenset(("max_output_tokens", "parallel_tool_calls", "text", "tool_choice"))
 """Fields that clients rely on and some servers ignore: responses are checked against them."""
 
-_OF_OPENAI = frozenset(("code_interpreter", "image_generation", "mcp", "web_search", "web_search_preview"))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A server.
 
@@ -51,11 +49,12 @@ class Profile:
 
     name: str
     title: str
+    _: KW_ONLY
     hosts: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     path: str = "/v1"
     fields: frozenset[str] = frozenset()
-    tools: frozenset[str] = frozenset()
+    tools: Collection[str] = ()
     files: bool = False
     reasoning: bool = False
     arrays: bool = False
@@ -66,104 +65,86 @@ class Profile:
     model: bool = False
 
 
-UNKNOWN = Profile(name="other", title="any other server")
+_OPENAI = Profile(
+    "openai",
+    "OpenAI",
+    hosts=("api.openai.com",),
+    fields=OPTIONAL_FIELDS,
+    tools=("code_interpreter", "file_search", "image_generation", "mcp", "web_search", "web_search_preview"),
+    files=True,
+    reasoning=True,
+    arrays=True,
+    ignores=frozenset(),
+    key=True,
+    model=True,
+)
+UNKNOWN = Profile("other", "any other server")
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         profile.name: profile
         for profile in (
-            Profile(
-                name="openai",
-                title="OpenAI",
-                hosts=("api.openai.com",),
-                fields=OPTIONAL_FIELDS,
-                tools=_OF_OPENAI | {"file_search"},
-                files=True,
-                reasoning=True,
-                arrays=True,
-                ignores=frozenset(),
-                key=True,
-                model=True,
-            ),
-            Profile(
+            _OPENAI,
+            replace(
+                _OPENAI,
                 name="azure",
                 title="Azure OpenAI",
                 hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"),
                 path="/openai/v1",
                 fields=OPTIONAL_FIELDS - {"safety_identifier"},
-                tools=_OF_OPENAI | {"file_search"},
-                files=True,
-                reasoning=True,
-                arrays=True,
-                ignores=frozenset(),
-                key=True,
                 key_header=API_KEY,
+                model=False,
             ),
             Profile(
-                name="litellm",
-                title="LiteLLM proxy",
+                "litellm",
+                "LiteLLM proxy",
                 ports=(4000,),
                 path="",
                 fields=OPTIONAL_FIELDS,
-                tools=frozenset(("mcp",)),
+                tools=("mcp",),
                 reasoning=True,
             ),
             Profile(
-                name="vllm",
-                title="vLLM",
+                "vllm",
+                "vLLM",
                 fields=frozenset(("include", "truncation")),
-                tools=frozenset(("code_interpreter", "mcp", "web_search_preview")),
+                tools=("code_interpreter", "mcp", "web_search_preview"),
                 reasoning=True,
             ),
-            Profile(name="ollama", title="Ollama", ports=(11434,), reasoning=True),
-            Profile(name="llamacpp", title="llama.cpp server"),
-            Profile(name="transformers", title="transformers serve"),
-            Profile(name="lmstudio", title="LM Studio", ports=(1234,), tools=frozenset(("mcp",))),
+            Profile("ollama", "Ollama", ports=(11434,), reasoning=True),
+            Profile("llamacpp", "llama.cpp server"),
+            Profile("transformers", "transformers serve"),
+            Profile("lmstudio", "LM Studio", ports=(1234,), tools=("mcp",)),
+            Profile("sglang", "SGLang", ports=(30000,), tools=("code_interpreter", "web_search_preview")),
             Profile(
-                name="sglang",
-                title="SGLang",
-                ports=(30000,),
-                tools=frozenset(("code_interpreter", "web_search_preview")),
-            ),
-            Profile(
-                name="ogx",
-                title="OGX / Llama Stack",
+                "ogx",
+                "OGX / Llama Stack",
                 hosts=("llama-stack", "llamastack"),
                 ports=(8321,),
-                tools=frozenset(("file_search", "mcp", "web_search")),
+                tools=("file_search", "mcp", "web_search"),
                 files=True,
             ),
             Profile(
-                name="openrouter",
-                title="OpenRouter",
+                "openrouter",
+                "OpenRouter",
                 hosts=("openrouter.ai",),
                 path="/api/v1",
-                tools=frozenset(("openrouter:web_search",)),
+                tools=("openrouter:web_search",),
                 bare_end=True,
                 key=True,
             ),
             Profile(
-                name="xai",
-                title="xAI",
-                hosts=("api.x.ai",),
-                tools=frozenset(("code_interpreter", "mcp", "web_search", "x_search")),
-                key=True,
+                "xai", "xAI", hosts=("api.x.ai",), tools=("code_interpreter", "mcp", "web_search", "x_search"), key=True
             ),
             Profile(
-                name="groq",
-                title="Groq",
+                "groq",
+                "Groq",
                 hosts=("api.groq.com",),
                 path="/openai/v1",
-                tools=frozenset(("browser_search", "code_interpreter", "mcp")),
+                tools=("browser_search", "code_interpreter", "mcp"),
                 key=True,
             ),
-            Profile(
-                name="huggingface",
-                title="Hugging Face router",
-                hosts=("router.huggingface.co",),
-                tools=frozenset(("mcp",)),
-                key=True,
-            ),
+            Profile("huggingface", "Hugging Face router", hosts=("router.huggingface.co",), tools=("mcp",), key=True),
             UNKNOWN,
         )
     }

@@ -18,13 +18,7 @@ def owner_digest(owner: str) -> str:
 
 
 class RunLogger:
-    """Writes the records of one run.
-
-    Args:
-        logger: receives the records.
-        run: appears in each record.
-        request_id: of the request that started or continued the run.
-    """
+    """Writes the records of one run; `request_id` is of the request that started or continued it."""
 
     def __init__(self, logger: logging.Logger, run: RunRecord, request_id: str) -> None:
         self._logger = logger

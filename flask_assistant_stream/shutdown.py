@@ -61,12 +61,7 @@ def registrations(app: Flask | None = None) -> list[Registration]:
 
 
 class Shutdown:
-    """A shutdown under way.
-
-    Args:
-        drains: of the registrations.
-        seconds: from now to the deadline.
-    """
+    """A shutdown under way, with its deadline `seconds` from now."""
 
     def __init__(self, drains: Iterable[Drain], seconds: float) -> None:
         self._drains = list(drains)

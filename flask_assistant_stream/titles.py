@@ -37,8 +37,6 @@ class Titles:
     """Writes titles.
 
     Args:
-        store: holds the threads.
-        engine: the upstream.
         model: writes titles; None uses the first words.
         effort: its reasoning effort, or None for the model's default.
 

@@ -31,7 +31,6 @@ class OfflineEngine(Engine):
 
     Args:
         delay: seconds between two words.
-        new_id, now: injected by tests.
     """
 
     name = "offline"
@@ -49,12 +48,7 @@ class OfflineEngine(Engine):
 
 
 class PacedStream(ItemStream):
-    """Lists of items with a pause between them; `close` interrupts the pause.
-
-    Args:
-        reads: the lists, consumed lazily.
-        delay: seconds.
-    """
+    """Lists of items, consumed lazily, with a pause of `delay` seconds between them; `close` interrupts the pause."""
 
     def __init__(self, reads: Iterable[list[Item]], delay: float) -> None:
         self._reads = reads

@@ -18,8 +18,6 @@ class ResponseItems:
 
     Args:
         request: the `POST /responses` body; the response echoes its fields except the instructions.
-        new_id: makes ids from a prefix.
-        now: seconds since the epoch.
     """
 
     def __init__(self, request: dict[str, Any], *, new_id: NewId = new_id, now: Callable[[], float]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import ssl
 import threading
 import time
@@ -16,20 +17,18 @@ from typing import Any
 
 import jiter
 
-from ...errors import EngineError
-from ...profiles import OPTIONAL_FIELDS, profile_of
+from ...errors import ConfigError, EngineError
+from ...profiles import OPTIONAL_FIELDS, Profile, profile_of
 from ...protocol.events import dump
 from ...upstream import Upstream, retry_after
 from ..base import Engine, Item, ItemStream, Search
 from ..sse import SSEDecoder
 from . import http_errors
-from .base_urls import endpoint, unusual_base
 from .fitting import REFUSALS, Learnt, blamed, fit
 from .http_connect import Address, ConnectionPool
-from .http_stream import READ_BYTES, Exchange, request_head
+from .http_stream import READ_BYTES, Exchange, request_head, request_headers
 from .limits import limited
 from .notices import ShutdownNotices
-from .request_headers import request_headers
 
 ENDINGS = frozenset(("response.completed", "response.incomplete"))
 FAILURES = frozenset(("response.failed", "error"))
@@ -43,13 +42,14 @@ MAX_WAIT_SECONDS = 20.0
 """If the upstream asks for a longer pause, the request is not retried."""
 REFUSAL_BYTES, REFUSAL_SECONDS = 65536, 5.0
 MODELS_BYTES, MODELS_SECONDS = 4 * 2**20, 20.0
+_TOO_LONG = re.compile(r"/(responses|chat/completions|completions|models)/?$")
+_OLD_AZURE = re.compile(r"/openai(/deployments/.*)?$")
 
 
 class OpenAIEngine(Engine):
     """Streams from one upstream.
 
     Args:
-        upstream: the server.
         connect_timeout: seconds for TCP, TLS and proxy each. Reading has no time-out: the reader watches the time and
             calls `close`.
         retries: how often a request is sent again; never once a stream has begun.
@@ -82,7 +82,6 @@ class OpenAIEngine(Engine):
         return f"OpenAIEngine({self._address.authority}{self._address.path})"
 
     def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:  # noqa: ARG002
-        """Start a response; the request is sent when the iteration starts."""
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
@@ -362,3 +361,29 @@ def _from_json(payload: bytes) -> Any:
 def pause_before_retry(attempt: int) -> float:
     """Return the seconds before the next attempt: 0.5, 1, 2 … at most 8, less up to 25 % jitter."""
     return float(min(0.5 * 2.0**attempt, 8.0)) * (1 - 0.25 * random.random())
+
+
+def endpoint(base_url: str, path: str) -> Address:
+    """Return the address of `path` below a base URL.
+
+    Raises:
+        ConfigError: the URL is not valid, or includes a route.
+    """
+    address = Address.parse(base_url, path)
+    base = address.path.removesuffix(path)
+    if route := _TOO_LONG.search(base):
+        raise ConfigError(
+            f"OPENAI_BASE_URL ends in {route[0]}. Remove that, as in https://host/v1: routes such as "
+            "POST /responses are added to it."
+        )
+    return address
+
+
+def unusual_base(address: Address, profile: Profile) -> list[str]:
+    """Return what is unusual about the base URL of `/responses` at a server, without its path."""
+    base = address.path.removesuffix("/responses")
+    if profile.name == "azure" and _OLD_AZURE.search(base):
+        return ["OPENAI_BASE_URL is Azure's older address; the Responses API is at https://RESOURCE…/openai/v1/."]
+    if profile.path and not base.endswith(profile.path) and not re.search(r"/v\d", base):
+        return [f"OPENAI_BASE_URL does not end in {profile.path}, as it does for most servers ({profile.title})."]
+    return []

@@ -41,8 +41,6 @@ def fit(request: dict[str, Any], profile: Profile, without: Iterable[str] = ()) 
     """Return a request without what the server does not accept.
 
     Args:
-        request: the whole request; it is not changed.
-        profile: the profile of the server.
         without: more fields that the server refuses.
 
     Raises:
@@ -130,7 +128,6 @@ def blamed(request: dict[str, Any], profile: Profile, param: str | None, text: s
     """Return the optional field that a refusal names, or None.
 
     Args:
-        request: the request as sent.
         profile: the profile of its server; promises that the server keeps are never omitted.
         param: the field in the refusal's `param`; if set, `text` is not searched.
         text: the message of the refusal.
@@ -156,10 +153,8 @@ def _named(name: str, text: str) -> bool:
     for spelling in _SPELLINGS.get(name, name).split("|"):
         word = re.escape(spelling)
         if spelling in _EVERYDAY:
-            places = (
-                rf"['\"`.]{word}\b|: ?{word}\b|\b{word}['\"`:]|\b(?:parameter|argument|field|property|key)s? {word}\b"
-            )
-            match = re.search(places, text)
+            named = rf"\b(?:parameter|argument|field|property|key)s? {word}\b"
+            match = re.search(rf"['\"`.]{word}\b|: ?{word}\b|\b{word}['\"`:]|{named}", text)
         else:
             match = re.search(rf"(?<![\w-]){word}(?![\w-])", text, re.IGNORECASE)
         if match:

@@ -26,7 +26,6 @@ class LocalSearchEngine(Engine):
 
     Args:
         engine: the upstream; it never receives a `file_search` tool.
-        new_id, now: injected by tests.
     """
 
     takes_files = False
