@@ -64,10 +64,7 @@ def page_files() -> PageFiles:
 
 
 def files_of(blueprint: str) -> PageFiles:
-    """Return the files of a registration's page, for the template that hosts include.
-
-    Args:
-        blueprint: the registration's name.
+    """Return the files of the page of a registration, by its name, for the template that hosts include.
 
     Raises:
         ConfigError: there is no such registration, or it has no page.

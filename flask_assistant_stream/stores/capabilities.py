@@ -57,12 +57,7 @@ def cut(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A result of a search.
-
-    Attributes:
-        number: the passage's place in the file, from 0.
-        score: above 0 and at most 1; comparable within one search only.
-    """
+    """A result: passage `number` of a file, from 0; `score` is in (0, 1], comparable within one search only."""
 
     file_id: str
     number: int

@@ -41,12 +41,7 @@ class LogSuite(StoreFixtures):
         mine, after = a_row(run, 2, 3), a_row(run, 4)
         assert store.append([mine]) == [AppendResult.STORED]
         foreign = replace(a_row(run, 2), token="foreign")
-        assert other.append([foreign, mine, after, after]) == [
-            AppendResult.REFUSED,
-            AppendResult.STORED,
-            AppendResult.STORED,
-            AppendResult.STORED,
-        ]
+        assert other.append([foreign, mine, after, after]) == [AppendResult.REFUSED, *[AppendResult.STORED] * 3]
         assert other.read(run.id, after=1) == [mine, after]
 
     def test_one_of_simultaneous_rows_is_stored(self, store: Store, other: Store, run: RunRecord) -> None:

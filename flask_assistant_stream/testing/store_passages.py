@@ -139,10 +139,8 @@ class PassageSuite:
         assert places(passages, "tom") == places(passages, "京中") == []
 
     def test_a_limit(self, passages: Passages) -> None:
-        assert (
-            places(passages, "tomatoes garden bread roses", limit=2)
-            == places(passages, "tomatoes garden bread roses")[:2]
-        )
+        query = "tomatoes garden bread roses"
+        assert places(passages, query, limit=2) == places(passages, query)[:2]
         assert places(passages, "tomatoes", limit=0) == []
 
     def test_only_the_named_files_are_searched(self, passages: Passages) -> None:

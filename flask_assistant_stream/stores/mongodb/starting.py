@@ -31,12 +31,7 @@ Undo = Callable[[], object]
 
 
 class Beginning:
-    """One start of a run; `undo` reverses the writes of `begin`.
-
-    Args:
-        position: the position of a new thread.
-        expires_at: the expiry of the first row.
-    """
+    """One start of a run; `undo` reverses `begin`. `position` is a new thread's, `expires_at` the first row's."""
 
     def __init__(self, db: Db, start: Start, position: int, expires_at: Any) -> None:
         self._db = db
