@@ -188,10 +188,7 @@ def names(answer: HTTPResponse) -> list[str]:
 
 
 def test_interrupting_ends_without_a_trace(tmp_path: Path) -> None:
-    with (
-        example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server,
-        server.opened(HELLO) as answer,
-    ):
+    with example_server(tmp_path, ASSISTANT_OFFLINE_DELAY_SECONDS="1") as server, server.opened(HELLO) as answer:
         wait_for_delta(answer)
         server.process.send_signal(signal.SIGINT)
         begun = time.monotonic()

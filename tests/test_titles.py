@@ -16,6 +16,7 @@ from flask_assistant_stream.engines.base import Engine, Item, ItemStream, Search
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+from tests.waiting import soon
 
 API = "/api/assistants"
 SECONDS = 10
@@ -118,23 +119,13 @@ def title(client: FlaskClient, thread_id: str) -> Any:
     return client.get(f"{API}/threads/{thread_id}").get_json()["title"]
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Wait for another thread."""
-    waiting = threading.Event()
-    for _ in range(SECONDS * 100):
-        if true():
-            return
-        waiting.wait(0.01)
-    raise AssertionError("it did not happen")
-
-
 def test_a_title_that_exists_before_the_end_is_sent_before_the_end(client_of: MakeClient) -> None:
     engine = TwoModels()
     engine.may_end.clear()
     client = client_of(engine)
     response = client.post(f"{API}/chat/stream", json={"content": REFUND})
     thread_id = response.headers["X-Thread-Id"]
-    until(lambda: title(client, thread_id) == "Getting a refund")
+    soon(lambda: title(client, thread_id) == "Getting a refund")
     engine.may_end.set()
     events = decode_ndjson(response.data)
     names = [event.name for event in events]
@@ -154,7 +145,7 @@ def test_a_title_that_comes_late_delays_nothing_and_is_stored(client_of: MakeCli
     thread_id = thread_of(events)
     assert title(client, thread_id) is None
     engine.may_title.set()
-    until(lambda: title(client, thread_id) == "Getting a refund")
+    soon(lambda: title(client, thread_id) == "Getting a refund")
     (listed,) = client.get(f"{API}/threads").get_json()["data"]
     assert listed["title"] == "Getting a refund"
 
@@ -171,21 +162,21 @@ def test_a_thread_that_was_made_before_gets_a_title_too(client_of: MakeClient) -
     client = client_of(TwoModels())
     thread_id = client.post(f"{API}/threads").get_json()["threadId"]
     client.post(f"{API}/threads/{thread_id}/messages", json={"content": "How?"}).get_data()
-    until(lambda: title(client, thread_id) == "Getting a refund")
+    soon(lambda: title(client, thread_id) == "Getting a refund")
 
 
 @pytest.mark.parametrize("answer", [EngineError("no such model"), "**"])
 def test_without_an_answer_the_first_words_stand_in(client_of: MakeClient, answer: Any) -> None:
     client = client_of(TwoModels(answer))
     thread_id = thread_of(send(client, "How do I get\na refund?"))
-    until(lambda: title(client, thread_id) == REFUND)
+    soon(lambda: title(client, thread_id) == REFUND)
 
 
 def test_an_answer_that_takes_too_long_is_closed(client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flask_assistant_stream.titles.TITLE_SECONDS", 0.0)
     _, client = late(client_of)
     thread_id = thread_of(send(client, REFUND))
-    until(lambda: title(client, thread_id) == REFUND)
+    soon(lambda: title(client, thread_id) == REFUND)
 
 
 def test_without_a_model_the_title_is_there_at_once(client_of: MakeClient) -> None:
@@ -202,7 +193,7 @@ def test_a_title_set_by_hand_stays(client_of: MakeClient) -> None:
     client.patch(f"{API}/threads/{thread_id}", json={"title": "Mine"})
     engine.may_title.set()
     assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Mine"}
-    until(lambda: not engine.asked or title(client, thread_id) == "Mine")
+    soon(lambda: not engine.asked or title(client, thread_id) == "Mine")
     assert client.patch(f"{API}/threads/{thread_id}", json={"title": None}).get_json()["title"] is None
     assert client.post(f"{API}/threads/{thread_id}/title").get_json() == {"title": "Getting a refund"}
     assert title(client, thread_id) == "Getting a refund"
@@ -242,5 +233,5 @@ def test_a_deleted_thread_gets_no_title(client_of: MakeClient, caplog: pytest.Lo
     thread_id = thread_of(send(client, "How?"))
     assert client.delete(f"{API}/threads/{thread_id}").status_code == 200
     engine.may_title.set()
-    until(lambda: "got no title" in caplog.text)
+    soon(lambda: "got no title" in caplog.text)
     assert client.get(f"{API}/threads/{thread_id}").status_code == 404

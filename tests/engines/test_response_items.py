@@ -99,15 +99,12 @@ def test_the_nested_error_holds_the_reason() -> None:
     assert "code" not in item
 
 
-def test_instructions_are_not_echoed() -> None:
-    assert "secret" not in str(writer(instructions="secret").begin())
-
-
-def test_a_response_does_not_grow_after_it_was_told() -> None:
-    mine = writer()
-    first = mine.begin()[0]
+def test_a_response_echoes_no_instructions_and_does_not_grow_later() -> None:
+    mine = writer(instructions="secret")
+    begin = mine.begin()
+    assert "secret" not in str(begin)
     list(mine.text(["a"]))
-    assert first["response"]["output"] == []
+    assert begin[0]["response"]["output"] == []
 
 
 @pytest.mark.parametrize("text", ["", "a", " a  b\n\n- c ", "\n", "é 🌞"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,15 +20,9 @@ from flask_assistant_stream.testing.scripted import text
 from flask_assistant_stream.testing.store_material import ANN, a_start, a_thread
 from tests.mongodb_server import OpenStore
 from tests.runs.workers import LEASE, Worker, endings
+from tests.waiting import soon
 
 PATIENCE = 30.0
-
-
-def soon(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -66,8 +60,7 @@ def test_a_hanging_write_loses_its_run_at_the_deadline(worker: Worker, monkeypat
     soon(hanging.landed.is_set)
     worker.sweep(LEASE + 1)
     whole = worker.events(attached.run_id)
-    assert len(endings(whole)) == 1
-    assert worker.read(attached.run_id) == whole
+    assert (len(endings(whole)), worker.read(attached.run_id)) == (1, whole)
 
 
 def test_a_suspended_process_does_not_lose_its_runs(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

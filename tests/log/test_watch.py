@@ -20,15 +20,9 @@ from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Row, RunRecord, Store
 from flask_assistant_stream.testing.store_material import a_row, a_start, a_thread
 from tests.mongodb_server import start_server, stop_server
+from tests.waiting import soon
 
 PATIENCE = 30.0
-
-
-def soon(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def begun(store: Store) -> RunRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.testing.store_material import at_once
 from tests.runs.workers import ASSISTANT, HELLO, LEASE, MakeWorker, Worker, endings
+from tests.waiting import soon
 
 THREADS = 10
 
@@ -154,9 +154,7 @@ def test_the_run_of_a_dead_worker_is_read_to_its_end(worker: MakeWorker) -> None
     gate = threading.Event()
     dead, other = worker([*unfinished("It began so well"), gate]), worker()
     first = start(dead)
-    deadline = time.monotonic() + 10
-    while len(dead.events(first.run_id)) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    soon(lambda: len(dead.events(first.run_id)) >= 5)
     dead.log.stop()
     other.sweep(LEASE + 1)
     again = start(other)

@@ -7,7 +7,6 @@ started unless a test wants them, so a test decides which step happens when; tim
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -22,14 +21,8 @@ from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, 
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.testing.store_material import at_once
-from tests.runs.workers import (
-    LEASE,
-    Begun,
-    MakeWorker,
-    Worker,
-    assert_numbers_are_unique_and_ascending,
-    endings,
-)
+from tests.runs.workers import LEASE, Begun, MakeWorker, Worker, assert_numbers_are_unique_and_ascending, endings
+from tests.waiting import soon
 
 
 def assert_thread_takes_the_next_message(worker: Worker, thread_id: str) -> None:
@@ -206,9 +199,7 @@ def test_a_run_waits_at_its_bound_while_the_store_stalls(worker: MakeWorker, mon
     attached = one.start()
     writer = one.log.writer(attached.run_id)
     assert writer is not None
-    deadline = time.monotonic() + 30
-    while writer.written - writer.stored < WINDOW and time.monotonic() < deadline:
-        time.sleep(0.01)
+    soon(lambda: writer.written - writer.stored >= WINDOW)
     assert writer.written - writer.stored < 2 * WINDOW
     assert writer.visible <= writer.stored + WINDOW
     release.set()

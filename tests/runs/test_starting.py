@@ -24,6 +24,7 @@ from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import MakeSite, make_site
 from tests.runs.workers import MakeWorker, Worker, endings
+from tests.waiting import soon
 
 __all__ = ["make_site"]
 
@@ -39,9 +40,7 @@ def users_texts(worker: Worker, thread_id: str) -> list[str]:
 
 
 def wait_for_line(worker: Worker, thread_id: str, length: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while worker.runner.starts.queues.length(("ann", thread_id)) < length and time.monotonic() < deadline:
-        time.sleep(0.005)
+    soon(lambda: worker.runner.starts.queues.length(("ann", thread_id)) >= length)
 
 
 def refusal(sending: Future[RunPosition]) -> RequestError:
@@ -241,10 +240,7 @@ def test_attachments_of_a_message_that_waits_change_nothing_before_it_starts(mak
         answers: list[Any] = []
         sending = threading.Thread(target=lambda: answers.append(site.post(f"/threads/{thread_id}/messages", body)))
         sending.start()
-        queues = site.registration.runner.starts.queues
-        deadline = time.monotonic() + PATIENCE
-        while not queues.length(("anna", thread_id)) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        soon(lambda: site.registration.runner.starts.queues.length(("anna", thread_id)))
         store = site.registration.store
         assert not store.get(Kind.THREAD, "anna", thread_id).body["tool_resources"]
         gate.set()

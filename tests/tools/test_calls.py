@@ -222,12 +222,7 @@ def test_a_tool_sees_nothing_of_the_caller_s_context() -> None:
     ],
 )
 def test_a_failure_is_logged_with_its_place_and_without_its_text(
-    name: str,
-    kind: str,
-    place: Callable[..., Any],
-    text: str,
-    caplog: pytest.LogCaptureFixture,
-    records: Records,
+    name: str, kind: str, place: Callable[..., Any], text: str, caplog: pytest.LogCaptureFixture, records: Records
 ) -> None:
     assert make(asked("call_1", name)).run() == {"call_1": f"The tool {name} failed."}
     where = f"test_calls.py:{line_of(place, text)} in {place.__name__}"

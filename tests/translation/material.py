@@ -135,7 +135,7 @@ def play(items: list[Item], *, eof: bool = True, **options: Any) -> tuple[Transl
     return made, events
 
 
-def play_and_check(items: list[Item], **options: Any) -> Fold:
+def played(items: list[Item], **options: Any) -> Fold:
     """Play items to the upstream's end and return what a client then knows."""
     made, events = play(items, **options)
     return checked(events, ended=not made.waiting)

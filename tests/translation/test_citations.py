@@ -21,7 +21,7 @@ from .material import (
     ids,
     message,
     play,
-    play_and_check,
+    played,
     run,
     terminal,
     text,
@@ -69,7 +69,7 @@ def test_a_link_into_the_container_is_itself_the_text_of_its_annotation(cited_be
     note = {**TABLE, "start_index": 9, "end_index": 9 + len(link)}
     page = url_citation("https://a.test", "A", 4, 8)
     before = [annotated(CITED)] if cited_before else []
-    fold = play_and_check([text("See "), *before, text(said[4:]), annotated(note), annotated(page), terminal()])
+    fold = played([text("See "), *before, text(said[4:]), annotated(note), annotated(page), terminal()])
     assert fold.texts == [f"See {MARKER if cited_before else ''}{said[4:]}"]
     path = fold.messages[0]["content"][0]["text"]["annotations"][-1]
     assert (path["text"], path["file_path"]) == (link, {"file_id": "cfile_1"})
@@ -106,7 +106,7 @@ def test_an_image_before_any_text_follows_an_empty_one() -> None:
 
 def test_without_citations_an_image_stays_and_pages_are_left_out() -> None:
     items = [text("See"), annotated(PLOT), annotated(TABLE), annotated(url_citation("https://a.test", "A", 0, 3))]
-    (said, image) = play_and_check([*items, terminal()], citations=False).messages[0]["content"]
+    (said, image) = played([*items, terminal()], citations=False).messages[0]["content"]
     assert (said, image["type"]) == (objects.text_part("See"), "image_file")
 
 
@@ -130,12 +130,12 @@ def test_a_page_has_a_key_of_its_own() -> None:
 
 def test_offsets_are_moved_by_markers_before_them_only() -> None:
     items = [text("Rain"), annotated(url_citation("https://a.test", "A", 1, 4)), annotated(CITED), text(".")]
-    assert links(play_and_check([*items, terminal()])) == [("https://a.test", "ain")]
+    assert links(played([*items, terminal()])) == [("https://a.test", "ain")]
     items = [text("😀ain"), annotated(CITED), text(" today é"), annotated(url_citation("https://a.test", "A", 0, 4))]
     items += [
         annotated(url_citation(f"https://{page}.test", page, *at)) for page, at in (("b", (4, 10)), ("c", (2, 6)))
     ]
-    fold = play_and_check([*items, terminal()])
+    fold = played([*items, terminal()])
     assert fold.texts == [f"😀ain{MARKER} today é"]
     assert links(fold) == [
         ("https://a.test", "😀ain"),
@@ -147,7 +147,7 @@ def test_offsets_are_moved_by_markers_before_them_only() -> None:
 def test_pages_of_a_text_that_was_never_streamed() -> None:
     notes = [url_citation("https://b.test", "B", 5, 10), CITED, url_citation("https://a.test", "A", 0, 4)]
     part = {"type": "output_text", "text": "Rain today.", "annotations": notes}
-    fold = play_and_check([done({**message(), "content": [part]}), terminal()])
+    fold = played([done({**message(), "content": [part]}), terminal()])
     assert fold.texts == [f"Rain{MARKER} today."]
     assert sorted(links(fold)) == [("https://a.test", "Rain"), ("https://b.test", "today")]
 
@@ -155,7 +155,7 @@ def test_pages_of_a_text_that_was_never_streamed() -> None:
 def test_a_page_that_is_told_again_counts_once() -> None:
     page = url_citation("https://a.test", "A", 0, 4)
     part = {"type": "output_text", "text": "Rain", "annotations": [page]}
-    fold = play_and_check([text("Rain"), annotated(page), done({**message(), "content": [part]}), terminal()])
+    fold = played([text("Rain"), annotated(page), done({**message(), "content": [part]}), terminal()])
     assert links(fold) == [("https://a.test", "Rain")]
 
 
@@ -164,12 +164,12 @@ def test_a_page_that_is_told_again_counts_once() -> None:
 )
 def test_odd_offsets_stay_within_the_text(start: Any, end: Any, about: str) -> None:
     page = {"type": "url_citation", "url": "https://a.test", "start_index": start, "end_index": end}
-    assert links(play_and_check([text("Rain"), annotated(page), terminal()])) == [("https://a.test", about)]
+    assert links(played([text("Rain"), annotated(page), terminal()])) == [("https://a.test", about)]
 
 
 def test_a_message_that_goes_on_in_another_counts_from_there() -> None:
     items = [text("Rain ", "m1"), done(message("Rain ", "m1")), *answer("two", "m2", 1), text("today", "m1")]
-    fold = play_and_check([*items, annotated(url_citation("https://a.test", "A", 5, 8), "m1"), terminal()])
+    fold = played([*items, annotated(url_citation("https://a.test", "A", 5, 8), "m1"), terminal()])
     assert (fold.texts, links(fold, 2)) == (["Rain ", "two", "today"], [("https://a.test", "tod")])
 
 

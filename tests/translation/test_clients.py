@@ -21,7 +21,7 @@ from .streams import STREAMS
 NUMBERED = list(enumerate(STREAMS))
 
 
-def made_of(items: list[Item], ending: Ending) -> list[Event]:
+def played_to(items: list[Item], ending: Ending) -> list[Event]:
     """Play a stream to its end, or without its last two items to an ending from outside."""
     if ending is Ending.EOF:
         return play(items)[1]
@@ -32,7 +32,7 @@ def made_of(items: list[Item], ending: Ending) -> list[Event]:
 @pytest.mark.parametrize("ending", list(Ending))
 @pytest.mark.parametrize(("number", "items"), NUMBERED)
 def test_node(number: int, items: list[Item], ending: Ending, node_decode: NodeDecoder, node_version: str) -> None:
-    events = made_of(items, ending)
+    events = played_to(items, ending)
     fold = check(events, ended=False)
     decoded = node_decode(node_version, NDJSONEncoder().encode(events), chunk=1024)
     if node_version == "4.46.0" and fold.run["status"] == "incomplete":  # that client does not know the event
@@ -45,7 +45,7 @@ def test_node(number: int, items: list[Item], ending: Ending, node_decode: NodeD
 
 @pytest.mark.parametrize(("number", "items"), NUMBERED)
 def test_python(number: int, items: list[Item]) -> None:
-    events = made_of(items, Ending.EOF)
+    events = played_to(items, Ending.EOF)
     fold = check(events, ended=False)
     decoded = python_decode_sse(SSEEncoder().encode(events) + SSEEncoder().end(), chunk=1024)
     assert decoded.error is None
@@ -104,11 +104,8 @@ def cited() -> list[Item]:
 
 def hosted() -> list[Item]:
     mine = writer()
-    calls = [
-        *mine.web_search("rain"),
-        *mine.mcp_call("crm", "find", '{"a":1}', "found"),
-        *mine.image_generation("AA=="),
-    ]
+    calls = [*mine.web_search("rain"), *mine.mcp_call("crm", "find", '{"a":1}', "found")]
+    calls += mine.image_generation("AA==")
     return [*mine.reasoning([["First"], ["second"]]), *calls, *mine.text(["Done"]), mine.complete()]
 
 

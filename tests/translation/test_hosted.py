@@ -14,20 +14,7 @@ from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
 from .checker import Fold, check
-from .material import (
-    added,
-    answer,
-    checked,
-    clock,
-    done,
-    ids,
-    play,
-    play_and_check,
-    run,
-    terminal,
-    text,
-    translator,
-)
+from .material import added, answer, checked, clock, done, ids, play, played, run, terminal, text, translator
 
 Item = dict[str, Any]
 CODE: Item = {"type": "code_interpreter_call", "id": "ci_1", "status": "in_progress", "code": "", "outputs": None}
@@ -94,17 +81,17 @@ def test_code_interpreter() -> None:
     ],
 )
 def test_code_from_the_best_evidence(items: list[Item]) -> None:
-    assert shown(play_and_check([*items, terminal()]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
+    assert shown(played([*items, terminal()]))["code_interpreter"] == {"input": "1 + 1", "outputs": []}
 
 
 def test_code_in_halves_of_characters() -> None:
     items = [added(CODE), code('print("\ud83d'), code('\ude00")'), code_done('print("😀")'), terminal()]
-    assert shown(play_and_check(items))["code_interpreter"]["input"] == 'print("😀")'
+    assert shown(played(items))["code_interpreter"]["input"] == 'print("😀")'
 
 
 @pytest.mark.parametrize("output", [None, 7, {}, {"type": "image"}, {"type": "logs"}, {"type": "image", "url": ""}])
 def test_outputs_that_say_nothing(output: Any) -> None:
-    fold = play_and_check([added(CODE), done({**CODE, "outputs": [output, LOGS]}), terminal()])
+    fold = played([added(CODE), done({**CODE, "outputs": [output, LOGS]}), terminal()])
     assert shown(fold)["code_interpreter"]["outputs"] == [LOGS]
 
 
@@ -124,19 +111,17 @@ def test_where_an_image_is(url: str, name: str, where: str) -> None:
 
 def test_text_waits_until_the_code_has_run() -> None:
     items = [added(CODE), *answer("Two", index=1), code("1"), done({**CODE, "outputs": [LOGS]}), terminal()]
-    fold = play_and_check(items)
+    fold = played(items)
     assert [step["type"] for step in fold.steps] == ["tool_calls", "message_creation"]
     assert shown(fold)["code_interpreter"] == {"input": "1", "outputs": [LOGS]}
 
 
 def test_code_that_fails_or_is_cut_keeps_what_came() -> None:
-    fold = play_and_check(
+    fold = played(
         [added(CODE), code("1 +"), terminal("incomplete", incomplete_details={"reason": "max_output_tokens"})]
     )
     assert shown(fold)["code_interpreter"] == {"input": "1 +", "outputs": []}
-    failed = play_and_check(
-        [added(CODE), code("1 +"), terminal("failed", error={"code": "server_error", "message": "No."})]
-    )
+    failed = played([added(CODE), code("1 +"), terminal("failed", error={"code": "server_error", "message": "No."})])
     assert failed.steps[0]["status"] == "failed"
 
 
@@ -213,7 +198,7 @@ def test_arguments_of_a_slow_mcp_call_are_shown_before_its_output() -> None:
 def test_mcp_arguments_that_only_streamed() -> None:
     piece = {"type": "response.mcp_call_arguments.delta", "item_id": "mcp_1", "output_index": 0}
     items = [{**piece, "delta": '{"a"'}, added(MCP), {**piece, "delta": ":1}"}, done(MCP), terminal()]
-    assert shown(play_and_check(items))["function"]["arguments"] == '{"a":1}'
+    assert shown(played(items))["function"]["arguments"] == '{"a":1}'
 
 
 def test_a_generated_image_is_a_file() -> None:
@@ -240,9 +225,9 @@ def test_images_are_numbered() -> None:
 
 def test_arguments_that_json_cannot_say() -> None:
     item = {"type": "web_search_call", "id": "ws_1", "action": {"query": "\ud83d", "score": float("nan")}}
-    assert shown(play_and_check([done(item), terminal()]))["function"]["arguments"] == "{}"
+    assert shown(played([done(item), terminal()]))["function"]["arguments"] == "{}"
     mended = {**item, "action": {"query": "\ud83d"}}
-    assert shown(play_and_check([done(mended), terminal()]))["function"]["arguments"] == '{"query":"\ufffd"}'
+    assert shown(played([done(mended), terminal()]))["function"]["arguments"] == '{"query":"\ufffd"}'
 
 
 @pytest.mark.parametrize("kind", ["mcp_list_tools", "compaction", "additional_tools", "program"])

@@ -91,6 +91,12 @@ def step(made: Translator, output: str) -> list[Event]:
     return made.tool_outputs({call["id"]: output for call in calls})
 
 
+def restored(made: Translator, events: list[Event], options: Any, worker: str = "b") -> Translator:
+    """Take a run over with its state as a store returns it."""
+    state, of_run = json.loads(json.dumps(made.state())), TranslatorOptions(**options)
+    return Translator.restore(made.run, events, state, new_id=ids_of(worker), now=clock(), options=of_run)
+
+
 def pending(made: Translator) -> bool:
     return made.waiting or bool(made.calls_to_run)
 
@@ -175,10 +181,7 @@ def test_it_can_be_closed_while_calls_are_pending(
             events += step(made, output)
     if pending(made):
         assert made.close(Ending.EOF) == []
-        state = json.loads(json.dumps(made.state()))
-        taken = Translator.restore(
-            made.run, events, state, new_id=ids_of("b"), now=clock(), options=TranslatorOptions(**options)
-        )
+        taken = restored(made, events, options)
         closing = made.close(ending if ending is not Ending.EOF else Ending.INTERRUPTED)
         other = taken.close(ending if ending is not Ending.EOF else Ending.INTERRUPTED)
         assert [event.name for event in other] == [event.name for event in closing]
@@ -201,9 +204,7 @@ def test_another_worker_can_go_on_with_pending_calls(reads: list[list[Item]], op
     assert (stored.waiting, stored.calls_to_run) == (made.waiting, made.calls_to_run)
     if "reasoning_summaries" not in options:  # else the log is needed, to number what is told on
         assert names(finish(fresh, [reads], output)) == names(finish(stored, [reads], output))
-    goes_on = Translator.restore(
-        made.run, events, state, new_id=ids_of("b"), now=clock(), options=TranslatorOptions(**options)
-    )
+    goes_on = restored(made, events, options)
     fold = check([*events, *finish(goes_on, [reads], output)])
     finish(made, [reads], output)
     assert (fold.run["usage"], len(goes_on.items())) == (made.run["usage"], len(made.items()))
@@ -221,10 +222,7 @@ def test_workers_can_change_at_every_step(
         if made.ended:
             break
         if pending(made) and data.draw(st.booleans()):
-            state = json.loads(json.dumps(made.state()))
-            made = Translator.restore(
-                made.run, events, state, new_id=ids_of(f"w{worker}"), now=clock(), options=TranslatorOptions(**options)
-            )
+            made = restored(made, events, options, f"w{worker}")
         if pending(made):
             events += step(made, output)
         else:

@@ -43,8 +43,7 @@ def test_recording(path: Path) -> None:
         assert check(play(items, citations=False)[1], ended=False).texts == plain
     at_once = translator()
     whole = check(at_once.start() + at_once.feed(items) + at_once.close(Ending.EOF), ended=False)
-    assert whole.texts == fold.texts
-    assert whole.run["status"] == fold.run["status"]
+    assert (whole.texts, whole.run["status"]) == (fold.texts, fold.run["status"])
 
 
 def test_text_order() -> None:

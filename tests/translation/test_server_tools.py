@@ -90,8 +90,7 @@ def test_a_round() -> None:
     assert made.items()[-1] == {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
     fold = last(made, events + told)
     assert fold.steps[0]["step_details"]["tool_calls"][0]["function"]["output"] == "sunny"
-    assert fold.names.count("thread.run.in_progress") == 1
-    assert fold.run["usage"]["total_tokens"] == 30
+    assert (fold.names.count("thread.run.in_progress"), fold.run["usage"]["total_tokens"]) == (1, 30)
 
 
 def test_calls_come_in_order_and_after_the_text() -> None:

@@ -19,18 +19,15 @@ def message(content: str, *more: dict[str, Any]) -> dict[str, Any]:
 OLD, NEW = message("o" * 400), message("n" * 400)
 
 
-def test_without_a_limit_all_are_sent() -> None:
-    assert trim(run(), [OLD, NEW], []) == [OLD, NEW]
+BOTH = [OLD, NEW]
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(256, [OLD, NEW]), (204, [OLD, NEW]), (203, [OLD, NEW]), (202, [NEW])])
-def test_the_oldest_are_left_out(limit: int, kept: list[Any]) -> None:
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(None, BOTH), (256, BOTH), (204, BOTH), (203, BOTH), (202, [NEW]), (10, [NEW])]
+)
+def test_the_oldest_is_left_out_and_never_the_newest(limit: int | None, kept: list[Any]) -> None:
     """Two messages of 100 tokens, and 3 of instructions."""
     assert trim(run(max_prompt_tokens=limit), [OLD, NEW], []) == kept
-
-
-def test_the_newest_is_never_left_out() -> None:
-    assert trim(run(max_prompt_tokens=10), [OLD, NEW], []) == [NEW]
     assert trim(run(max_prompt_tokens=10), [], []) == []
 
 

@@ -25,6 +25,7 @@ from flask_assistant_stream.profiles import PROFILES
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
+from tests.waiting import soon
 
 KEY = "sk-test-0123456789"
 NAMELESS = {"type": "error", "error": {"message": "no", "code": "429"}}
@@ -99,8 +100,7 @@ def test_the_request_carries_key_headers_and_body(upstream: FakeUpstream) -> Non
     headers = {"X-Team": "blue", "user-agent": "mine"}
     described = Upstream(f" {KEY} ", upstream.base_url + "/", headers=headers, organization="org", project="proj")
     request = sent(upstream, described)
-    assert request.path == "/v1/responses"
-    assert request.body == asking("Grüße \ud83d 🌞")
+    assert (request.path, request.body) == ("/v1/responses", asking("Grüße \ud83d 🌞"))
     expected = {
         "authorization": f"Bearer {KEY}",
         "openai-organization": "org",
@@ -428,7 +428,7 @@ def test_close_interrupts_the_pause(upstream: FakeUpstream, retrying: OpenAIEngi
     stream = retrying.stream(asking("hello"))
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(list, stream)
-        _wait(lambda: len(upstream.requests) == 1)
+        soon(lambda: len(upstream.requests) == 1)
         stream.close()
         reading.result(2)
 
@@ -445,7 +445,7 @@ def test_connection_failures_are_tried_again(retrying: OpenAIEngine, upstream: F
     stream = retrying.stream(asking("hello"))
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(list, stream)
-        _wait(lambda: len(upstream.requests) == 1)
+        soon(lambda: len(upstream.requests) == 1)
         upstream.drop_idle()
         items = reading.result(5)[-1]
     stream.close()
@@ -542,7 +542,7 @@ def test_close_tells_the_upstream_at_once(upstream: FakeUpstream, engine: OpenAI
     stream = engine.stream(script(line))
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(list, stream)
-        _wait(lambda: len(upstream.requests) == 1)
+        soon(lambda: len(upstream.requests) == 1)
         stream.close()
         assert upstream.gone.acquire(timeout=2)
         reading.result(2)
@@ -562,13 +562,6 @@ def test_nothing_is_handed_out_after_close(upstream: FakeUpstream, engine: OpenA
     next(reads)
     stream.close()
     assert list(reads) == []
-
-
-def _wait(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.002)
 
 
 # ---- TLS and proxies -----------------------------------------------------------------------------------------------
