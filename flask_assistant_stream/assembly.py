@@ -100,7 +100,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     runner = Runner(store, log, context, _runner_options(settings), titles=titles)
     clients = Clients(settings.max_streams, settings.send_timeout_seconds)
     log.on_tick.append(clients.check)
-    readers = Readers(store, log, runner.cancel, _grace_seconds(settings))
+    grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
+    readers = Readers(store, log, runner.cancel, grace)
     runner.on_sweep.append(readers.look)
     return Registration(
         name=name,
@@ -147,11 +148,6 @@ def _runner_options(settings: Settings) -> RunnerOptions:
             max_rounds=settings.max_rounds,
         ),
     )
-
-
-def _grace_seconds(settings: Settings) -> float | None:
-    """Return how long a run continues without readers; None for to its end."""
-    return {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
 
 
 def _default_assistant(settings: Settings) -> dict[str, Any]:

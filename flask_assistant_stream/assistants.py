@@ -143,11 +143,7 @@ class Assistants:
         return FoundAssistant(record.body) if built_from in (None, self._default) else self._changed(record, built_from)
 
     def create(self, owner: str, fields: Mapping[str, Any]) -> Object:
-        """Create an assistant of an owner and return it.
-
-        Args:
-            fields: `FIELDS` without the id; null means the default.
-        """
+        """Create an assistant of an owner and return it; `fields` are `FIELDS` without the id, null is the default."""
         body = objects.assistant(ids.new_id(ids.ASSISTANT), int(self._now()), **_filled(fields))
         return self._store.insert(Record(Kind.ASSISTANT, owner, body)).body
 
@@ -222,8 +218,7 @@ class Assistants:
 
     def _changed(self, record: Record, built_from: Object) -> FoundAssistant:
         default = self._default
-        untouched = [key for key in default if record.body[key] == built_from.get(key)]
-        changes = {key: default[key] for key in untouched}
+        changes = {key: value for key, value in default.items() if record.body[key] == built_from.get(key)}
         extra = {BUILT_FROM: json.dumps(default)}
         return FoundAssistant(
             {**record.body, **changes},

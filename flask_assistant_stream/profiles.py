@@ -185,12 +185,9 @@ def no_such_tool(profile: Profile, kind: str) -> str:
 
 def _named(name: str) -> Profile:
     if name not in PROFILES:
-        raise ConfigError(f"There is no upstream profile {name!r}. ASSISTANT_UPSTREAM_PROFILE is {_one_of(PROFILES)}.")
+        known = ", ".join(PROFILES)
+        raise ConfigError(f"There is no upstream profile {name!r}. ASSISTANT_UPSTREAM_PROFILE is one of {known}.")
     return PROFILES[name]
-
-
-def _one_of(names: Mapping[str, Profile]) -> str:
-    return "one of " + ", ".join(names)
 
 
 def _within(host: str, domain: str) -> bool:

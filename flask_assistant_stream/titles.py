@@ -91,8 +91,7 @@ class Titles:
         if self._model is None or not self.asks_model or not text.strip():
             return shorten(text)
         try:
-            answer = self._answer(title_request(text, self._model, self._effort))
-            return tidy_title(answer) or shorten(text)
+            return tidy_title(self._answer(title_request(text, self._model, self._effort))) or shorten(text)
         except EngineError as error:
             logger.warning("no title from the model, the first words are used: %s", error.message)
             return shorten(text)

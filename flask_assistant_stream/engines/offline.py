@@ -103,8 +103,7 @@ def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, input_t
 def _query(tool: dict[str, Any], items: list[dict[str, Any]]) -> str:
     """Return the query: the last user message, or "" if no files are to be searched."""
     last = items[-1] if items else {}
-    asked = _text(last).strip() if last.get("role") == "user" and tool else ""
-    return asked[:MAX_ECHO]
+    return _text(last).strip()[:MAX_ECHO] if last.get("role") == "user" and tool else ""
 
 
 def _command(request: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any] | str | None:

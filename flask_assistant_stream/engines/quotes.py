@@ -54,12 +54,7 @@ def fitting(results: Sequence[dict[str, Any]], query: str) -> list[dict[str, Any
 
 
 def quoting(results: Sequence[dict[str, Any]], query: str) -> Answer:
-    """Return an answer that quotes results.
-
-    Args:
-        results: `file_id`, `filename`, `text` each; all are quoted.
-        query: a long passage is quoted around its words.
-    """
+    """Return an answer that quotes results, `file_id`, `filename`, `text` each; long ones around the query's words."""
     text, citations = _OPENING, list[dict[str, Any]]()
     for result in results:
         lines = excerpt(result["text"], query).splitlines()

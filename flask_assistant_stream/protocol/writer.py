@@ -99,11 +99,7 @@ class RunWriter:
     # -- the run ------------------------------------------------------------------------------------------
 
     def move_run(self, status: RunStatus, **changes: Any) -> None:
-        """Change the run's status and write the event.
-
-        Raises:
-            IllegalMove: before anything is written.
-        """
+        """Change the run's status and write the event; an `IllegalMove` is raised before anything is written."""
         check_move(self.status, status)
         if status in _RUN_TIMES:
             changes[_RUN_TIMES[status]] = self._now()

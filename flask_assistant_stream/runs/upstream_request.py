@@ -68,7 +68,9 @@ class RequestBuilder:
             EngineError: a file of the thread cannot be sent to this upstream.
         """
         resources = self._thread_resources(run)
-        of_thread = self._searchable(run.owner, _ids(resources, "file_search", "vector_store_ids"))
+        of_thread = _ids(resources, "file_search", "vector_store_ids")
+        if self._resources is not None:  # an upstream rejects a request that names a deleted one
+            of_thread = self._resources.searchable(run.owner, of_thread)
         self._await_indexing(run.owner, of_thread, stopping)
         request = to_responses(
             translator.run,
@@ -107,10 +109,6 @@ class RequestBuilder:
         if not {"file_search", "code_interpreter"} & {tool["type"] for tool in run.body["tools"]}:
             return {}
         return self._store.get(Kind.THREAD, run.owner, run.parent).body.get("tool_resources") or {}
-
-    def _searchable(self, owner: str, vector_store_ids: list[str]) -> list[str]:
-        """Return the existing ones: an upstream rejects a request that names a deleted one."""
-        return vector_store_ids if self._resources is None else self._resources.searchable(owner, vector_store_ids)
 
     def _own_store(self, run: RunRecord) -> list[str]:
         """Return the owner's own vector store, if it exists and the run searches files."""

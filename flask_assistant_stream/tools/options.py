@@ -14,10 +14,7 @@ OWN_TYPES = ("function", "file_search", "code_interpreter")
 
 
 class AppTools:
-    """The tools of one extension.
-
-    Args:
-        tools: the argument `tools`: functions, `Tool` objects, and dicts of the Assistants API.
+    """The tools of one extension: functions, `Tool` objects, and dicts of the Assistants API.
 
     Attributes:
         functions: of the default assistant; more may be added at any time.

@@ -53,6 +53,7 @@ def to_responses(
         code_files: files for the code interpreter in addition to those of the run's `tool_resources`.
     """
     tools = [*_tools(run, vector_store_ids, code_files), *extra_tools]
+    budget = run.get("max_completion_tokens")
     request = {
         "model": run["model"],
         "instructions": mend(run["instructions"] or "") or None,
@@ -64,7 +65,7 @@ def to_responses(
         "reasoning": _reasoning(run, reasoning_summaries) or None,
         "temperature": _unless_default(run.get("temperature")),
         "top_p": _unless_default(run.get("top_p")),
-        "max_output_tokens": _budget(run, used_tokens),
+        "max_output_tokens": None if budget is None else max(budget - used_tokens, MIN_OUTPUT_TOKENS),
         "truncation": "auto" if _last_messages(run) is None else None,
         "include": _include(run, tools, search_results) or None,
         "safety_identifier": user,
@@ -233,8 +234,3 @@ def _text(response_format: Any) -> Object | None:
 
 def _unless_default(value: float | None) -> float | None:
     return None if value == 1 else value
-
-
-def _budget(run: Object, used: int) -> int | None:
-    budget = run.get("max_completion_tokens")
-    return None if budget is None else max(budget - used, MIN_OUTPUT_TOKENS)

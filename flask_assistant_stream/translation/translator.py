@@ -85,7 +85,7 @@ class Translator:
         self._unknown = 0
         self._calls: PendingCalls | None = None
         self._reading = False
-        self._reader = self._new_reader()
+        self._reader = ResponseReader(self._writer, self._options)
 
     @classmethod
     def restore(
@@ -340,7 +340,7 @@ class Translator:
         self._items += calls.items()
         self._calls = None
         self._unknown = self.unknown
-        self._reader = self._new_reader()
+        self._reader = ResponseReader(self._writer, self._options)
 
     def _cut(self, reason: str) -> None:
         """End an incomplete response: cut its last output, drop its calls (spec/servers.md#unusable-calls)."""
@@ -375,9 +375,6 @@ class Translator:
 
     def _total_usage(self) -> Object | None:
         return add_usage(self._usage, self._reader.usage)
-
-    def _new_reader(self) -> ResponseReader:
-        return ResponseReader(self._writer, self._options)
 
     # -- takeover -----------------------------------------------------------------------------------------
 

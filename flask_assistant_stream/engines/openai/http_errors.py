@@ -42,10 +42,8 @@ def refused(address: Address, status: int, headers: Mapping[str, str], body: byt
     """Return the error for a response that is not a stream: any status, any body."""
     text, code = read_refusal(body)
     explanation = _explanation(status, headers, text, code, len(body))
-    return EngineError(
-        f"The upstream {address.authority} answered {status}{_phrase(status)}: {explanation}",
-        code=error_code(status, code),
-    )
+    message = f"The upstream {address.authority} answered {status}{_phrase(status)}: {explanation}"
+    return EngineError(message, code=error_code(status, code))
 
 
 def _explanation(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ...translation.coerce import object_of
 from ..base import Item
 
 BYTES_PER_TOKEN = 8
@@ -36,8 +37,7 @@ def _is_full(item: Item, limit: int) -> bool:
     response = item.get("response")
     if item.get("type") != "response.completed" or not isinstance(response, dict):
         return False
-    usage = response.get("usage")
-    used = usage.get("output_tokens") if isinstance(usage, dict) else None
+    used = object_of(response.get("usage")).get("output_tokens")
     return response.get("status") in ("completed", None) and isinstance(used, int) and used >= limit
 
 

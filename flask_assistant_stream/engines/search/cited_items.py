@@ -17,7 +17,6 @@ from ..base import Item
 from .cited_text import CitedText, Note
 
 _PLACE = ("item_id", "output_index", "content_index")
-_TEXT = {"type": "output_text"}
 
 
 class CitedItems:
@@ -72,7 +71,7 @@ class CitedItems:
 
     def _on_text_done(self, item: Item) -> Iterator[Item]:
         part = self._part(item)
-        whole = {**_TEXT, "text": item.get("text")}
+        whole = {"type": "output_text", "text": item.get("text")}
         yield from self._completed(part, whole)
         yield {**item, "text": whole["text"]}
 
@@ -175,11 +174,10 @@ def _rewrite(whole: Item, text: CitedText, notes: Sequence[Note]) -> None:
 
 def _placed(note: Any, text: CitedText) -> Any:
     """Return an annotation of the upstream with offsets for the text without marks."""
-    offsets = {key: value for key in _OFFSETS if isinstance(value := object_of(note).get(key), int)}
+    names = ("index", "start_index", "end_index")
+    offsets = {key: value for key in names if isinstance(value := object_of(note).get(key), int)}
     return {**note, **{key: text.place(value) for key, value in offsets.items()}} if offsets else note
 
-
-_OFFSETS = ("index", "start_index", "end_index")
 
 _ROWS: dict[str, Callable[[CitedItems, Item], Iterator[Item]]] = {
     "response.output_item.added": CitedItems._on_added,

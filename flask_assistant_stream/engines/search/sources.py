@@ -37,10 +37,10 @@ def query_of(request: dict[str, Any]) -> str:
 
     "" without text, or without a usable `file_search` tool.
     """
-    said = [text for item in input_of(request) if item.get("role") == "user" and (text := _words(item))]
-    last = _last_message(input_of(request))
-    if not file_search_of(request) or last is None or not _words(last):
+    texts = [_words(item) for item in input_of(request) if item.get("role") == "user"]
+    if not file_search_of(request) or not texts or not texts[-1]:
         return ""
+    said = [text for text in texts if text]
     short = len(said[-1].split()) <= SHORT_WORDS
     return "\n".join(text[:MAX_QUERY_CHARS] for text in (said[-2:] if short else said[-1:]))
 
@@ -107,11 +107,6 @@ def _quoted(number: int, source: dict[str, Any]) -> str:
 def _harmless(text: str) -> str:
     """Return a text that cannot end its quotation and contains no marks."""
     return _CLOSING.sub("‹", MARK.sub(lambda match: re.sub(r"[\[\]【】<>]", "'", match[0]), text))
-
-
-def _last_message(items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the user's last message."""
-    return next((item for item in reversed(items) if item.get("role") == "user"), None)
 
 
 def _words(item: dict[str, Any]) -> str:
