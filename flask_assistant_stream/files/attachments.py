@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class MessageFiles(Protocol):
-    """What is read of a message that is not stored yet."""
+    """The parts of a message that name files; it is not stored yet."""
 
     @property
     def content(self) -> Sequence[Object]:

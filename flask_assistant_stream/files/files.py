@@ -26,7 +26,7 @@ from ..stores.capabilities import CHUNK_BYTES, Blobs, Passages
 from ..stores.listing import page_of
 from . import generated_files
 from .rollback import Rollback
-from .statuses import mark_changed
+from .statuses import new_change
 
 logger = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ class Files:
             self.storage.detach(owner, member.parent, file_id)
             vector_store_files.remove(self._store, owner, [(member.parent, file_id)])
             with suppress(NotFound):
-                mark_changed(self._store, owner, member.parent)
+                self._store.update(Kind.VECTOR_STORE, owner, member.parent, extra=new_change())
         self.storage.delete_file(owner, file_id)
         if isinstance(self._store, Passages):  # from a time when another storage was configured
             self._store.delete_passages(owner, file_id)

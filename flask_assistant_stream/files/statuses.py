@@ -32,17 +32,8 @@ VOLATILE = ("usage_bytes", "file_counts", "status", "last_active_at", "expires_a
 GONE = {"code": "server_error", "message": "The file is not in the vector store any more."}
 
 
-def mark_changed(store: Store, owner: str, vector_store_id: str) -> Record:
-    """Record a change in a vector store, so that the next read sends a request, and return the new record.
-
-    Raises:
-        NotFound: the vector store does not exist.
-    """
-    return store.update(Kind.VECTOR_STORE, owner, vector_store_id, extra=new_change())
-
-
 def new_change() -> Object:
-    """Return the `extra` keys of a vector store that has changed."""
+    """Return the `extra` keys of a vector store that has changed, so that the next refresh sends a request."""
     return {"changed": secrets.token_hex(8)}
 
 
@@ -85,7 +76,8 @@ class StatusRefresher:
             NotFound: the vector store was deleted, or is being deleted.
         """
         try:
-            record = mark_changed(self._store, vector_store.owner, vector_store.id)
+            owner, id = vector_store.owner, vector_store.id
+            record = self._store.update(Kind.VECTOR_STORE, owner, id, extra=new_change())
         except NotFound:
             raise unknown_vector_store(vector_store.id) from None
         if record.extra.get(DELETING):

@@ -174,8 +174,8 @@ class ToolResources:
             if vector_store is not None and vector_store.extra.get(CREATED_FOR) == THREAD:
                 self._delete(vector_store)
 
-    def given(self, owner: str, request: Object) -> Object:
-        """Return a request for the upstream; if it has no files API, the files that are named are put into it.
+    def with_inline_files(self, owner: str, request: Object) -> Object:
+        """Return a request for the upstream, with the named files put into it if the upstream has no files API.
 
         Raises:
             EngineError: a file cannot be given to a model.

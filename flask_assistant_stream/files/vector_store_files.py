@@ -57,12 +57,8 @@ class VectorStoreFiles:
         """
         owner = vector_store.owner
         with Rollback() as rollback:
-            body = self._start(
-                rollback,
-                vector_store,
-                [file],
-                lambda: self._storage.attach(owner, vector_store.id, file.id, options_of(fields)),
-            )
+            attach, options = self._storage.attach, options_of(fields)
+            body = self._start(rollback, vector_store, [file], lambda: attach(owner, vector_store.id, file.id, options))
             record = self._write_member(member_record(owner, body, file.body["filename"]))
             self._check_not_deleted(vector_store, [file], "file_id")
         return member_object(record)

@@ -84,7 +84,7 @@ class RequestBuilder:
             used_tokens=translator.completion_tokens,
             used_prompt_tokens=translator.prompt_tokens,
         )
-        return request if self._resources is None else self._resources.given(run.owner, request)
+        return request if self._resources is None else self._resources.with_inline_files(run.owner, request)
 
     def search(self, owner: str) -> Search | None:
         """Return the search of files bound to an owner, or None if the upstream searches them."""
