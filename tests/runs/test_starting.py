@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.errors import RequestError
+from flask_assistant_stream.errors import RequestError, ThreadBusy
 from flask_assistant_stream.runs.idempotency import Repeated
 from flask_assistant_stream.runs.queues import QueueFull, ThreadQueues
 from flask_assistant_stream.runs.request_key import RequestKey
 from flask_assistant_stream.runs.start_request import RunPosition
 from flask_assistant_stream.runs.starting import BUSY, QUEUE_LENGTH
-from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.base import Kind, RunRecord, Start
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import MakeSite, make_site
@@ -110,12 +110,23 @@ def test_a_message_waits_for_the_run_of_another_worker(queue: MakeWorker, pool: 
     assert one.run(first.run_id).body["status"] == "completed"
 
 
-def test_a_message_that_waited_has_a_whole_lease_from_its_start(queue: MakeWorker, pool: ThreadPoolExecutor) -> None:
-    gate = threading.Event()
+def test_a_message_that_waited_has_a_whole_lease_from_its_start(
+    queue: MakeWorker, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, refused = threading.Event(), threading.Event()
     one = queue([gate, *text("First.")], text("Second."))
-    first = one.start()
+    first, start = one.start(), one.store.start
+
+    def note_refusal(request: Start) -> RunRecord:
+        try:
+            return start(request)
+        except ThreadBusy:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(one.store, "start", note_refusal)
     waiting = pool.submit(one.start, "And?", thread_id=first.thread_id)
-    wait_for_line(one, first.thread_id, 1)
+    assert refused.wait(PATIENCE)
     one.skipped = 10.0  # as if it had waited so long
     gate.set()
     started = one.run(waiting.result(PATIENCE).run_id)
