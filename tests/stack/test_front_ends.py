@@ -1,14 +1,14 @@
-"""What real clients make of what the server sends: three versions of openai-node, and openai-python.
+"""The streams of the server in real clients: three versions of openai-node, and openai-python.
 
-Every stream is one that a gunicorn worker sent over HTTP; the clients get it in pieces of seven bytes.
+A gunicorn worker sent every stream over HTTP; the clients receive it in pieces of seven bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
@@ -24,14 +24,14 @@ SAY_UMLAUTS = f"@@script:text?say={quote(UMLAUTS)}&cut=3@@"
 MARKER = "【1:0†food.txt】"
 
 
-@dataclass
-class Told:
-    """A scenario as it went over the wire, played once in each format."""
+class Streams(NamedTuple):
+    """The streams of a scenario, played once in each format."""
 
     ndjson: bytes
     sse: bytes
 
 
+Played = Callable[[str], Streams]
 Scenario = Callable[[ServerProcess, str], bytes]
 """Takes the server and a format and returns the stream."""
 
@@ -97,39 +97,28 @@ TEXT = {
 
 
 @pytest.fixture(scope="module")
-def told(server: ServerProcess) -> Callable[[str], Told]:
-    """Play a scenario once in each format, however many clients read it."""
-    played: dict[str, Told] = {}
-
-    def tell(name: str) -> Told:
-        if name not in played:
-            play = SCENARIOS[name]
-            played[name] = Told(play(server, "ndjson"), play(server, "sse"))
-        return played[name]
-
-    return tell
+def streams(server: ServerProcess) -> Played:
+    """Play a scenario once in each format, for all clients."""
+    return cache(lambda name: Streams(SCENARIOS[name](server, "ndjson"), SCENARIOS[name](server, "sse")))
 
 
 def check(name: str, decoded: Decoded) -> None:
-    """Assert what every client must have seen of a scenario."""
+    """Assert what every client must show of a scenario."""
     status = STATUS.get(name, "completed")
     assert "".join(decoded.deltas) == TEXT.get(name, "")
     assert decoded.names[-1] == f"thread.run.{status}"
-    if unknown_ending(name, decoded):
-        return
-    assert decoded.error is None
-    assert decoded.run_status == status
-    assert decoded.text == TEXT.get(name, "")
+    if not unknown_ending(name, decoded):
+        assert (decoded.error, decoded.run_status, decoded.text) == (None, status, TEXT.get(name, ""))
 
 
 def unknown_ending(name: str, decoded: Decoded) -> bool:
-    """Say whether this is 4.46.0 on a run that ends incomplete: it shows the text, and knows no such event."""
+    """Return whether this is 4.46.0 on a run that ends incomplete: it shows the text, and knows no such event."""
     return STATUS.get(name) == "incomplete" and decoded.error == "Final run has not been received"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_openai_node(name: str, node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
-    payload = told(name).ndjson
+def test_openai_node(name: str, node_version: str, node_decode: NodeDecoder, streams: Played) -> None:
+    payload = streams(name).ndjson
     decoded = node_decode(node_version, payload)
     check(name, decoded)
     events = decode_ndjson(payload)
@@ -146,36 +135,26 @@ def test_openai_node(name: str, node_version: str, node_decode: NodeDecoder, tol
         assert (step["status"] == "in_progress") == waits
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "submitted"])
-def test_openai_python(name: str, told: Callable[[str], Told]) -> None:
-    decoded = python_decode_sse(told(name).sse)
-    check(name, decoded)
-    assert decoded.error is None
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_openai_python(name: str, streams: Played) -> None:
+    decoded = python_decode_sse(streams(name).sse)
+    assert (decoded.error, decoded.run_status) == (None, STATUS.get(name, "completed"))
+    assert decoded.text == TEXT.get(name, "")
+    if name != "submitted":  # after tool outputs the handler knows the step from the stream before
+        check(name, decoded)
 
 
-def test_openai_python_after_tool_outputs(told: Callable[[str], Told]) -> None:
-    """Its handler knows the step from the stream before; the text must come out all the same."""
-    decoded = python_decode_sse(told("submitted").sse)
-    assert decoded.error is None
-    assert decoded.text == TEXT["submitted"]
-    assert decoded.run_status == "completed"
-
-
-def test_both_formats_tell_the_same(told: Callable[[str], Told]) -> None:
-    stream = told("text")
-    assert stream.sse.endswith(b"event: done\ndata: [DONE]\n\n")
-    blocks = stream.sse.split(b"\n\n")[:-2]
-    first = blocks[0].split(b"\n")
-    assert [line.partition(b":")[0] for line in first] == [b"id", b"event", b"data"]
+def test_the_blocks_of_sse(streams: Played) -> None:
+    stream = streams("text").sse
+    assert stream.isascii()
+    assert stream.endswith(b"event: done\ndata: [DONE]\n\n")
+    first = stream.split(b"\n\n")[0].split(b"\n")
     assert first[:2] == [b"id: 1", b"event: thread.created"]
-    assert stream.sse.isascii()
+    assert [line.partition(b":")[0] for line in first] == [b"id", b"event", b"data"]
 
 
-# -- what the clients' objects hold ---------------------------------------------------------------------------
-
-
-def test_calls(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
-    decoded = node_decode(node_version, told("two_calls").ndjson)
+def test_calls(node_version: str, node_decode: NodeDecoder, streams: Played) -> None:
+    decoded = node_decode(node_version, streams("two_calls").ndjson)
     assert decoded.run is not None
     asked = decoded.run["required_action"]["submit_tool_outputs"]["tool_calls"]
     assert [call["function"]["name"] for call in asked] == ["get_weather", "get_weather"]
@@ -189,8 +168,8 @@ def test_calls(node_version: str, node_decode: NodeDecoder, told: Callable[[str]
         assert decoded.callbacks.count("toolCallCreated") == 2
 
 
-def test_a_citation(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
-    decoded = node_decode(node_version, told("file_search").ndjson)
+def test_a_citation(node_version: str, node_decode: NodeDecoder, streams: Played) -> None:
+    decoded = node_decode(node_version, streams("file_search").ndjson)
     (note,) = decoded.messages[0]["content"][0]["text"]["annotations"]
     assert (note["type"], note["text"], note["file_citation"]["file_id"]) == ("file_citation", MARKER, "file-food")
     text = decoded.text.encode("utf-16-le")  # JavaScript counts so; there are no wide characters in it
@@ -199,8 +178,8 @@ def test_a_citation(node_version: str, node_decode: NodeDecoder, told: Callable[
     assert decoded.steps[0]["step_details"]["tool_calls"][0]["type"] == "file_search"
 
 
-def test_a_refusal(node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]) -> None:
-    (message,) = node_decode(node_version, told("refusal").ndjson).messages
+def test_a_refusal(node_version: str, node_decode: NodeDecoder, streams: Played) -> None:
+    (message,) = node_decode(node_version, streams("refusal").ndjson).messages
     (part,) = message["content"]
     assert (part["type"], part["refusal"]) == ("refusal", "I cannot help with that.")
 
@@ -215,10 +194,10 @@ def test_a_refusal(node_version: str, node_decode: NodeDecoder, told: Callable[[
         ("cancelled", "run_cancelled"),
     ],
 )
-def test_what_is_cut_off_is_an_incomplete_message(
-    name: str, reason: str, node_version: str, node_decode: NodeDecoder, told: Callable[[str], Told]
+def test_a_message_that_is_cut_off_is_incomplete(
+    name: str, reason: str, node_version: str, node_decode: NodeDecoder, streams: Played
 ) -> None:
-    decoded = node_decode(node_version, told(name).ndjson)
+    decoded = node_decode(node_version, streams(name).ndjson)
     closed = [event["data"] for event in decoded.events if event["event"] == "thread.message.incomplete"]
     assert [message["incomplete_details"] for message in closed] == [{"reason": reason}]
     if unknown_ending(name, decoded):
@@ -232,41 +211,35 @@ def test_what_is_cut_off_is_an_incomplete_message(
 
 
 def test_a_page_fetches_by_itself(node_version: str, node_decode: NodeDecoder, server: ServerProcess) -> None:
-    """What the quickstart's page does, with Node's own fetch: no headers but what fetch adds."""
-    chat_url = f"{server.origin}{PREFIX}/chat/stream"
-    decoded = node_decode.fetch(node_version, chat_url, {"content": SAY_UMLAUTS})
+    """The requests of the quickstart's page with Node's own fetch, without further headers."""
+    base = f"{server.origin}{PREFIX}"
+    decoded = node_decode.fetch(node_version, f"{base}/chat/stream", {"content": SAY_UMLAUTS})
     assert (decoded.status, decoded.content_type) == (200, "application/x-ndjson; charset=utf-8")
     check("text", decoded)
     assert decoded.run is not None
     thread_id = decoded.run["thread_id"]
-    again = node_decode.fetch(
-        node_version, f"{server.origin}{PREFIX}/threads/{thread_id}/messages", {"content": "@@script:call@@"}
-    )
+    thread = f"{base}/threads/{thread_id}"
+    again = node_decode.fetch(node_version, f"{thread}/messages", {"content": "@@script:call@@"})
     assert again.run is not None
     asked = again.run["required_action"]["submit_tool_outputs"]["tool_calls"]
     outputs = [{"tool_call_id": call["id"], "output": "cold"} for call in asked]
     body = {"runId": again.run["id"], "toolCallOutputs": outputs}
-    rest = node_decode.fetch(node_version, f"{server.origin}{PREFIX}/threads/{thread_id}/actions", body)
-    assert rest.error is None
-    assert rest.text == "The tools said: cold"
-    assert rest.run_status == "completed"
+    rest = node_decode.fetch(node_version, f"{thread}/actions", body)
+    assert (rest.error, rest.run_status, rest.text) == (None, "completed", "The tools said: cold")
     assert [role for role, _ in texts(server.messages(thread_id))] == ["user", "assistant", "user", "assistant"]
-
-
-# -- coming back ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_reader_comes_back_at_every_number(
-    name: str, node_version: str, node_decode: NodeDecoder, server: ServerProcess, told: Callable[[str], Told]
+    name: str, node_version: str, node_decode: NodeDecoder, server: ServerProcess, streams: Played
 ) -> None:
-    """The first bytes and the rest are together what the clients decode, wherever the connection broke."""
-    payload = told(name).ndjson
+    """Clients decode the first bytes together with the rest, from any number."""
+    payload = streams(name).ndjson
     run = run_of(decode_ndjson(payload))
     path = f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
     for seq, tail in tails(payload):
         if seq == 0 and name == "submitted":
-            continue  # the actions' stream does not begin at the run's begin
+            continue  # the stream of the actions route does not start with the run
         assert server.get(f"{path}?after={seq}").body.lstrip(b"\n") == tail  # an empty line is no event
         decoded = node_decode(node_version, payload.removesuffix(tail) + tail)
         check(name, decoded)
@@ -275,7 +248,7 @@ def test_a_reader_comes_back_at_every_number(
 
 
 def test_a_reader_comes_back_while_the_answer_goes_on(server: ServerProcess) -> None:
-    """Readers that come at different moments, behind different numbers, get the bytes that the first one gets."""
+    """Readers that come at different moments, after different numbers, receive the bytes of the first one."""
     with ExitStack() as stack:
         first = stack.enter_context(server.opened("/chat/stream", {"content": "@@script:text?n=40&delay=0.01@@"}))
         first.read_until("thread.message.delta")

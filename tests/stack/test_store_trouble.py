@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.translation.checker import check
 LEASE = 2.0
 PATIENCE = 60.0
 REFUSED_SECONDS = 12.0
-"""What a request may take to be refused: SQLite waits 5 seconds for a lock, behind one that waits already."""
+"""Seconds until a request is rejected: SQLite waits 5 for a lock, behind another waiting request."""
 LONG = "@@script:text?n=600&delay=0.004@@"
 WORDS = "".join(f" w{number}" for number in range(600))
 ENDLESS = "@@script:text?n=20000&delay=0.01@@"
@@ -33,14 +33,14 @@ ENDLESS = "@@script:text?n=20000&delay=0.01@@"
 
 @pytest.fixture(params=TROUBLES)
 def trouble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trouble]:
-    made: Trouble = TROUBLES[request.param](tmp_path)
-    yield made
-    made.close()
+    trouble: Trouble = TROUBLES[request.param](tmp_path)
+    yield trouble
+    trouble.close()
 
 
 @contextmanager
 def serve(trouble: Trouble, folder: Path, played: UpstreamProcess, **settings: str) -> Iterator[ServerProcess]:
-    """Serve on two workers that know their store."""
+    """Serve on two workers that have used their store."""
     pace = {"ASSISTANT_HEARTBEAT_SECONDS": "0.5", **settings}
     with serving(gunicorn("--workers", "2"), folder, store=trouble.url, upstream=played.base_url, **pace) as server:
         soon(lambda: len(server.workers) == 2)
@@ -73,18 +73,16 @@ class Tail:
     def _read(self, server: ServerProcess, path: str, body: object) -> None:
         with server.opened(path, body) as self.stream:
             self.worker = self.stream.worker(server)
-            try:
+            with suppress(OSError, http.client.HTTPException):
                 for line in self.stream.lines():
                     if self._leaving:
                         return
                     if line.strip():
-                        told = json.loads(line)
-                        self.events.append(Event(told["seq"], told["event"], json.dumps(told["data"]).encode()))
+                        event = json.loads(line)
+                        self.events.append(Event(event["seq"], event["event"], json.dumps(event["data"]).encode()))
                         self.moved_at = time.monotonic()
                     else:
                         self.heartbeats += 1
-            except (OSError, http.client.HTTPException):
-                pass
 
     @property
     def last(self) -> int:
@@ -93,10 +91,6 @@ class Tail:
     @property
     def reading(self) -> bool:
         return self._thread.is_alive()
-
-    @property
-    def quiet_for(self) -> float:
-        return time.monotonic() - self.moved_at
 
     @property
     def endings(self) -> list[str]:
@@ -142,27 +136,26 @@ def slowest_health(server: ServerProcess, times: int = 10) -> float:
 
 
 def test_before_a_run(trouble: Trouble, tmp_path: Path, played: UpstreamProcess) -> None:
-    """503, and nothing goes upstream, then or later; nothing of it is stored."""
+    """Requests get 503; nothing is sent upstream or stored, then or later."""
     with serve(trouble, tmp_path / "server", played) as server:
         thread_id = server.chat("hello").run["thread_id"]
         history, threads = server.messages(thread_id), server.get("/threads").body
         before = requests(played)
         trouble.begin(server)
-        time.sleep(1.1)  # what was heard from a server a second ago says that it is there
+        time.sleep(1.1)  # an answer of the last second would count as a sign of life
         begun = time.monotonic()
         for refused in at_once(
             lambda: server.post("/chat/stream", {"content": "Nobody hears this."}),
             lambda: server.post("/chat/stream", {"content": "Nor this.", "threadId": thread_id}),
         ):
             assert isinstance(refused, Answer)
-            assert refused.status == 503, refused.body
-            assert refused.json["error"]["code"] == "store_unavailable"
+            assert (refused.status, refused.json["error"]["code"]) == (503, "store_unavailable"), refused.body
             assert refused.headers["Retry-After"]
             assert b"127.0.0.1" not in refused.body
         assert time.monotonic() - begun < REFUSED_SECONDS
         assert slowest_health(server) < 1
-        read = server.get(f"/threads/{thread_id}/messages?order=asc")
-        assert read.status == (200 if trouble.readable else 503)
+        status = server.get(f"/threads/{thread_id}/messages?order=asc").status
+        assert status == (200 if trouble.readable else 503)
         trouble.end(server)
         soon(lambda: server.get("/health/ready").status == 200)
         soon(lambda: server.get("/threads").status == 200)
@@ -180,16 +173,15 @@ def test_during_a_run(trouble: Trouble, tmp_path: Path, played: UpstreamProcess)
         before = requests(played)
         here, there = begin(server, LONG)
         trouble.begin(server)
-        soon(lambda: here.quiet_for > 1 and there.quiet_for > 1)
+        soon(lambda: time.monotonic() - max(here.moved_at, there.moved_at) > 1)
         assert here.last < 600, "the run waits"
         ahead = here.last - there.last
-        # What is stored can be read elsewhere; from a server that is away the last moment's rows were not yet.
+        # The other worker reads stored rows only; a server that is away does not return the last moment's rows.
         assert 0 < ahead <= (WINDOW if trouble.readable else 2 * WINDOW)
         beats = here.heartbeats
         soon(lambda: here.heartbeats > beats)
         assert slowest_health(server) < 1
-        assert here.reading
-        assert there.reading
+        assert (here.reading, there.reading) == (True, True)
         trouble.end(server)
         for tail in (here, there):
             events = tail.join()
@@ -203,7 +195,7 @@ def test_during_a_run(trouble: Trouble, tmp_path: Path, played: UpstreamProcess)
 
 
 def test_for_longer_than_the_lease(trouble: Trouble, tmp_path: Path, played: UpstreamProcess) -> None:
-    """The run is given up, and has one end when the store is back; nobody was told of another."""
+    """The run is given up, and has one end when the store is back; no reader received another."""
     with serve(trouble, tmp_path / "server", played, ASSISTANT_LEASE_SECONDS=str(LEASE)) as server:
         here, there = begin(server, ENDLESS)
         assert here.stream is not None
@@ -229,14 +221,11 @@ def test_for_longer_than_the_lease(trouble: Trouble, tmp_path: Path, played: Ups
             assert tail.endings in ([], ["thread.run.failed"]), "a stream may break off; it never ends otherwise"
             if trouble.readable:
                 assert tail.endings == ["thread.run.failed"], server.log
-            told = numbered(tail.events)
-            assert {seq: told[seq] for seq in told if seq in stored} == {
-                seq: stored[seq] for seq in stored if seq in told
-            }
-            lost = [seq for seq in told if seq not in stored]
-            assert len(lost) <= WINDOW
-        said = text_of(whole)
-        assert texts(server.messages(thread_id))[1:] == [("assistant", said)]
+            received = numbered(tail.events)
+            both = received.keys() & stored.keys()
+            assert {seq: received[seq] for seq in both} == {seq: stored[seq] for seq in both}
+            assert len(received.keys() - stored.keys()) <= WINDOW
+        assert texts(server.messages(thread_id))[1:] == [("assistant", text_of(whole))]
         assert server.chat("And now?", threadId=thread_id).run["status"] == "completed"
 
 
