@@ -35,8 +35,6 @@ def by_header(request: Any) -> str:
 
 @dataclass
 class Site:
-    """An app, its engine and its registration."""
-
     app: Flask
     engine: ScriptedEngine
     prefix: str = PREFIX
@@ -70,14 +68,12 @@ class Site:
         return self.request("POST", options.pop("path", "/files"), data=form, **options)
 
     def new_file(self, filename: str = "notes.txt", content: bytes = b"The sky is green.", **options: Any) -> str:
-        """Upload a file through the SDK face and return its id."""
         fields = {"purpose": options.pop("purpose", "assistants")}
         answer = self.upload(filename, content, path="/v1/files", fields=fields, **options)
         assert answer.status_code == 200, answer.text
         return str(answer.get_json()["id"])
 
     def new_vector_store(self, *file_ids: str, **options: Any) -> str:
-        """Create a vector store with files and return its id."""
         answer = self.post("/v1/vector_stores", {"file_ids": file_ids}, **options)
         assert answer.status_code == 200, answer.text
         return str(answer.get_json()["id"])
@@ -95,7 +91,6 @@ class Site:
         self.registration.store.close()
 
     def chat(self, content: str = "hello", **rest: Any) -> list[Event]:
-        """Send a message and return the events of the answer."""
         response = self.post("/chat/stream", {"content": content, **rest})
         assert response.status_code == 200, response.text
         return decode_ndjson(response.data)
@@ -148,7 +143,6 @@ class FakeFollower:
 
 
 def fail_with(error: Exception) -> Callable[..., Any]:
-    """Return a function that raises an error."""
 
     def failing(*_: Any, **__: Any) -> Any:
         raise error
@@ -183,5 +177,4 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
 
 
 def run_of(events: list[Event]) -> dict[str, Any]:
-    """Return the run of the last event that has one."""
     return next(event.object() for event in reversed(events) if event.name.startswith("thread.run."))

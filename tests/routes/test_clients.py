@@ -42,7 +42,6 @@ def clients() -> Clients:
 
 @pytest.fixture(params=["tcp", "unix"])
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Our side of a connection and the client's."""
     if request.param == "unix":
         ours, theirs = socket.socketpair()
     else:

@@ -33,7 +33,6 @@ def site(make_site: MakeSite) -> Site:
 
 
 def stored(site: Site, run_id: str) -> list[Event]:
-    """Return the events of a run in the log."""
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
 
 
@@ -142,7 +141,6 @@ def test_a_stream_that_breaks_off_ends_without_numbers(
 
 
 def shown_text(answer: Any) -> str:
-    """Return the text that a page shows of a complete stream."""
     assert answer.status_code == 200, answer.text
     assert answer.content_type == "application/x-ndjson; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-cache, no-transform"

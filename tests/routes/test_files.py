@@ -27,7 +27,6 @@ def site(make_site: MakeSite) -> Site:
 
 
 def stored(site: Site) -> list[tuple[str, str]]:
-    """Return the stored files and vector stores of all owners."""
     store, ids = site.registration.store, []
     for owner in ("anna", "ben"):
         for kind in (Kind.FILE, Kind.VECTOR_STORE):
@@ -38,7 +37,6 @@ def stored(site: Site) -> list[tuple[str, str]]:
 
 
 def error_of(answer: TestResponse) -> tuple[int, str | None]:
-    """Return status and `param` of an answer that is an error."""
     assert answer.content_type == "application/json"
     return answer.status_code, answer.get_json()["error"]["param"]
 

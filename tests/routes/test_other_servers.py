@@ -27,16 +27,14 @@ Serve = Callable[..., FlaskClient]
 @pytest.fixture
 def serve(tmp_path: Path, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Make a client of an app over the upstream, which plays a server of some profile."""
-    monkeypatch.setattr(http_connect, "MAX_IDLE", 0)  # nobody closes kept connections when an app is let go
+    monkeypatch.setattr(http_connect, "MAX_IDLE", 0)  # a discarded app would leave its idle connections open
     apps: list[Flask] = []
 
-    def make(profile: str = "other", **options: Any) -> FlaskClient:
+    def make(profile: str = "other") -> FlaskClient:
         app = Flask("host", instance_path=str(tmp_path))
-        given = {"openai_base_url": upstream.base_url, "openai_api_key": KEY, "model": "m", "titles": "off", **options}
-        blueprint = create_assistant_blueprint(
-            authenticate=shared_owner("anna"), upstream_profile=profile, upstream_retries=0, **given
-        )
-        app.register_blueprint(blueprint)
+        server: Any = {"openai_base_url": upstream.base_url, "openai_api_key": KEY, "upstream_profile": profile}
+        options = {"model": "m", "titles": "off", "upstream_retries": 0, **server}
+        app.register_blueprint(create_assistant_blueprint(authenticate=shared_owner("anna"), **options))
         apps.append(app)
         return app.test_client()
 
@@ -53,11 +51,9 @@ def ran(client: FlaskClient, script: str, **options: Any) -> dict[str, Any]:
     body = {"assistant_id": "asst_default", "thread": thread, "stream": True, **options}
     answer = client.post(f"{API}/v1/threads/runs", json=body)
     assert answer.status_code == 200, answer.text
-    told = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
-    runs = [one for one in map(json.loads, told) if one.get("object") == "thread.run"]
     assert KEY not in answer.text
-    run: dict[str, Any] = runs[-1]
-    return run
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    return dict([event for event in events if event.get("object") == "thread.run"][-1])
 
 
 def test_a_run_says_that_its_tool_cannot_be_run(serve: Serve, upstream: FakeUpstream) -> None:
@@ -80,11 +76,8 @@ def test_a_run_says_what_the_server_has_passed_over(serve: Serve, options: dict[
     assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
     assert said in run["last_error"]["message"]
     assert ran(serve("openai"), "text", **options)["status"] == "completed"
-
-
-def test_json_that_was_asked_for_is_an_answer(serve: Serve) -> None:
-    asked = {"response_format": {"type": "json_object"}}
-    assert ran(serve(), 'text?say={"a":1}', **asked)["status"] == "completed"
+    json_only = {"response_format": {"type": "json_object"}}
+    assert ran(serve(), 'text?say={"a":1}', **json_only)["status"] == "completed"
 
 
 @pytest.mark.parametrize("words", [256, 2000])
@@ -95,10 +88,9 @@ def test_the_limit_of_a_run_is_kept(serve: Serve, words: int) -> None:
 
 @pytest.mark.parametrize("profile", ["other", "openai"])
 def test_one_call_at_a_time(serve: Serve, profile: str) -> None:
-    run = ran(serve(profile), "two_calls", tools=[WEATHER], parallel_tool_calls=False)
-    assert len(run["required_action"]["submit_tool_outputs"]["tool_calls"]) == 1
-    run = ran(serve(profile), "two_calls", tools=[WEATHER])
-    assert len(run["required_action"]["submit_tool_outputs"]["tool_calls"]) == 2
+    for options, count in (({"parallel_tool_calls": False}, 1), ({}, 2)):
+        run = ran(serve(profile), "two_calls", tools=[WEATHER], **options)
+        assert len(run["required_action"]["submit_tool_outputs"]["tool_calls"]) == count
 
 
 @pytest.mark.parametrize(("profile", "status"), [("openrouter", "completed"), ("other", "failed")])

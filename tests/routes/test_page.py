@@ -33,14 +33,12 @@ def site(make_site: MakeSite) -> Site:
 
 
 def attributes(html: str) -> dict[str, str]:
-    """Return the attributes of the page's root element."""
     found = ROOT.search(html)
     assert found, html
     return {name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', found[1])}
 
 
 def addresses(html: str) -> list[str]:
-    """Return the files that the page loads."""
     return [address for address in re.findall(r'(?:src|href)="([^"]+)"', html) if not address.startswith("data:")]
 
 
@@ -150,7 +148,6 @@ def test_an_import_names_a_file_that_there_is() -> None:
 
 
 def blueprint(folder: Path, **options: Any) -> Blueprint:
-    """Make a blueprint with the page and a store of its own."""
     store = f"sqlite:///{folder / options.get('name', 'a')}.sqlite3"
     defaults = {"engine": ScriptedEngine(), "store": store, "owner": "shared:all", "titles": "off", "ui": "on"}
     return create_assistant_blueprint(**{**defaults, **options})

@@ -170,7 +170,6 @@ def test_a_repeat_does_not_need_the_file_of_the_first_request(make_site: MakeSit
 
 @pytest.mark.parametrize("on_a_thread", [False, True])
 def test_of_many_at_once_on_two_workers(tmp_path: Path, on_a_thread: bool) -> None:
-    """Each creates at most one vector store for the attachment, and the loser's is deleted."""
     store = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
     gate = threading.Event()
     sites = []

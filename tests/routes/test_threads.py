@@ -18,9 +18,7 @@ def test_a_thread_is_made_from_little(make_site: MakeSite, body: dict[str, Any])
     response = site.request("POST", "/threads", **body)
     assert response.status_code == 200
     thread = site.get(f"/threads/{response.get_json()['threadId']}").get_json()
-    assert thread["object"] == "thread"
-    assert thread["title"] is None
-    assert thread["updated_at"] == thread["created_at"]
+    assert (thread["object"], thread["title"], thread["updated_at"]) == ("thread", None, thread["created_at"])
     assert thread["metadata"] == body.get("json", {}).get("metadata", {})
 
 
@@ -60,35 +58,18 @@ def test_a_deleted_thread_is_gone_with_its_messages(make_site: MakeSite) -> None
     assert site.get("/threads").get_json()["data"] == []
 
 
-class StandInTitles:
-    """Notes its calls."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str]] = []
-
-    def make(self, owner: str, thread_id: str) -> str:
-        self.calls.append((owner, thread_id))
-        return "Made"
-
-
-def test_a_title_is_made_on_request(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    site, titles = make_site(), StandInTitles()
-    monkeypatch.setattr(site.registration.titles, "make", titles.make)
-    thread_id = site.new_thread()
-    assert site.post(f"/threads/{thread_id}/title").get_json() == {"title": "Made"}
-    assert titles.calls == [("anna", thread_id)]
-
-
-def test_a_title_needs_a_message_and_ones_own_thread(make_site: MakeSite) -> None:
+def test_a_title_is_generated_on_request(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = make_site(text("Hi."))
     thread_id = site.new_thread()
-    assert site.post(f"/threads/{thread_id}/title").status_code == 400
+    assert site.post(f"/threads/{thread_id}/title").status_code == 400, "it has no message"
     foreign, unknown = site.post(f"/threads/{thread_id}/title", user="ben"), site.post("/threads/thread_x/title")
     assert (foreign.status_code, unknown.status_code) == (404, 404)
     assert foreign.text.replace(thread_id, "thread_x") == unknown.text
+    monkeypatch.setattr(site.registration.titles, "make", lambda owner, thread_id: f"{owner} on {thread_id}")
+    assert site.post(f"/threads/{thread_id}/title").get_json() == {"title": f"anna on {thread_id}"}
 
 
-def test_a_title_set_by_hand_goes_before_a_made_one(make_site: MakeSite) -> None:
+def test_a_title_set_by_hand_replaces_a_generated_one(make_site: MakeSite) -> None:
     site = make_site()
     thread_id = site.new_thread()
     url = f"/threads/{thread_id}"

@@ -127,7 +127,6 @@ def test_a_body_that_says_no_length() -> None:
 
 
 def test_a_form_that_was_read_before() -> None:
-    """A host's CSRF check looks for its token in the form."""
     app = Flask(__name__)
     with app.test_request_context("/", method="POST", content_type=TYPE, data=body(named("a.txt"))):
         assert not request.form

@@ -68,7 +68,6 @@ def bad(field: str, *values: Any, param: str = "") -> list[tuple[dict[str, Any],
 
 
 def refused(answer: TestResponse, status: int, message: str, param: str | None = None) -> None:
-    """Check an error as the SDKs read it."""
     assert answer.status_code == status, answer.text
     error = answer.get_json()["error"]
     assert error["message"].startswith(message), error
@@ -105,7 +104,6 @@ def ended(site: Site, run: dict[str, Any]) -> dict[str, Any]:
 def server(
     module_store: str, played: UpstreamProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """Run a server on each store in turn."""
     folder = tmp_path_factory.mktemp("sdk")
     with serving(gunicorn(), folder, store=module_store, upstream=played.base_url) as running:
         yield running

@@ -151,7 +151,6 @@ def test_an_empty_update_changes_nothing(scene: Scene, path: str) -> None:
 
 
 def test_empty_bodies_that_are_json_by_their_header(stage: Scene) -> None:
-    """As the Python client cancels and deletes (`spec/assistants.md#requests`)."""
     site, headers = stage.site, {**JSON, "Content-Length": "0"}
     created = site.request("POST", "/v1/threads", headers=headers)
     assert created.status_code == 200
@@ -266,7 +265,6 @@ WITH_A_THREAD = [
     ],
 )
 def test_runs(scene: Scene, path: str, body: dict[str, Any], param: str, stream: bool) -> None:
-    """With `stream: true`, too, an error is a status and not an event."""
     answer = scene.request("POST", path, json={**DEFAULT, "stream": stream, **body})
     assert answer.content_type == "application/json"
     error = answer.get_json()["error"]

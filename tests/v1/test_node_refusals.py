@@ -15,7 +15,6 @@ errors = node_report("refusals.mjs")
 
 
 def refused(error: Errors, kind: str, message: str, param: str | None = None, code: str | None = None) -> None:
-    """Check an error as the client raised it."""
     status = {"BadRequestError": 400, "AuthenticationError": 401, "NotFoundError": 404}[kind]
     assert (error["kind"], error["status"], error["message"]) == (kind, status, f"{status} {message}")
     assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")

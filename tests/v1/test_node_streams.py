@@ -43,7 +43,6 @@ def listeners(report: Heard) -> list[str]:
 
 
 def calls_of(report: Heard, name: str) -> list[list[Any]]:
-    """Return the arguments of a listener's calls."""
     return [call[1:] for call in report["calls"] if call[0] == name]
 
 

@@ -40,7 +40,6 @@ def new_thread(beta: Any, content: str = "hello") -> str:
 
 
 def outputs(run: Any) -> list[Any]:
-    """Return an output for each call that a run waits for."""
     calls = run.required_action.submit_tool_outputs.tool_calls
     return [{"tool_call_id": call.id, "output": "sunny"} for call in calls]
 
@@ -211,7 +210,6 @@ def test_runs_with_a_thread_of_their_own(beta: Any) -> None:
 
 
 def waiting(beta: Any, content: str = "@@script:two_calls@@") -> Any:
-    """Return a run that waits for tool outputs."""
     thread = new_thread(beta, content)
     run = beta.threads.runs.create_and_poll(thread_id=thread, assistant_id="asst_default")
     assert run.status == "requires_action"

@@ -1,8 +1,8 @@
 """Random walks over one thread: clients begin, answer, cancel, expire, page and delete in any order, right or wrong.
 
-A model of the runs stands beside the walk. It knows what each call must answer, and what every object must be after it:
-runs are left running (behind gates, with their streams unread) while other calls come, the clock stands still unless a
-step moves it, and the log of each run that has ended is compared with the table of moves.
+A model of the runs predicts each response and the state of every object after it. Runs are left running (behind gates,
+with unread streams) while other calls come, the clock moves only in steps, and the log of each run that has ended is
+compared with the table of moves. The file is long because the model and its rules belong together.
 """
 
 from __future__ import annotations
@@ -26,16 +26,8 @@ from flask_assistant_stream.engines.base import Engine, Search
 from flask_assistant_stream.errors import EngineError
 from flask_assistant_stream.protocol.run_states import RUN_ACTIVE, RUN_MOVES, RunStatus
 from flask_assistant_stream.stores.base import Kind, RunRecord
-from flask_assistant_stream.testing.scripted import (
-    ScriptedStream,
-    call,
-    calls,
-    failure,
-    incomplete,
-    refusal,
-    text,
-    unfinished,
-)
+from flask_assistant_stream.testing import scripted
+from flask_assistant_stream.testing.scripted import ScriptedStream, call, calls, unfinished
 from tests.routes.conftest import Site, build
 from tests.translation.material import COMPONENTS, shared_missing, validate
 
@@ -48,15 +40,15 @@ EXPIRY = 600
 ACTIVE = {status.value for status in RUN_ACTIVE}
 
 SCRIPTS: dict[str, tuple[Callable[[], list[Any]], str]] = {
-    "text": (lambda: text("Hi there."), "completed"),
-    "refusal": (lambda: refusal("No."), "completed"),
+    "text": (lambda: scripted.text("Hi there."), "completed"),
+    "refusal": (lambda: scripted.refusal("No."), "completed"),
     "call": (lambda: call("get_weather", {"n": 1}), "requires_action"),
     "calls": (lambda: calls(("get_weather", {"n": 1}), ("get_weather", {"n": 2})), "requires_action"),
-    "failure": (lambda: failure("rate_limit_exceeded", "Slow down.", after="Well"), "failed"),
+    "failure": (lambda: scripted.failure("rate_limit_exceeded", "Slow down.", after="Well"), "failed"),
     "error": (lambda: [*unfinished("Well"), EngineError("The upstream is away.")], "failed"),
     "cut off": (lambda: unfinished("Well"), "failed"),
-    "too long": (lambda: incomplete("Well"), "incomplete"),
-    "filtered": (lambda: incomplete("Well", "content_filter"), "incomplete"),
+    "too long": (lambda: scripted.incomplete("Well"), "incomplete"),
+    "filtered": (lambda: scripted.incomplete("Well", "content_filter"), "incomplete"),
 }
 """The kinds of upstream responses, and the status of the run after each."""
 
@@ -117,21 +109,13 @@ class Upstream(Engine):
 
 @dataclass
 class Run:
-    """The walk's knowledge of a run.
+    """The walk's knowledge of a run."""
 
-    Attributes:
-        response: what it is doing, or did last.
-        body: as it was seen last.
-        ends: the statuses it may settle in.
-        settled: nothing moves it but the walk.
-        stream: its unread stream.
-    """
-
-    response: Response
-    body: dict[str, Any]
-    ends: set[str] = field(default_factory=set)
-    settled: bool = False
-    stream: TestResponse | None = None
+    response: Response  # the current one, or the last
+    body: dict[str, Any]  # as it was read last
+    ends: set[str] = field(default_factory=set)  # the statuses it may settle in
+    settled: bool = False  # only the walk can change it
+    stream: TestResponse | None = None  # its unread stream
 
     @property
     def id(self) -> str:
@@ -157,10 +141,14 @@ class Ground:
         self.store.now = lambda: self.time  # type: ignore[method-assign]
         self.numbers = itertools.count()
 
+    def plan(self, kind: str, gated: bool) -> tuple[Response, str]:
+        """Plan the response to a run, and return it with the model that the run must name."""
+        response, model = Response(kind, threading.Event() if gated else None), f"m-{next(self.numbers)}"
+        self.upstream.planned[model] = response
+        return response, model
+
 
 class Walk(RuleBasedStateMachine):
-    """One thread and all that clients do to it."""
-
     def __init__(self, ground: Ground) -> None:
         super().__init__()
         self.ground = ground
@@ -199,21 +187,21 @@ class Walk(RuleBasedStateMachine):
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         answer = self.open(method, path, body)
-        found = answer.get_json()
+        result = answer.get_json()
         if answer.status_code == 200:
-            for one in found["data"] if found["object"] == "list" else [found]:
-                check_object(one)
-        return answer.status_code, found
+            for item in result["data"] if result["object"] == "list" else [result]:
+                check_object(item)
+        return answer.status_code, result
 
     def ok(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        status, found = self.call(method, path, body)
-        assert status == 200, found
-        return dict(found)
+        status, result = self.call(method, path, body)
+        assert status == 200, result
+        return dict(result)
 
     def refused(self, status: int, message: str, param: str | None, method: str, path: str, body: Any = None) -> None:
-        found = self.call(method, path, body)
-        assert found[0] == status, found
-        error = found[1]["error"]
+        answered, result = self.call(method, path, body)
+        assert answered == status, result
+        error = result["error"]
         assert (error["message"].startswith(message), error["param"]) == (True, param), error
 
     def below(self, path: str) -> str:
@@ -227,7 +215,6 @@ class Walk(RuleBasedStateMachine):
         return self.runs[-1] if self.runs else None
 
     def look(self, run: Run) -> None:
-        """Read a run and compare it with its earlier state."""
         self.note(run, self.ok("GET", self.below(f"/runs/{run.id}")))
 
     def note(self, run: Run, body: dict[str, Any]) -> None:
@@ -270,11 +257,9 @@ class Walk(RuleBasedStateMachine):
         return self.last is None or self.last.over
 
     def check_log(self, run: Run) -> None:
-        """Compare every status in the run's events with the table of moves."""
-        rows = self.ground.store.read(run.id)
-        events = [event for row in rows for event in row.events]
-        told = [event for event in events if event.name.startswith("thread.run.") and "step" not in event.name]
-        statuses = [RunStatus(event.object()["status"]) for event in told]
+        events = [event for row in self.ground.store.read(run.id) for event in row.events]
+        of_run = [event for event in events if event.name.startswith("thread.run.") and "step" not in event.name]
+        statuses = [RunStatus(event.object()["status"]) for event in of_run]
         assert statuses[0] is RunStatus.QUEUED
         for old, new in itertools.pairwise(statuses):
             assert new is old or new in RUN_MOVES[old], statuses
@@ -288,8 +273,8 @@ class Walk(RuleBasedStateMachine):
         blocks = run.stream.get_data(as_text=True).removesuffix("\n\n").split("\n\n")
         run.stream = None
         assert blocks.pop() == "event: done\ndata: [DONE]"
-        lines = [dict(line.split(": ", 1) for line in one.splitlines() if not line.startswith(":")) for one in blocks]
-        bodies = [json.loads(one["data"]) for one in lines if one]
+        events = [dict(line.split(": ", 1) for line in text.splitlines() if line[:1] != ":") for text in blocks]
+        bodies = [json.loads(event["data"]) for event in events if event]
         runs = [body for body in bodies if body["object"] == "thread.run"]
         assert runs[-1]["status"] == (run.status if run.status != "expired" else runs[-1]["status"])
         for body in bodies:
@@ -309,15 +294,15 @@ class Walk(RuleBasedStateMachine):
             self.settle()
         busy, idle = self.busy(), self.surely_idle()
         status, body = self.call("POST", self.below("/messages"), {"role": role, "content": "x", "metadata": {}})
-        if status == 200:
-            assert not busy
-            assert (body["role"], body["status"], body["run_id"]) == (role, "completed", None)
-        else:
+        if status != 200:
             assert not idle
             assert self.last
             text = f"Can't add messages to {self.thread} while a run {self.last.id} is active."
             assert (status, body["error"]["message"], body["error"]["param"]) == (400, text, None)
-        if status == 200 and self.last and not self.last.settled:
+            return
+        assert not busy
+        assert (body["role"], body["status"], body["run_id"]) == (role, "completed", None)
+        if self.last and not self.last.settled:
             assert self.settle()
             assert self.last.over
 
@@ -371,12 +356,10 @@ class Walk(RuleBasedStateMachine):
         if patient:
             self.settle()
         busy, idle, before = self.busy(), self.surely_idle(), self.last
-        response = Response(kind, threading.Event() if gated else None)
-        model = f"m-{next(self.ground.numbers)}"
-        self.ground.upstream.planned[model] = response
+        response, model = self.ground.plan(kind, gated)
         more = [{"role": "user", "content": "more"}] * added
-        given = {"assistant_id": "asst_default", "model": model, "tools": [WEATHER], "additional_messages": more}
-        answer = self.open("POST", self.below("/runs"), {**given, "stream": stream})
+        fields = {"assistant_id": "asst_default", "model": model, "tools": [WEATHER], "additional_messages": more}
+        answer = self.open("POST", self.below("/runs"), {**fields, "stream": stream})
         if answer.status_code != 200:
             assert not idle
             assert before
@@ -406,9 +389,7 @@ class Walk(RuleBasedStateMachine):
         if chance:
             return
         self.leave()
-        response = Response(kind, threading.Event() if gated else None)
-        model = f"m-{next(self.ground.numbers)}"
-        self.ground.upstream.planned[model] = response
+        response, model = self.ground.plan(kind, gated)
         thread = {"messages": [{"role": "user", "content": "x"}] * texts, "metadata": {"c": "d"}}
         body = {"assistant_id": "asst_default", "model": model, "tools": [WEATHER], "thread": thread, "stream": stream}
         answer = self.open("POST", "/threads/runs", body)
@@ -418,7 +399,7 @@ class Walk(RuleBasedStateMachine):
         self.begun(answer, response, model)
         self.settle()
         listed = self.ok("GET", self.below("/messages?order=asc"))["data"]
-        assert [one["role"] for one in listed[:texts]] == ["user"] * texts
+        assert [item["role"] for item in listed[:texts]] == ["user"] * texts
 
     @rule(patient=st.booleans())
     def open_the_gate(self, patient: bool) -> None:
@@ -470,7 +451,7 @@ class Walk(RuleBasedStateMachine):
             self.expired(run)
         path = self.below(f"/runs/{run.id}/submit_tool_outputs")
         wanted = (run.body["required_action"] or {"submit_tool_outputs": {"tool_calls": []}})["submit_tool_outputs"]
-        ids = [one["id"] for one in wanted["tool_calls"]] or ["call_1"]
+        ids = [item["id"] for item in wanted["tool_calls"]] or ["call_1"]
         chosen = {
             "right": ids[::-1],
             "none": [],
@@ -519,7 +500,7 @@ class Walk(RuleBasedStateMachine):
             return
         run = self.runs[-1 - which % len(self.runs)]
         listed = self.ok("GET", self.below(f"/messages?run_id={run.id}&limit=100"))["data"]
-        assert {(one["run_id"], one["role"]) for one in listed} <= {(run.id, "assistant")}
+        assert {(item["run_id"], item["role"]) for item in listed} <= {(run.id, "assistant")}
 
     @rule()
     def a_reader_goes_away(self) -> None:
@@ -598,20 +579,16 @@ class Walk(RuleBasedStateMachine):
     @rule(
         call=st.sampled_from(
             [
-                ("GET", "/runs/run_x", "run", "run_x"),
-                ("POST", "/runs/run_x", "run", "run_x"),
-                ("POST", "/runs/run_x/cancel", "run", "run_x"),
-                ("GET", "/runs/run_x/steps", "run", "run_x"),
-                ("GET", "/runs/run_x/steps/step_x", "run", "run_x"),
-                ("GET", "/messages/msg_x", "message", "msg_x"),
-                ("POST", "/messages/msg_x", "message", "msg_x"),
-                ("DELETE", "/messages/msg_x", "message", "msg_x"),
+                *((method, "/runs/run_x", "run 'run_x'") for method in ("GET", "POST")),
+                ("POST", "/runs/run_x/cancel", "run 'run_x'"),
+                *(("GET", f"/runs/run_x{path}", "run 'run_x'") for path in ("/steps", "/steps/step_x")),
+                *((method, "/messages/msg_x", "message 'msg_x'") for method in ("GET", "POST", "DELETE")),
             ]
         )
     )
-    def ask_for_what_never_was(self, call: tuple[str, str, str, str]) -> None:
-        method, path, kind, id = call
-        self.refused(404, f"No {kind} found with id '{id}'.", None, method, self.below(path))
+    def ask_for_an_unknown_object(self, call: tuple[str, str, str]) -> None:
+        method, path, name = call
+        self.refused(404, f"No {name.replace(' ', ' found with id ')}.", None, method, self.below(path))
 
     @rule(which=RUN, rest=st.sampled_from(["", "/cancel", "/submit_tool_outputs", "/steps"]))
     def ask_for_a_run_in_another_thread(self, which: int, rest: str) -> None:
@@ -661,14 +638,14 @@ class Walk(RuleBasedStateMachine):
                 break
             where = f"before={page['first_id']}" if backwards else f"after={page['last_id']}"
             page = self.page(path, f"{query}&{where}")
-        found = [one for data in (pages[::-1] if backwards else pages) for one in data]
-        assert found == (whole[:-1] if backwards else whole)
+        joined = [item for data in (pages[::-1] if backwards else pages) for item in data]
+        assert joined == (whole[:-1] if backwards else whole)
         if kind == "/steps" and (not self.last or self.last.over):
-            assert not any(one["status"] == "in_progress" for one in whole)
+            assert not any(item["status"] == "in_progress" for item in whole)
 
     def page(self, path: str, query: str) -> dict[str, Any]:
         page = self.ok("GET", f"{path}?{query}")
-        ids = [one["id"] for one in page["data"]]
+        ids = [item["id"] for item in page["data"]]
         assert set(page) == {"object", "data", "first_id", "last_id", "has_more"}
         assert (page["first_id"], page["last_id"]) == ((ids[0], ids[-1]) if ids else (None, None))
         assert len(set(ids)) == len(ids)
@@ -679,7 +656,7 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def runs_are_as_the_model_has_them(self) -> None:
         listed = self.ok("GET", self.below("/runs?limit=100&order=asc"))["data"]
-        assert [one["id"] for one in listed] == [run.id for run in self.runs]
+        assert [item["id"] for item in listed] == [run.id for run in self.runs]
         for run, body in zip(self.runs, listed, strict=True):
             settled, was = run.settled, run.status
             self.note(run, body)
@@ -691,25 +668,24 @@ class Walk(RuleBasedStateMachine):
     def messages_keep_their_order(self) -> None:
         idle = self.surely_idle()
         listed = self.ok("GET", self.below("/messages?limit=100&order=asc"))["data"]
-        ids = [one["id"] for one in listed]
+        ids = [item["id"] for item in listed]
         assert ids[: len(self.messages)] == self.messages
         assert not {*ids} & {*self.deleted}
-        for one in listed:
-            assert one["metadata"] == self.metadata.get(one["id"], {})
-            assert one["status"] != "in_progress" or not idle
+        for message in listed:
+            assert message["metadata"] == self.metadata.get(message["id"], {})
+            assert message["status"] != "in_progress" or not idle
         self.messages = ids
 
     @invariant()
     def the_thread_is_as_it_was_left(self) -> None:
-        found = self.ok("GET", self.below(""))
-        assert (found["id"], found["metadata"]) == (self.thread, self.metadata.get(self.thread, {}))
+        thread = self.ok("GET", self.below(""))
+        assert (thread["id"], thread["metadata"]) == (self.thread, self.metadata.get(self.thread, {}))
 
 
 _checked: set[str] = set()
 
 
 def check_object(body: dict[str, Any]) -> None:
-    """Compare an object with its documented keys; each object once."""
     seen = json.dumps(body, sort_keys=True)
     if seen in _checked:
         return
@@ -722,7 +698,6 @@ def check_object(body: dict[str, Any]) -> None:
 
 def test_random_walks(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
-    registration = ground.site.registration
     bounds = settings(
         max_examples=EXAMPLES,
         stateful_step_count=30,
@@ -735,12 +710,10 @@ def test_random_walks(tmp_path: Path) -> None:
     try:
         run_state_machine_as_test(lambda: Walk(ground), settings=bounds)  # type: ignore[arg-type]
     finally:
-        registration.runner.stop()
-        registration.store.close()
+        ground.site.close()
 
 
 def test_a_run_that_is_being_answered_or_ended_waits_for_nothing(make_site: MakeSite) -> None:
-    """A poller may read between the claim and its event."""
     site = make_site(call("get_weather"))
     body = {"assistant_id": "asst_default", "tools": [WEATHER]}
     run = ended(site, site.post(f"/v1/threads/{new_thread(site, 'x')}/runs", body).get_json())
@@ -749,5 +722,5 @@ def test_a_run_that_is_being_answered_or_ended_waits_for_nothing(make_site: Make
     record = store.get(Kind.RUN, "anna", run["id"])
     assert isinstance(record, RunRecord)
     assert store.claim(record, due_at=store.now() + 100)
-    for found in (site.get(f"{path}/{run['id']}").get_json(), site.get(path).get_json()["data"][0]):
-        assert (found["status"], found["required_action"]) == ("queued", None)
+    for shown in (site.get(f"{path}/{run['id']}").get_json(), site.get(path).get_json()["data"][0]):
+        assert (shown["status"], shown["required_action"]) == ("queued", None)

@@ -18,7 +18,6 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type":
 
 
 def begin(site: Site, thread_id: str | None = None, **fields: Any) -> dict[str, Any]:
-    """Begin a run and return it."""
     path = "/v1/threads/runs" if thread_id is None else f"/v1/threads/{thread_id}/runs"
     answer = site.post(path, {"assistant_id": "asst_default", **fields})
     assert answer.status_code == 200, answer.text
@@ -26,7 +25,6 @@ def begin(site: Site, thread_id: str | None = None, **fields: Any) -> dict[str, 
 
 
 def waiting_run(site: Site) -> dict[str, Any]:
-    """Return a run that waits for tool outputs."""
     run = ended(site, begin(site, new_thread(site, "weather?"), tools=[WEATHER]))
     assert run["status"] == "requires_action"
     return run
@@ -307,7 +305,6 @@ def test_metadata_of_a_run(make_site: MakeSite) -> None:
 
 
 def search(content: str) -> list[Any]:
-    """Script an answer with a file search that has a result."""
     script = text("Found.")
     result = {"file_id": "file-1", "filename": "a.txt", "score": 0.5, "text": content}
     item = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["q"], "results": [result]}
