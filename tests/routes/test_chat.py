@@ -18,8 +18,7 @@ def test_a_message_without_a_thread_makes_one_and_streams_the_answer(make_site: 
     site = make_site(text("Hello, world."))
     response = site.post("/chat/stream", {"content": "hi"})
     events = decode_ndjson(response.data)
-    assert response.status_code == 200
-    assert response.content_type == "application/x-ndjson; charset=utf-8"
+    assert (response.status_code, response.content_type) == (200, "application/x-ndjson; charset=utf-8")
     assert response.headers["Cache-Control"] == "no-cache, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert (events[0].name, events[-1].name) == ("thread.created", "thread.run.completed")

@@ -36,41 +36,29 @@ def stored(site: Site, run_id: str) -> list[Event]:
     return [event for row in site.registration.store.read(run_id, 0) for event in row.events]
 
 
-@pytest.mark.parametrize("form", ["ndjson", "sse"])
-def test_a_failure_is_text_and_completed(site: Site, form: str) -> None:
-    answer = site.post(f"/threads/{site.new_thread()}/messages?format={form}", {"content": "?"})
-    events = DECODE[form](answer.data)
-    assert text_of(events) == f"Half an{SAID}"
-    assert events[-1].name == "thread.run.completed"
-    assert check(events).texts[-1] == SAID
-
-
-def test_what_is_stored_is_what_happened(site: Site) -> None:
+def test_the_store_and_the_sdk_face_have_the_original_ending(make_site: MakeSite) -> None:
+    site = make_site(FAILED, FAILED, quickstart_compat="on")
     run = run_of(site.chat("?"))
     path = f"/v1/threads/{run['thread_id']}"
-    kept = site.get(f"{path}/runs/{run['id']}").get_json()
-    assert (kept["status"], kept["last_error"]["message"]) == ("failed", "The model broke.")
+    read = site.get(f"{path}/runs/{run['id']}").get_json()
+    assert (read["status"], read["last_error"]["message"]) == ("failed", "The model broke.")
     assert stored(site, run["id"])[-1].name == "thread.run.failed"
-    history = site.get(f"/threads/{run['thread_id']}/messages").get_json()["data"]
-    assert [(one["role"], one["status"]) for one in history] == [("assistant", "incomplete"), ("user", "completed")]
-
-
-def test_the_sdk_face_gets_the_original_ending(make_site: MakeSite) -> None:
-    site = make_site(FAILED, quickstart_compat="on")
-    thread = site.new_thread()
+    answer, question = site.get(f"/threads/{run['thread_id']}/messages").get_json()["data"]
+    assert (answer["role"], answer["status"]) == ("assistant", "incomplete")
+    assert (question["role"], question["status"]) == ("user", "completed")
     body = {"assistant_id": "asst_default", "stream": True}
-    site.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": "?"})
-    events = decode_sse(site.post(f"/v1/threads/{thread}/runs", body).data)
+    events = decode_sse(site.post(f"{path}/runs", body).data)
     assert events[-1].name == "thread.run.failed"
     assert SAID not in text_of(events)
     assert site.post("/v1/threads/thread_unknown/runs", body).status_code == 404
 
 
 @pytest.mark.parametrize("form", ["ndjson", "sse"])
-def test_a_reader_comes_back_at_every_number(site: Site, form: str) -> None:
-    """Also within the replaced ending: each number is one event, and the rest follows it."""
+def test_a_failure_is_text_and_can_be_read_again_from_every_number(site: Site, form: str) -> None:
     decode = DECODE[form]
-    events = decode(site.post(f"/chat/stream?format={form}", {"content": "?"}).data)
+    events = decode(site.post(f"/threads/{site.new_thread()}/messages?format={form}", {"content": "?"}).data)
+    assert (text_of(events), check(events).texts[-1]) == (f"Half an{SAID}", SAID)
+    assert events[-1].name == "thread.run.completed"
     run = run_of(events)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert len(events) == len(stored(site, run["id"])) + ADDED

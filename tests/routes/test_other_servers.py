@@ -58,8 +58,7 @@ def ran(client: FlaskClient, script: str, **options: Any) -> dict[str, Any]:
 
 def test_a_run_says_that_its_tool_cannot_be_run(serve: Serve, upstream: FakeUpstream) -> None:
     run = ran(serve("llamacpp"), "text", tools=[{"type": "code_interpreter"}])
-    assert run["status"] == "failed"
-    assert run["last_error"]["code"] == "invalid_prompt"
+    assert (run["status"], run["last_error"]["code"]) == ("failed", "invalid_prompt")
     assert "The upstream (llama.cpp server) does not run the tool 'code_interpreter'" in run["last_error"]["message"]
     assert upstream.requests == []
 

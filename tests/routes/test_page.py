@@ -57,8 +57,7 @@ def test_its_headers_let_it_load_from_its_own_origin_alone(site: Site) -> None:
     assert {policy[kind] for kind in ("script-src", "style-src", "connect-src", "font-src")} == {"'self'"}
     assert policy["img-src"] == "'self' data: blob:"
     assert {policy[kind] for kind in ("base-uri", "form-action", "frame-ancestors")} == {"'none'"}
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "same-origin"
+    assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "same-origin")
     assert headers["Cache-Control"] == "private, no-cache"
 
 
@@ -78,12 +77,14 @@ def test_it_loads_existing_files_and_needs_no_more_than_the_policy(site: Site) -
 
 @pytest.mark.parametrize("options", [{}, {"ui": "off"}])
 def test_without_the_setting_there_is_no_page(make_site: MakeSite, options: dict[str, Any]) -> None:
-    site = make_site(**options)
+    site = make_site(assistant_id="asst_support", **options)
     response = site.get("/")
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
     assert site.get(CHAT).status_code == 404
-    assert site.post("/").status_code == 200
+    for path in ("", "/"):
+        response = site.post(path)
+        assert (response.status_code, response.get_json()) == (200, {"assistantId": "asst_support"})
     on = make_site(config={"ASSISTANT_UI": "on"})
     assert on.get("/").status_code == 200
     assert on.get("/openapi.json").get_json() == site.get("/openapi.json").get_json()
@@ -158,10 +159,12 @@ def client_of(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_below_a_script_name(site: Site) -> None:
+def test_below_a_script_name_and_for_other_origins(site: Site) -> None:
     html = site.client.get(f"{PREFIX}/", base_url="http://localhost/sub").text
     assert attributes(html) == {"base": f"/sub{PREFIX}"}
     assert all(address.startswith(f"/sub{PREFIX}/ui/") for address in addresses(html))
+    assert site.get("/", headers={"Origin": FRONT_END}).headers["Access-Control-Allow-Origin"] == FRONT_END
+    assert "Access-Control-Allow-Origin" not in site.get("/", headers={"Origin": "https://evil.example"}).headers
 
 
 @pytest.mark.parametrize(("prefix", "base"), [("/", ""), ("/a/b/c", "/a/b/c"), ("/chat/", "/chat")])
@@ -191,23 +194,16 @@ def test_in_a_blueprint_of_the_host(tmp_path: Path) -> None:
     assert client_of(app).get(addresses(html)[0]).status_code == 200
 
 
-def test_other_origins_get_the_page_as_they_get_the_routes(site: Site) -> None:
-    assert site.get("/", headers={"Origin": FRONT_END}).headers["Access-Control-Allow-Origin"] == FRONT_END
-    assert "Access-Control-Allow-Origin" not in site.get("/", headers={"Origin": "https://evil.example"}).headers
-
-
 LAYOUT = '<html><body><header>Mine</header>{% include "flask_assistant_stream/chat.html" %}</body></html>'
 
 
 @pytest.mark.parametrize(
-    ("ui", "name", "said"),
+    ("ui", "name", "message"),
     [("off", "assistant_stream", "Set ASSISTANT_UI=on"), ("on", "helper", "one of: assistant_stream.")],
 )
-def test_a_host_that_includes_a_page_that_there_is_not_is_told(
-    make_site: MakeSite, ui: str, name: str, said: str
-) -> None:
+def test_a_host_includes_a_missing_page(make_site: MakeSite, ui: str, name: str, message: str) -> None:
     app = make_site(ui=ui).client.application
-    with app.test_request_context("/"), pytest.raises(ConfigError, match=said):
+    with app.test_request_context("/"), pytest.raises(ConfigError, match=message):
         render_template_string(LAYOUT, assistant_stream=name)
 
 
@@ -236,12 +232,9 @@ def test_a_host_with_strict_templates_and_a_name_of_its_own(tmp_path: Path) -> N
     assert attributes(client_of(app).get("/support").text) == {"base": "/support"}
 
 
-def test_the_token_of_a_host_that_checks_for_forged_requests(site: Site) -> None:
+def test_csrf_token_suggestions_and_tools_of_the_host(site: Site) -> None:
     site.app.jinja_env.globals["csrf_token"] = lambda: 'a"<token>'
     assert attributes(site.get("/").text) == {"base": PREFIX, "csrf-token": 'a"<token>'}
-
-
-def test_suggestions_and_tools_of_the_host(site: Site) -> None:
     suggestions = ['Say "hello" to <b>Anna</b>', "Ünï'cödé"]
     context = {"assistant_stream_suggestions": suggestions, "assistant_stream_tools": "/static/tools.js"}
     site.app.context_processor(lambda: context)

@@ -237,8 +237,7 @@ def expiring(anchor: str, seconds: str) -> dict[str, str]:
     ("parts", "param"),
     [
         ({}, "purpose"),
-        ({"purpose": "batch"}, "purpose"),
-        ({"purpose": ""}, "purpose"),
+        *(({"purpose": purpose}, "purpose") for purpose in ("", "batch", "fine-tune", "evals")),
         ({"purpose": "vision", "expires_after[anchor]": "created_at"}, "expires_after"),
         ({"purpose": "vision", "expires_after[seconds]": "3600"}, "expires_after"),
         (expiring("now", "3600"), "expires_after[anchor]"),

@@ -92,16 +92,19 @@ def scene(stage: Scene) -> Iterator[Scene]:
     assert stage.look() == stage.before
 
 
-WITH_BODY = [
-    "/assistants",
+UPDATES = [
     "/assistants/{assistant}",
-    "/threads",
     "/threads/{thread}",
-    "/threads/{thread}/messages",
     "/threads/{thread}/messages/{message}",
+    "/threads/{thread}/runs/{run}",
+]
+WITH_BODY = [
+    *UPDATES,
+    "/assistants",
+    "/threads",
+    "/threads/{thread}/messages",
     "/threads/{elsewhere}/runs",
     "/threads/runs",
-    "/threads/{thread}/runs/{run}",
     "/threads/{thread}/runs/{waiting}/submit_tool_outputs",
 ]
 
@@ -133,14 +136,6 @@ def test_an_empty_body_where_a_field_is_needed(scene: Scene, path: str, param: s
         refused(answer, 400, f"Invalid '{param}'", param)
     else:
         assert (answer.status_code, answer.get_json()["error"]["param"] in ("role", "content")) == (400, True)
-
-
-UPDATES = [
-    "/assistants/{assistant}",
-    "/threads/{thread}",
-    "/threads/{thread}/messages/{message}",
-    "/threads/{thread}/runs/{run}",
-]
 
 
 @pytest.mark.parametrize("path", UPDATES)

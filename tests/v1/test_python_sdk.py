@@ -31,8 +31,12 @@ def said(message: Any) -> str:
     return "".join(part.text.value for part in message.content)
 
 
-def message_of(error: Any) -> str:
-    return str(error.body["message"])
+def error_of(call: Any, *values: Any, **options: Any) -> tuple[int, str]:
+    """Return status and message of the error that a call of the client raises."""
+    with pytest.raises(openai.APIStatusError) as caught:
+        call(*values, **options)
+    body: Any = caught.value.body
+    return caught.value.status_code, body["message"]
 
 
 def new_thread(beta: Any, content: str = "hello") -> str:
@@ -75,9 +79,8 @@ def test_assistants(client: openai.OpenAI, beta: Any) -> None:
     assert set(listed) == before | new_ids
     for id in new_ids:
         assert beta.assistants.delete(id).deleted
-    with pytest.raises(openai.NotFoundError) as caught:
-        beta.assistants.retrieve(assistant.id)
-    assert message_of(caught.value) == f"No assistant found with id '{assistant.id}'."
+    unknown = (404, f"No assistant found with id '{assistant.id}'.")
+    assert error_of(beta.assistants.retrieve, assistant.id) == unknown
 
 
 def test_threads(client: openai.OpenAI, beta: Any) -> None:
@@ -87,9 +90,7 @@ def test_threads(client: openai.OpenAI, beta: Any) -> None:
     assert beta.threads.retrieve(thread.id) == thread
     assert beta.threads.update(thread.id, metadata={"c": "d"}).metadata == {"c": "d"}
     assert beta.threads.delete(thread.id).deleted
-    with pytest.raises(openai.NotFoundError) as caught:
-        beta.threads.retrieve(thread.id)
-    assert message_of(caught.value) == f"No thread found with id '{thread.id}'."
+    assert error_of(beta.threads.retrieve, thread.id) == (404, f"No thread found with id '{thread.id}'.")
     assert beta.threads.create().metadata == {}
 
 
@@ -144,25 +145,13 @@ def test_a_run_with_polling(beta: Any) -> None:
 def test_a_run_with_polling_in_two_parts(beta: Any) -> None:
     thread = new_thread(beta, "@@script:text?delay=0.05@@")
     run = beta.threads.runs.create(thread, assistant_id="asst_default")
-    with pytest.raises(openai.BadRequestError) as caught:
-        beta.threads.runs.create(thread, assistant_id="asst_default")
-    assert message_of(caught.value) == f"Thread {thread} already has an active run {run.id}."
-    with pytest.raises(openai.BadRequestError) as caught:
-        beta.threads.messages.create(thread, role="user", content="x")
-    assert message_of(caught.value) == f"Can't add messages to {thread} while a run {run.id} is active."
+    busy = f"Thread {thread} already has an active run {run.id}."
+    assert error_of(beta.threads.runs.create, thread, assistant_id="asst_default") == (400, busy)
+    busy = f"Can't add messages to {thread} while a run {run.id} is active."
+    assert error_of(beta.threads.messages.create, thread, role="user", content="x") == (400, busy)
     raw = beta.threads.runs.with_raw_response.retrieve(run.id, thread_id=thread)
     assert int(raw.headers["openai-poll-after-ms"]) > 0
     assert beta.threads.runs.poll(run.id, thread_id=thread).status == "completed"
-
-
-def test_a_run_that_streams(beta: Any) -> None:
-    thread = new_thread(beta)
-    events = list(beta.threads.runs.create(thread, assistant_id="asst_default", stream=True))
-    assert events[0].event == "thread.run.created"
-    assert events[-1].event == "thread.run.completed"
-    for event in events:
-        if event.data.object in ANSWERS:
-            compare_body(event.data.to_dict())
 
 
 class Handler(AssistantEventHandler):
@@ -181,7 +170,12 @@ class Handler(AssistantEventHandler):
         self.calls.append("end")
 
 
-def test_the_stream_helper(beta: Any) -> None:
+def test_streams(beta: Any) -> None:
+    events = list(beta.threads.runs.create(new_thread(beta), assistant_id="asst_default", stream=True))
+    assert (events[0].event, events[-1].event) == ("thread.run.created", "thread.run.completed")
+    for event in events:
+        if event.data.object in ANSWERS:
+            compare_body(event.data.to_dict())
     thread = new_thread(beta)
     with beta.threads.runs.stream(thread_id=thread, assistant_id="asst_default", event_handler=Handler()) as stream:
         stream.until_done()
@@ -228,23 +222,20 @@ def test_tool_outputs_with_polling(beta: Any) -> None:
     spoken, called, _ = beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data
     assert [one.function.output for one in called.step_details.tool_calls] == ["sunny", "sunny"]
     assert (called.id, spoken.type) == (step.id, "message_creation")
-    with pytest.raises(openai.BadRequestError) as caught:
-        beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run))
-    assert message_of(caught.value) == 'Runs in status "completed" do not accept tool outputs.'
+    late = (400, 'Runs in status "completed" do not accept tool outputs.')
+    assert error_of(beta.threads.runs.submit_tool_outputs, **place, tool_outputs=outputs(run)) == late
 
 
 def test_tool_outputs_with_a_stream(beta: Any) -> None:
     run = waiting(beta)
-    with beta.threads.runs.submit_tool_outputs_stream(
-        run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs(run), event_handler=Handler()
-    ) as stream:
+    submission: Any = {"run_id": run.id, "thread_id": run.thread_id, "tool_outputs": outputs(run)}
+    with beta.threads.runs.submit_tool_outputs_stream(**submission, event_handler=Handler()) as stream:
         stream.until_done()
         assert stream.get_final_run().status == "completed"
         assert stream.text
     run = waiting(beta)
-    events = list(
-        beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs(run), stream=True)
-    )
+    submission = {"run_id": run.id, "thread_id": run.thread_id, "tool_outputs": outputs(run)}
+    events = list(beta.threads.runs.submit_tool_outputs(**submission, stream=True))
     assert (events[0].event, events[-1].event) == ("thread.run.step.completed", "thread.run.completed")
 
 
@@ -277,9 +268,8 @@ def test_cancel(beta: Any) -> None:
     run = beta.threads.runs.create(thread, assistant_id="asst_default")
     assert beta.threads.runs.cancel(run.id, thread_id=thread).status in ("cancelling", "cancelled")
     assert beta.threads.runs.poll(run.id, thread_id=thread).status == "cancelled"
-    with pytest.raises(openai.BadRequestError) as caught:
-        beta.threads.runs.cancel(run.id, thread_id=thread)
-    assert message_of(caught.value) == "Cannot cancel run with status 'cancelled'."
+    late = (400, "Cannot cancel run with status 'cancelled'.")
+    assert error_of(beta.threads.runs.cancel, run.id, thread_id=thread) == late
     waits = waiting(beta)
     assert beta.threads.runs.cancel(waits.id, thread_id=waits.thread_id).status == "cancelled"
 

@@ -170,8 +170,6 @@ class Walk(RuleBasedStateMachine):
                 run.response.gate.set()
         self.delete_thread_itself()
 
-    # -- calls ----------------------------------------------------------------------------------------------
-
     def open(self, method: str, path: str, body: Any = None) -> TestResponse:
         """Make a call; its answer is never a fault, and an error is in shape."""
         options: dict[str, Any] = {} if body is None else {"json": body}
@@ -206,8 +204,6 @@ class Walk(RuleBasedStateMachine):
 
     def below(self, path: str) -> str:
         return f"/threads/{self.thread}{path}"
-
-    # -- the model ------------------------------------------------------------------------------------------
 
     @property
     def last(self) -> Run | None:
@@ -286,8 +282,6 @@ class Walk(RuleBasedStateMachine):
                 run.stream.close()
                 run.stream = None
 
-    # -- steps: messages ------------------------------------------------------------------------------------
-
     @rule(role=st.sampled_from(["user", "assistant"]), patient=st.booleans())
     def write(self, role: str, patient: bool) -> None:
         if patient:
@@ -341,8 +335,6 @@ class Walk(RuleBasedStateMachine):
         id = self.deleted[which % len(self.deleted)]
         path = self.below(f"/messages/{id}")
         self.refused(404, f"No message found with id '{id}'.", None, method, path)
-
-    # -- steps: runs ----------------------------------------------------------------------------------------
 
     @rule(
         kind=KINDS,
@@ -519,8 +511,6 @@ class Walk(RuleBasedStateMachine):
         run.ends, run.settled, run.response.gate = {"expired"}, False, None
         self.settle()
 
-    # -- steps: several of them, which chance alone would seldom put together -------------------------------
-
     @rule(
         kind=st.sampled_from(["call", "calls"]),
         seconds=st.sampled_from([0, 0, 1, EXPIRY - 1, EXPIRY, EXPIRY + 1]),
@@ -540,8 +530,6 @@ class Walk(RuleBasedStateMachine):
         self.begin(kind=kind, gated=False, stream=stream, added=1, patient=False, then=False)
         self.delete_a_message(which=-1)
         self.cancel(which=0, patient=False)
-
-    # -- steps: the thread ----------------------------------------------------------------------------------
 
     @rule(pair=st.sampled_from([{}, {"k": "v"}]))
     def annotate_the_thread(self, pair: dict[str, str]) -> None:
@@ -574,8 +562,6 @@ class Walk(RuleBasedStateMachine):
         self.refused(404, text, None, "POST", f"/threads/{gone}/runs", {"assistant_id": "asst_default"})
         self.thread = self.ok("POST", "/threads", {"messages": [{"role": "user", "content": "x"}] * texts})["id"]
 
-    # -- steps: unknown objects -----------------------------------------------------------------------------
-
     @rule(
         call=st.sampled_from(
             [
@@ -605,8 +591,6 @@ class Walk(RuleBasedStateMachine):
         other = (self.messages if kind == "/runs" else [run.id for run in self.runs]) or [self.thread]
         path = self.below(f"{kind}?{where}={other[0]}")
         self.refused(400, f"Invalid '{where}'", where, "GET", path)
-
-    # -- steps: lists ---------------------------------------------------------------------------------------
 
     @rule(
         kind=st.sampled_from(["/messages", "/messages", "/runs", "/steps", "/assistants"]),
@@ -650,8 +634,6 @@ class Walk(RuleBasedStateMachine):
         assert (page["first_id"], page["last_id"]) == ((ids[0], ids[-1]) if ids else (None, None))
         assert len(set(ids)) == len(ids)
         return page
-
-    # -- invariants -----------------------------------------------------------------------------------------
 
     @invariant()
     def runs_are_as_the_model_has_them(self) -> None:
