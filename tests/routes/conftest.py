@@ -111,15 +111,15 @@ class Site:
 
     def contents(self) -> list[Any]:
         """Return the stored objects of all owners."""
-        store, found = self.registration.store, list[Any]()
+        store, objects = self.registration.store, list[Any]()
         for owner in OWNERS:
-            found += [(owner, record.body) for record in store.list(Kind.ASSISTANT, owner, limit=100).records]
+            objects += [(owner, record.body) for record in store.list(Kind.ASSISTANT, owner, limit=100).records]
             for thread in store.list(Kind.THREAD, owner, limit=100).records:
-                found.append((owner, thread.body, thread.extra))
+                objects.append((owner, thread.body, thread.extra))
                 for kind in (Kind.MESSAGE, Kind.RUN):
                     below = store.list(kind, owner, parent=thread.id, limit=100).records
-                    found += [(owner, record.body) for record in below]
-        return found
+                    objects += [(owner, record.body) for record in below]
+        return objects
 
 
 MakeSite = Callable[..., Site]

@@ -64,16 +64,16 @@ def test_a_run_says_that_its_tool_cannot_be_run(serve: Serve, upstream: FakeUpst
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"response_format": {"type": "json_object"}}, "not the JSON that response_format requires"),
         ({"tools": [WEATHER], "tool_choice": "required"}, "did not call a tool"),
     ],
 )
-def test_a_run_says_what_the_server_has_passed_over(serve: Serve, options: dict[str, Any], said: str) -> None:
+def test_a_run_says_what_the_server_has_passed_over(serve: Serve, options: dict[str, Any], message: str) -> None:
     run = ran(serve(), "text", **options)
     assert (run["status"], run["last_error"]["code"]) == ("failed", "server_error")
-    assert said in run["last_error"]["message"]
+    assert message in run["last_error"]["message"]
     assert ran(serve("openai"), "text", **options)["status"] == "completed"
     json_only = {"response_format": {"type": "json_object"}}
     assert ran(serve(), 'text?say={"a":1}', **json_only)["status"] == "completed"

@@ -33,9 +33,9 @@ def site(make_site: MakeSite) -> Site:
 
 
 def attributes(html: str) -> dict[str, str]:
-    found = ROOT.search(html)
-    assert found, html
-    return {name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', found[1])}
+    root = ROOT.search(html)
+    assert root, html
+    return {name: unescape(value) for name, value in re.findall(r'data-([\w-]+)="([^"]*)"', root[1])}
 
 
 def addresses(html: str) -> list[str]:

@@ -198,9 +198,9 @@ def test_of_many_at_once_on_two_workers(tmp_path: Path, on_a_thread: bool) -> No
         thread_id = answers[0].headers["X-Thread-Id"]
         record: Any = sites[0].registration.store.get(Kind.THREAD, "anna", thread_id)
         (named,) = record.body["tool_resources"]["file_search"]["vector_store_ids"]
-        made = stores_of(sites[0])
-        assert named in made
-        assert len(made) <= (2 if on_a_thread else 1)
+        store_ids = stores_of(sites[0])
+        assert named in store_ids
+        assert len(store_ids) <= (2 if on_a_thread else 1)
         assert len(sites[0].get("/threads").get_json()["data"]) == 1
     finally:
         for site in sites:

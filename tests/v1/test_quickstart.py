@@ -56,8 +56,8 @@ def test_the_example_app_with_the_key_that_it_prints(folder: Path, tmp_path: Pat
 def test_text_and_two_calls_in_one_run(folder: Path, sqlite_server: ServerProcess) -> None:
     done = quickstart(folder, f"{sqlite_server.origin}{PREFIX}/v1", API_KEY, "Weather? @@script:two_calls@@")
     assert (done.returncode, done.stderr) == (0, "")
-    said, first, second, after = done.stdout.split("\nassistant ")[1:]
-    assert said.strip() == "> Let me look."
+    spoken, first, second, after = done.stdout.split("\nassistant ")[1:]
+    assert spoken.strip() == "> Let me look."
     assert first.split()[:2] == second.split()[:2] == ["calls", "get_weather"]
     assert after.count('"conditions":"sunny"') == 2
 

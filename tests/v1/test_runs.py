@@ -207,8 +207,8 @@ def test_tool_outputs_with_a_stream(make_site: MakeSite) -> None:
 
 def test_what_an_active_run_has_said_stays(make_site: MakeSite) -> None:
     script = call("get_weather")
-    said = text("Let me see.")[1:-1]
-    site = make_site([*script[:1], *said, *script[1:]])
+    spoken = text("Let me see.")[1:-1]
+    site = make_site([*script[:1], *spoken, *script[1:]])
     run = waiting_run(site)
     messages = f"/v1/threads/{run['thread_id']}/messages"
     (message, question) = site.get(messages).get_json()["data"]
