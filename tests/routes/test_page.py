@@ -233,13 +233,13 @@ def test_a_host_with_strict_templates_and_a_name_of_its_own(tmp_path: Path) -> N
 
 
 def test_csrf_token_suggestions_and_tools_of_the_host(site: Site) -> None:
-    site.app.jinja_env.globals["csrf_token"] = lambda: 'a"<token>'
-    assert attributes(site.get("/").text) == {"base": PREFIX, "csrf-token": 'a"<token>'}
     suggestions = ['Say "hello" to <b>Anna</b>', "Ünï'cödé"]
     context = {"assistant_stream_suggestions": suggestions, "assistant_stream_tools": "/static/tools.js"}
     site.app.context_processor(lambda: context)
+    site.app.jinja_env.globals["csrf_token"] = lambda: 'a"<token>'
     root = attributes(site.get("/").text)
-    assert (json.loads(root["suggestions"]), root["tools"]) == (suggestions, "/static/tools.js")
+    assert json.loads(root.pop("suggestions")) == suggestions
+    assert root == {"base": PREFIX, "csrf-token": 'a"<token>', "tools": "/static/tools.js"}
 
 
 def test_templates_of_the_host_are_its_own(site: Site, tmp_path: Path) -> None:
