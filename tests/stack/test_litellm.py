@@ -1,6 +1,6 @@
 """The whole stack through a real LiteLLM proxy: its bridge turns our Responses requests into chat completions.
 
-What the server behind it is asked, and what clients hear of its answers, on both faces.
+The tests check the requests of the server behind it, and what clients receive, on both faces.
 """
 
 from __future__ import annotations
@@ -55,14 +55,11 @@ def server(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture(params=KINDS)
 def face(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Face]:
-    with face_of(request.param, server) as made:
-        yield made
+    with face_of(request.param, server) as speaking:
+        yield speaking
 
 
-@pytest.fixture
-def sdk(server: ServerProcess) -> Iterator[Face]:
-    with face_of("sdk", server) as made:
-        yield made
+sdk_only = pytest.mark.parametrize("face", ["sdk"], indirect=True)
 
 
 def status(heard: Heard) -> tuple[str, list[str]]:
@@ -71,8 +68,8 @@ def status(heard: Heard) -> tuple[str, list[str]]:
 
 
 def usage(heard: Heard) -> tuple[int, int, int]:
-    found = heard.run["usage"]
-    return found["prompt_tokens"], found["completion_tokens"], found["total_tokens"]
+    tokens = heard.run["usage"]
+    return tokens["prompt_tokens"], tokens["completion_tokens"], tokens["total_tokens"]
 
 
 def tool(call_id: str) -> BriefMessage:
@@ -102,16 +99,16 @@ def test_a_text_in_node(node_decode: NodeDecoder, node_version: str, server: Ser
     assert (decoded.error, decoded.run_status, decoded.text) == (None, "completed", "Hello wörld 🌞!")
 
 
-def test_turns_are_told_again_none_missing(face: Face, chat: FakeChat) -> None:
+def test_earlier_messages_are_sent_again(face: Face, chat: FakeChat) -> None:
     first = face.say("one")
     thread_id = first.run["thread_id"]
     chat.play(chunks(say("Second "), say("answer.")))
     face.say("two", thread_id)
     third = face.say("three", thread_id)
     assert status(third) == COMPLETED
-    told = [("user", "one"), ("assistant", ANSWER), ("user", "two"), ("assistant", "Second answer."), ("user", "three")]
-    assert brief(chat.bodies[-1]["messages"]) == [SYSTEM, *told]
-    assert face.history(thread_id) == [*told, ("assistant", ANSWER)]
+    sent = [("user", "one"), ("assistant", ANSWER), ("user", "two"), ("assistant", "Second answer."), ("user", "three")]
+    assert brief(chat.bodies[-1]["messages"]) == [SYSTEM, *sent]
+    assert face.history(thread_id) == [*sent, ("assistant", ANSWER)]
 
 
 def test_calls_by_turns_and_the_turns_after_them(face: Face, chat: FakeChat) -> None:
@@ -143,10 +140,15 @@ def test_a_text_before_a_call(face: Face, chat: FakeChat) -> None:
     assert brief(chat.bodies[-1]["messages"]) == [*question, ("assistant", "Let me check.", *asked), tool("call_A")]
 
 
-def test_thoughts_are_not_told_as_an_answer(face: Face, chat: FakeChat) -> None:
-    chat.play(chunks({"reasoning_content": "Hmm, 42?"}, say("It is 42.")))
+@pytest.mark.parametrize(
+    ("pieces", "texts"),
+    [([{"reasoning_content": "Hmm, 42?"}, say("It is 42.")], ["It is 42."]), ([say("")], [])],
+    ids=["reasoning", "empty"],
+)
+def test_only_text_is_an_answer(pieces: list[Any], texts: list[str], face: Face, chat: FakeChat) -> None:
+    chat.play(chunks(*pieces))
     heard = face.say("What is it?")
-    assert (status(heard), heard.texts) == (COMPLETED, ["It is 42."])
+    assert (status(heard), heard.texts) == (COMPLETED, texts)
 
 
 @pytest.mark.parametrize(
@@ -161,12 +163,6 @@ def test_an_answer_that_is_cut(finish: str, reason: str, spent: str | None, face
     assert (heard.run["incomplete_details"] or {}).get("reason") == spent
 
 
-def test_an_empty_answer(face: Face, chat: FakeChat) -> None:
-    chat.play(chunks(say("")))
-    heard = face.say("Say nothing")
-    assert (status(heard), heard.texts) == (COMPLETED, [])
-
-
 def test_a_failure_in_the_middle(face: Face, chat: FakeChat) -> None:
     error = {"error": {"message": "upstream exploded", "type": "server_error", "code": None}}
     chat.play(broken(say("Hel"), say("lo"), end=[error]))
@@ -177,7 +173,7 @@ def test_a_failure_in_the_middle(face: Face, chat: FakeChat) -> None:
     assert heard.messages[0]["incomplete_details"] == {"reason": "run_failed"}
     then = face.say("again", heard.run["thread_id"])
     assert (status(then), then.texts) == (COMPLETED, [ANSWER])
-    users = [said for said in brief(chat.bodies[-1]["messages"]) if said[0] == "user"]
+    users = [message for message in brief(chat.bodies[-1]["messages"]) if message[0] == "user"]
     assert users == [("user", "hello"), ("user", "again")]
 
 
@@ -193,16 +189,16 @@ def test_a_connection_that_breaks_behind_the_proxy(server: ServerProcess, chat: 
     assert fold.run["last_error"]["code"] == "server_error"
 
 
-def test_a_rate_limit_that_passes_is_waited_for(face: Face, chat: FakeChat) -> None:
+def test_a_request_is_repeated_after_a_short_rate_limit(face: Face, chat: FakeChat) -> None:
     chat.play(refusal(429, "Slow down.", retry_after="0"), chunks(say("Here I am.")))
     before = len(chat.bodies)
     heard = face.say("hello")
     assert (status(heard), heard.texts) == (COMPLETED, ["Here I am."])
-    assert [brief(one["messages"]) for one in chat.bodies[before:]] == [[SYSTEM, ("user", "hello")]] * 2
+    assert [brief(request["messages"]) for request in chat.bodies[before:]] == [[SYSTEM, ("user", "hello")]] * 2
 
 
-def test_a_rate_limit_that_lasts_is_told_at_once(face: Face, chat: FakeChat) -> None:
-    """Its `Retry-After` asks for more than anybody waits: the proxy hands it on under a name of its own."""
+def test_a_long_rate_limit_is_reported_at_once(face: Face, chat: FakeChat) -> None:
+    """The proxy sends the long `Retry-After` under a name of its own."""
     chat.play(refusal(429, "Slow down.", retry_after="3600"))
     before = len(chat.bodies)
     heard = face.say("hello")
@@ -223,7 +219,7 @@ def test_a_request_that_is_refused(face: Face, chat: FakeChat) -> None:
 
 SCHEMA = {"name": "x", "strict": True, "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
 OPTIONS: list[tuple[dict[str, Any], Reply, dict[str, Any]]] = [
-    # of the run, what is answered, what the server behind the proxy is asked for
+    # options of the run, the reply, the options that the server behind the proxy receives
     (
         {"temperature": 0.5, "top_p": 0.9, "max_completion_tokens": 300},
         chunks(say("So be it.")),
@@ -240,32 +236,27 @@ OPTIONS: list[tuple[dict[str, Any], Reply, dict[str, Any]]] = [
         {"tool_choice": "required", "parallel_tool_calls": False},
     ),
     ({"extra_body": {"reasoning_effort": "low"}}, chunks(say("So be it.")), {"reasoning_effort": "low"}),
+    ({"tool_choice": "none"}, chunks(say("So be it.")), {"tools": None}),
 ]
 
 
-@pytest.mark.parametrize(("given", "reply", "asked"), OPTIONS, ids=["numbers", "schema", "tools", "effort"])
+@sdk_only
+@pytest.mark.parametrize(("options", "reply", "asked"), OPTIONS, ids=["numbers", "schema", "tools", "effort", "none"])
 def test_options_of_a_run_arrive(
-    given: dict[str, Any], reply: Reply, asked: dict[str, Any], sdk: Face, chat: FakeChat
+    options: dict[str, Any], reply: Reply, asked: dict[str, Any], face: Face, chat: FakeChat
 ) -> None:
     chat.play(reply)
-    assert sdk.say("hello", **given).run["status"] in ("completed", "requires_action")
+    assert face.say("hello", **options).run["status"] in ("completed", "requires_action")
     assert {key: chat.bodies[-1].get(key) for key in asked} == asked
 
 
-def test_tools_are_not_told_of_where_none_may_be_called(sdk: Face, chat: FakeChat) -> None:
-    assert status(sdk.say("hello", tool_choice="none")) == COMPLETED
-    assert not chat.bodies[-1].get("tools")
-
-
-def test_arguments_that_break_off_are_not_handed_out(face: Face, chat: FakeChat) -> None:
+def test_incomplete_arguments_are_no_call(face: Face, chat: FakeChat) -> None:
     chat.play(chunks(call(0, '{"location":"Ro', id="call_A", name="get_weather"), finish="tool_calls"))
     heard = face.say("hello")
     assert (status(heard), heard.run["last_error"]["code"]) == (FAILED, "server_error")
     chat.play(chunks(call(0, '{"location":"Ro', id="call_A", name="get_weather"), finish="length"))
     assert status(face.say("again", heard.run["thread_id"])) == INCOMPLETE
 
-
-# ---- a server of the Responses API behind the proxy ----------------------------------------------------------------
 
 Outcome = tuple[str, list[str], str]
 SAID = "The sun is"
@@ -287,23 +278,25 @@ PASSED_ON: dict[str, Outcome] = {
 }
 
 
+@sdk_only
 @pytest.mark.parametrize("script", PASSED_ON)
-def test_what_a_server_of_the_same_api_says_is_passed_on(script: str, sdk: Face, native: FakeUpstream) -> None:
+def test_a_response_is_passed_on(script: str, face: Face, native: FakeUpstream) -> None:
     native.play(script)
-    heard = sdk.say("hello", model="a-native-model")
+    heard = face.say("hello", model="a-native-model")
     expected, texts, words = PASSED_ON[script]
     assert (status(heard), heard.texts) == ((expected, [f"thread.run.{expected}"]), texts)
     assert words in (heard.run["last_error"] or {"message": ""})["message"]
     native.check()
 
 
-def test_calls_and_their_outputs_are_passed_on(sdk: Face, native: FakeUpstream) -> None:
+@sdk_only
+def test_calls_and_their_outputs_are_passed_on(face: Face, native: FakeUpstream) -> None:
     native.play("two_calls")
-    heard = sdk.say("hello", model="a-native-model")
+    heard = face.say("hello", model="a-native-model")
     assert (status(heard), heard.texts) == (("requires_action", []), ["Let me look."])
     ids, arguments = [call[0] for call in heard.calls], {"location": "San Francisco, CA"}
     assert [call[1:] for call in heard.calls] == [("get_weather", arguments)] * 2
-    heard = sdk.answer(heard, "sunny")
+    heard = face.answer(heard, "sunny")
     assert (status(heard), heard.texts[1:]) == (COMPLETED, ["The tools said: sunny | sunny"])
     sent = native.requests[-1].body["input"]
     assert [item["call_id"] for item in sent if item["type"] == "function_call_output"] == ids

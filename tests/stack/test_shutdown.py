@@ -1,4 +1,4 @@
-"""Real servers that are told to end, with the hooks and the configuration file that are shipped."""
+"""Real servers that stop, with the shipped hooks and configuration file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from tests.translation.checker import check
 CONF = str(ROOT / "examples" / "gunicorn.conf.py")
 INTERRUPTED = {"code": "server_error", "message": UNFINISHED[Ending.INTERRUPTED]}
 LEASE = 15.0
-"""The default: what a message would have to wait for if nobody had ended the run before it."""
+"""The default: a message would wait so long behind a run that no worker ended."""
 STREAMS = 12
 STALL = "@@script:stall?after=3@@"
 PATIENCE = 30.0
@@ -39,12 +41,26 @@ each_kind_and_store = pytest.mark.parametrize(
 )
 """How a worker ends and where runs are stored do not depend on each other."""
 
+Serve = Callable[..., AbstractContextManager[ServerProcess]]
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a store: SQLite, unless the test says otherwise."""
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+    return url
+
+
+@pytest.fixture
+def serve(store_url: str, tmp_path: Path, played: UpstreamProcess) -> Serve:
+    return partial(serving, where=tmp_path, store=store_url, upstream=played.base_url)
+
 
 def command(kind: str, *arguments: str, seconds: float) -> tuple[str, ...]:
-    """Return what starts gunicorn with the shipped file; what a test needs otherwise is on the command line."""
-    given = ("--bind", "127.0.0.1:0", "--workers", "2", "--worker-class", kind, "--graceful-timeout", f"{seconds:g}")
+    """Return the command of gunicorn with the shipped file; the command line has what a test changes."""
+    options = ("--bind", "127.0.0.1:0", "--workers", "2", "--worker-class", kind, "--graceful-timeout", f"{seconds:g}")
     threads = ("--threads", "32") if kind == "gthread" else ()
-    return ("gunicorn", "--config", CONF, *given, *threads, *arguments, FACTORY)
+    return ("gunicorn", "--config", CONF, *options, *threads, *arguments, FACTORY)
 
 
 @contextmanager
@@ -60,23 +76,19 @@ def streams(server: ServerProcess, content: str, count: int = STREAMS, **body: A
 
 def read_all(opened: list[OpenStream], begun: float) -> tuple[list[list[Event]], float]:
     """Read streams to their ends; return their events and the seconds from `begun` to the last end."""
-
-    def read(stream: OpenStream) -> tuple[list[Event], float]:
-        return stream.read_events(), time.monotonic() - begun
-
     with ThreadPoolExecutor(len(opened)) as pool:
-        answers = list(pool.map(read, opened))
-    return [events for events, _ in answers], max(seconds for _, seconds in answers)
+        answers = list(pool.map(OpenStream.read_events, opened))
+    return answers, time.monotonic() - begun
 
 
-def tell(server: ServerProcess, number: int = signal.SIGTERM) -> float:
+def signalled(server: ServerProcess, number: int = signal.SIGTERM) -> float:
     """Send a signal and return when."""
     server.process.send_signal(number)
     return time.monotonic()
 
 
 def ended(server: ServerProcess, begun: float) -> float:
-    """Wait for the server's end and return the seconds since it was told."""
+    """Wait for the server's end and return the seconds since `begun`."""
     assert server.process.wait(PATIENCE) == 0
     return time.monotonic() - begun
 
@@ -107,14 +119,14 @@ def assert_interrupted(events: list[Event]) -> dict[str, Any]:
     return run
 
 
-def assert_goes_on(server: ServerProcess, runs: list[dict[str, Any]], told: dict[str, list[Event]]) -> float:
-    """Check what a restarted server knows of interrupted runs; return how long the slowest next message took."""
+def assert_goes_on(server: ServerProcess, runs: list[dict[str, Any]], received: dict[str, list[Event]]) -> float:
+    """Check interrupted runs on a restarted server; return the seconds of the slowest next message."""
     slowest = 0.0
     for run in runs:
         thread_id, path = run["thread_id"], f"/threads/{run['thread_id']}/runs/{run['id']}/stream"
         whole = server.get(path).events
         assert_interrupted(whole)
-        if seen := told.get(run["id"]):
+        if seen := received.get(run["id"]):
             assert whole == seen
             for after in (0, len(seen) // 2, len(seen) - 1, len(seen)):
                 assert server.get(f"{path}?after={seen[after - 1].seq if after else 0}").events == seen[after:]
@@ -126,16 +138,11 @@ def assert_goes_on(server: ServerProcess, runs: list[dict[str, Any]], told: dict
     return slowest
 
 
-# -- the file ----------------------------------------------------------------------------------------------
-
-
-def test_the_file_starts_a_server_as_it_is(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    starts = ("gunicorn", "--config", CONF, "--bind", "127.0.0.1:0", FACTORY)
-    with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+def test_the_file_starts_a_server_as_it_is(serve: Serve) -> None:
+    with serve(("gunicorn", "--config", CONF, "--bind", "127.0.0.1:0", FACTORY)) as server:
         assert len(server.workers) == 4
         assert server.chat("Hello").run["status"] == "completed"
-        begun = tell(server)
-        assert ended(server, begun) < 5, "nothing is waited for"
+        assert ended(server, signalled(server)) < 5, "there is nothing to wait for"
         assert "Using worker: gevent" in server.log
 
 
@@ -146,15 +153,11 @@ def test_every_line_of_the_file_says_why() -> None:
     assert all(part.startswith("# ") and len(re.findall("^(?!#).+", part.strip(), re.M)) == 1 for part in parts)
 
 
-# -- enough time, too little -------------------------------------------------------------------------------
-
-
 @each_kind_and_store
-def test_with_enough_time_all_runs_complete(kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    starts = command(kind, seconds=20)
-    with serving(starts, tmp_path, store=store_url, upstream=played.base_url) as server:
+def test_with_enough_time_all_runs_complete(kind: str, serve: Serve) -> None:
+    with serve(command(kind, seconds=20)) as server:
         with streams(server, "@@script:text?n=30&delay=0.04@@") as opened:
-            begun = tell(server)
+            begun = signalled(server)
             answers, last = read_all(opened, begun)
         took = ended(server, begun)
     for events in answers:
@@ -165,108 +168,92 @@ def test_with_enough_time_all_runs_complete(kind: str, store_url: str, tmp_path:
 
 
 @each_kind_and_store
-def test_with_too_little_time_all_runs_are_interrupted(
-    kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess
-) -> None:
-    seconds, settings = 3, {"store": store_url, "upstream": played.base_url}
-    with serving(command(kind, seconds=seconds), tmp_path, **settings) as server:
+def test_with_too_little_time_all_runs_are_interrupted(kind: str, serve: Serve) -> None:
+    seconds = 3
+    with serve(command(kind, seconds=seconds)) as server:
         with streams(server, STALL) as opened, streams(server, STALL, 1) as (left,):
             path = left.run_path
             left.leave()
-            begun = tell(server)
+            begun = signalled(server)
             answers, last = read_all(opened, begun)
         took = ended(server, begun)
     runs = [assert_interrupted(events) for events in answers]
-    assert last < seconds, "told before the process is killed"
+    assert last < seconds, "ended before the process is killed"
     assert all(text_of(events) == "The sun is" for events in answers)
-    with serving(command(kind, seconds=seconds), tmp_path, **settings) as server:
+    with serve(command(kind, seconds=seconds)) as server:
         unread = run_of(server.get(f"{path}/stream").events)
-        told = {run["id"]: events for run, events in zip(runs, answers, strict=True)}
-        slowest = assert_goes_on(server, [*runs, unread], told)
-    print(
-        f"{kind}: {len(runs)} of {STREAMS} told after {last:.2f} s of {seconds}, gone after {took:.2f} s, "
-        f"next message answered within {slowest:.2f} s"
-    )
+        received = {run["id"]: events for run, events in zip(runs, answers, strict=True)}
+        slowest = assert_goes_on(server, [*runs, unread], received)
+    print(f"{kind}: {len(runs)} of {STREAMS} ended after {last:.2f} s of {seconds}, gone after {took:.2f} s")
+    print(f"next message answered within {slowest:.2f} s")
     assert slowest < LEASE / 3
 
 
 @both_kinds
-def test_runs_without_readers_are_waited_for(
-    kind: str, sqlite_url: str, tmp_path: Path, played: UpstreamProcess
-) -> None:
-    """gunicorn waits for connections only; the runs of those who left end all the same."""
-    settings = {"store": sqlite_url, "upstream": played.base_url}
-    with serving(command(kind, seconds=15), tmp_path, **settings) as server:
+def test_runs_without_readers_are_waited_for(kind: str, serve: Serve) -> None:
+    """gunicorn waits for connections only; runs without readers end all the same."""
+    with serve(command(kind, seconds=15)) as server:
         with streams(server, "@@script:text?n=30&delay=0.06@@", 3) as opened:
             paths = [stream.run_path for stream in opened]
-        begun = tell(server)
-        took = ended(server, begun)
-    with serving(command(kind, seconds=15), tmp_path, **settings) as server:
+        took = ended(server, signalled(server))
+    with serve(command(kind, seconds=15)) as server:
         for path in paths:
             assert run_of(server.get(f"{path}/stream").events)["status"] == "completed"
     print(f"{kind}: 3 runs without readers complete, gone after {took:.2f} s")
     assert 1 < took < 13
 
 
-def test_a_tool_that_hangs_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    settings = {"store": sqlite_url, "upstream": played.base_url}
-    script = "@@script:call?name=hang&arguments={}@@"
-    with serving(command("gevent", seconds=3), tmp_path, **settings) as server:
-        asked = {"content": script, "assistantId": "asst_slow"}
+def test_a_tool_that_hangs_does_not_hold_up_the_end(serve: Serve) -> None:
+    asked = {"content": "@@script:call?name=hang&arguments={}@@", "assistantId": "asst_slow"}
+    with serve(command("gevent", seconds=3)) as server:
         with server.opened("/chat/stream", asked) as stream:
             stream.read_until("thread.run.step.delta")
-            begun = tell(server)
+            begun = signalled(server)
             ((events,), last) = read_all([stream], begun)
         ended(server, begun)
     run = assert_interrupted(events)
     assert last < 3
-    with serving(command("gevent", seconds=3), tmp_path, **settings) as server:
+    with serve(command("gevent", seconds=3)) as server:
         assert server.chat("And now?", threadId=run["thread_id"]).run["status"] == "completed"
 
 
 def test_an_upstream_that_does_not_answer_does_not_hold_up_the_end(
-    sqlite_url: str, tmp_path: Path, played: UpstreamProcess
+    serve: Serve, tmp_path: Path, played: UpstreamProcess
 ) -> None:
-    with serving(command("gevent", seconds=3), tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+    with serve(command("gevent", seconds=3)) as server:
         with server.opened("/chat/stream", {"content": f"@@script:stall_head@@ {tmp_path.name}"}) as stream:
             wait_for(lambda: tmp_path.name in str(played.told()["requests"]))
-            begun = tell(server)
+            begun = signalled(server)
             ((events,), last) = read_all([stream], begun)
         ended(server, begun)
     assert_interrupted(events)
     assert last < 3
 
 
-# -- other ways to end -------------------------------------------------------------------------------------
-
-
 @both_kinds
 @pytest.mark.parametrize("numbers", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGINT)], ids=["INT", "TERM, INT"])
-def test_an_impatient_end_interrupts_at_once(
-    kind: str, numbers: tuple[int, ...], sqlite_url: str, tmp_path: Path, played: UpstreamProcess
-) -> None:
-    settings = {"store": sqlite_url, "upstream": played.base_url}
-    with serving(command(kind, seconds=25), tmp_path, **settings) as server:
+def test_an_impatient_end_interrupts_at_once(kind: str, numbers: tuple[int, ...], serve: Serve) -> None:
+    with serve(command(kind, seconds=25)) as server:
         with streams(server, STALL, 4) as opened:
             for number in numbers:
                 time.sleep(0.3)  # the second comes while the first is being done
-                begun = tell(server, number)
+                begun = signalled(server, number)
             answers, last = read_all(opened, begun)
         took = ended(server, begun)
     runs = [assert_interrupted(events) for events in answers]
     print(f"{kind}, {len(numbers)} signals: told after {last:.2f} s, gone after {took:.2f} s")
     assert last < 3
-    with serving(command(kind, seconds=25), tmp_path, **settings) as server:
+    with serve(command(kind, seconds=25)) as server:
         assert assert_goes_on(server, runs, {}) < LEASE / 3
 
 
 @both_kinds
-def test_a_second_sigterm_changes_nothing(kind: str, sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    with serving(command(kind, seconds=20), tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+def test_a_second_sigterm_changes_nothing(kind: str, serve: Serve) -> None:
+    with serve(command(kind, seconds=20)) as server:
         with streams(server, "@@script:text?n=20&delay=0.05@@", 4) as opened:
-            begun = tell(server)
+            begun = signalled(server)
             time.sleep(0.2)
-            tell(server)
+            signalled(server)
             answers, _ = read_all(opened, begun)
         ended(server, begun)
     assert all(run_of(events)["status"] == "completed" for events in answers)
@@ -274,23 +261,14 @@ def test_a_second_sigterm_changes_nothing(kind: str, sqlite_url: str, tmp_path: 
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [
-        ("gevent", signal.SIGTERM),
-        ("gevent", signal.SIGQUIT),
-        ("gthread", signal.SIGTERM),
-        ("gthread", signal.SIGQUIT),
-        ("gthread", signal.SIGABRT),
-    ],
+    [*product(("gevent", "gthread"), (signal.SIGTERM, signal.SIGQUIT)), ("gthread", signal.SIGABRT)],
 )
-def test_one_worker_that_ends_leaves_no_open_run(
-    kind: str, number: int, sqlite_url: str, tmp_path: Path, played: UpstreamProcess
-) -> None:
-    """SIGABRT is what a worker gets whose loop was blocked for `timeout` seconds.
+def test_one_worker_that_ends_leaves_no_open_run(kind: str, number: int, serve: Serve) -> None:
+    """gunicorn sends SIGABRT to a worker whose loop was blocked for `timeout` seconds.
 
-    With gevent it breaks off whatever greenlet it meets, with a stack trace of gunicorn's own.
+    With gevent it breaks off any greenlet, with a stack trace of gunicorn's own.
     """
-    settings = {"store": sqlite_url, "upstream": played.base_url}
-    with serving(command(kind, "--workers", "1", seconds=3), tmp_path, **settings) as server:
+    with serve(command(kind, "--workers", "1", seconds=3)) as server:
         with streams(server, STALL, 3) as opened:
             begun = time.monotonic()
             os.kill(server.workers[0], number)
@@ -301,9 +279,8 @@ def test_one_worker_that_ends_leaves_no_open_run(
     print(f"{kind}, {signal.Signals(number).name} to a worker: told after {last:.2f} s")
 
 
-def test_a_worker_that_has_served_its_requests(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    starts = command("gevent", "--workers", "1", "--max-requests", "4", seconds=3)
-    with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+def test_a_worker_that_has_served_its_requests(serve: Serve) -> None:
+    with serve(command("gevent", "--workers", "1", "--max-requests", "4", seconds=3)) as server:
         first = server.workers
         with streams(server, STALL, 1) as (stream,):
             thread_id = stream.headers["X-Thread-Id"]
@@ -314,38 +291,30 @@ def test_a_worker_that_has_served_its_requests(sqlite_url: str, tmp_path: Path, 
         assert talk(server, {"content": "And now?", "threadId": thread_id}, []) == "completed"
 
 
-def test_a_worker_that_follows_a_killed_one_sweeps_without_being_asked(
-    sqlite_url: str, tmp_path: Path, played: UpstreamProcess
-) -> None:
-    settings = {"store": sqlite_url, "upstream": played.base_url, "ASSISTANT_LEASE_SECONDS": "1"}
-    with serving(command("gevent", "--workers", "1", seconds=3), tmp_path, **settings) as server:
+def test_a_worker_that_follows_a_killed_one_sweeps_without_being_asked(serve: Serve, sqlite_url: str) -> None:
+    with serve(command("gevent", "--workers", "1", seconds=3), ASSISTANT_LEASE_SECONDS="1") as server:
         with streams(server, STALL, 1) as (stream,):
             thread_id = stream.headers["X-Thread-Id"]
             os.kill(server.workers[0], signal.SIGKILL)
         store = SQLiteStore(sqlite_url)
-        wait_for(
-            lambda: [run.body["status"] for run in store.list(Kind.RUN, "anna", parent=thread_id).records] == ["failed"]
-        )
+        wait_for(lambda: store.list(Kind.RUN, "anna", parent=thread_id).records[0].body["status"] == "failed")
+        assert len(store.list(Kind.RUN, "anna", parent=thread_id).records) == 1
         store.close()
 
 
 @both_kinds
-def test_preloaded(kind: str, sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    starts = command(kind, "--preload", seconds=3)
-    with serving(starts, tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+def test_preloaded(kind: str, serve: Serve) -> None:
+    with serve(command(kind, "--preload", seconds=3)) as server:
         with streams(server, STALL, 4) as opened:
-            begun = tell(server)
+            begun = signalled(server)
             answers, last = read_all(opened, begun)
         ended(server, begun)
     assert len([assert_interrupted(events) for events in answers]) == 4
     assert last < 3
 
 
-# -- meanwhile ---------------------------------------------------------------------------------------------
-
-
-def test_admission_while_a_server_drains(sqlite_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    """What is sent on a connection that was open before gets an answer: a new run is for another process.
+def test_admission_while_a_server_drains(serve: Serve) -> None:
+    """A request on a connection that was open before gets an answer: a new run is for another process.
 
     gevent alone: gthread workers keep such connections for two seconds only.
     """
@@ -356,14 +325,14 @@ def test_admission_while_a_server_drains(sqlite_url: str, tmp_path: Path, played
         ("GET", "/health", None, 200),
         ("GET", "/threads", None, 200),
     ]
-    with serving(command("gevent", seconds=5), tmp_path, store=sqlite_url, upstream=played.base_url) as server:
+    with serve(command("gevent", seconds=5)) as server:
         kept = [server.connect() for _ in asked]
         for connection in kept:
             connection.request("GET", f"{PREFIX}/health")
             assert connection.getresponse().read() == b'{"status":"ok"}'
         with streams(server, STALL, 8) as opened:  # both workers have something to wait for
-            begun = tell(server)
-            time.sleep(1.5)  # they are told, and take no new connections any more
+            begun = signalled(server)
+            time.sleep(1.5)  # they stop and accept no new connections
             for connection, (method, path, body, status) in zip(kept, asked, strict=True):
                 connection.request(method, PREFIX + path, body)
                 answer = connection.getresponse()
@@ -378,22 +347,19 @@ def test_admission_while_a_server_drains(sqlite_url: str, tmp_path: Path, played
 
 
 @each_kind_and_store
-def test_a_rolling_reload_loses_no_request(kind: str, store_url: str, tmp_path: Path, played: UpstreamProcess) -> None:
-    """SIGHUP: new workers start, the old ones end their runs. A client that repeats what was refused loses nothing."""
+def test_a_rolling_reload_loses_no_request(kind: str, serve: Serve) -> None:
+    """SIGHUP: new workers start, the old ones end their runs. A client that repeats rejected requests loses nothing."""
     refused: list[str] = []
 
     def talk_on(server: ServerProcess) -> list[str]:
         return [talk(server, {"content": "@@script:text?n=10&delay=0.02@@"}, refused) for _ in range(8)]
 
-    with serving(command(kind, seconds=10), tmp_path, store=store_url, upstream=played.base_url) as server:
+    with serve(command(kind, seconds=10)) as server:
         before = server.workers
-        with (
-            streams(server, "@@script:text?n=40&delay=0.05@@", 4) as opened,
-            ThreadPoolExecutor(4) as pool,
-        ):
+        with streams(server, "@@script:text?n=40&delay=0.05@@", 4) as opened, ThreadPoolExecutor(4) as pool:
             talks = [pool.submit(talk_on, server) for _ in range(4)]
             time.sleep(0.3)
-            begun = tell(server, signal.SIGHUP)
+            begun = signalled(server, signal.SIGHUP)
             answers, _ = read_all(opened, begun)
             ends = [end for talk in talks for end in talk.result(PATIENCE)]
         wait_for(lambda: len(server.workers) == 2 and not set(before) & set(server.workers))
