@@ -1,4 +1,4 @@
-"""Clients that go, that do not read and that are too many, on real servers. Heartbeats are too rare to help.
+"""Clients that leave, that do not read and that are too many, on real servers. Heartbeats are too rare to help.
 
 Measured times are printed; what is asserted leaves room for a machine that is busy.
 """
@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,48 +21,40 @@ from tests.fake_upstream import FakeUpstream
 from tests.server_process import EXAMPLE, FACTORY, FLASK_RUN, GTHREAD, PREFIX, OpenStream, ServerProcess, serving
 from tests.server_process import gunicorn as gevent
 
-HEARTBEAT = "120"
+HEARTBEAT = 120
 PATIENCE = 60.0
 NOTICED = 5.0
 """Promised: a second, and a quarter of one until the run is cancelled. A heartbeat would take two minutes."""
 SEND = 2.0
 GRACE = 2.0
-SERVERS = {
-    "gevent": gevent(),
-    "gthread": (*GTHREAD, FACTORY),
-    "pywsgi": EXAMPLE,
-    "flask run": FLASK_RUN,
-}
+SERVERS = {"gevent": gevent(), "gthread": (*GTHREAD, FACTORY), "pywsgi": EXAMPLE, "flask run": FLASK_RUN}
 
 Serve = Callable[..., ServerProcess]
 
 
 @pytest.fixture
 def serve(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Serve]:
-    """Return what starts a server over the upstream."""
+    """Return a function that starts a server over the upstream."""
     with ExitStack() as stack:
 
         def start(command: tuple[str, ...], **settings: object) -> ServerProcess:
-            environment = {f"ASSISTANT_{name.upper()}": str(value) for name, value in settings.items()}
-            given = {"ASSISTANT_HEARTBEAT_SECONDS": HEARTBEAT, **environment}
-            return stack.enter_context(serving(command, tmp_path / "server", upstream=upstream.base_url, **given))
+            options = {"heartbeat_seconds": HEARTBEAT, **settings}
+            environment = {f"ASSISTANT_{name.upper()}": str(value) for name, value in options.items()}
+            return stack.enter_context(serving(command, tmp_path / "server", upstream=upstream.base_url, **environment))
 
         yield start
 
 
 def stalled(server: ServerProcess) -> OpenStream:
-    """Open a stream whose upstream falls silent, and read what it has said."""
+    """Open a stream whose upstream falls silent, and read its first text."""
     stream = server.open("/chat/stream", {"content": "@@script:stall?after=3@@"})
     stream.read_until("thread.message.delta")
     return stream
 
 
 def ended(server: ServerProcess, stream: OpenStream) -> str:
-    """Return the status that a run has in the end."""
+    """Return the last status of a run."""
     return str(server.get(f"{stream.run_path}/stream").run["status"])
-
-
-# -- gone -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -79,21 +71,18 @@ def test_a_client_that_has_gone_is_noticed_while_the_upstream_is_silent(
         assert upstream.gone.acquire(timeout=PATIENCE)
         took.append(time.monotonic() - left)
         assert ended(server, stream) == "cancelled"
-    print(f"\n{name}: the upstream is let go after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
+    print(f"\n{name}: the upstream request is closed after {', '.join(f'{seconds:.2f}' for seconds in took)} s")
     assert min(took) < NOTICED
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_run_goes_on_without_readers_unless_told_otherwise(name: str, serve: Serve, upstream: FakeUpstream) -> None:
+def test_a_run_goes_on_without_readers_by_default(name: str, serve: Serve, upstream: FakeUpstream) -> None:
     server = serve(SERVERS[name])
     with server.opened("/chat/stream", {"content": "@@script:text?n=25&delay=0.05@@"}) as stream:
         stream.read_until("thread.message.delta")
         stream.leave()
     assert ended(server, stream) == "completed"
     assert not upstream.gone.acquire(timeout=0)
-
-
-# -- not reading ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -114,7 +103,7 @@ def memory(server: ServerProcess) -> float:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_client_that_does_not_read_is_let_go(name: str, serve: Serve, upstream: FakeUpstream) -> None:
+def test_a_client_that_does_not_read_is_disconnected(name: str, serve: Serve, upstream: FakeUpstream) -> None:
     server = serve(SERVERS[name], on_disconnect="cancel", send_timeout_seconds=SEND)
     server.chat("hello")
     began = time.monotonic()
@@ -123,19 +112,17 @@ def test_a_client_that_does_not_read_is_let_go(name: str, serve: Serve, upstream
         took = time.monotonic() - began
         client.settimeout(PATIENCE)
         got = 0
-        try:
+        with suppress(ConnectionError):
             while piece := client.recv(1 << 16):
                 got += len(piece)
-        except ConnectionError:
-            pass
-    print(f"\n{name}: let go {took:.1f} s after the request, {got / 1e6:.1f} MB were under way")
+    print(f"\n{name}: disconnected {took:.1f} s after the request, {got / 1e6:.1f} MB were under way")
     assert took > SEND
     assert "client disconnected: it does not read" in server.log
     assert server.get("/health").status == 200
 
 
 @pytest.mark.parametrize("name", ["gevent", "gthread"])
-def test_readers_that_do_not_read_hold_little_and_hold_up_nobody(
+def test_readers_that_do_not_read_take_little_memory_and_delay_no_other(
     name: str, serve: Serve, upstream: FakeUpstream
 ) -> None:
     readers, size, times = 10, 10_000, 3000
@@ -156,9 +143,6 @@ def test_readers_that_do_not_read_hold_little_and_hold_up_nobody(
         assert b"thread.run.cancelled" in stream.read_bytes()
     print(f"\n{name}: {readers} readers that do not read {said / 1e6:.1f} MB: {grown:+.1f} MB")
     assert grown < readers * said / 1e6 / 3, "no reader keeps the answer"
-
-
-# -- too many -------------------------------------------------------------------------------------------------------
 
 
 def admitted(server: ServerProcess) -> dict[str, Any]:
@@ -190,9 +174,6 @@ def test_too_many_streams(name: str, serve: Serve, upstream: FakeUpstream) -> No
         stream.leave()
 
 
-# -- grace ----------------------------------------------------------------------------------------------------------
-
-
 def worker_of(server: ServerProcess, request_id: str) -> str:
     """Return the process that answered a request."""
     return str(re.findall(rf"^(\d+) INFO \S+: GET .*request_id={request_id}\b", server.log, re.MULTILINE)[0])
@@ -213,7 +194,7 @@ def test_a_run_waits_for_readers_on_any_worker(serve: Serve, upstream: FakeUpstr
             back[-1].read_until("thread.message.delta")
         for other in (stream, *back[:-1]):
             other.leave()
-        assert not upstream.gone.acquire(timeout=2 * GRACE), "somebody reads it, on the worker that does not run it"
+        assert not upstream.gone.acquire(timeout=2 * GRACE), "a client reads it, on the worker that does not run it"
         left = time.monotonic()
         back[-1].leave()
         assert upstream.gone.acquire(timeout=PATIENCE)
@@ -223,7 +204,7 @@ def test_a_run_waits_for_readers_on_any_worker(serve: Serve, upstream: FakeUpstr
     assert ended(server, stream) == "cancelled"
 
 
-def test_a_run_is_cancelled_when_nobody_comes_back(serve: Serve, upstream: FakeUpstream) -> None:
+def test_a_run_without_a_new_reader_is_cancelled(serve: Serve, upstream: FakeUpstream) -> None:
     server = serve(gevent(), on_disconnect="grace", grace_seconds=GRACE)
     stream = stalled(server)
     stream.leave()
