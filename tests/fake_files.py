@@ -404,7 +404,7 @@ class FakeFiles:
     def list_attached(self, request: Request) -> Body:
         self._store(request)
         self._index(request.ids["store"])
-        return _page(list(self.members[request.ids["store"]].values()), request.query)
+        return page_of(list(self.members[request.ids["store"]].values()), request.query)
 
     # -- batches --------------------------------------------------------------------------------------------
 
@@ -450,7 +450,7 @@ class FakeFiles:
 
     def list_batch(self, request: Request) -> Body:
         members = self.members[request.ids["store"]]
-        return _page([members[id] for id in self.batches[self._batch(request)]["members"]], request.query)
+        return page_of([members[id] for id in self.batches[self._batch(request)]["members"]], request.query)
 
 
 _METHODS: dict[str, Callable[[FakeFiles, Request], Body | bytes]] = {
@@ -503,7 +503,7 @@ def _found(where: Mapping[str, Body], id: str, message: str) -> Body:
     return where[id]
 
 
-def _page(entries: list[Body], query: Mapping[str, str]) -> Body:
+def page_of(entries: list[Body], query: Mapping[str, str]) -> Body:
     status, limit = query.get("filter"), int(query.get("limit", "20"))
     kept = [entry for entry in entries if status in (None, entry["status"])]
     if query.get("order") != "asc":

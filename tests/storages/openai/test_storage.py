@@ -223,7 +223,7 @@ def test_a_server_may_ignore_the_filter(
     upstream.files.indexing_reads = None
     for id in (ids[0], ids[-1]):
         storage.attach(ANN, store_id, id, {})
-    monkeypatch.setattr("tests.fake_files._page", without_filter(fake_files._page))
+    monkeypatch.setattr("tests.fake_files.page_of", without_filter(fake_files.page_of))
     assert storage.unfinished(ANN, store_id) == {ids[0], ids[-1]}
 
 
