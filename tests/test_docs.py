@@ -182,6 +182,7 @@ def test_the_host_app_answers(page: Path, as_documented: Path) -> None:
     assert (as_documented / "instance" / "assistant_stream.sqlite3").exists()
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
     for number, block in enumerate(blocks(DOCS / "testing.md", "python")):
         (tmp_path / f"test_{number}.py").write_text(block, encoding="utf-8")

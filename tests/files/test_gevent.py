@@ -7,6 +7,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from tests.fake_upstream import UpstreamProcess
 
 PRELUDE = """
@@ -99,6 +101,7 @@ def run(code: str, url: str, path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_stalled_upstream_does_not_block_greenlets(upstream_process: UpstreamProcess, tmp_path: Path) -> None:
     upstream_process.control_files(fail=[{"route": "POST /files", "how": "stall"}])
     run(STALLED, upstream_process.base_url, tmp_path / "store.db")

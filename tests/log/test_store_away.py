@@ -63,6 +63,7 @@ def test_a_hanging_write_loses_its_run_at_the_deadline(worker: Worker, monkeypat
     assert (len(endings(whole)), worker.read(attached.run_id)) == (1, whole)
 
 
+@pytest.mark.slow
 def test_a_suspended_process_does_not_lose_its_runs(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks_at: list[float] = []
     worker.log.on_tick[:] = [ticks_at.append]
@@ -83,6 +84,7 @@ def test_a_suspended_process_does_not_lose_its_runs(worker: Worker, monkeypatch:
     assert max(gaps) >= 1000.0 + 2 * 0.9 * run_log.TICK_SECONDS, "the first tick after the suspension is skipped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asks", ["renew", "due", "now"])
 def test_leases_are_renewed_before_claims_after_an_outage(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, asks: str

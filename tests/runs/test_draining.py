@@ -240,6 +240,7 @@ def test_a_run_that_hangs_ends_once(make_site: MakeSite) -> None:
     check(again, gaps=True)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_does_not_hold_up_the_end(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = make_site(OPEN)
     reading = Reading(site)

@@ -28,6 +28,7 @@ def begun(store: Store) -> RunRecord:
     return run
 
 
+@pytest.mark.slow
 def test_a_log_expires_after_the_end_of_its_run(store: Store) -> None:
     ended, active = begun(store), begun(store)
     begin = time.monotonic()

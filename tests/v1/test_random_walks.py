@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from werkzeug.test import TestResponse
@@ -678,6 +679,7 @@ def check_object(body: dict[str, Any]) -> None:
         validate(component, body)
 
 
+@pytest.mark.slow
 def test_random_walks(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
     bounds = settings(

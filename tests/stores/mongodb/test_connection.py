@@ -56,6 +56,7 @@ def test_an_invalid_address(url: str) -> None:
     assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
+@pytest.mark.slow
 def test_an_unreachable_server(closed_port: int) -> None:
     url = f"mongodb://ann:{PASSWORD}@127.0.0.1:{closed_port}/app?serverSelectionTimeoutMS=300"
     store = make_store(url)
@@ -76,6 +77,7 @@ def test_an_unreachable_server(closed_port: int) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_never_answers() -> None:
     """A ping ends within its two seconds; the default of other calls is five."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -26,12 +26,14 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXT, JSON))
 def test_every_json_value_comes_back(value: dict[str, Any]) -> None:
     stored = bson.decode(bson.encode({"value": encode(value)}))["value"]
     assert decode(stored) == value
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXT, JSON))
 def test_no_field_name_has_a_meaning_for_the_server(value: dict[str, Any]) -> None:
     def names(stored: Any) -> list[str]:

@@ -32,6 +32,7 @@ def test_a_lock_held_too_long_is_an_error(
     assert store.insert(message).id == message.id
 
 
+@pytest.mark.slow
 def test_a_lock_held_elsewhere_does_not_stop_the_loop(sqlite_url: str) -> None:
     said = run_script(
         """
