@@ -92,12 +92,12 @@ def _origin(host: str, port: int) -> str:
 
 
 def _greet(app: Flask, origin: str) -> None:
-    site = next(iter(app.extensions[EXTENSION].values()))
-    store = type(site.store).__module__.split(".")[2]
+    registration = next(iter(app.extensions[EXTENSION].values()))
+    store = type(registration.store).__module__.split(".")[2]
     body = shlex.quote('{"content": "hello"}')
     print(f"Serving {origin}{PREFIX}")
-    print(f"Engine {site.engine.name}, store {store}, instance folder {app.instance_path}\n")
-    if site.ui:
+    print(f"Engine {registration.engine.name}, store {store}, instance folder {app.instance_path}\n")
+    if registration.ui:
         print(f"  Chat page: {origin}{PREFIX}/\n")
     print(f"  curl -N -d {body} {origin}{PREFIX}/chat/stream\n")
 

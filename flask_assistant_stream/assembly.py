@@ -296,11 +296,11 @@ def _openai(settings: Settings, upstream: Upstream, models: Iterable[str]) -> En
     from .engines.openai.engine import OpenAIEngine
 
     engine = OpenAIEngine(upstream, retries=settings.upstream_retries, models=models)
-    if flaw := engine.ping():
+    if problem := engine.ping():
         raise ConfigError(
-            f"{flaw} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
+            f"{problem} Set it, or OPENAI_BASE_URL for a server that needs no key, or ASSISTANT_ENGINE=offline."
         )
-    for warning in engine.flaws():
+    for warning in engine.base_url_warnings():
         logger.warning("%s", warning)
     return engine
 

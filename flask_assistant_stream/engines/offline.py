@@ -70,7 +70,7 @@ class PacedStream(ItemStream):
 def _items(request: dict[str, Any], writer: ResponseItems, search: Search | None) -> Iterator[Item]:
     yield from writer.begin()
     items = input_of(request)
-    input_tokens, command = _count(_said(request, items)), _command(request, items)
+    input_tokens, command = _count(_all_text(request, items)), _command(request, items)
     if isinstance(command, dict):
         arguments = json.dumps(command["arguments"])
         yield from writer.call(command["name"], arguments, words(arguments))
@@ -126,8 +126,8 @@ def _answer(request: dict[str, Any], items: list[dict[str, Any]], *, searched: b
     if outputs:
         blocks = [f"`{name}` answered:\n\n```\n{output}\n```" for name, output in outputs]
         return "\n\n".join(["The **offline engine** has the tool outputs.", *blocks])
-    asked = next((_text(item) for item in reversed(items) if item.get("role") == "user"), "").strip()
-    shown = asked if len(asked) <= MAX_ECHO else asked[:MAX_ECHO] + " …"
+    question = next((_text(item) for item in reversed(items) if item.get("role") == "user"), "").strip()
+    shown = question if len(question) <= MAX_ECHO else question[:MAX_ECHO] + " …"
     quote = "\n".join(f"> {line}" for line in (shown or "(no text)").splitlines())
     return "\n\n".join((_OPENING, quote, "\n".join(_facts(request, items, searched)), _CLOSING))
 
@@ -166,7 +166,7 @@ def _outputs(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return outputs[::-1]
 
 
-def _said(request: dict[str, Any], items: list[dict[str, Any]]) -> str:
+def _all_text(request: dict[str, Any], items: list[dict[str, Any]]) -> str:
     outputs = (_flat(item.get("output")) for item in items)
     return " ".join((request.get("instructions") or "", *map(_text, items), *outputs))
 

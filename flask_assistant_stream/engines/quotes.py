@@ -84,11 +84,11 @@ def excerpt(text: str, query: str) -> str:
 
 def _sentence(sentences: Sequence[str], query: str) -> int:
     """Return the index of the sentence with most of the query's words; rare words count more."""
-    asked = _words(query)
-    said = [_words(sentence) for sentence in sentences]
-    held = [{word for word in asked if _among(word, words)} for words in said]
-    often = Counter(word for words in held for word in words)
-    scores = [sum(1 / often[word] for word in words) for words in held]
+    query_words = _words(query)
+    text_words = [_words(sentence) for sentence in sentences]
+    matches = [{word for word in query_words if _among(word, words)} for words in text_words]
+    frequency = Counter(word for words in matches for word in words)
+    scores = [sum(1 / frequency[word] for word in words) for words in matches]
     return scores.index(max(scores))
 
 
@@ -110,9 +110,9 @@ def _alike(one: str, two: str) -> bool:
     return short >= 3 and one[:same] == two[:same]
 
 
-def _only_common(said: set[str], asked: set[str]) -> bool:
+def _only_common(text_words: set[str], query_words: set[str]) -> bool:
     """Return whether a text matches only common words although the query has others."""
-    matters = asked - _COMMON
-    if not matters or not said & asked or not said & asked <= _COMMON:
+    matters = query_words - _COMMON
+    if not matters or not text_words & query_words or not text_words & query_words <= _COMMON:
         return False
-    return not any(_among(word, said - _COMMON) for word in matters)
+    return not any(_among(word, text_words - _COMMON) for word in matters)

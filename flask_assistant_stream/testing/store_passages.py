@@ -59,19 +59,19 @@ class PassageSuite:
         assert places(passages, "short \ud83d nul") == [("odd", 0)]
 
     def test_more_and_rarer_words_score_higher(self, passages: Passages) -> None:
-        found = passages.search_passages(ANN, EVERYWHERE, "Which tomatoes want water?", 10)
-        assert [(hit.file_id, hit.number) for hit in found] == [("garden", 0), ("kitchen", 0)]
-        assert 1 >= found[0].score > found[1].score > 0
-        assert found[0].text == TEXTS["garden"][0]
+        hits = passages.search_passages(ANN, EVERYWHERE, "Which tomatoes want water?", 10)
+        assert [(hit.file_id, hit.number) for hit in hits] == [("garden", 0), ("kitchen", 0)]
+        assert 1 >= hits[0].score > hits[1].score > 0
+        assert hits[0].text == TEXTS["garden"][0]
         assert places(passages, "tomatoes")[0] == ("kitchen", 0), "it has the word twice"
         assert places(passages, "garden roses")[0] == ("garden", 1), "roses are rarer"
 
     def test_equal_scores_keep_the_order_of_passages(self, passages: Passages) -> None:
         passages.write_passages(ANN, "same", ["All the same"] * 12)
-        found = passages.search_passages(ANN, ["same"], "same", 20)
-        assert [hit.number for hit in found] == [*range(12)]
-        assert len({hit.score for hit in found}) == 1
-        assert 0 < found[0].score <= 1
+        hits = passages.search_passages(ANN, ["same"], "same", 20)
+        assert [hit.number for hit in hits] == [*range(12)]
+        assert len({hit.score for hit in hits}) == 1
+        assert 0 < hits[0].score <= 1
 
     @pytest.mark.parametrize(
         ("query", "place"),
@@ -123,9 +123,9 @@ class PassageSuite:
         ],
     )
     def test_a_query_has_no_syntax(self, passages: Passages, query: str) -> None:
-        found = places(passages, query)
-        assert ("garden", 2) in found
-        assert ("kitchen", 0) in found
+        hits = places(passages, query)
+        assert ("garden", 2) in hits
+        assert ("kitchen", 0) in hits
 
     @pytest.mark.parametrize("query", ["AND", "NEAR", "where", "column", "minus", "100"])
     def test_operator_names_are_words(self, passages: Passages, query: str) -> None:
@@ -163,8 +163,8 @@ class PassageSuite:
         passages.delete_passages(stranger, "garden")
         passages.write_passages(stranger, "garden", ["My own tomatoes"])
         assert passages.read_passages(ANN, "garden") == TEXTS["garden"]
-        found = passages.search_passages(stranger, EVERYWHERE, "tomatoes", 10)
-        assert [hit.text for hit in found] == ["My own tomatoes"]
+        hits = passages.search_passages(stranger, EVERYWHERE, "tomatoes", 10)
+        assert [hit.text for hit in hits] == ["My own tomatoes"]
         passages.delete_passages(stranger, "garden")
         assert passages.read_passages(ANN, "garden") == TEXTS["garden"]
 
@@ -196,13 +196,13 @@ class PassageSuite:
     def test_many_files_at_once(self, passages: Passages, others_passages: Passages) -> None:
         views = (passages, others_passages)
         at_once(*[partial(views[n % 2].write_passages, ANN, f"file_{n}", [f"apple {n}"] * 3) for n in range(8)])
-        found = places(passages, "apple", [f"file_{n}" for n in range(8)], limit=50)
-        assert sorted(found) == [(f"file_{n}", number) for n in range(8) for number in range(3)]
+        hits = places(passages, "apple", [f"file_{n}" for n in range(8)], limit=50)
+        assert sorted(hits) == [(f"file_{n}", number) for n in range(8) for number in range(3)]
 
 
 def places(
     passages: Passages, query: str, file_ids: Sequence[str] = EVERYWHERE, *, limit: int = 10
 ) -> list[tuple[str, int]]:
     """Return the places of Ann's passages that match, the best first."""
-    found: list[FoundPassage] = passages.search_passages(ANN, file_ids, query, limit)
-    return [(hit.file_id, hit.number) for hit in found]
+    hits: list[FoundPassage] = passages.search_passages(ANN, file_ids, query, limit)
+    return [(hit.file_id, hit.number) for hit in hits]

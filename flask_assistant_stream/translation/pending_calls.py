@@ -136,12 +136,12 @@ class PendingCalls:
         Raises:
             RequestError: the ids differ from those of `to_ask` (spec/assistants.md#errors). Nothing has changed.
         """
-        asked = [pending for pending in self._open() if pending.answered_by is not AnsweredBy.SERVER]
-        ids = [pending.call["id"] for pending in asked]
+        required = [pending for pending in self._open() if pending.answered_by is not AnsweredBy.SERVER]
+        ids = [pending.call["id"] for pending in required]
         if set(ids) != set(outputs):
             message = f"Expected tool outputs for call_ids {ids}, got {list(outputs)}"
             raise RequestError(message, param="tool_outputs")
-        for pending in asked:
+        for pending in required:
             pending.answer(outputs[pending.call["id"]])
 
     def _open(self) -> list[_PendingCall]:

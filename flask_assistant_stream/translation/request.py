@@ -107,7 +107,7 @@ def _last_messages(run: Object) -> int | None:
 def _message(message: Object) -> Item | None:
     """Translate a stored message; None for an empty one."""
     if message["role"] == "assistant":
-        text = "\n".join(filter(None, map(_spoken, message["content"])))
+        text = "\n".join(filter(None, map(_model_text, message["content"])))
         phase = {"phase": message["phase"]} if message.get("phase") else {}
         return {"type": "message", "role": "assistant", "content": text, **phase} if text else None
     parts = [part for part in map(_part, message["content"]) if part is not None]
@@ -118,7 +118,7 @@ def _message(message: Object) -> Item | None:
     return {"type": "message", "role": "user", "content": parts[0]["text"] if single else parts}
 
 
-def _spoken(part: Object) -> str:
+def _model_text(part: Object) -> str:
     """Return the text of the model. A refusal is plain text (spec/servers.md#message-items)."""
     if part["type"] == "text":
         return mend(without_markers(part["text"]["value"], part["text"]["annotations"]))

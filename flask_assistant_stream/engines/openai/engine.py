@@ -102,9 +102,9 @@ class OpenAIEngine(Engine):
 
     def warnings(self) -> list[str]:
         """Return problems of the base URL, and models that the upstream will switch off."""
-        return [*self.flaws(), *self._notices.warnings]
+        return [*self.base_url_warnings(), *self._notices.warnings]
 
-    def flaws(self) -> list[str]:
+    def base_url_warnings(self) -> list[str]:
         """Return problems of the base URL, without network access."""
         return unusual_base(self._address, self._profile)
 

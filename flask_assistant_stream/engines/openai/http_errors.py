@@ -127,8 +127,8 @@ def _words(value: Any) -> str:
         return "; ".join(_words(entry) for entry in value)
     if isinstance(value, dict):
         where = ".".join(str(part) for part in value.get("loc") or ())
-        said = str(value.get("msg") or value.get("message") or json.dumps(value))
-        return f"{where}: {said}" if where else said
+        message_text = str(value.get("msg") or value.get("message") or json.dumps(value))
+        return f"{where}: {message_text}" if where else message_text
     return str(value)
 
 

@@ -138,10 +138,10 @@ class CitedItems:
     def _completed(self, part: Part, whole: Item) -> Iterator[Item]:
         """Emit the tail of a whole text and rewrite it to match its deltas (`spec/servers.md#lazy-messages`)."""
         text = self._text(part)
-        full, heard = mend(whole["text"]) if isinstance(whole.get("text"), str) else "", text.heard
-        new = text.feed(full[len(heard) :]) if full.startswith(heard) else []
+        full, received = mend(whole["text"]) if isinstance(whole.get("text"), str) else "", text.received
+        new = text.feed(full[len(received) :]) if full.startswith(received) else []
         yield from self._items(part, [*new, *text.finish()])
-        if full == text.heard:
+        if full == text.received:
             _rewrite(whole, text, text.notes)
         elif full:
             _rewrite(whole, self._read_whole(full), text.notes)

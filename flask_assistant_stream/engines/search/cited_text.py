@@ -49,7 +49,7 @@ class CitedText:
         self.notes: list[Note] = []
         self._sources = sources
         self._said: list[str] = []
-        self._heard: list[str] = []
+        self._received: list[str] = []
         self._held = ""
         self._ticks = 0
         self._cuts: list[tuple[int, int]] = []
@@ -60,13 +60,13 @@ class CitedText:
         return mend("".join(self._said))
 
     @property
-    def heard(self) -> str:
+    def received(self) -> str:
         """The text with marks so far."""
-        return mend("".join(self._heard))
+        return mend("".join(self._received))
 
     def feed(self, piece: str) -> list[str | Note]:
         """Read a piece of the model's text; return texts and citations in order."""
-        self._heard.append(piece)
+        self._received.append(piece)
         text = self._held + piece
         end = _certain(text)
         self._held = text[end:]

@@ -100,7 +100,7 @@ def test_no_cut_changes_anything(written: str, cuts: list[int]) -> None:
     pieced.finish()
     assert (pieced.text, pieced.notes) == (text.text, text.notes)
     if not text.notes:
-        assert text.text == text.heard
+        assert text.text == text.received
     assert all(0 <= note["index"] <= len(text.text) for note in text.notes)
     assert [note["index"] for note in text.notes] == sorted(note["index"] for note in text.notes)
 
