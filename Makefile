@@ -32,12 +32,13 @@ run: $(VENV)/.run
 	@$(BIN)/python -m flask_assistant_stream --host $(HOST) --port $(PORT)
 
 QUICK := not (node or browser or firefox or nginx or mongodb or postgresql or slow)
-SIDE_BY_SIDE := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(QUICK)" $(PYTEST_ARGS)
 
-test: WORKERS = 4  # most of these tests wait: for servers, leases and browsers
+# Most of these tests wait for servers, leases and browsers.
+test: WORKERS = 4
 test: $(TEST_NEEDS) nginx chromium
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
