@@ -16,6 +16,7 @@ COPIES = re.findall(r"^\tcp \$\(VENDOR_MODULES\)/(\S+) \$\(VENDOR\)/(\S+)$", (RO
 WANTED: dict[str, str] = json.loads((ROOT / "ui_vendor" / "package.json").read_text())["dependencies"]
 
 
+@pytest.mark.node  # the npm packages
 @pytest.mark.parametrize(("source", "name"), COPIES)
 def test_libraries_equal_the_npm_files(source: str, name: str) -> None:
     if not MODULES.is_dir():
