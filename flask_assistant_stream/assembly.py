@@ -20,7 +20,7 @@ from . import config
 from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
-from .engines import BUILT_IN, Engine, engines
+from .engines import BUILT_IN, Engine, registered_engines
 from .errors import ConfigError
 from .files.attachments import Attachments
 from .files.files import Files
@@ -36,7 +36,7 @@ from .runs.readers import Readers
 from .runs.runner import Runner, RunnerOptions
 from .runs.start_request import Busy
 from .runs.upstream_request import RequestBuilder
-from .storages import Storage, storages
+from .storages import Storage, registered_storages
 from .storages.local.storage import LocalStorage
 from .stores import make_store
 from .stores.base import Store
@@ -192,12 +192,12 @@ def _with(store: Store, kind: type[Any]) -> Any:
 def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared: Sequence[str]) -> Storage:
     """Create what indexes files: a registered storage, the upstream if it searches, else the app's own store."""
     if settings.storage is not None:
-        if settings.storage not in storages():
-            known = ", ".join(storages()) or "none"
+        if settings.storage not in registered_storages():
+            known = ", ".join(registered_storages()) or "none"
             raise ConfigError(
                 f"ASSISTANT_STORAGE is {settings.storage!r}, registered: {known}. Call `register_storage` first."
             )
-        return storages()[settings.storage](store)
+        return registered_storages()[settings.storage](store)
     if upstream is not None and _upstream_indexes(settings, upstream):
         from .storages.openai.storage import UpstreamStorage
 
@@ -227,10 +227,10 @@ def _registered_engine(name: str | None) -> Engine | None:
     """Create the engine registered under a name; None for a built-in one."""
     if name is None or name in BUILT_IN:
         return None
-    if name not in engines():
-        known = ", ".join([*BUILT_IN, *engines()])
+    if name not in registered_engines():
+        known = ", ".join([*BUILT_IN, *registered_engines()])
         raise ConfigError(f"ASSISTANT_ENGINE is {name!r}: it must be one of {known}, or call `register_engine` first.")
-    return engines()[name]()
+    return registered_engines()[name]()
 
 
 def _checked(engine: Engine | None) -> Engine | None:

@@ -544,7 +544,7 @@ class FakeUpstream:
         self.models: object = None
         """What `GET /v1/models` answers."""
         self.gone = threading.Semaphore(0)
-        """Released whenever a client left before its answer was told."""
+        """Released whenever a client disconnected before the end of its response."""
         self._validate = validate
         self.files = FakeFiles(described_violations if validate else lambda *_: [], self.violations)
         self._next: queue.SimpleQueue[Reply | str] = queue.SimpleQueue()
@@ -698,12 +698,12 @@ class _Connection(BaseHTTPRequestHandler):
         if not files.serves(self.path):
             return False
         headers = {name.lower(): value for name, value in self.headers.items()}
-        told = files.answer(self.command, self.path, headers, cast(BinaryIO, self.rfile))
+        answer = files.answer(self.command, self.path, headers, cast(BinaryIO, self.rfile))
         with contextlib.suppress(OSError):
-            if told.cut or told.stall:
-                self._act(Stall() if told.stall else Reset())
+            if answer.cut or answer.stall:
+                self._act(Stall() if answer.stall else Reset())
             else:
-                reply = Reply([told.body], told.status, told.headers, told.content_type, framing="length")
+                reply = Reply([answer.body], answer.status, answer.headers, answer.content_type, framing="length")
                 self._answer(reply)
         return True
 
@@ -712,8 +712,8 @@ class _Connection(BaseHTTPRequestHandler):
         if self._files():
             return
         if self.path == "/_control/requests":
-            told = {"requests": [vars(request) for request in fake.requests], "violations": fake.violations}
-            self._answer(json_reply(told, framing="length"))
+            report = {"requests": [vars(request) for request in fake.requests], "violations": fake.violations}
+            self._answer(json_reply(report, framing="length"))
         elif self.path == "/v1/models" and fake.models is not None:
             self._answer(fake.models if isinstance(fake.models, Reply) else json_reply(fake.models, framing="length"))
         else:

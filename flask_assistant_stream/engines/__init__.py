@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ..errors import ConfigError
 from .base import Engine, Item, ItemStream, Search
 
-__all__ = ["Engine", "Item", "ItemStream", "MakeEngine", "Search", "engines", "register_engine"]
+__all__ = ["Engine", "Item", "ItemStream", "MakeEngine", "Search", "register_engine", "registered_engines"]
 
 MakeEngine: TypeAlias = Callable[[], Engine]
 """Creates an engine without touching the network; an engine class without required arguments fits."""
@@ -31,6 +31,6 @@ def register_engine(name: str, make: MakeEngine) -> None:
         raise ConfigError(f"An engine {name!r} is registered already. Choose another name.")
 
 
-def engines() -> Mapping[str, MakeEngine]:
+def registered_engines() -> Mapping[str, MakeEngine]:
     """Return the registered engines by name, without the built-in ones."""
     return MappingProxyType(_makers)

@@ -34,10 +34,10 @@ def choose_format(request: Request) -> type[Encoder]:
         if name not in known:
             raise RequestError(f"Invalid 'format': it must be one of {', '.join(known)}.", param="format")
         return known[name]
-    types = media_types()
     accepted = request.headers.get("Accept", "")
     if not accepted:
         return next(iter(known.values()))
+    types = media_types()
     media_type = _best_match(accepted, tuple(types))
     if media_type is None:
         raise NotAcceptable(f"Accept one of {', '.join(types)} or */*, or choose with ?format={'|'.join(known)}.")

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..stores.base import Store
 from .base import Storage, Upload
 
-__all__ = ["MakeStorage", "Storage", "Upload", "register_storage", "storages"]
+__all__ = ["MakeStorage", "Storage", "Upload", "register_storage", "registered_storages"]
 
 MakeStorage: TypeAlias = Callable[[Store], Storage]
 """Creates a storage over the app's own store without touching the network."""
@@ -28,6 +28,6 @@ def register_storage(name: str, make: MakeStorage) -> None:
         raise ConfigError(f"A storage {name!r} is registered already. Choose another name.")
 
 
-def storages() -> Mapping[str, MakeStorage]:
+def registered_storages() -> Mapping[str, MakeStorage]:
     """Return the registered storages by name."""
     return MappingProxyType(_makers)

@@ -56,7 +56,7 @@ class Studio:
         self._where = where
 
     def arrive(self, title: str, **options: object) -> tuple[Visitor, ChatPage]:
-        """Open a thread with a title, as a visitor who has earlier threads."""
+        """Open a thread with a title, for a visitor with earlier threads."""
         visitor = self._visitor()
         ids = [visitor.request("POST", "/threads", {"title": title})["threadId"] for title in (*EARLIER, title)]
         chat = visitor.arrive(**{"viewport": SIZE, "reduced_motion": "reduce", **options})

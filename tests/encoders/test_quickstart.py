@@ -65,19 +65,19 @@ def log_of(status: str) -> list[Event]:
 @pytest.mark.parametrize("status", ENDINGS)
 def test_a_message_and_completed_stand_for_an_ending(status: str) -> None:
     log = log_of(status)
-    told = with_readable_ending(log)
-    fold = check(told)
-    assert told[:3] == log[:3]
-    assert [event.seq for event in told] == list(range(1, 5 + ADDED))
-    assert fold.texts == [text_of(told)] == [ending_text(run_that(status))]
-    assert told[-1].name == "thread.run.completed"
-    run = told[-1].object()
+    readable = with_readable_ending(log)
+    fold = check(readable)
+    assert readable[:3] == log[:3]
+    assert [event.seq for event in readable] == list(range(1, 5 + ADDED))
+    assert fold.texts == [text_of(readable)] == [ending_text(run_that(status))]
+    assert readable[-1].name == "thread.run.completed"
+    run = readable[-1].object()
     kept = ("id", "thread_id", "assistant_id", "usage", "model", "metadata")
     assert {key: run[key] for key in kept} == {key: log[-1].object()[key] for key in kept}
 
 
 @pytest.mark.parametrize("status", ENDINGS)
-def test_it_is_told_the_same_whenever_it_is_told(status: str) -> None:
+def test_every_reader_receives_the_same_ending(status: str) -> None:
     log = log_of(status)
     assert with_readable_ending(log) == [*with_readable_ending(log[:2]), *with_readable_ending(log[2:])]
     assert with_readable_ending(log[3:]) == with_readable_ending(log)[3:]

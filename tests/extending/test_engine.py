@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from flask_assistant_stream import ConfigError
-from flask_assistant_stream.engines import Engine, ItemStream, engines, register_engine
+from flask_assistant_stream.engines import Engine, ItemStream, register_engine, registered_engines
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.engine_suite import EngineSuite
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
@@ -17,7 +17,7 @@ from tests.extending.host import ask, registered
 
 @pytest.fixture(scope="module", autouse=True)
 def echo() -> Any:
-    return registered("extending-engines.md", engines, "echo")
+    return registered("extending-engines.md", registered_engines, "echo")
 
 
 class TestEcho(EngineSuite):

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from flask_assistant_stream import AssistantStream, ConfigError, shared_owner
 from flask_assistant_stream.engines.search.engine import LocalSearchEngine
 from flask_assistant_stream.routes.base import EXTENSION
-from flask_assistant_stream.storages import register_storage, storages
+from flask_assistant_stream.storages import register_storage, registered_storages
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
 
@@ -28,10 +28,10 @@ OTHER = {**OPENAI, "OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "ASSISTANT_MODEL"
 @pytest.fixture(scope="module", autouse=True)
 def words() -> Any:
     """Run the page's code, once for the process: a name is registered once."""
-    if "words" not in storages():
+    if "words" not in registered_storages():
         for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
             exec(compile(code, str(PAGE), "exec"), {})
-    return storages()["words"]
+    return registered_storages()["words"]
 
 
 def host(folder: Path, config: dict[str, Any] | None = None, **options: Any) -> FlaskClient:

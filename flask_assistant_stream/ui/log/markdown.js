@@ -21,7 +21,7 @@ const ALLOWED = {
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };
-// A remote image would show its server who reads what; a relative one would send invented requests to ours.
+// A remote image would reveal the reader to its server. A relative one would send invented requests to ours.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i;
 const BUSY_SHARE = 4; // rendering takes at most a fifth of the time, however long the last block is
 
