@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..errors import AssistantStreamError, Duplicate, Gone, NotFound, RequestError, StoreError, TooLarge
+from ..extraction.extract import ending
 from ..protocol import ids, objects
 from ..protocol.generated_files import GeneratedFile
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.base import BLOB, DELETING, Storage, Upload
-from ..storages.extract import ending
 from ..stores.base import Kind, Order, Record, Store
 from ..stores.capabilities import CHUNK_BYTES, Blobs, Passages
 from ..stores.listing import page_of

@@ -14,8 +14,8 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from ..errors import EngineError, RequestError
+from ..extraction.extract import extract_text
 from ..protocol.objects import Object
-from ..storages import extract
 from ..threads import run_blocking
 from .files import FileContent, Files
 
@@ -97,7 +97,7 @@ class InlineFiles:
             for chunk in content.chunks:
                 file.write(chunk)
             file.seek(0)
-            text: str = run_blocking(extract.text_of, content.filename, cast(BinaryIO, file))
+            text = run_blocking(extract_text, content.filename, cast(BinaryIO, file)).text
         limit = self._max_text_chars
         return text if len(text) <= limit else f"{text[:limit]}\n[The rest is left out.]"
 

@@ -75,14 +75,14 @@ STALLED = """
 
 LOCAL = """
     from flask_assistant_stream.storages.local import storage as local
-    taken = local.extract.text_of
+    taken = local.extract_text
 
     def slow(filename, content):
         import gevent.monkey
         gevent.monkey.get_original("time", "sleep")(1.0)  # as a large PDF would
         return taken(filename, content)
 
-    local.extract.text_of = slow
+    local.extract_text = slow
     storage = local.LocalStorage(store)
     own = resources(storage)
     assert watched(lambda: own.upload_own("ann", upload(b"The sky is blue."))) >= 1.0

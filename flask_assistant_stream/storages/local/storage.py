@@ -16,12 +16,13 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from ...errors import NotFound, RequestError, StoreError
+from ...extraction.extract import SEARCHABLE, extract_text
 from ...protocol import ids, objects
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
 from ...stores.capabilities import Blobs, FoundPassage, Passages
 from ...threads import run_blocking
-from .. import extract, vector_store_files
+from .. import vector_store_files
 from ..base import BLOB, DELETING, Storage, Upload
 from ..vector_store_files import members
 from . import passages
@@ -55,7 +56,7 @@ class LocalStorage(Storage):
     """
 
     name = "offline"
-    searchable = extract.SEARCHABLE
+    searchable = SEARCHABLE
     ask_seconds = 0.0
     indexes_kept_bytes = True
 
@@ -318,7 +319,7 @@ class LocalStorage(Storage):
 
 
 def _cut(filename: str, content: object) -> list[str]:
-    return passages.cut(extract.text_of(filename, cast(BinaryIO, content)))
+    return passages.cut(extract_text(filename, cast(BinaryIO, content)).text)
 
 
 def _status(extra: Fields) -> Object:

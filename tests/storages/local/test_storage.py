@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import NotFound, RequestError, StoreError
+from flask_assistant_stream.extraction.extract import ExtractedText
 from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.stores import make_store
@@ -64,11 +65,11 @@ def test_an_unreadable_file_is_listed_as_failed(world: World) -> None:
 
 def test_text_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    where = "flask_assistant_stream.storages.local.storage.extract.text_of"
+    where = "flask_assistant_stream.storages.local.storage.extract_text"
 
-    def text_of(*_: object) -> str:
+    def text_of(*_: object) -> ExtractedText:
         calls.append(1)
-        return "blue text"
+        return ExtractedText("blue text")
 
     monkeypatch.setattr(where, text_of)
     file_id = world.upload()
@@ -83,14 +84,14 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
     file_id, id = world.upload(), world.vector_store()
     half_way: list[Any] = []
 
-    def delete_meanwhile(*_: Any) -> str:
+    def delete_meanwhile(*_: Any) -> ExtractedText:
         with monkeypatch.context() as patched:
             if half_way:  # the deletion has deleted no more than the bytes
                 patched.setattr(world.store, "delete", lambda *_: None)
             world.files.delete(ANN, file_id)
-        return "blue text"
+        return ExtractedText("blue text")
 
-    monkeypatch.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", delete_meanwhile)
+    monkeypatch.setattr("flask_assistant_stream.storages.local.storage.extract_text", delete_meanwhile)
     for _ in range(2):
         with pytest.raises(NotFound, match=f"No file found with id '{file_id}'"):
             world.files_in(id).attach({"file_id": file_id})
@@ -106,7 +107,7 @@ def test_a_failed_reader_is_retried(world: World, monkeypatch: pytest.MonkeyPatc
 
     file_id, id = world.upload(), world.vector_store()
     with monkeypatch.context() as patched:
-        patched.setattr("flask_assistant_stream.storages.local.storage.extract.text_of", fail)
+        patched.setattr("flask_assistant_stream.storages.local.storage.extract_text", fail)
         body = world.files_in(id).attach({"file_id": file_id})
     assert (body["status"], body["last_error"]["code"]) == ("failed", "server_error")
     assert world.files_in(id).attach({"file_id": file_id})["status"] == "completed"

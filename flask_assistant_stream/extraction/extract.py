@@ -12,6 +12,7 @@ import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ..errors import AssistantStreamError, RequestError
@@ -41,13 +42,26 @@ SEARCHABLE: frozenset[str] = frozenset(f"{_PLAIN} html htm pdf docx".split())
 """Endings of file names that can be read, lower case, without the dot."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExtractedText:
+    """What a reader returns.
+
+    Attributes:
+        text: not empty, at most `MAX_TEXT_CHARS`.
+        note: what is missing from the text, as a sentence; "" if nothing is.
+    """
+
+    text: str
+    note: str = ""
+
+
 def ending(filename: str) -> str:
     """Return a file name's ending in lower case without its dot, or ""."""
     return filename.rpartition(".")[2].lower() if "." in filename else ""
 
 
-def text_of(filename: str, content: BinaryIO) -> str:
-    """Return the text of a file, at most `MAX_TEXT_CHARS`; blocks this thread.
+def extract_text(filename: str, content: BinaryIO) -> ExtractedText:
+    """Return the text of a file; blocks this thread.
 
     Args:
         filename: its ending selects the reader.
@@ -69,7 +83,7 @@ def text_of(filename: str, content: BinaryIO) -> str:
     if not text.strip():
         scanned = " Its pages may be images." if kind == "pdf" else ""
         raise _invalid(f"The file has no text.{scanned}")
-    return text
+    return ExtractedText(text)
 
 
 def _invalid(message: str, *, code: str = "invalid_file") -> RequestError:

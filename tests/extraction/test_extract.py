@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 
 from flask_assistant_stream.errors import RequestError, StoreError
-from flask_assistant_stream.storages import extract
-from flask_assistant_stream.storages.extract import SEARCHABLE, ending, text_of
+from flask_assistant_stream.extraction import extract
+from flask_assistant_stream.extraction.extract import SEARCHABLE, ending, extract_text
 from tests.files.material import a_docx, a_html, a_pdf, a_zip, another_docx
 
 DOCUMENT = "word/document.xml"
@@ -27,7 +27,7 @@ W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
 def read(filename: str, data: bytes) -> str:
-    return text_of(filename, io.BytesIO(data))
+    return extract_text(filename, io.BytesIO(data)).text
 
 
 def refusal(filename: str, data: bytes) -> str:
@@ -260,8 +260,8 @@ def test_an_encrypted_pdf_is_rejected_without_a_library_that_decrypts(tmp_path: 
     (tmp_path / "a.pdf").write_bytes(with_password("", "AES-256"))
     script = (
         "import sys; sys.modules.update(cryptography=None, Crypto=None)\n"
-        "from flask_assistant_stream.storages.extract import RequestError, text_of\n"
-        "try: text_of('a.pdf', open(sys.argv[1], 'rb'))\n"
+        "from flask_assistant_stream.extraction.extract import RequestError, extract_text\n"
+        "try: extract_text('a.pdf', open(sys.argv[1], 'rb'))\n"
         "except RequestError as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "a.pdf")]
@@ -344,7 +344,7 @@ def test_a_damaged_file_is_read_or_rejected(name: str, changes: list[tuple[int, 
     for place, put in changes:
         data[place % len(data) : place % len(data) + len(put)] = put
     with contextlib.suppress(RequestError):
-        text_of(name, io.BytesIO(bytes(data))).encode()
+        extract_text(name, io.BytesIO(bytes(data))).text.encode()
 
 
 class Spooled:
@@ -358,7 +358,7 @@ class Spooled:
 @pytest.mark.parametrize("name", sorted(REAL))
 def test_spooled_files_are_read(name: str) -> None:
     content: Any = Spooled(REAL[name])
-    assert "ext" in text_of(name, content)
+    assert "ext" in extract_text(name, content).text
 
 
 class Failing(io.BytesIO):
@@ -370,12 +370,12 @@ class Failing(io.BytesIO):
 def test_a_failing_store_raises_its_own_error(name: str) -> None:
     content: BinaryIO = Failing(b"x" * 100)
     with pytest.raises(StoreError):
-        text_of(name, content)
+        extract_text(name, content)
 
 
 def test_libraries_are_imported_only_when_needed() -> None:
     script = (
-        "import sys; from flask_assistant_stream.storages import extract;"
+        "import sys; from flask_assistant_stream.extraction import extract;"
         "print({'pypdf', 'docx', 'lxml'} & sys.modules.keys())"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
