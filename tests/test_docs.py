@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import flask_wtf.csrf
 import pytest
 from flask import Flask
 
@@ -82,7 +83,8 @@ def test_the_reliability_page_names_every_chaos_test() -> None:
 
 def test_the_troubleshooting_page_quotes_messages_of_the_code() -> None:
     foreign = ("Address already", "No 'Access-Control", "response.headers", "gunicorn", "gevent")
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "flask_assistant_stream").rglob("*.py")]
+    paths = [*(ROOT / "flask_assistant_stream").rglob("*.py"), Path(flask_wtf.csrf.__file__)]
+    sources = [path.read_text(encoding="utf-8") for path in paths]
     code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # adjacent literals are one text
     quotes = re.findall(r"\*\*`(?:ConfigError: )?([^`]+)`\*\*", read(DOCS / "troubleshooting.md"))
     ours = [quote for quote in quotes if not quote.startswith(foreign)]

@@ -25,16 +25,22 @@ class User(UserMixin):  # type: ignore[misc]
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Flask]:
+def names(tmp_path: Path) -> dict[str, Any]:
+    """The names of the page's snippets."""
+    names: dict[str, Any] = {"__name__": "app", "__file__": str(tmp_path / "app.py")}
+    for block in blocks(PAGE, "python"):
+        exec(block, names)
+    return names
+
+
+@pytest.fixture
+def app(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Flask]:
     """The page's app, with users that need no password."""
     settings = {"SECRET_KEY": "secret", "ASSISTANT_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"}
     for name, value in {**settings, "ASSISTANT_OFFLINE_DELAY_SECONDS": "0"}.items():
         monkeypatch.setenv(f"FLASK_{name}", value)
     monkeypatch.setenv("FLASK_ASSISTANT_ENGINE", "offline")
     monkeypatch.setenv("FLASK_ASSISTANT_API_KEYS", "sk-of-a-program=reports")
-    names: dict[str, Any] = {"__name__": "app", "__file__": str(tmp_path / "app.py")}
-    for block in blocks(PAGE, "python"):
-        exec(block.replace("csrf.init_app(app)\n", "csrf.init_app(app)\n    add_check(app)\n"), names)
     app: Flask = names["create_app"]()
     app.config["ORDERS"] = {"anna": [{"number": "A-100"}], "bert": [{"number": "B-200"}]}
     names["login_manager"].user_loader(User)
@@ -91,6 +97,22 @@ def test_programs_with_a_key_need_no_token(app: Flask, header: str, status: int)
 
 
 def test_the_view_that_the_page_names_is_one(app: Flask) -> None:
-    named = set(re.findall(r"assistant_stream\.\w+", read(PAGE))) - {"assistant_stream.tool"}
+    named = set(re.findall(r"(?<!flask_)assistant_stream\.\w+", read(PAGE))) - {"assistant_stream.tool"}
     assert named
     assert named <= set(app.view_functions)
+
+
+def test_a_page_on_another_origin_sends_without_a_token(names: dict[str, Any], tmp_path: Path) -> None:
+    names["app"] = app = Flask("host", instance_path=str(tmp_path))
+    app.secret_key = "secret"
+    app.config["RATELIMIT_STORAGE_URI"] = "memory://"
+    for extension in ("login_manager", "csrf", "limiter"):
+        names[extension].init_app(app)
+    names["login_manager"].user_loader(User)
+    names["allow_another_origin"](app)
+    app.register_blueprint(names["assistant"], url_prefix=ASSISTANT)
+    app.add_url_rule("/log-in-as/<name>", view_func=lambda name: str(login_user(User(name))))
+    anna = app.test_client()
+    anna.get("/log-in-as/anna")
+    for origin, status in (("https://chat.example.com", 200), ("https://evil.example", 403)):
+        assert anna.post(f"{ASSISTANT}/threads", headers={"Origin": origin}).status_code == status

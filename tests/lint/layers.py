@@ -68,6 +68,7 @@ TABLE = {
     "shutdown": "runs.draining routes.base flask",
     "gunicorn_hooks": "shutdown",
     "extension": "* flask typing_extensions",
+    "csrf": "auth routes flask flask_wtf",
     "testing": "errors protocol stores engines encoders testing pytest",
     "example": "errors config auth extension flask",
     "__main__": "errors example routes.base shutdown flask gevent",
