@@ -21,13 +21,14 @@ from .assistants import Assistants, declare
 from .auth import build_gate
 from .config import Settings, resolve
 from .engines import BUILT_IN, Engine, registered_engines
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .files.attachments import Attachments
 from .files.files import Files
 from .files.inline import InlineFiles
 from .files.tool_resources import ToolResources
 from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
+from .namespaces import FIRST, hides_data
 from .profiles import Profile, no_such_tool, profile_of
 from .routes.base import Registration
 from .routes.clients import Clients
@@ -65,12 +66,15 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     """
     assistants, authenticate = options.pop("assistants", None), options.pop("authenticate", None)
     upstream_tools = check_upstream_tools(options.pop("upstream_tools", None))
-    own_store = _object(options, "store", Store)
-    own_engine = _object(options, "engine", Engine)
     settings = resolve(options, app.config)
-    own_engine = _checked(own_engine or _registered_engine(settings.engine))
+    own_engine = _checked(_own_engine(settings.engine))
     gate = build_gate(
-        app, authenticate=authenticate, owner=settings.owner, api_keys=settings.api_keys, origins=settings.cors_origins
+        app,
+        authenticate=authenticate,
+        owner=settings.owner,
+        api_keys=settings.api_keys,
+        origins=settings.cors_origins,
+        namespace=settings.namespace or name,
     )
     plain, by_assistant = tools.of_assistants(assistants or (), settings.assistant_id)
     upstream = _upstream(settings) if own_engine is None and _asks_upstream(settings) else None
@@ -78,8 +82,9 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     settings = replace(settings, model=settings.model or _default_model(plain, settings, profile))
     _refuse_foreign_tools(upstream_tools, profile)
     declared = declare(plain, settings.model)
-    store = own_store or make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
+    store = _store(app, settings)
     models = {settings.model, *(assistant["model"] for assistant in declared.values())}
+    _warn_of_hidden_data(settings, store, name)
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
     engine = own_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
@@ -126,16 +131,6 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     )
 
 
-def _object(options: dict[str, Any], argument: str, kind: type[Any]) -> Any:
-    """Remove and return an argument that is an object; None for text."""
-    value = options.get(argument)
-    if value is None or isinstance(value, str):
-        return None
-    if not isinstance(value, kind):
-        raise ConfigError(f"Argument {argument!r} must be a string or a {kind.__name__}, not {type(value).__name__}.")
-    return options.pop(argument)
-
-
 def _runner_options(settings: Settings) -> RunnerOptions:
     return RunnerOptions(
         lease_seconds=settings.lease_seconds,
@@ -168,6 +163,38 @@ def _titles(settings: Settings, store: Store, engine: Engine) -> Titles:
     return Titles(store, engine, config.DEFAULT_TITLE_MODEL, effort="none")
 
 
+def _store(app: Flask, settings: Settings) -> Store:
+    """Return the host's store, or one at the configured address, or in the instance folder."""
+    if isinstance(settings.store, Store):
+        return settings.store
+    return make_store(settings.store or _store_file(app), log_seconds=settings.log_seconds)
+
+
+def _warn_of_hidden_data(settings: Settings, store: Store, name: str) -> None:
+    """Warn if a registration does not see the data that all registrations shared before namespaces existed."""
+    if name == FIRST or settings.namespace is not None:
+        return
+    try:
+        store.ping()  # fails soon
+        hidden = hides_data(store, name)
+    except StoreError:
+        return
+    finally:
+        if store is not settings.store:
+            store.close()  # a server may fork after this
+    if hidden:
+        logger.warning(
+            "The registration %r has data of its own and does not see that of %r in the same store, which earlier "
+            "versions shared. To share it, register with namespace=%r or set ASSISTANT_NAMESPACE=%s; to keep it apart "
+            "without this warning, register with namespace=%r.",
+            name,
+            FIRST,
+            FIRST,
+            FIRST,
+            name,
+        )
+
+
 def _store_file(app: Flask) -> str:
     """Return the URL of the default store; creates the instance folder, which Flask does not."""
     try:
@@ -191,6 +218,8 @@ def _with(store: Store, kind: type[Any]) -> Any:
 
 def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared: Sequence[str]) -> Storage:
     """Create what indexes files: a registered storage, the upstream if it searches, else the app's own store."""
+    if isinstance(settings.storage, Storage):
+        return settings.storage
     if settings.storage is not None:
         if settings.storage not in registered_storages():
             known = ", ".join(registered_storages()) or "none"
@@ -214,7 +243,7 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
         from .engines.search.engine import LocalSearchEngine
 
         return LocalSearchEngine(engine)
-    if settings.engine is None and not (app.debug or app.testing):
+    if settings.engine is None and not app.testing:
         logger.warning(
             "No OPENAI_API_KEY: the offline engine answers. Set OPENAI_API_KEY, or ASSISTANT_ENGINE=offline."
         )
@@ -223,8 +252,10 @@ def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: I
     return OfflineEngine(settings.offline_delay_seconds)
 
 
-def _registered_engine(name: str | None) -> Engine | None:
-    """Create the engine registered under a name; None for a built-in one."""
+def _own_engine(name: str | Engine | None) -> Engine | None:
+    """Return the host's engine, or create the one registered under a name; None for a built-in one."""
+    if isinstance(name, Engine):
+        return name
     if name is None or name in BUILT_IN:
         return None
     if name not in registered_engines():

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, session
 
 from .errors import ConfigError, Forbidden, Unauthorized
+from .namespaces import FIRST, SEPARATOR, stored_owner
 
 MAX_OWNER_CHARS = 256
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -22,7 +23,7 @@ SESSION_KEY = "flask_assistant_stream.owner"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity behind a request: the owner of everything that it stores or reads."""
+    """The identity behind a request: the owner of everything that it stores or reads, with its namespace."""
 
     owner: str
 
@@ -115,11 +116,13 @@ class Gate:
         keys: SHA-256 of each bearer key, and its owner; comparing digests takes the same time for all keys.
         authenticate: called if no key matches, or None if keys are the only way in.
         origins: other origins that may send changes, as browsers send them.
+        namespace: of the owners, see `namespaces`.
     """
 
     keys: tuple[tuple[bytes, str], ...] = ()
     authenticate: Authenticator | None = None
     origins: tuple[str, ...] = ()
+    namespace: str = FIRST
 
     def admit(self, request: Request) -> Principal:
         """Return the principal of a request.
@@ -131,12 +134,15 @@ class Gate:
         """
         owner = self._owner_by_key(request)
         if owner is not None:
-            return Principal(owner)
+            return self._principal(owner)
         self._check_origin(request)
         if self.authenticate is None:
             problem = "Incorrect API key provided." if bearer(request) else "You didn't provide an API key."
             raise Unauthorized(f"{problem} Send the header Authorization: Bearer KEY.")
-        return Principal(_checked_owner(self.authenticate(request)))
+        return self._principal(_checked_owner(self.authenticate(request)))
+
+    def _principal(self, owner: str) -> Principal:
+        return Principal(stored_owner(self.namespace, owner))
 
     def _owner_by_key(self, request: Request) -> str | None:
         token = bearer(request)
@@ -169,6 +175,7 @@ def build_gate(
     owner: str | None,
     api_keys: Mapping[str, str],
     origins: Sequence[str],
+    namespace: str = FIRST,
 ) -> Gate:
     """Create the gate of one registration.
 
@@ -192,7 +199,7 @@ def build_gate(
     if isinstance(chosen, BuiltInAuthenticator):
         chosen.check(app)
     keys = tuple((_digest(key), name) for key, name in api_keys.items())
-    return Gate(keys, chosen, tuple(origin.lower() for origin in origins))
+    return Gate(keys, chosen, tuple(origin.lower() for origin in origins), namespace)
 
 
 def _by_name(owner: str | None) -> BuiltInAuthenticator | None:
@@ -230,8 +237,8 @@ def _problem(owner: str) -> str | None:
     """Return the requirement that an owner violates, or None."""
     if not owner or len(owner) > MAX_OWNER_CHARS:
         return f"1 to {MAX_OWNER_CHARS} characters long"
-    if "\0" in owner or any("\ud800" <= char <= "\udfff" for char in owner):
-        return "free of NUL and of lone surrogates"
+    if "\0" in owner or SEPARATOR in owner or any("\ud800" <= char <= "\udfff" for char in owner):
+        return "free of NUL, U+001F and lone surrogates"
     return None
 
 

@@ -1,7 +1,7 @@
 """The table of settings: keys, types, units, defaults and environment names. Knows nothing of Flask.
 
 Each field of `Settings` is a row of the table. Arguments, `app.config`, the environment and the docs page all follow
-it.
+it. Long because the table is one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from .engines.base import Engine
 from .errors import ConfigError
+from .storages.base import Storage
+from .stores.base import Store
 
 DEFAULT_MODEL = "gpt-6.1-terra"
 """Generally available since 2026-10-26, no shutdown announced; recommended by OpenAI in place of gpt-5-mini."""
@@ -69,6 +72,20 @@ def _text(value: Any) -> str:
             return str(value)
         raise ValueError("a string")
     return value.strip()
+
+
+def _or_object(parse: Parse, kind: type[Any]) -> Parse:
+    """Return a parser that also accepts an object of a kind, unchanged."""
+
+    def parse_either(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        try:
+            return parse(value)
+        except ValueError:
+            raise ValueError(f"a string or an object of the class {kind.__name__}") from None
+
+    return parse_either
 
 
 _SWITCH = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromkeys(("off", "false", "no", "0"), False)}
@@ -211,20 +228,27 @@ class Settings:
         _text, "", f"model of the assistant built from configuration; by default {DEFAULT_MODEL}, at OpenAI alone"
     )
     instructions: str = _key(_text, "", "instructions of the assistant built from configuration")
-    store: str | None = _key(
-        _text,
+    store: str | Store | None = _key(  # noqa: RUF009
+        _or_object(_text, Store),
         None,
-        "mongodb://…, mongodb+srv://… or sqlite:///path; by default one SQLite file in the instance folder",
+        "mongodb://…, mongodb+srv://…, sqlite:///path or a Store; by default one SQLite file in the instance folder",
         origin=["MONGODB_URI"],
         secret=True,
     )
-    engine: str | None = _key(
-        _lower,
+    namespace: str | None = _key(
+        _text,
         None,
-        "openai, offline or a registered name; by default openai if a key or a base URL is set, else offline",
+        "where the data of all owners are; by default the registration's name, so that registrations are apart",
     )
-    storage: str | None = _key(
-        _lower, None, "a registered name; by default files are indexed upstream if it searches, else in the store"
+    engine: str | Engine | None = _key(  # noqa: RUF009
+        _or_object(_lower, Engine),
+        None,
+        "openai, offline, a registered name or an Engine; by default openai with a key or base URL, else offline",
+    )
+    storage: str | Storage | None = _key(  # noqa: RUF009
+        _or_object(_lower, Storage),
+        None,
+        "a registered name or a Storage; by default files are indexed upstream if it searches, else in the store",
     )
     vector_store_ids: tuple[str, ...] = _key(
         _names,
@@ -326,7 +350,7 @@ def resolve(
         ConfigError: a name is unknown or a value invalid.
     """
     environ = os.environ if environ is None else environ
-    arguments = _without_aliases(arguments)
+    arguments = without_aliases(arguments)
     _refuse_unknown(arguments, config)
     values = {}
     for key in KEYS:
@@ -354,7 +378,8 @@ def _parse(key: Key, source: str, value: Any) -> Any:
         raise ConfigError(f"The {source} must be {error}{got}. It is: {key.doc}.") from None
 
 
-def _without_aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def without_aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are set, by the names of their settings; ConfigError for two names of one."""
     known = {name: value for name, value in arguments.items() if value is not None}
     for alias, name in ALIASES.items():
         if alias in known:

@@ -13,12 +13,15 @@ from flask.sansio.app import App
 
 from .assembly import assemble
 from .auth import Authenticator
+from .config import without_aliases
 from .engines.base import Engine
 from .errors import ConfigError
+from .namespaces import FIRST
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
 from .routes.error_responses import CATCH_ALL
 from .shutdown import remember
+from .storages.base import Storage
 from .stores.base import Store
 from .tools.options import AppTools
 from .tools.registry import Tool
@@ -26,8 +29,11 @@ from .tools.registry import Tool
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-NAME = "assistant_stream"
+NAME = FIRST
 URL_PREFIX = "/api/assistants"
+
+OPTIONS = "assistant_stream_options"
+"""The key of `init_app`'s options among those that Flask passes to the blueprint."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Options(TypedDict, total=False):
     """The keyword arguments of a registration: every setting of `config.py`, and arguments that only code can give.
 
-    `store` and `engine` may also be objects. `mongo_uri` is another name of `store`.
+    `store`, `engine` and `storage` may also be objects. `mongo_uri` is another name of `store`.
 
     Attributes:
         assistants: declared in code: Assistants API bodies with an `id`; their `tools` may include functions.
@@ -55,9 +61,10 @@ class Options(TypedDict, total=False):
     model: str | None
     instructions: str | None
     store: str | Store | None
+    namespace: str | None
     mongo_uri: str | None
     engine: str | Engine | None
-    storage: str | None
+    storage: str | Storage | None
     vector_store_ids: Iterable[str] | str | None
     owner: str | None
     api_keys: Mapping[str, str] | str | None
@@ -110,18 +117,26 @@ class AssistantStream:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask, *, url_prefix: str | None = None, name: str | None = None) -> None:
+    def init_app(
+        self, app: Flask, *, url_prefix: str | None = None, name: str | None = None, **options: Unpack[Options]
+    ) -> None:
         """Register with an app; several apps, and several names in one app, are possible.
+
+        Args:
+            url_prefix, name: instead of the extension's.
+            options: for this app, before those of the extension; all but `tools`.
 
         Raises:
             ConfigError: the configuration is wrong, or the name is taken; the message has the fix.
         """
-        options = {"url_prefix": url_prefix, "name": name}
-        app.register_blueprint(self.blueprint, **{key: value for key, value in options.items() if value is not None})
+        if options.pop("tools", None) is not None:
+            raise ConfigError("init_app takes no tools: give them to AssistantStream(tools=…).")
+        own = {"url_prefix": url_prefix, "name": name, OPTIONS: options}
+        app.register_blueprint(self.blueprint, **{key: value for key, value in own.items() if value is not None})
 
-    def build(self, app: Flask, name: str) -> Registration:
+    def build(self, app: Flask, name: str, options: Mapping[str, Any]) -> Registration:
         """Resolve the configuration for an app and create its registration."""
-        return assemble(app, name, dict(self._options), self._tools)
+        return assemble(app, name, without_aliases(self._options) | without_aliases(options), self._tools)
 
     @overload
     def tool(self, function: F) -> F: ...
@@ -168,17 +183,31 @@ class AssistantBlueprint(Blueprint):
         """Build the state, then register the blueprint."""
         assert isinstance(app, Flask)
         name = f"{options.get('name_prefix', '')}.{options.get('name', self.name)}".lstrip(".")
+        _refuse_variables(options, options.get("url_prefix") or self.url_prefix or "")
         registrations: dict[str, Registration] = app.extensions.setdefault(EXTENSION, {})
         if name in app.blueprints:
             raise ConfigError(
                 f"The app has a blueprint {name!r} already. Give this one its own name and prefix: "
                 f'app.register_blueprint(blueprint, name="{name}_2", url_prefix="/api/{name}_2").'
             )
-        registrations[name] = self.assistant_stream.build(app, name)
+        registrations[name] = self.assistant_stream.build(app, name, options.pop(OPTIONS, {}))
         remember(app)
         super().register(app, options)
         for rule in app.url_map.iter_rules(f"{name}.{CATCH_ALL}"):
             rule.methods = None  # every method, even an unknown one: add_url_rule accepts a list only
+
+
+def _refuse_variables(options: Mapping[str, Any], url_prefix: str) -> None:
+    """Refuse a place whose URLs have variables: no route takes them."""
+    for name, place in (("url_prefix", url_prefix), ("subdomain", options.get("subdomain") or "")):
+        if "<" in place:
+            raise ConfigError(
+                f"The {name} {place!r} has a variable: owners do not depend on the URL, and the routes take no "
+                "variable. Register a fixed one, and let authenticate return an owner that names the tenant, such as "
+                'f"{tenant}:{user_id}".'
+            )
+    if options.get("url_defaults"):
+        raise ConfigError("The routes of the assistant take no url_defaults. Register the blueprint without them.")
 
 
 def create_assistant_blueprint(

@@ -30,6 +30,9 @@ ROOT = Path(__file__).parent.parent
 TYPES = {
     "str": "text",
     "str | None": "text",
+    "str | Store | None": "text, or a `Store`",
+    "str | Engine | None": "text, or an `Engine`",
+    "str | Storage | None": "text, or a `Storage`",
     "bool": "on or off",
     "int": "whole number",
     "float": "number",
@@ -73,7 +76,7 @@ def test_the_configuration_page_has_every_key_and_argument_and_no_other() -> Non
     section = read(DOCS / "configuration.md").partition("## Arguments that only code can give")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     settings = {key.argument for key in KEYS} | {"mongo_uri"}
-    assert named == {*Options.__annotations__} - settings | {"store", "engine", "url_prefix", "name"}
+    assert named == {*Options.__annotations__} - settings | {"url_prefix", "name"}
 
 
 def test_the_reliability_page_names_every_chaos_test() -> None:

@@ -369,6 +369,12 @@ class Store(ABC):
     def projected(self, run_id: str) -> int | None:
         """Return the run's `last_seq`; None if there is no such run."""
 
+    # -- owners -------------------------------------------------------------------------------------------
+
+    def has_owners_without(self, text: str) -> bool:  # noqa: ARG002
+        """Return whether some owner whose name lacks `text` has records; True if the store cannot tell."""
+        return True
+
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:
         """Append rows, then apply the projections of those that were stored.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
+from ..namespaces import plain_owner
 from ..protocol.objects import Object
 from ..run_logger import RunLogger
 from ..stores.base import RunRecord
@@ -44,7 +45,7 @@ class ServerTools:
         """Prepare the calls of one response."""
 
         def context(call_id: str) -> ToolContext:
-            return ToolContext(run.owner, run.parent, run.id, call_id)
+            return ToolContext(plain_owner(run.owner), run.parent, run.id, call_id)
 
         tools = self._by_assistant[run.body["assistant_id"]]
         return ToolCalls(tools, calls, context, around=self._around, log=log, max_chars=self._max_chars)

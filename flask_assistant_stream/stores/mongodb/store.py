@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -174,6 +175,12 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             documents = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
         page = [to_record(kind, document) for document in documents[:limit]]
         return Page(page[::-1] if backwards else page, len(documents) > limit)
+
+    def has_owners_without(self, text: str) -> bool:
+        others = {"owner": {"$not": {"$regex": re.escape(text)}}}
+        kinds = (Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.ASSISTANT)  # each other record is below one of these
+        with self._connection.database() as db:
+            return any(db[COLLECTIONS[kind]].find_one(others, {"_id": True}) is not None for kind in kinds)
 
     # -- runs ---------------------------------------------------------------------------------------------
 

@@ -183,6 +183,10 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
         return self._connections.read(work)
 
+    def has_owners_without(self, text: str) -> bool:
+        sql = "SELECT 1 FROM records WHERE instr(owner, ?) = 0 LIMIT 1"
+        return self._connections.read(lambda connection: connection.execute(sql, (text,)).fetchone()) is not None
+
     # -- runs ---------------------------------------------------------------------------------------------
 
     def start(self, start: Start) -> RunRecord:
