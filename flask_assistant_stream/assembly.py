@@ -43,6 +43,7 @@ from .stores import make_store
 from .stores.base import Store
 from .stores.capabilities import Blobs, Passages
 from .titles import Titles
+from .tool_context import contexts_of
 from .tools.options import AppTools, check_upstream_tools
 from .tools.server import ServerTools
 from .translation.options import TranslatorOptions
@@ -100,7 +101,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         extra_tools=upstream_tools,
         reasoning_summaries=settings.reasoning_summaries,
     )
-    server_tools = ServerTools(by_assistant, app.app_context, settings.max_content_chars)
+    server_tools = ServerTools(by_assistant, contexts_of(app), settings.max_content_chars)
     context = RunContext(engine, requests, server_tools, files)
     runner = Runner(store, log, context, _runner_options(settings), titles=titles)
     clients = Clients(settings.max_streams, settings.send_timeout_seconds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +20,7 @@ from ..protocol.events import Event
 from ..protocol.objects import Object
 from ..run_logger import RunLogger
 from ..stores.base import RunRecord
-from ..tools.calls import ToolCalls
+from ..tools.calls import Around, ToolCalls
 from ..tools.server import ServerTools
 from ..translation.translator import Ending, Translator
 from .upstream_request import RequestBuilder
@@ -43,6 +44,10 @@ class RunContext:
     tools: ServerTools | None = None
     files: Files | None = None
 
+    def keep_context(self) -> Around:
+        """Return what makes the contexts of a run's tools; called in the request that starts or continues the run."""
+        return nullcontext if self.tools is None else self.tools.keep_context()
+
 
 class Execution:
     """A run that this process executes.
@@ -51,6 +56,9 @@ class Execution:
         run: as it was started or claimed.
         translator: used by the executing thread only.
         history: the thread's messages before the run's own, or None if they must be read.
+
+    Args:
+        around: makes the host's context of the run's tools.
     """
 
     def __init__(
@@ -60,12 +68,15 @@ class Execution:
         writer: Writer,
         log: RunLogger,
         history: list[Object] | None = None,
+        *,
+        around: Around = nullcontext,
     ) -> None:
         self.run = run
         self.translator = translator
         self.history = history
         self._writer = writer
         self._log = log
+        self._around = around
         self._stream: ItemStream | None = None
         self._calls: ToolCalls | None = None
         self._stop_reason: tuple[Ending, Object | None] | None = None
@@ -162,7 +173,7 @@ class Execution:
     def _call(self, context: RunContext, calls: list[Object]) -> None:
         """Execute the server's calls and pass their outputs to the translator."""
         assert context.tools is not None
-        self._calls = context.tools.calls(self.run, calls, self._log)
+        self._calls = context.tools.calls(self.run, calls, self._log, self._around)
         if not self.stopping:
             outputs = self._calls.run()
             if not self.stopping:

@@ -114,7 +114,8 @@ class Runner:
             )
             writer = self.log.open(run, draft.events, draft.translator.last_seq)
             history = None if draft.start.thread is None else draft.messages
-            execution = Execution(run, draft.translator, writer, RunLogger(logger, run, request.request_id), history)
+            run_log = RunLogger(logger, run, request.request_id)
+            execution = Execution(run, draft.translator, writer, run_log, history, around=self._context.keep_context())
             if request.titled and draft.messages and run.position // TURN <= START_TURNS:
                 self._give_title(execution, draft.messages[0])
             self._launch(execution)
@@ -177,7 +178,8 @@ class Runner:
                 stored = False
             if not stored:
                 raise StoreError(f"The tool outputs of run {run_id} could not be stored; send them again.")
-            self._launch(Execution(claimed, translator, writer, RunLogger(logger, claimed, request_id)))
+            run_log = RunLogger(logger, claimed, request_id)
+            self._launch(Execution(claimed, translator, writer, run_log, around=self._context.keep_context()))
             return RunPosition(thread_id, run_id, after)
 
     def cancel(self, owner: str, thread_id: str, run_id: str) -> Object:

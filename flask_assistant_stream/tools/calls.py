@@ -1,6 +1,6 @@
 """Execute the calls of one response in parallel: a thread each, none longer than its tool's time limit.
 
-Knows neither Flask nor stores: `around` is the app's context.
+Knows neither Flask nor stores: `around` makes the app's context.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from ..protocol.objects import Object
 from ..run_logger import RunLogger
 from .registry import Tool, ToolContext, Tools
 
+Around = Callable[[], AbstractContextManager[object]]
+"""Makes the context manager around each tool, in its thread."""
+
 
 class ToolCalls:
     """Executes the calls of one response, once.
@@ -27,7 +30,7 @@ class ToolCalls:
     Args:
         calls: `{id, type, function: {name, arguments}}`, each id once.
         make_context: returns the context of a call id.
-        around: context manager around each tool, in its thread: the app context.
+        around: makes the host's context of each tool.
         max_chars: maximum length of an output.
     """
 
@@ -37,7 +40,7 @@ class ToolCalls:
         calls: Sequence[Object],
         make_context: Callable[[str], ToolContext],
         *,
-        around: Callable[[], AbstractContextManager[object]],
+        around: Around,
         log: RunLogger,
         max_chars: int,
         now: Callable[[], float] = time.monotonic,

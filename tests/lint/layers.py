@@ -65,6 +65,7 @@ TABLE = {
     "routes.clients": "errors log.follow routes.request_log threads",
     "routes.v1": f"{DOMAIN} routes assistants encoders files runs.start_request runs.upstream_request {WEB}",
     "threads": "per_process gevent",
+    "tool_context": "flask",
     "assembly": "* flask flask_cors",
     "shutdown": "runs.draining routes.base flask",
     "gunicorn_hooks": "shutdown",
