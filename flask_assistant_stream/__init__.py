@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .errors import (
         AssistantStreamError,
         ConfigError,
+        ContextOverflow,
         EngineError,
         Forbidden,
         Gone,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         ToolError,
         Unauthorized,
         Unavailable,
+        UnusableInput,
         UpstreamError,
     )
     from .extension import AssistantBlueprint, AssistantStream, create_assistant_blueprint
@@ -48,6 +50,7 @@ __all__ = [
     "AssistantStreamError",
     "Authenticator",
     "ConfigError",
+    "ContextOverflow",
     "EngineError",
     "Forbidden",
     "Gone",
@@ -63,6 +66,7 @@ __all__ = [
     "ToolError",
     "Unauthorized",
     "Unavailable",
+    "UnusableInput",
     "UpstreamError",
     "create_assistant_blueprint",
     "drain",

@@ -14,12 +14,16 @@ AssistantStreamError
 ├── Unavailable            the process: 503, it accepts no more for now, and nothing was started
 │   └── TooManyStreams     it has its maximum of open streams
 ├── EngineError            the upstream: becomes the run's `last_error`
+│   ├── ContextOverflow    the input exceeds the model's context window
+│   └── UnusableInput      a file or image of the input is gone or cannot be used
 ├── UpstreamError          the upstream, without a run (files, vector stores): 502, or its own status
 ├── ToolError              a tool: its text goes to the model, and the run continues
 └── IllegalMove            the library: a status change that no table allows
 """
 
 from __future__ import annotations
+
+import copy
 
 
 class AssistantStreamError(Exception):
@@ -124,12 +128,48 @@ class TooManyStreams(Unavailable):
 class EngineError(AssistantStreamError):
     """The upstream failed.
 
-    `code` is one of a run's `last_error` codes: `server_error`, `rate_limit_exceeded`, `invalid_prompt`
-    (`spec/responses.md#error-codes`). The message reaches the client, so it contains no key
-    and no address with credentials.
+    `code` is one of a run's `last_error` codes, `server_error`, `rate_limit_exceeded` or `invalid_prompt`, or a code of
+    the Responses API that becomes one of them (`spec/responses.md#error-codes`). The message reaches the client, so it
+    contains no key and no address with credentials.
     """
 
     code = "server_error"
+
+    def with_message(self, message: str) -> EngineError:
+        """Return the same error with another message."""
+        same = copy.copy(self)
+        same.message, same.args = message, (message,)
+        return same
+
+
+class ContextOverflow(EngineError):
+    """The input exceeds the model's context window; a shorter one may fit.
+
+    Attributes:
+        limit: the size of the window in tokens, or None if the upstream does not say.
+    """
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class UnusableInput(EngineError):
+    """The upstream cannot use a file or image of the input: deleted, expired, not downloadable or damaged.
+
+    Attributes:
+        file_id: the file, as the request names it, or None.
+        url: the image or file, as the request names it, or None. Both are None if the upstream names neither.
+    """
+
+    code = "unusable_input"
+
+    def __init__(self, message: str, *, file_id: str | None = None, url: str | None = None) -> None:
+        super().__init__(message)
+        self.file_id = file_id
+        self.url = url
 
 
 class UpstreamError(AssistantStreamError):

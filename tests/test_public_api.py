@@ -18,6 +18,7 @@ PUBLIC = {
     *("Tool", "ToolContext", "tool_of"),
     *("DEFAULT_MODEL", "KEYS", "Key", "Settings"),  # settings, for tools and documentation
     *("AssistantStreamError", "ConfigError", "EngineError", "Forbidden", "Gone", "NotFound", "RequestError"),
+    *("ContextOverflow", "UnusableInput"),  # an engine's errors that another request may avoid
     *("StoreError", "TooLarge", "ToolError", "Unauthorized", "Unavailable", "UpstreamError"),
 }
 CLIENTS = {"openai", "pymongo", "gevent"}

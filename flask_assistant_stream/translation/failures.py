@@ -16,7 +16,8 @@ MESSAGE_CHARS = 2000
 _RATE = re.compile(r"rate.?limit|quota|throttl|too_many_requests|^429$")
 _INVALID = re.compile(
     r"image|^(invalid_prompt|invalid_request(_error)?|invalid_value|bio_policy|misalignment_policy_violation"
-    r"|context_length_exceeded|exceed_context_size_error|content_filter|content_policy_violation|400|413|422)$"
+    r"|context_length_exceeded|exceed_context_size_error|unusable_input|content_filter|content_policy_violation"
+    r"|400|413|422)$"
 )
 _CREDENTIALS = re.compile(r"api_key|authentication|permission|unauthorized|forbidden|^40[13]$")
 _SECRET = re.compile(r"\bsk-[\w*.-]{4,}|(?<=://)[^/\s@]+@|(?i:(?<=bearer ))[^\s\"',]+")

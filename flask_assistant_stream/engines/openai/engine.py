@@ -15,28 +15,19 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import jiter
-
-from ...errors import ConfigError, EngineError
+from ...errors import ConfigError, ContextOverflow, EngineError, UnusableInput
 from ...profiles import OPTIONAL_FIELDS, Profile, profile_of
 from ...protocol.events import dump
 from ...upstream import Upstream, retry_after
 from ..base import Engine, Item, ItemStream, Search
-from ..sse import SSEDecoder
 from . import http_errors
 from .fitting import REFUSALS, Learnt, blamed, fit
 from .http_connect import Address, ConnectionPool
 from .http_stream import READ_BYTES, Exchange, request_head, request_headers
 from .limits import limited
 from .notices import ShutdownNotices
+from .response_body import BodyReader
 
-ENDINGS = frozenset(("response.completed", "response.incomplete"))
-FAILURES = frozenset(("response.failed", "error"))
-KEEPALIVE: Item = {"type": "keepalive"}
-"""Emitted if the upstream sends only a comment as a heartbeat; the translator skips it."""
-
-FAILURE_SECONDS = 1.0
-"""Seconds to read on after a failure: several servers send a second item, with the reason."""
 DRAIN_SECONDS = 0.1
 MAX_WAIT_SECONDS = 20.0
 """If the upstream asks for a longer pause, the request is not retried."""
@@ -133,25 +124,29 @@ class _ResponseStream(ItemStream):
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._exchange: Exchange | None = None
-        self._streaming = False
-        self._failed = False
-        self._unreadable: EngineError | None = None
-        self._ended = False
+        self._body: BodyReader | None = None
 
     def __iter__(self) -> Iterator[list[Item]]:
         try:
             exchange = self._open()
             if exchange is not None:
-                yield from self._watched(self._items(exchange))
+                yield from self._watched(self._read(exchange))
         except OSError as error:
             if not self._closed.is_set():
-                raise http_errors.broken(self._engine._address, error, streaming=self._streaming) from None
+                raise http_errors.broken(
+                    self._engine._address, error, streaming=bool(self._body and self._body.streaming)
+                ) from None
         except EngineError as error:
             if not self._closed.is_set():
-                raise EngineError(self._engine._upstream.masked(error.message), code=error.code) from None
+                raise error.with_message(self._engine._upstream.masked(error.message)) from None
         finally:
             if not self._ended:
                 self._drop()
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the terminal item was read."""
+        return self._body is not None and self._body.ended
 
     def close(self) -> None:
         """Abort the connection if items may follow; after the last item keep it if its response ends soon."""
@@ -211,7 +206,9 @@ class _ResponseStream(ItemStream):
         status, address = exchange.status, self._engine._address
         body = exchange.read_rest(REFUSAL_BYTES, REFUSAL_SECONDS)
         headers = {**http_errors.inner_headers(body), **exchange.headers}
-        failure = http_errors.refused(address, status, headers, body)
+        failure = http_errors.refused(address, status, headers, body, sent)
+        if isinstance(failure, (ContextOverflow, UnusableInput)):
+            return failure, math.inf, None
         if not http_errors.may_retry(status, headers):
             param, text = http_errors.refused_param(body), http_errors.read_refusal(body)[0]
             field = blamed(sent, self._engine._profile, param, text) if status in REFUSALS else None
@@ -267,95 +264,16 @@ class _ResponseStream(ItemStream):
 
     # ---- the body of the response ----
 
+    def _read(self, exchange: Exchange) -> Iterator[list[Item]]:
+        engine = self._engine
+        self._body = BodyReader(exchange, engine._upstream, engine._address, self._request, self._closed.is_set)
+        return iter(self._body)
+
     def _watched(self, reads: Iterator[list[Item]]) -> Iterator[list[Item]]:
         """Enforce the output limit if the server may ignore it or did not receive it."""
         limit = self._request.get("max_output_tokens")
         ignored = self._engine.ignores | self._without
         return reads if limit is None or "max_output_tokens" not in ignored else limited(reads, limit)
-
-    def _items(self, exchange: Exchange) -> Iterator[list[Item]]:
-        kind = exchange.headers.get("content-type", "").lower()
-        if "json" in kind or "html" in kind:
-            yield [self._whole_response(exchange)]
-            self._ended = True
-            return
-        self._streaming = True
-        decoder, silent = SSEDecoder(), 0
-        while data := exchange.read():
-            items = self._decode(decoder.feed(data))
-            if items:
-                yield items
-            elif decoder.silent > silent:
-                silent = decoder.silent
-                yield [KEEPALIVE]
-            if self._ended or self._closed.is_set():
-                return
-            if self._unreadable is not None:
-                raise self._unreadable
-            if self._failed:
-                yield from self._after_failure(exchange, decoder)
-                return
-            if len(data) >= READ_BYTES // 4:
-                time.sleep(0)  # a full socket never blocks: yield to other greenlets
-        if items := self._decode(decoder.end()):  # the last event lacks its blank line
-            yield items
-
-    def _after_failure(self, exchange: Exchange, decoder: SSEDecoder) -> Iterator[list[Item]]:
-        """Yield the items that follow a failure within a second; they may have details (`spec/servers.md#failures`)."""
-        deadline = time.monotonic() + FAILURE_SECONDS
-        try:
-            while data := exchange.read_until(deadline):
-                if items := self._decode(decoder.feed(data)):
-                    yield items
-        except OSError:
-            return  # the failure was yielded already
-
-    def _decode(self, payloads: list[bytes]) -> list[Item]:
-        """Decode payloads up to the first unreadable one, skip other JSON values, and note the end of the stream."""
-        items = []
-        for payload in payloads:
-            try:
-                item = jiter.from_json(payload)
-            except ValueError:
-                if payload == b"[DONE]":
-                    continue
-                try:
-                    item = _from_json(payload)
-                except EngineError as error:
-                    self._unreadable = error
-                    break
-            if type(item) is not dict:
-                continue
-            kind = item.get("type")
-            if kind is None and "error" in item:
-                item["type"] = kind = "error"
-            if kind in ENDINGS:
-                self._ended = True
-            elif kind in FAILURES:
-                self._failed, item = True, {**self._engine._upstream.masked(item), "type": kind}
-            items.append(item)
-        return items
-
-    def _whole_response(self, exchange: Exchange) -> Item:
-        """Read a response that is not a stream: a finished one becomes its terminal item, anything else an error."""
-        body = exchange.read_rest(64 * REFUSAL_BYTES, REFUSAL_SECONDS)
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and isinstance(value.get("output"), list) and not value.get("error"):
-            return {"type": f"response.{value.get('status') or 'completed'}", "response": value}
-        raise http_errors.refused(self._engine._address, exchange.status, exchange.headers, body)
-
-
-def _from_json(payload: bytes) -> Any:
-    """Decode with the standard library, which also accepts lone surrogates."""
-    try:
-        return json.loads(payload.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise EngineError("The upstream sent an event that is not UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise EngineError("The upstream sent an event that is not JSON.") from None
 
 
 def pause_before_retry(attempt: int) -> float:

@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 
 from ...errors import EngineError
 from ...protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
+from ...translation.coerce import object_of, text_of
 from ...translation.failures import classify, without_secrets
 from ...upstream import pauses
 from ..sse import SSEDecoder
 from .http_connect import Address
+from .refusals import unusable_input
 
 MAX_TEXT = 1000
 _RETRIED = frozenset((408, 409, 429))
@@ -38,12 +40,20 @@ _MODEL = re.compile(
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def refused(address: Address, status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
-    """Return the error for a response that is not a stream: any status, any body."""
+def refused(
+    address: Address, status: int, headers: Mapping[str, str], body: bytes, sent: dict[str, Any] | None = None
+) -> EngineError:
+    """Return the error for a response that is not a stream: any status, any body.
+
+    Args:
+        sent: the refused request.
+    """
     text, code = read_refusal(body)
     explanation = _explanation(status, headers, text, code, len(body))
     message = f"The upstream {address.authority} answered {status}{_phrase(status)}: {explanation}"
-    return EngineError(message, code=error_code(status, code))
+    error = _error_object(body)
+    words = text_of(object_of(error).get("message")) or text  # `text` is shortened
+    return unusable_input(message, status, words, error, sent) or EngineError(message, code=error_code(status, code))
 
 
 def _explanation(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:

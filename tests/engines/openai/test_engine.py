@@ -19,8 +19,10 @@ import pytest
 
 from flask_assistant_stream.engines.base import Engine, Item
 from flask_assistant_stream.engines.openai import engine as openai_engine
-from flask_assistant_stream.engines.openai.engine import KEEPALIVE, OpenAIEngine
-from flask_assistant_stream.errors import ConfigError, EngineError
+from flask_assistant_stream.engines.openai import response_body
+from flask_assistant_stream.engines.openai.engine import OpenAIEngine
+from flask_assistant_stream.engines.openai.response_body import KEEPALIVE
+from flask_assistant_stream.errors import ConfigError, ContextOverflow, EngineError, UnusableInput
 from flask_assistant_stream.profiles import PROFILES
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from flask_assistant_stream.upstream import Upstream
@@ -330,7 +332,7 @@ def test_failures_come_as_items_however_late_the_reason_is(
 def test_after_a_failure_the_wait_is_short(
     upstream: FakeUpstream, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_engine, "FAILURE_SECONDS", 0.2)
+    monkeypatch.setattr(response_body, "FAILURE_SECONDS", 0.2)
     upstream.play(Reply([{"type": "error", "code": "x", "message": "y"}, Stall()]))
     begun = time.monotonic()
     assert [item["type"] for item in collect(engine.stream(asking("hello")))] == ["error"]
@@ -690,3 +692,41 @@ def test_a_proxy_that_cannot_be_used_is_said_so(monkeypatch: pytest.MonkeyPatch)
     _, error = until_error(OpenAIEngine(Upstream(KEY, "https://upstream.test/v1")), asking("hello"))
     assert "proxy" in error.message
     assert "hidden" not in error.message
+
+
+# ---- refusals that another request avoids --------------------------------------------------------------------------
+def test_a_full_context_is_an_error_of_its_own_and_is_not_retried(
+    upstream: FakeUpstream, retrying: OpenAIEngine
+) -> None:
+    upstream.play(error_reply(500, "the request exceeds the available context size (4096 tokens)"))
+    _, error = until_error(retrying, asking("hello"))
+    assert isinstance(error, ContextOverflow)
+    assert error.limit == 4096
+    assert len(upstream.requests) == 1
+
+
+def test_a_failure_before_the_first_output_is_an_error_of_its_own(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    created = {"type": "response.created", "response": {"id": "resp_1"}}
+    upstream.play(Reply([created, {"type": "error", "error": {"code": "context_length_exceeded", "message": KEY}}]))
+    items, error = until_error(engine, asking("hello"))
+    assert [item["type"] for item in items] in ([], ["response.created"])
+    assert isinstance(error, ContextOverflow)
+    assert KEY not in error.message
+
+
+def test_a_failure_after_the_first_output_stays_an_item(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    delta = {"type": "response.output_text.delta", "delta": "Well"}
+    failure = {"type": "error", "error": {"code": "context_length_exceeded", "message": "too long"}}
+    upstream.play(Reply([delta, failure]))
+    assert [item["type"] for item in collect(engine.stream(asking("hello")))] == [delta["type"], "error"]
+
+
+def test_a_dead_image_is_named_as_the_request_names_it(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    request = asking("hello")
+    image = {"type": "input_image", "image_url": "https://bucket.example/cat.png?sig=1", "detail": "auto"}
+    request["input"].insert(0, {"type": "message", "role": "user", "content": [image]})
+    error = {"message": "Failed to download image.", "param": "input[0].content[0].image_url", "code": "invalid_value"}
+    upstream.play(json_reply({"error": error}, 400))
+    _, caught = until_error(engine, request)
+    assert isinstance(caught, UnusableInput)
+    assert caught.url == image["image_url"]
