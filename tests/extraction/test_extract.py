@@ -20,6 +20,7 @@ from pypdf import PdfWriter
 from flask_assistant_stream.errors import RequestError, StoreError
 from flask_assistant_stream.extraction import extract
 from flask_assistant_stream.extraction.extract import SEARCHABLE, ending, extract_text
+from flask_assistant_stream.extraction.readers import html, pdf, plain
 from tests.files.material import a_docx, a_html, a_pdf, a_zip, another_docx
 
 DOCUMENT = "word/document.xml"
@@ -128,8 +129,8 @@ def test_control_characters_are_removed() -> None:
 
 def test_a_long_text_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "MAX_TEXT_CHARS", 100)
-    monkeypatch.setattr(extract, "MAX_TEXT_BYTES", 402)
-    monkeypatch.setattr(extract, "MAX_HTML_BYTES", 402)
+    monkeypatch.setattr(plain, "MAX_TEXT_BYTES", 402)
+    monkeypatch.setattr(html, "MAX_HTML_BYTES", 402)
     assert read("a.txt", "🎈".encode() * 1000) == "🎈" * 100
     assert read("a.txt", ("x" + "é" * 1000).encode()) == "x" + "é" * 99, "cut within a character"
     assert read("a.txt", b"\xe9" * 1000) == "é" * 100
@@ -260,7 +261,8 @@ def test_an_encrypted_pdf_is_rejected_without_a_library_that_decrypts(tmp_path: 
     (tmp_path / "a.pdf").write_bytes(with_password("", "AES-256"))
     script = (
         "import sys; sys.modules.update(cryptography=None, Crypto=None)\n"
-        "from flask_assistant_stream.extraction.extract import RequestError, extract_text\n"
+        "from flask_assistant_stream.errors import RequestError\n"
+        "from flask_assistant_stream.extraction.extract import extract_text\n"
         "try: extract_text('a.pdf', open(sys.argv[1], 'rb'))\n"
         "except RequestError as error: print(error)"
     )
@@ -285,7 +287,7 @@ def test_a_pdf_of_images_is_rejected() -> None:
     [("MAX_PAGE_BYTES", 1000, "line\n" * 500, "too large"), ("MAX_PDF_SECONDS", -1, "line", "too long")],
 )
 def test_limits_of_a_pdf(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, content: str, message: str) -> None:
-    monkeypatch.setattr(extract, limit, value)
+    monkeypatch.setattr(pdf, limit, value)
     assert message in refusal("a.pdf", a_pdf(content))
 
 
