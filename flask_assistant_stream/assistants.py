@@ -12,7 +12,8 @@ from typing import Any
 from .errors import ConfigError, Duplicate, NotFound, RequestError
 from .protocol import ids, objects
 from .protocol.objects import Object
-from .stores.base import Kind, Order, Record, Store
+from .stores.base import Kind, Order, Page, Record, Store
+from .stores.listing import page_of
 
 FIELDS: Mapping[str, tuple[type, ...]] = {
     "id": (str,),
@@ -181,30 +182,43 @@ class Assistants:
         """
         if self._default_id not in self._declared_alone:
             self.find(owner).keep()
-        bodies = [*self._declared.values(), *self._stored(owner)]
-        if order == "desc":
-            bodies.reverse()
-        places = {body["id"]: place for place, body in enumerate(bodies)}
-        for name, cursor in (("after", after), ("before", before)):
-            if cursor is not None and cursor not in places:
-                raise NotFound(f"No assistant found with id '{cursor}'.", param=name)
-        first = 0 if after is None else places[after] + 1
-        last = len(bodies) if before is None else places[before]
-        if after is None and before is not None:  # the ones next to it
-            first = max(last - limit, 0)
-            return bodies[first:last], first > 0
-        return bodies[first : min(first + limit, last)], first + limit < last
+        backwards = before is not None and after is None  # the page ends next to the cursor
+        try:
+            if not backwards:
+                return self._page(owner, limit, order, after, before)
+            bodies, has_more = self._page(owner, limit, "asc" if order == "desc" else "desc", before, None)
+        except NotFound:
+            name, cursor = ("before", before) if backwards else ("after", after)
+            raise NotFound(f"No assistant found with id '{cursor}'.", param=name) from None
+        return bodies[::-1], has_more
 
-    def _stored(self, owner: str) -> list[Object]:
-        """Return all stored assistants of an owner, oldest first; they are few."""
-        bodies: list[Object] = []
-        after = None
-        while True:
-            page = self._store.list(Kind.ASSISTANT, owner, limit=100, order="asc", after=after)
-            bodies += [record.body for record in page.records if record.id not in self._declared_alone]
-            if not page.has_more:
-                return bodies
-            after = page.records[-1].id
+    def _page(
+        self, owner: str, limit: int, order: Order, after: str | None, before: str | None
+    ) -> tuple[list[Object], bool]:
+        """Return a page that begins after a cursor: of the declared assistants and the stored ones in a row."""
+        declared = [*self._declared.values()]
+        if order == "desc":
+            declared.reverse()
+        places = {body["id"]: place for place, body in enumerate(declared)}
+        first, last = (None if id is None else places.get(id) for id in (after, before))
+        after_stored, before_stored = (id if place is None else None for id, place in ((after, first), (before, last)))
+        page = self._stored(owner, limit, order, after_stored, before_stored)
+        stored, more = [record.body for record in page.records], page.has_more
+        if (last if order == "asc" else first) is not None:  # a declared one ends or begins the page
+            stored, more = [], False
+        if (after_stored if order == "asc" else before_stored) is not None:  # a stored one does
+            declared = []
+        else:
+            declared = declared[0 if first is None else first + 1 : last]
+        bodies = [*declared, *stored] if order == "asc" else stored if more else [*stored, *declared]
+        return bodies[:limit], more or len(bodies) > limit
+
+    def _stored(self, owner: str, limit: int, order: Order, after: str | None, before: str | None) -> Page:
+        """Return a page of an owner's stored assistants, without those that are declared now."""
+        listed: dict[str, Any] = {"limit": limit, "order": order, "after": after, "before": before}
+        if self._declared_alone:
+            listed["keep"] = lambda record: record.id not in self._declared_alone
+        return page_of(self._store, Kind.ASSISTANT, owner, **listed)
 
     def _check_stored(self, assistant_id: str) -> None:
         if assistant_id in self._declared_alone:

@@ -44,6 +44,9 @@ class Kind(str, Enum):
 PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
 """Kinds whose ids are unique per owner; every other id is unique in a store."""
 
+CURSOR_SECONDS = 86_400.0
+"""How long a deleted record keeps its place in its list, at least, so that a client can delete while it pages."""
+
 BELOW_VECTOR_STORE = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
 """Kinds that are deleted with their vector store."""
 
@@ -253,7 +256,8 @@ class Store(ABC):
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         """Delete a record and what belongs to it.
 
-        A thread has messages, runs, steps and logs; a vector store has `BELOW_VECTOR_STORE`.
+        A thread has messages, runs, steps and logs; a vector store has `BELOW_VECTOR_STORE`. The record's own place in
+        its list stays known for `CURSOR_SECONDS` (see `list`).
 
         Raises:
             NotFound: as `get`.
@@ -276,11 +280,11 @@ class Store(ABC):
 
         Args:
             after, before: ids of the same list that bound the page, in the requested order. With `before` alone, the
-                page ends next to it.
+                page ends next to it. An id that was deleted from the list bounds it as before.
             run_id: only the messages of this run.
 
         Raises:
-            NotFound: `after` or `before` is not in the list.
+            NotFound: `after` or `before` is not in the list, and was not deleted from it in the last `CURSOR_SECONDS`.
         """
 
     # -- runs ---------------------------------------------------------------------------------------------

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..errors import NotFound
 from .base import Kind, Order, Page, Record, Store
 
 CHUNK = 500
-"""Records per read of a whole list."""
+"""The most records per read."""
 
 Keep = Callable[[Record], bool]
 
 
 def all_records(store: Store, kind: Kind, owner: str, parent: str = "", order: Order = "asc") -> list[Record]:
-    """Return all records below `parent`; starts again if the record of a cursor is deleted meanwhile."""
-    while True:
-        try:
-            return list(_walk(store, kind, owner, parent, order, None, None))
-        except NotFound:
-            continue
+    """Return all records below `parent`."""
+    return list(_walk(store, kind, owner, parent, order, None, None, CHUNK))
 
 
 def page_of(
@@ -37,28 +32,31 @@ def page_of(
     """Return a page of the records that `keep` accepts; NotFound if a cursor is not in the list, kept or not."""
     if keep is None:
         return store.list(kind, owner, parent=parent, limit=limit, order=order, after=after, before=before)
+    backwards = before is not None and after is None
+    if backwards:  # the page ends next to the cursor
+        order, after, before = "asc" if order == "desc" else "desc", before, None
     kept: list[Record] = []
-    for record in _walk(store, kind, owner, parent, order, after, before):
-        if keep(record):
-            kept.append(record)
-        if len(kept) > limit and (before is None or after is not None):
-            break
-    if before is not None and after is None:  # the page ends next to the cursor
-        return Page(kept[-limit:], len(kept) > limit)
-    return Page(kept[:limit], len(kept) > limit)
+    for record in filter(keep, _walk(store, kind, owner, parent, order, after, before, limit + 1)):
+        if len(kept) == limit:
+            return Page(kept[::-1] if backwards else kept, has_more=True)
+        kept.append(record)
+    return Page(kept[::-1] if backwards else kept, has_more=False)
 
 
 def _walk(
-    store: Store, kind: Kind, owner: str, parent: str, order: Order, after: str | None, before: str | None
+    store: Store,
+    kind: Kind,
+    owner: str,
+    parent: str,
+    order: Order,
+    after: str | None,
+    before: str | None,
+    chunk: int,
 ) -> Iterator[Record]:
-    if before is not None and after is None:
-        # A page before a cursor ends next to it: walk backwards, then reverse.
-        flipped: Order = "asc" if order == "desc" else "desc"
-        yield from reversed(list(_walk(store, kind, owner, parent, flipped, before, None)))
-        return
+    """Yield records in order, read in chunks that double: the first often has all that is wanted."""
     while True:
-        page = store.list(kind, owner, parent=parent, limit=CHUNK, order=order, after=after, before=before)
+        page = store.list(kind, owner, parent=parent, limit=chunk, order=order, after=after, before=before)
         yield from page.records
         if not page.has_more:
             return
-        after = page.records[-1].id
+        after, chunk = page.records[-1].id, min(2 * chunk, CHUNK)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,62 @@ class RecordSuite(StoreFixtures):
                 store.list(Kind.MESSAGE, ANN, parent=thread.id, after=cursor)
             with pytest.raises(NotFound):
                 store.list(Kind.MESSAGE, ANN, parent=thread.id, before=cursor)
+
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    def test_a_deleted_record_keeps_its_place(self, store: Store, other: Store, thread: Record, order: Order) -> None:
+        stored = [store.insert(a_message(thread, str(number))) for number in range(7)]
+        expected = ids_of(stored if order == "asc" else stored[::-1])
+        for gone in expected[2:4]:
+            store.delete(Kind.MESSAGE, ANN, gone, parent=thread.id)
+        where: dict[str, Any] = {"parent": thread.id, "order": order, "limit": 2}
+        for cursor in expected[2:4]:
+            page = other.list(Kind.MESSAGE, ANN, after=cursor, **where)
+            assert (ids_of(page.records), page.has_more) == (expected[4:6], True)
+            page = other.list(Kind.MESSAGE, ANN, before=cursor, **where)
+            assert (ids_of(page.records), page.has_more) == (expected[:2], False)
+        page = other.list(Kind.MESSAGE, ANN, after=expected[1], before=expected[3], **where)
+        assert (page.records, page.has_more) == ([], False)
+
+    @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.MESSAGE, Kind.RUN, Kind.OWNER)])
+    def test_a_list_is_deleted_page_by_page(self, store: Store, kind: Kind) -> None:
+        for number in range(7):
+            store.insert(Record(kind, ANN, {"id": f"one_{number}"}, "parent"))
+        after: str | None = None
+        seen: list[str] = []
+        for _ in range(4):
+            page = store.list(kind, ANN, parent="parent", limit=2, after=after)
+            seen += ids_of(page.records)
+            after = seen[-1]
+            for record in page.records:
+                store.delete(kind, ANN, record.id)
+        assert seen == [f"one_{number}" for number in reversed(range(7))]
+        assert (page.has_more, store.list(kind, ANN, parent="parent").records) == (False, [])
+
+    def test_a_deleted_run_keeps_its_place(self, store: Store, thread: Record, run: RunRecord) -> None:
+        store.project([Projection(run, changes=changed(run, "completed"), last_seq=2)])
+        second = store.start(a_start(thread, "Again"))
+        store.delete(Kind.RUN, ANN, second.id)
+        assert ids_of(store.list(Kind.RUN, ANN, parent=thread.id, after=second.id).records) == [run.id]
+
+    def test_a_deleted_place_is_known_in_its_list_alone(self, store: Store, thread: Record) -> None:
+        message = store.insert(a_message(thread))
+        elsewhere = store.insert(a_thread())
+        store.delete(Kind.MESSAGE, ANN, message.id)
+        for owner, parent in ((BOB, thread.id), (ANN, elsewhere.id)):
+            with pytest.raises(NotFound):
+                store.list(Kind.MESSAGE, owner, parent=parent, after=message.id)
+
+    def test_a_record_may_return_after_its_deletion(self, store: Store) -> None:
+        """As a file does that is attached again: its new place counts."""
+        first, second = (Record(Kind.VECTOR_STORE_FILE, ANN, {"id": id}, "vs_1") for id in ("vs_1.a", "vs_1.b"))
+        for _ in range(2):
+            store.insert(first)
+            store.delete(Kind.VECTOR_STORE_FILE, ANN, first.id)
+        store.insert(second)
+        assert store.list(Kind.VECTOR_STORE_FILE, ANN, parent="vs_1", order="desc", after=first.id).records == []
+        store.insert(first)
+        page = store.list(Kind.VECTOR_STORE_FILE, ANN, parent="vs_1", order="desc", after=first.id)
+        assert ids_of(page.records) == [second.id]
 
     def test_threads_and_assistants_are_listed_newest_first(self, store: Store) -> None:
         threads = [store.insert(a_thread()) for _ in range(4)]

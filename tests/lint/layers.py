@@ -59,7 +59,7 @@ TABLE = {
     "runs.upstream_request": f"{DOMAIN} translation engines.base files.tool_resources",
     "runs.execution": f"{DOMAIN} translation log runs tools engines.base files.files",
     "runs.runner": f"{DOMAIN} translation log runs titles",
-    "assistants": DOMAIN,
+    "assistants": f"{DOMAIN} stores.listing",
     "namespaces": "errors stores.base",
     "auth": "errors namespaces flask",
     "routes": f"{DOMAIN} routes assistants encoders engines.base files storages.base log runs titles auth {WEB}",

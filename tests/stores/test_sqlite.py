@@ -171,6 +171,25 @@ def test_expired_logs_are_deleted(sqlite_url: str, path: Path, clock: Clock, mon
     store.close()
 
 
+def test_places_of_deleted_records_expire(
+    sqlite_url: str, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "PURGE_ROWS", 2)
+    store = SQLiteStore(sqlite_url, clock=clock)
+    for _ in range(5):
+        store.delete(Kind.THREAD, ANN, store.insert(a_thread()).id)
+    clock.time += 86_000
+    recent = store.insert(a_thread())
+    store.delete(Kind.THREAD, ANN, recent.id)
+    clock.time += 500
+    for left in (4, 2, 1, 1):
+        store.due(clock())
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM deleted").fetchone() == (left,)
+    assert store.list(Kind.THREAD, ANN, after=recent.id).records == []
+    store.close()
+
+
 def test_a_failed_purge_does_not_fail_a_sweep(
     store: Store,
     path: Path,

@@ -105,6 +105,17 @@ def test_pages(site: Site) -> None:
     assert ids(site, f"?order=asc&after={new_ids[0]}&before={new_ids[0]}") == []
 
 
+def test_pages_with_deleted_ones(site: Site) -> None:
+    first, gone, last = [new_assistant(site)["id"] for _ in range(3)]
+    site.request("DELETE", f"/v1/assistants/{gone}")
+    assert ids(site, f"?order=desc&after={gone}") == [first, "asst_poet", "asst_support"]
+    assert ids(site, f"?order=asc&before={gone}") == ["asst_support", "asst_poet", first]
+    assert ids(site, f"?order=asc&limit=1&after={gone}") == [last]
+    assert ids(site, f"?order=desc&after=asst_poet&before={gone}") == []
+    assert ids(site, f"?order=desc&before={gone}&limit=1") == [last]
+    refused(site.get(f"/v1/assistants?after={gone}", user="ben"), 400, "Invalid 'after'", "after")
+
+
 LIMITS = ["limit=0", "limit=101", "limit=-1", "limit=99999999999999999999", "limit=x"]
 
 

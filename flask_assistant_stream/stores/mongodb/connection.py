@@ -56,6 +56,7 @@ COLLECTIONS = {
 }
 LOG = "assistant_run_log"
 META = "assistant_meta"
+DELETED = "assistant_deleted"
 BLOBS, PIECES = "assistant_blobs", "assistant_blob_pieces"
 PASSAGES = "assistant_passages"
 RUNS, THREADS = COLLECTIONS[Kind.RUN], COLLECTIONS[Kind.THREAD]
@@ -86,9 +87,13 @@ def _with_files(db: Db) -> None:
     db[PASSAGES].create_index([("owner", ASCENDING), ("words", ASCENDING)], name="words")
 
 
+def _with_places_of_deleted(db: Db) -> None:
+    db[DELETED].create_index("expires_at", name="expiry", expireAfterSeconds=0)
+
+
 Migration = Callable[[Db], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files)
+MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files, _with_places_of_deleted)
 """From each version to the next; each may run twice, even in two processes at once. A released one never changes."""
 
 

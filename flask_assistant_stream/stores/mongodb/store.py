@@ -14,6 +14,7 @@ from ...errors import StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
     BELOW_VECTOR_STORE,
+    CURSOR_SECONDS,
     TURN,
     AppendResults,
     Changes,
@@ -35,7 +36,7 @@ from ..base import (
 )
 from .blobs import MongoDBBlobs
 from .changes import MongoDBPush
-from .connection import COLLECTIONS, LOG, RUNS, Db, MongoDBConnection
+from .connection import COLLECTIONS, DELETED, LOG, RUNS, Db, MongoDBConnection
 from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
 from .passages import MongoDBPassages
 from .starting import Beginning, allot_turns, insert_run
@@ -133,7 +134,9 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         # What belongs to the record goes first, so that an interrupted delete can be repeated.
         with self._connection.database() as db:
-            query = {"_id": _find(db, kind, owner, id, parent)["_id"], "owner": owner}
+            document = _find(db, kind, owner, id, parent)
+            self._keep_place(db, kind, document)
+            query = {"_id": document["_id"], "owner": owner}
             if kind is Kind.THREAD:
                 _delete_runs(db, {"owner": owner, "parent": id})
                 db[COLLECTIONS[Kind.MESSAGE]].delete_many({"owner": owner, "parent": id})
@@ -167,10 +170,8 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             bounds: list[Document] = []
             for cursor, follows in ((after, True), (before, False)):
                 if cursor is not None:
-                    anchor = collection.find_one({**listed, "_id": record_id(kind, owner, cursor)})
-                    if anchor is None:
-                        raise not_found(kind, cursor)
-                    bounds.append(_beyond(anchor, "$lt" if (order == "desc") is follows else "$gt"))
+                    place = _place(db, kind, owner, cursor, parent)
+                    bounds.append(_beyond(*place, "$lt" if (order == "desc") is follows else "$gt"))
             where = {**listed, "$and": bounds} if bounds else listed
             documents = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
         page = [to_record(kind, document) for document in documents[:limit]]
@@ -291,6 +292,12 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         self._last_position = max(self._last_position + 1, int(self.now() * 1e9))
         return self._last_position
 
+    def _keep_place(self, db: Db, kind: Kind, deleted: Document) -> None:
+        """Store the place of a record before it is deleted."""
+        expires_at = datetime.fromtimestamp(self.now() + CURSOR_SECONDS, timezone.utc)
+        place = {**{key: deleted[key] for key in ("owner", "parent", "position")}, "expires_at": expires_at}
+        db[DELETED].replace_one({"_id": _deleted_id(kind, deleted["_id"])}, place, upsert=True)
+
     def _expiry(self, more: timedelta = timedelta()) -> datetime:
         seconds = timedelta(seconds=self._log_seconds)
         return datetime.fromtimestamp(self.now(), timezone.utc) + seconds + more
@@ -308,10 +315,22 @@ def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Docume
     return document
 
 
-def _beyond(anchor: Document, way: str) -> Document:
+def _place(db: Db, kind: Kind, owner: str, id: str, parent: str) -> tuple[int, str]:
+    """Return position and `_id` of a record in its list, also of a deleted one; NotFound if it was never there."""
+    key, listed = record_id(kind, owner, id), {"owner": owner, "parent": parent}
+    for collection, query in ((COLLECTIONS[kind], {"_id": key}), (DELETED, {"_id": _deleted_id(kind, key)})):
+        if document := db[collection].find_one({**query, **listed}, {"position": True}):
+            return document["position"], key
+    raise not_found(kind, id)
+
+
+def _deleted_id(kind: Kind, key: str) -> str:
+    return f"{kind.value}/{key}"
+
+
+def _beyond(position: int, key: str, way: str) -> Document:
     """Return the condition for the records on one side of a record in the order of (position, id)."""
-    position = anchor["position"]
-    same_place = {"position": position, "_id": {way: anchor["_id"]}}
+    same_place = {"position": position, "_id": {way: key}}
     # The first condition is redundant but bounds the index scan, which `$or` does not.
     return {"position": {f"{way}e": position}, "$or": [{"position": {way: position}}, same_place]}
 

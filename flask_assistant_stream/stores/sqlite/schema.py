@@ -77,6 +77,18 @@ MIGRATIONS: tuple[str, ...] = (
         owner, words, tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* Co'"
     )
     """,
+    """
+    CREATE TABLE deleted (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        deleted_at REAL NOT NULL,
+        PRIMARY KEY (kind, id, owner)
+    );
+    CREATE INDEX deleted_oldest ON deleted (deleted_at)
+    """,
 )
 
 

@@ -36,6 +36,7 @@ ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'th
 PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
 """The position where a run's messages begin; they have a turn of the thread to themselves."""
 _INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_KEEP_PLACE = "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?, ?)"
 _STANDS = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
 _INSERT_RUN = """
     INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state)
@@ -111,6 +112,16 @@ def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: 
     if row is None or parent not in (None, row[2]):
         raise not_found(kind, id)
     return to_record(row)
+
+
+def place_of(connection: Connection, kind: Kind, owner: str, id: str, parent: str) -> tuple[int, str]:
+    """Return position and id of a record in its list, also of a deleted one; NotFound if it was never there."""
+    for table in ("records", "deleted"):
+        sql = f"SELECT position, id FROM {table} WHERE kind = ? AND id = ? AND owner = ? AND parent = ?"
+        place: tuple[int, str] | None = connection.execute(sql, (kind.value, id, owner, parent)).fetchone()
+        if place is not None:
+            return place
+    raise not_found(kind, id)
 
 
 def get_run(connection: Connection, run_id: str) -> RunRecord:
@@ -203,8 +214,10 @@ def change_run(connection: Connection, run: RunRecord, column: str, changes: Map
     connection.execute(f"UPDATE records SET {column} = ? {where}", (changed, run.id, run.owner))
 
 
-def delete_record(connection: Connection, kind: Kind, owner: str, id: str) -> None:
-    """Delete an existing record and the records below it."""
+def delete_record(connection: Connection, record: Record, now: float) -> None:
+    """Delete an existing record and the records below it, and keep its place."""
+    kind, owner, id = record.kind, record.owner, record.id
+    connection.execute(_KEEP_PLACE, (kind.value, id, owner, record.parent, record.position, now))
     connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
     for kind_below in _BELOW.get(kind, ()):
         below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
@@ -239,3 +252,9 @@ def purge_logs(connection: Connection, before: float) -> bool:
             return True
         connection.execute("UPDATE runs SET ended_at = NULL WHERE id = ?", (run_id,))
     return len(expired) == PURGE_RUNS
+
+
+def purge_places(connection: Connection, before: float) -> bool:
+    """Forget places of records that were deleted before a time. Return whether there are more."""
+    sql = "DELETE FROM deleted WHERE rowid IN (SELECT rowid FROM deleted WHERE deleted_at < ? LIMIT ?)"
+    return connection.execute(sql, (before, PURGE_ROWS)).rowcount == PURGE_ROWS

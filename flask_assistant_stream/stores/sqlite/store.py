@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from ...errors import ConfigError, Duplicate, StoreError
 from ...protocol.run_states import RunStatus
 from ..base import (
+    CURSOR_SECONDS,
     TURN,
     AppendResult,
     AppendResults,
@@ -49,7 +50,9 @@ from .statements import (
     get_record,
     get_run,
     insert_record,
+    place_of,
     purge_logs,
+    purge_places,
     set_status,
     to_json,
     to_record,
@@ -143,8 +146,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         def work(connection: Connection) -> None:
-            get_record(connection, kind, owner, id, parent)
-            delete_record(connection, kind, owner, id)
+            delete_record(connection, get_record(connection, kind, owner, id, parent), self.now())
 
         self._connections.write(work)
 
@@ -169,9 +171,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             values: Values = [kind.value, owner, parent]
             for cursor, follows in ((after, True), (before, False)):
                 if cursor is not None:
-                    anchor = get_record(connection, kind, owner, cursor, parent)
                     where += f" AND (r.position, r.id) {'<' if (order == 'desc') is follows else '>'} (?, ?)"
-                    values += [anchor.position, anchor.id]
+                    values += place_of(connection, kind, owner, cursor, parent)
             if run_id is not None:
                 where += f" AND r.position BETWEEN ({PLACE}) AND ({PLACE}) + ? AND json_extract(r.body, '$.run_id') = ?"
                 values += [run_id, run_id, TURN, run_id]
@@ -292,11 +293,12 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     def _purge(self, now: float) -> None:
         self._purge_at = now + PURGE_SECONDS
         try:
-            more = self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
+            logs = self._connections.write(lambda connection: purge_logs(connection, now - self._log_seconds))
+            places = self._connections.write(lambda connection: purge_places(connection, now - CURSOR_SECONDS))
         except StoreError as error:  # retried later: no run depends on it
             logger.warning("expired run logs not deleted: %s", error)
             return
-        if more:
+        if logs or places:
             self._purge_at = now
 
     def _next_position(self) -> int:

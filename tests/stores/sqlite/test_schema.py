@@ -95,7 +95,7 @@ def test_a_file_of_the_first_version_keeps_its_data(path: Path, connection: sqli
     assert isinstance(store, Passages)
     store.write_passages(ANN, "file", ["apples"])
     assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
-    assert version(connection) == len(MIGRATIONS) == 2
+    assert version(connection) == len(MIGRATIONS) == 3
     store.close()
 
 
