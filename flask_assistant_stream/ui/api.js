@@ -1,30 +1,6 @@
-/** The client of the API, with errors that users can read. */
-
-const MESSAGES = {
-  401: "You are not logged in.",
-  413: "The request is too large for the server.",
-  429: "Too many requests. Wait a moment, then try again.",
-  502: "The server is not available. Try again in a moment.",
-  503: "The server is not available. Try again in a moment.",
-  504: "The server took too long to respond.",
-};
-
-const UNREACHABLE = "The server cannot be reached.";
-
-/** A request that the server rejected or never received. The message is for users. */
-export class ApiError extends Error {
-  /**
-   * @param {string} message
-   * @param {number} status of the response, 0 without a response
-   * @param {string|null} code of the API's error, or "unreachable"
-   */
-  constructor(message, status = 0, code = null) {
-    super(message);
-    this.name = "ApiError";
-    this.status = status;
-    this.code = code;
-  }
-}
+/** The client of the API. */
+import { errorOf, invalidResponse, unreachable } from "./errors.js";
+import { isId, path } from "./paths.js";
 
 export class Api {
   #base;
@@ -40,9 +16,14 @@ export class Api {
     this.#csrfToken = csrfToken;
   }
 
-  /** @param {string} path below the prefix, with a leading slash */
+  /** @param {string} path below the prefix, with a leading slash: see paths.js */
   url(path) {
     return this.#base + path;
+  }
+
+  /** Return the URL of a file's content, or null for a value that is no id. */
+  fileUrl(id) {
+    return isId(id) ? this.url(path`/files/${id}`) : null;
   }
 
   /**
@@ -90,7 +71,7 @@ export class Api {
       for (const [name, value] of Object.entries(this.#headers("POST"))) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
       request.onload = () => settle(request, resolve, reject);
-      request.onerror = () => reject(new ApiError(UNREACHABLE, 0, "unreachable"));
+      request.onerror = () => reject(unreachable());
       request.onabort = () => reject(new DOMException("The upload was stopped.", "AbortError"));
       signal?.addEventListener("abort", () => request.abort());
       request.send(form);
@@ -108,7 +89,7 @@ export class Api {
       credentials: "same-origin",
       ...rest,
     }).catch((error) => {
-      throw error.name === "AbortError" ? error : new ApiError(UNREACHABLE, 0, "unreachable");
+      throw error.name === "AbortError" ? error : unreachable();
     });
     if (!response.ok) throw errorOf(response.status, await response.text().catch(() => ""));
     return response;
@@ -130,27 +111,4 @@ function parseJson(text, response) {
   } catch {
     throw invalidResponse(response);
   }
-}
-
-/** Return the error of a response that is not the API's. A host may redirect to its login page. */
-function invalidResponse({ status, redirected }) {
-  return redirected ? new ApiError(MESSAGES[401], 401) : new ApiError("The server sent an invalid response.", status);
-}
-
-/**
- * Return the error of a response whose status is not 2xx.
- *
- * @param {number} status
- * @param {string} body the API's error, or a proxy's page
- */
-export function errorOf(status, body) {
-  let error = {};
-  try {
-    error = JSON.parse(body).error ?? {};
-  } catch {
-    // The body is a proxy's page.
-  }
-  const text = error.message ?? MESSAGES[status] ?? `The server responded with status ${status}.`;
-  const message = status === 401 && error.message ? `${MESSAGES[401]} ${text}` : text;
-  return new ApiError(message, status, error.code ?? null);
 }

@@ -7,6 +7,7 @@ import { icon } from "./elements/icons.js";
 import { dropZone } from "./files/drop_zone.js";
 import { Files } from "./files/files.js";
 import { FilesPanel } from "./files/files_panel.js";
+import { basePath, isId } from "./paths.js";
 import { Theme } from "./theme.js";
 import { OpenThread } from "./thread/open_thread.js";
 import { Threads } from "./threads.js";
@@ -26,7 +27,7 @@ class Chat {
     this.root = root;
     this.tools = tools;
     this.title = document.title;
-    this.api = new Api({ base: root.dataset.base, csrfToken: token });
+    this.api = new Api({ base: basePath(root.dataset.base, location), csrfToken: token });
     this.status = element("div.assistant-offscreen", { attributes: { role: "status", "aria-live": "polite" } });
     this.announcer = new Announcer(this.status);
     this.theme = new Theme(root);
@@ -128,6 +129,7 @@ class Chat {
   }
 
   #show(id) {
+    if (id !== null && !isId(id)) return this.#missing();
     this.#open?.close();
     const log = element("div.log", { tabIndex: 0, ariaLabel: "Conversation", attributes: { role: "log" } });
     this.logPlace.replaceChildren(log);
@@ -145,9 +147,15 @@ class Chat {
       await open.open(id);
     } catch (error) {
       if (open !== this.#open) return;
-      if (error.status === 404) this.composer.showAlert("This chat no longer exists.");
+      if (error.status === 404) this.#missing();
       else this.#failed(error);
     }
+  }
+
+  /** Offer a new chat in place of a thread that does not exist, or belongs to another owner. */
+  #missing() {
+    this.#leave();
+    this.composer.showAlert("This chat does not exist. Your next message starts a new one.");
   }
 
   /** Report that the page could not load: the user is not logged in, or the server is unreachable. */

@@ -2,6 +2,7 @@
 import { ask } from "./elements/dialogs.js";
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
+import { isId, path, withQuery } from "./paths.js";
 
 const PAGE = 50;
 const UNTITLED = "New chat";
@@ -56,7 +57,7 @@ export class Threads {
     this.#draw();
     await this.#loading;
     if (!id || this.#threads.has(id)) return;
-    const thread = await this.#api.json("GET", `/threads/${id}`).catch(() => null); // the log shows the error
+    const thread = await this.#api.json("GET", path`/threads/${id}`).catch(() => null); // the log shows the error
     if (thread && !this.#threads.has(id)) this.#add(thread);
     this.#draw();
   }
@@ -67,11 +68,13 @@ export class Threads {
 
   /** Mark a thread as used now; adds a new one. */
   markUsed(id) {
+    if (!isId(id)) return;
     this.#threads.set(id, { id, title: this.titleOf(id), used: Date.now() / 1000 });
     this.#draw();
   }
 
   setTitle(id, title) {
+    if (!isId(id)) return;
     if (!this.#threads.has(id)) this.markUsed(id);
     this.#threads.get(id).title = title;
     this.#draw();
@@ -82,16 +85,15 @@ export class Threads {
     for (const wait of LATE_TITLE_MS) {
       await new Promise((done) => setTimeout(done, wait));
       if (this.titleOf(id) || !this.#threads.has(id)) return;
-      const { title } = await this.#api.json("GET", `/threads/${id}`).catch(() => ({}));
+      const { title } = await this.#api.json("GET", path`/threads/${id}`).catch(() => ({}));
       if (title && this.#threads.has(id)) this.setTitle(id, title);
     }
   }
 
   async #read(after) {
     if (this.#loading) return this.#loading;
-    const query = `/threads?limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
     this.#loading = this.#api
-      .json("GET", query)
+      .json("GET", withQuery("/threads", { limit: PAGE, after }))
       .then(
         (page) => this.#addPage(page, after),
         (error) => this.#failed(error, after),
@@ -102,7 +104,7 @@ export class Threads {
 
   #addPage(page, after) {
     if (!after) this.#dropDeleted(page);
-    for (const thread of page.data) this.#add(thread);
+    for (const thread of page.data) if (isId(thread.id)) this.#add(thread);
     if (after || !this.#last) [this.#last, this.#more] = [page.last_id, page.has_more];
     this.note.hidden = this.#threads.size > 0;
     this.note.textContent = "No chats yet.";
@@ -194,7 +196,7 @@ export class Threads {
     const before = thread.title;
     this.setTitle(thread.id, title);
     try {
-      await this.#api.json("PATCH", `/threads/${thread.id}`, { title });
+      await this.#api.json("PATCH", path`/threads/${thread.id}`, { title });
     } catch (error) {
       this.setTitle(thread.id, before);
       await ask(this.element, { text: `The title was not saved. ${error.message}`, no: "Close" });
@@ -205,7 +207,7 @@ export class Threads {
     const text = `Delete “${name}”? Its messages cannot be restored.`;
     if (!(await ask(this.element, { text, yes: "Delete", no: "Keep" }))) return;
     try {
-      await this.#api.json("DELETE", `/threads/${thread.id}`);
+      await this.#api.json("DELETE", path`/threads/${thread.id}`);
     } catch (error) {
       if (error.status !== 404)
         return void ask(this.element, { text: `The chat was not deleted. ${error.message}`, no: "Close" });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api, ApiError, errorOf } from "../../flask_assistant_stream/ui/api.js";
+import { Api } from "../../flask_assistant_stream/ui/api.js";
+import { ApiError, errorOf } from "../../flask_assistant_stream/ui/errors.js";
 import { statusText } from "../../flask_assistant_stream/ui/files/files.js";
 
 const ndjson = { "Content-Type": "application/x-ndjson" };

@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { Citations, webAddress } from "../../flask_assistant_stream/ui/log/citations.js";
 
-const fileUrl = (id) => `/files/${id}`;
+const fileUrl = (id) => (id ? `/files/${id}` : null);
 const file = (marker, id) => ({ type: "file_citation", text: marker, file_citation: { file_id: id } });
 const part = (text, annotations = [], links = []) => ({ type: "text", text, annotations, links });
 const link = (text, range, url, title = "") => {

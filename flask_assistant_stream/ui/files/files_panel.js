@@ -67,7 +67,7 @@ export class FilesPanel {
   #item(file) {
     const name = file.id
       ? element("a.file-name", {
-          href: this.#api.url(`/files/${file.id}`),
+          href: this.#api.fileUrl(file.id),
           download: file.name,
           dir: "auto",
           text: file.name,

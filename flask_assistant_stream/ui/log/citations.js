@@ -22,7 +22,7 @@ export class Citations {
 
   /**
    * @param {import("../thread/entries.js").Part[]} parts
-   * @param {(fileId: string) => string} fileUrl
+   * @param {(fileId: string) => (string|null)} fileUrl
    */
   constructor(parts, fileUrl) {
     for (const { annotations = [], links = [] } of parts) {
@@ -33,8 +33,9 @@ export class Citations {
 
   #cite(note, fileUrl) {
     const fileId = (note.file_citation ?? note.file_path)?.file_id;
-    if (!fileId || !note.text) return;
-    const [url, name] = [fileUrl(fileId), fileName(note.text) || fileId];
+    const url = fileUrl(fileId);
+    if (!url || !note.text) return;
+    const name = fileName(note.text) || fileId;
     const generated = { number: null, name, url, page: false };
     this.#byMarker.set(note.text, note.file_path ? generated : this.#source(url, name, false));
   }

@@ -14,7 +14,7 @@ export class Images {
 
   /** Return the figure of a file or URL. A file is loaded when the figure comes near the viewport. */
   figure({ fileId, url }) {
-    if (fileId) return this.#ofFile(fileId);
+    if (this.#api.fileUrl(fileId)) return this.#ofFile(fileId);
     if (url?.startsWith("data:image/"))
       return element("figure", {}, element("img", { src: url, alt: "Attached image" }));
     return element("figure.unavailable", { text: url ? `Image: ${url}` : "Image" });
@@ -24,7 +24,7 @@ export class Images {
     const image = element("img", { alt: "Image", decoding: "async" });
     const link = element(
       "a.image",
-      { href: this.#api.url(`/files/${encodeURIComponent(fileId)}`), title: "Download" },
+      { href: this.#api.fileUrl(fileId), title: "Download" },
       image,
     );
     const figure = element("figure.loading", {}, link);
@@ -51,7 +51,7 @@ export class Images {
   }
 
   async #fetch(fileId) {
-    const response = await fetch(this.#api.url(`/files/${encodeURIComponent(fileId)}`), { credentials: "same-origin" });
+    const response = await fetch(this.#api.fileUrl(fileId), { credentials: "same-origin" });
     if (!response.ok) throw new Error(`The server responded with status ${response.status}.`);
     const name = response.headers.get("Content-Disposition")?.match(NAME)?.[1];
     return { address: URL.createObjectURL(await response.blob()), name: name && decodeURIComponent(name) };

@@ -60,7 +60,7 @@ export class MessageView {
 
   #updateAssistant(entry) {
     const { api, images } = this.#context;
-    this.#citations = new Citations(entry.parts, (id) => api.url(`/files/${encodeURIComponent(id)}`));
+    this.#citations = new Citations(entry.parts, (id) => api.fileUrl(id));
     const done = entry.status !== "in_progress";
     for (const extra of this.#parts.splice(entry.parts.length)) extra.element.remove();
     entry.parts.forEach((part, index) => {
@@ -141,7 +141,7 @@ function plain(text) {
 function attachments(files, { api, fileNames }) {
   const items = files.map(({ file_id: id }) => {
     const link = element("a", {
-      href: api.url(`/files/${encodeURIComponent(id)}`),
+      href: api.fileUrl(id),
       target: "_blank",
       rel: "noopener",
       dir: "auto",

@@ -97,7 +97,7 @@ function section(title, text) {
 function results(passages, api) {
   if (!passages.length) return element("p.note", { text: "The search results are not available for this run." });
   const items = passages.map(({ file_id: id, file_name: name, score }) => {
-    const href = api.url(`/files/${encodeURIComponent(id)}`);
+    const href = api.fileUrl(id);
     const link = element("a", {
       href,
       target: "_blank",

@@ -1,5 +1,7 @@
 /** Loads a thread from the server: messages page by page, the newest run, and the steps of runs in view. */
 
+import { path, withQuery } from "../paths.js";
+
 const PAGE = 30;
 const STEPS_PAGE = 100;
 const STEPS_AT_ONCE = 2;
@@ -39,23 +41,23 @@ export class History {
 
   /** Add a page before the oldest message. Return true if more pages exist. */
   async older() {
-    const { data, has_more: more } = await this.#messages(`&after=${this.#conversation.messageId("oldest")}`);
+    const { data, has_more: more } = await this.#messages(this.#conversation.messageId("oldest"));
     if (!this.#signal.aborted) this.#conversation.addHistory(data.reverse(), { older: true });
     return more;
   }
 
-  #messages(query = "") {
-    return this.#api.json("GET", `/threads/${this.#threadId}/messages?limit=${PAGE}${query}`);
+  #messages(after) {
+    return this.#api.json("GET", withQuery(path`/threads/${this.#threadId}/messages`, { limit: PAGE, after }));
   }
 
   async newestRun() {
-    const { data } = await this.#api.json("GET", `/v1/threads/${this.#threadId}/runs?limit=1`);
+    const { data } = await this.#api.json("GET", withQuery(path`/v1/threads/${this.#threadId}/runs`, { limit: 1 }));
     return data[0];
   }
 
   /** Add the messages and steps of a run whose events are no longer stored. */
   async runWithoutEvents(runId) {
-    const run = await this.#api.json("GET", `/v1/threads/${this.#threadId}/runs/${runId}`);
+    const run = await this.#api.json("GET", path`/v1/threads/${this.#threadId}/runs/${runId}`);
     await this.newest();
     await this.#addSteps(runId);
     if (!this.#signal.aborted) this.#conversation.setRun(run);
@@ -85,9 +87,10 @@ export class History {
 
   async #addSteps(runId) {
     const steps = [];
-    for (let after = "", more = true; more; after = `&after=${steps.at(-1)?.id}`) {
-      const path = `/v1/threads/${this.#threadId}/runs/${runId}/steps?order=asc&limit=${STEPS_PAGE}${after}`;
-      const page = await this.#api.json("GET", path);
+    const address = path`/v1/threads/${this.#threadId}/runs/${runId}/steps`;
+    for (let more = true; more; ) {
+      const after = steps.at(-1)?.id;
+      const page = await this.#api.json("GET", withQuery(address, { order: "asc", limit: STEPS_PAGE, after }));
       steps.push(...page.data);
       more = page.has_more;
     }

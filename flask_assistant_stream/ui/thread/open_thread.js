@@ -1,6 +1,8 @@
 /** The thread that is open in the page: its history, its active run, and the user's messages and answers. */
 
+import { invalidResponse } from "../errors.js";
 import { Log } from "../log/log.js";
+import { isId, path } from "../paths.js";
 import { Actions } from "./actions.js";
 import { Conversation } from "./conversation.js";
 import { hasEnded } from "./entries.js";
@@ -182,8 +184,8 @@ export class OpenThread extends EventTarget {
     this.#stopRequested = false;
     this.#changeSending(1);
     try {
-      const path = this.#threadId ? `/threads/${this.#threadId}/messages` : "/chat/stream";
-      const response = await this.#post(path, { content, attachments });
+      const address = this.#threadId ? path`/threads/${this.#threadId}/messages` : "/chat/stream";
+      const response = await this.#post(address, { content, attachments });
       if (this.#closed) response.body.cancel();
       else this.#accept(draft, response);
     } catch (error) {
@@ -204,9 +206,10 @@ export class OpenThread extends EventTarget {
   }
 
   #accept(draft, response) {
-    const runId = response.headers.get("X-Run-Id");
+    const [runId, threadId] = [response.headers.get("X-Run-Id"), response.headers.get("X-Thread-Id")];
+    if (!isId(runId) || !isId(threadId)) throw invalidResponse(response);
     const isNew = !this.#threadId;
-    if (isNew) this.#setThread(response.headers.get("X-Thread-Id"));
+    if (isNew) this.#setThread(threadId);
     own(runId);
     this.#conversation.accept(draft, runId);
     this.#readWaiting();
@@ -226,7 +229,7 @@ export class OpenThread extends EventTarget {
 
   async #cancel(runId) {
     try {
-      await this.#api.json("POST", `/threads/${this.#threadId}/runs/${runId}/cancel`, {});
+      await this.#api.json("POST", path`/threads/${this.#threadId}/runs/${runId}/cancel`, {});
     } catch (error) {
       if (error.status !== 400) throw error; // the run had already ended
     }
@@ -251,7 +254,7 @@ export class OpenThread extends EventTarget {
 
   async #submit(runId, toolCallOutputs) {
     try {
-      const response = await this.#post(`/threads/${this.#threadId}/actions`, { runId, toolCallOutputs });
+      const response = await this.#post(path`/threads/${this.#threadId}/actions`, { runId, toolCallOutputs });
       if (this.#closed) return void response.body.cancel();
       this.#read(runId, response);
       this.#tabs.notify(this.#threadId);

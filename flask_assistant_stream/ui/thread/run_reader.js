@@ -1,5 +1,6 @@
 /** Reads the events of a thread's runs; never reads the same run twice at once. */
 
+import { path, withQuery } from "../paths.js";
 import { StreamGone, follow } from "./stream.js";
 
 export class RunReader {
@@ -44,8 +45,8 @@ export class RunReader {
 
   async #follow(threadId, runId, response, after) {
     const signal = this.#signal;
-    const address = `/threads/${threadId}/runs/${runId}/stream`;
-    const resume = (seen) => this.#api.stream(`${address}?after=${seen}`, undefined, { signal });
+    const address = path`/threads/${threadId}/runs/${runId}/stream`;
+    const resume = (seen) => this.#api.stream(withQuery(address, { after: seen }), undefined, { signal });
     const events = follow({ response, after, resume, signal, onConnection: this.#on.connection });
     for await (const event of events) {
       if (signal.aborted) return;
