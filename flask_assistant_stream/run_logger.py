@@ -51,11 +51,13 @@ class RunLogger:
         """Write a record at ERROR with the current exception."""
         self._write(logging.ERROR, text, exc_info=True)
 
-    def first_token(self, events: Sequence[Event]) -> None:
-        """Log the first piece of an answer; cheap after that."""
-        if self._waiting_for_token and any(event.name == "thread.message.delta" for event in events):
-            self._waiting_for_token = False
-            self.info(f"first token after {self._seconds()} s")
+    def first_token(self, events: Sequence[Event]) -> bool:
+        """Log the first piece of an answer, and return whether it is in these events; cheap after that."""
+        if not self._waiting_for_token or all(event.name != "thread.message.delta" for event in events):
+            return False
+        self._waiting_for_token = False
+        self.info(f"first token after {self._seconds()} s")
+        return True
 
     def ended(self, translator: Translator) -> None:
         """Log the status of a run that ended or waits, and its usage."""

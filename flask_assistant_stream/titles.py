@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .engines.base import Engine, ItemStream
 from .errors import AssistantStreamError, EngineError, RequestError
 from .protocol.objects import Object
-from .stores.base import Kind, Record, Store
+from .stores.base import Kind, Record, RunRecord, Store
 from .translation.titles import AnswerText, shorten, tidy_title, title_request
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,10 @@ logger = logging.getLogger(__name__)
 EVENT = "thread.title.updated"
 BY_HAND = "title"
 GENERATED = "generated_title"
-"""Keys of a thread's `extra`; the title of the first existing one is shown."""
+STOPGAP = "first_words"
+"""Keys of a thread's `extra`; the title of the first one with a value is shown. A key without a value was cleared."""
+TITLED = "titled"
+"""The `extra` key of runs whose threads get a title."""
 
 TITLE_SECONDS = 20.0
 """Time limit of the model."""
@@ -29,8 +33,13 @@ MESSAGES_READ = 20
 
 def shown_title(thread: Record) -> str | None:
     """Return the title of a thread, or None."""
-    title: str | None = thread.extra.get(BY_HAND) or thread.extra.get(GENERATED)
+    title: str | None = thread.extra.get(BY_HAND) or thread.extra.get(GENERATED) or thread.extra.get(STOPGAP)
     return title
+
+
+def named(title: str | None) -> Object:
+    """Return the changes of a thread's `extra` that set its title by hand, or clear every title of it."""
+    return {BY_HAND: title} if title else {BY_HAND: None, GENERATED: None, STOPGAP: None}
 
 
 class Titles:
@@ -41,18 +50,22 @@ class Titles:
         effort: its reasoning effort, or None for the model's default.
 
     Attributes:
-        automatic: the first message of a thread gives it a title.
+        automatic: threads get titles without a request.
+        early: a title is ready at once or can be written beside the run; otherwise it is written after the run, as the
+            title's request would go before the answer's.
         asks_model: a model writes titles, which takes a while.
     """
 
     def __init__(self, store: Store, engine: Engine, model: str | None, *, effort: str | None = None) -> None:
         self.automatic = model is not None
         self.asks_model = model is not None and engine.writes_titles
+        self.early = self.automatic and not (self.asks_model and engine.one_at_a_time)
         self._store = store
         self._engine = engine
         self._model = model
         self._effort = effort
         self._open: dict[ItemStream, float] = {}
+        self._writing: set[str] = set()
 
     def make(self, owner: str, thread_id: str) -> str:
         """Write a new title of a thread, store and return it; a title set by hand is returned as it is.
@@ -71,20 +84,58 @@ class Titles:
         return title
 
     def give(self, owner: str, thread_id: str, text: str, announce: Callable[[str, Object], None]) -> None:
-        """Write a thread's title and announce it; errors are logged, as no request waits for it.
+        """Write a thread's first title during its first run, and announce it.
 
         Args:
             text: the thread's first message.
             announce: receives name and data of the event.
         """
-        try:
-            title = self.write(text)
+        with self._alone(thread_id) as alone:
+            title = self.write(text) if alone else ""
             if title and self.keep(owner, thread_id, title):
                 announce(EVENT, {"id": thread_id, "object": "thread.title", "title": title})
+
+    def complete(self, run: RunRecord) -> None:
+        """Write the title of an ended run's thread, unless it has one, is getting one, or should have none."""
+        if not self._wanted(run):
+            return
+        with self._alone(run.parent) as alone:
+            if alone and self._missing(run) and (title := self.write(self._first_text(run.owner, run.parent))):
+                self.keep(run.owner, run.parent, title)
+
+    def bridge(self, run: RunRecord) -> None:
+        """Show the first words as the title of a run's thread until a later run completes it: asks no model.
+
+        For runs that are taken over: a dead worker may leave many at once.
+        """
+        if not self._wanted(run):
+            return
+        with self._alone(run.parent) as alone:
+            if alone and self._missing(run) and (words := shorten(self._first_text(run.owner, run.parent))):
+                self._store.update(Kind.THREAD, run.owner, run.parent, extra={STOPGAP: words})
+
+    def _wanted(self, run: RunRecord) -> bool:
+        return self.automatic and bool(run.extra.get(TITLED))
+
+    def _missing(self, run: RunRecord) -> bool:
+        """Return whether the thread has neither a title of its own nor had one that was cleared."""
+        extra = self._store.get(Kind.THREAD, run.owner, run.parent).extra
+        return not extra.get(BY_HAND) and GENERATED not in extra
+
+    @contextmanager
+    def _alone(self, thread_id: str) -> Iterator[bool]:
+        """Return whether no other thread of this process writes this title; log errors, as no request waits for it."""
+        alone = thread_id not in self._writing
+        self._writing.add(thread_id)
+        try:
+            yield alone
         except AssistantStreamError as error:  # the thread was deleted, or the store does not answer
             logger.warning("thread %s got no title: %s", thread_id, error.message)
         except Exception:
             logger.exception("thread %s got no title, error of the library", thread_id)
+        finally:
+            if alone:
+                self._writing.discard(thread_id)
 
     def write(self, text: str) -> str:
         """Return a title for a message, or "" for one without text; if the model fails, its first words."""

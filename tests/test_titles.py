@@ -13,9 +13,11 @@ from flask.testing import FlaskClient
 
 from flask_assistant_stream import EngineError, create_assistant_blueprint
 from flask_assistant_stream.engines.base import Engine, Item, ItemStream, Search
+from flask_assistant_stream.engines.openai import http_connect
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.testing.decode import decode_ndjson, decode_sse
-from flask_assistant_stream.testing.scripted import ScriptedEngine, text
+from flask_assistant_stream.testing.scripted import ScriptedEngine, call, incomplete, text
+from tests.fake_upstream import FakeUpstream
 from tests.waiting import soon
 
 API = "/api/assistants"
@@ -26,14 +28,21 @@ REFUND = "How do I get a refund?"
 class TwoModels(Engine):
     """Answers runs and titles separately: each waits until the test releases it.
 
+    Args:
+        title: the answer to a request for a title: a text, an error, or a script.
+        one_at_a_time: see `Engine`.
+
     Attributes:
         asked: the requests for titles.
+        answered: the requests of runs.
     """
 
     name = "scripted"
 
-    def __init__(self, title: Any = "Getting a refund") -> None:
+    def __init__(self, title: Any = "Getting a refund", *, one_at_a_time: bool = False) -> None:
+        self.one_at_a_time = one_at_a_time
         self.asked: list[dict[str, Any]] = []
+        self.answered: list[dict[str, Any]] = []
         self.may_title = threading.Event()
         self.may_end = threading.Event()
         self.may_title.set()
@@ -42,11 +51,15 @@ class TwoModels(Engine):
 
     def stream(self, request: dict[str, Any], *, search: Search | None = None) -> ItemStream:
         if request["model"] != "small":
-            return _Held(ScriptedEngine(text("An answer.")).stream(request), self.may_end)
+            self.answered.append(request)
+            weather = request.get("tools") and len(self.answered) == 1
+            script = call("get_weather") if weather else text("An answer.")
+            return _Held(ScriptedEngine(script).stream(request), self.may_end)
         self.asked.append(request)
         if isinstance(self._title, Exception):
             return _Failing(self._title)
-        return _Held(ScriptedEngine(text(self._title)).stream(request), self.may_title)
+        script = text(self._title) if isinstance(self._title, str) else self._title
+        return _Held(ScriptedEngine(script).stream(request), self.may_title)
 
 
 class _Held(ItemStream):
@@ -100,6 +113,9 @@ def client_of(tmp_path: Path) -> Iterator[MakeClient]:
         site.store.close()
 
 
+WEATHER: dict[str, Any] = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+
+
 def late(client_of: MakeClient) -> tuple[TwoModels, FlaskClient]:
     """Return an engine that holds its titles back, and a client of its app."""
     engine = TwoModels()
@@ -148,6 +164,103 @@ def test_a_title_that_comes_late_delays_nothing_and_is_stored(client_of: MakeCli
     soon(lambda: title(client, thread_id) == "Getting a refund")
     (listed,) = client.get(f"{API}/threads").get_json()["data"]
     assert listed["title"] == "Getting a refund"
+
+
+def test_a_server_that_answers_one_at_a_time_gets_the_title_request_after_the_answer(client_of: MakeClient) -> None:
+    engine = TwoModels(one_at_a_time=True)
+    engine.may_end.clear()
+    client = client_of(engine)
+    response = client.post(f"{API}/chat/stream", json={"content": REFUND}, buffered=False)
+    assert any(b"thread.message.delta" in piece for piece in response.iter_encoded())
+    assert engine.asked == []
+    engine.may_end.set()
+    thread_id = response.headers["X-Thread-Id"]
+    soon(lambda: title(client, thread_id) == "Getting a refund")
+
+
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+def test_no_title_is_requested_before_the_answer_begins(client_of: MakeClient, one_at_a_time: bool) -> None:
+    engine = TwoModels(one_at_a_time=one_at_a_time)
+    client = client_of(engine, assistants=[{"id": "asst_default", "tools": [WEATHER]}])
+    events = send(client, REFUND)
+    required = next(event.object() for event in events if event.name == "thread.run.requires_action")
+    assert engine.asked == [], "the run goes on when the outputs arrive"
+    (tool_call,) = required["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = {"runId": required["id"], "toolCallOutputs": [{"tool_call_id": tool_call["id"], "output": "sun"}]}
+    client.post(f"{API}/threads/{required['thread_id']}/actions", json=outputs).get_data()
+    soon(lambda: title(client, required["thread_id"]) == "Getting a refund")
+    assert (len(engine.asked), len(engine.answered)) == (1, 2)
+
+
+def test_a_thread_whose_worker_died_shows_first_words_until_the_next_run(client_of: MakeClient) -> None:
+    engine = TwoModels(one_at_a_time=True)
+    client = client_of(engine, assistants=[{"id": "asst_default", "tools": [WEATHER]}])
+    events = send(client, REFUND)
+    run = next(event.object() for event in events if event.name == "thread.run.requires_action")
+    thread_id = run["thread_id"]
+    assert title(client, thread_id) is None
+    client.post(f"{API}/threads/{thread_id}/runs/{run['id']}/cancel")  # no worker executes it: it is taken over
+    soon(lambda: title(client, thread_id) == REFUND)
+    assert engine.asked == [], "a dead worker may leave many such threads at once"
+    send(client, "And how long does it take?", thread_id)
+    soon(lambda: title(client, thread_id) == "Getting a refund")
+    assert engine.asked[0]["input"][0]["content"] == REFUND
+    send(client, "Thanks", thread_id)
+    assert len(engine.asked) == 1
+
+
+def test_a_thread_without_a_title_gets_one_from_its_next_run(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    client = client_of(engine)
+    body = {"assistant_id": "asst_default", "thread": {"messages": [{"role": "user", "content": REFUND}]}}
+    thread_id = client.post(f"{API}/v1/threads/runs", json={**body, "stream": True}).headers["X-Thread-Id"]
+    send(client, "two", thread_id)
+    send(client, "three", thread_id)
+    soon(lambda: title(client, thread_id) == "Getting a refund")
+    assert [request["input"][0]["content"] for request in engine.asked] == [REFUND]
+
+
+def test_a_title_that_was_cleared_by_hand_stays_away(client_of: MakeClient) -> None:
+    engine = TwoModels()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, REFUND))
+    soon(lambda: title(client, thread_id) == "Getting a refund")
+    client.patch(f"{API}/threads/{thread_id}", json={"title": None})
+    send(client, "two", thread_id)
+    send(client, "three", thread_id)
+    assert (title(client, thread_id), len(engine.asked)) == (None, 1)
+
+
+THOUGHT = "<think>\nOkay, a name.\n</think>\n\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (f"{THOUGHT}**Garden plans**", "Garden plans"),
+        ("<think>\nOkay, so the user wants", REFUND),
+        (incomplete("<think>\nOkay, so"), REFUND),
+        (incomplete("Getting a refund for the"), REFUND),
+    ],
+)
+def test_thoughts_and_cut_answers_are_no_title(client_of: MakeClient, answer: Any, expected: str) -> None:
+    client = client_of(TwoModels(answer))
+    thread_id = thread_of(send(client, REFUND))
+    soon(lambda: title(client, thread_id) == expected)
+
+
+@pytest.mark.parametrize("profile", ["other", "openai"])
+def test_a_real_server_gets_the_requests_in_order(
+    client_of: MakeClient, upstream: FakeUpstream, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, with the settings of a local server and of OpenAI: the answer comes first."""
+    monkeypatch.setattr(http_connect, "MAX_IDLE", 0)  # a discarded app would leave its idle connections open
+    server = {"openai_base_url": upstream.base_url, "openai_api_key": "key", "upstream_profile": profile, "model": "m"}
+    client = client_of("openai", **server)
+    upstream.play("text?say=An answer.", f"text?say={THOUGHT}Garden plans")
+    thread_id = thread_of(send(client, REFUND))
+    soon(lambda: title(client, thread_id) == "Garden plans")
+    assert [request.body["model"] for request in upstream.requests] == ["m", "small"]
 
 
 def test_only_the_first_message_of_a_thread_gives_it_a_title(client_of: MakeClient) -> None:

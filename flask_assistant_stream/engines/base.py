@@ -48,6 +48,8 @@ class Engine(ABC):
     name: str
     writes_titles: bool = True
     """Whether it can write thread titles; otherwise the first words of a message are used."""
+    one_at_a_time: bool = False
+    """Whether it may answer one request after the other, so that a second one can delay an answer."""
     takes_files: bool = True
     """Whether a request may name files by id; otherwise their content is put into it."""
     ignores: frozenset[str] = frozenset()

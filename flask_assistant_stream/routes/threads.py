@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..protocol import ids, objects
 from ..protocol.objects import Object
 from ..stores.base import Kind, Record
-from ..titles import BY_HAND, GENERATED, shown_title
+from ..titles import BY_HAND, named, shown_title
 from . import schemas
 from .base import ApiRequest, Resource
 from .paging import list_page
@@ -42,8 +42,7 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
     body = {"metadata": request.body["metadata"] or {}} if "metadata" in request.body else {}
     extra: Object = {}
     if "title" in request.body:
-        title = _title(request.body["title"])
-        extra = {BY_HAND: title} if title else {BY_HAND: None, GENERATED: None}
+        extra = named(_title(request.body["title"]))
     return _body(request.registration.store.update(Kind.THREAD, request.owner, thread_id, body=body, extra=extra))
 
 

@@ -56,6 +56,7 @@ class Execution:
         run: as it was started or claimed.
         translator: used by the executing thread only.
         history: the thread's messages before the run's own, or None if they must be read.
+        on_answer: called when the answer begins, or None.
 
     Args:
         around: makes the host's context of the run's tools.
@@ -74,6 +75,7 @@ class Execution:
         self.run = run
         self.translator = translator
         self.history = history
+        self.on_answer: Callable[[], None] | None = None
         self._writer = writer
         self._log = log
         self._around = around
@@ -193,7 +195,8 @@ class Execution:
             for generated in translator.take_files():
                 context.files.keep(self.run.owner, generated)
         self._writer.append(events, translator.state() if translator.waiting else None)
-        self._log.first_token(events)
+        if self._log.first_token(events) and self.on_answer is not None:
+            self.on_answer()
 
     def _close(self, ending: Ending, error: Object | None = None) -> None:
         """End the run, for the reason of `stop` or else for this one."""

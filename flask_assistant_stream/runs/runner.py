@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..errors import RequestError, StoreError
 from ..log.run_log import RunLog, RunLost
@@ -19,7 +20,7 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..run_logger import RunLogger
 from ..stores.base import TURN, Kind, RunRecord, Store
-from ..titles import Titles, message_text
+from ..titles import TITLED, Titles, message_text
 from ..translation.options import TranslatorOptions
 from ..translation.translator import Ending, Translator
 from .draining import Drain
@@ -80,7 +81,13 @@ class Runner:
         self._new_id = new_id
         self._titles = titles
         self._executions: dict[str, Execution] = {}
-        self._takeover = Takeover(store, self.options.lease_seconds, new_id, self._translator_options)
+        self._takeover = Takeover(
+            store,
+            self.options.lease_seconds,
+            new_id,
+            self._translator_options,
+            None if titles is None else titles.bridge,
+        )
         self._sweeper = Sweeper(store, self._takeover, self._executions, self.options.lease_seconds)
         self.on_sweep = self._sweeper.on_sweep
         self.idempotency = IdempotencyKeys(store, self.options.lease_seconds + 1)
@@ -117,7 +124,7 @@ class Runner:
             run_log = RunLogger(logger, run, request.request_id)
             execution = Execution(run, draft.translator, writer, run_log, history, around=self._context.keep_context())
             if request.titled and draft.messages and run.position // TURN <= START_TURNS:
-                self._give_title(execution, draft.messages[0])
+                self._give_title_early(execution, draft.messages[0])
             self._launch(execution)
             return RunPosition(run.parent, run.id, 0)
 
@@ -226,6 +233,8 @@ class Runner:
     # -- starting ------------------------------------------------------------------------------------------
 
     def _draft(self, request: StartRequest, run_id: str, new_thread_id: str | None) -> Draft:
+        if request.titled:
+            request = replace(request, extra={**request.extra, TITLED: True})
         now, parent = int(self.store.now()), new_thread_id or request.thread_id
         assert parent is not None
         expiry = {"expires_at": now + int(self.options.expires_seconds)}
@@ -255,23 +264,28 @@ class Runner:
         threading.Thread(target=self._execute, args=(execution,), name=execution.run.id, daemon=True).start()
 
     def _execute(self, execution: Execution) -> None:
-        """Execute a run; the body of its thread."""
+        """Execute a run, then write the title that its thread lacks; the body of its thread."""
         try:
             execution.execute(self._context)
         finally:
             if self._executions.get(execution.run.id) is execution:
                 del self._executions[execution.run.id]
+        if self._titles is not None and execution.translator.ended:
+            self._titles.complete(execution.run)
 
-    def _give_title(self, execution: Execution, message: Object) -> None:
-        """Write the title of a run's thread from a message; a model writes it beside the run and never delays it."""
+    def _give_title_early(self, execution: Execution, message: Object) -> None:
+        """Write the title of a run's thread from its first message before the run ends, if that delays no answer.
+
+        The first words are the title at once; a model writes it beside the answer, after the answer has begun.
+        """
         titles, run = self._titles, execution.run
-        if titles is None or not titles.automatic:
+        if titles is None or not titles.early:
             return
-        arguments = (run.owner, run.parent, message_text(message), execution.announce)
+        give = partial(titles.give, run.owner, run.parent, message_text(message), execution.announce)
         if titles.asks_model:
-            threading.Thread(target=titles.give, args=arguments, name=f"title-{run.parent}", daemon=True).start()
+            execution.on_answer = threading.Thread(target=give, name=f"title-{run.parent}", daemon=True).start
         else:
-            titles.give(*arguments)
+            give()
 
     def _end_idle(self, now: float) -> None:
         """End the runs whose upstream was silent for too long; called by the log's ticker."""

@@ -42,7 +42,7 @@ class StartRequest:
         overrides: fields of the run request.
         extra: stored with the run beside its body.
         busy: the policy for a thread with an active run; None takes that of `RunnerOptions`.
-        titled: the first message of a thread gives it a title, written beside the run.
+        titled: the thread gets a title from its first message, unless it has one.
         request_id: appears in the log records of this run.
     """
 

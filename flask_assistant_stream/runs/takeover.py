@@ -29,6 +29,7 @@ class Takeover:
     Args:
         lease_seconds: how long a claim holds.
         translator_options: returns the options of a run's translator, from the run's body.
+        ended: called with each run that was ended here.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Takeover:
         lease_seconds: float,
         new_id: ids.NewId,
         translator_options: Callable[[Object], TranslatorOptions] = lambda _: TranslatorOptions(),
+        ended: Callable[[RunRecord], None] | None = None,
     ) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
         self._new_id = new_id
         self._translator_options = translator_options
+        self._ended = ended
 
     def finish(self, run: RunRecord, *, if_due: float | None = None) -> None:
         """Claim a run and end it, or release it if its log shows that it waits for tool outputs.
@@ -61,9 +64,11 @@ class Takeover:
         unanswered = name == "thread.run.requires_action" and not waiting and not claimed.cancel_requested
         if name in RUN_ENDINGS or unanswered:
             self._project(claimed, events, self._state(claimed) if unanswered else None)
-            return
-        ending = Ending.EXPIRED if waiting else Ending.INTERRUPTED
-        self._close(claimed, events, last, Ending.CANCELLED if claimed.cancel_requested else ending)
+        else:
+            ending = Ending.EXPIRED if waiting else Ending.INTERRUPTED
+            self._close(claimed, events, last, Ending.CANCELLED if claimed.cancel_requested else ending)
+        if self._ended is not None and not unanswered:
+            self._ended(claimed)
 
     def restore(self, run: RunRecord) -> Translator:
         """Return the translator of a run as its stored events left it."""

@@ -7,7 +7,7 @@ import { isId, path, withQuery } from "./paths.js";
 const PAGE = 50;
 const UNTITLED = "New chat";
 const NEAR_END_PX = 200;
-const LATE_TITLE_MS = [500, 2000, 6000];
+const LATE_TITLE_MS = [500, 2000, 6000, 15000];
 
 export class Threads {
   #api;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_assistant_stream.translation.titles import (
+    MAX_ANSWER_CHARS,
     MAX_MESSAGE_CHARS,
     MAX_TITLE_CHARS,
     AnswerText,
@@ -69,8 +71,17 @@ def test_a_text_may_be_whole_before_anything_ends(last: list[dict[str, Any]], wh
     assert (answer.whole, answer.ended) == (whole, False)
 
 
-@pytest.mark.parametrize("item", [{"type": "response.failed", "response": {}}, {"type": "error", "message": "no"}])
-def test_a_failed_answer_has_no_text(item: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "response.failed", "response": {}},
+        {"type": "error", "message": "no"},
+        {"type": "response.incomplete", "response": {"status": "incomplete"}},
+        {"type": "response.completed", "response": {"status": "incomplete"}},
+        delta("x" * (MAX_ANSWER_CHARS + 1)),
+    ],
+)
+def test_a_failed_or_cut_answer_has_no_text(item: dict[str, Any]) -> None:
     answer = AnswerText()
     answer.feed([delta("Getting"), item])
     assert (answer.text, answer.ended) == ("", True)
@@ -97,10 +108,68 @@ def test_an_answer_of_any_shape_is_read(response: Any) -> None:
         ("Titles of nobility", "Titles of nobility"),
         ("", ""),
         ("\n\n", ""),
+        ("**Title:** Getting a refund", "Getting a refund"),
+        ("# Title: *Getting a refund*.", "Getting a refund"),
+        ("Sure! Here's a title:\n\n> **Getting a refund**", "Getting a refund"),
+        ("Titel: „Geld zurück“.", "Geld zurück"),
+        ("标题：退款。", "退款"),
+        ("```text\nGetting a refund\n```", "Getting a refund"),
+        ("Getting **a refund** for *shoes*", "Getting a refund for shoes"),
+        ("[Getting a refund](https://example.com)", "Getting a refund"),
+        ("<title>Getting a refund</title>", "Getting a refund"),
+        ("---\n1. Getting a refund", "Getting a refund"),
+        ('"Getting a refund".', "Getting a refund"),
+        ("**Getting a refund", "Getting a refund"),
+        ("Learning C#", "Learning C#"),
+        ("*args and **kwargs", "*args and **kwargs"),
+        ("2 * 3 * 4", "2 * 3 * 4"),
+        ("List<String> in Java", "List<String> in Java"),
+        ("“A” and “B”", "“A” and “B”"),
+        ("***", ""),
     ],
 )
 def test_a_title_is_tidied(said: str, title: str) -> None:
     assert tidy_title(said) == title
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ("<think>\nOkay, a name.\n</think>\n\nGarden plans", "Garden plans"),
+        ("<think>Okay, let me see</think>Garden plans", "Garden plans"),
+        ("<THINKING>\nOkay\n</THINKING>\n**Garden plans**", "Garden plans"),
+        ("<think>a <think>b</think> c</think>Garden plans", "Garden plans"),
+        ("<think>a</think><think>b</think>Garden plans", "Garden plans"),
+        ("Okay, a name.\n</think>\nGarden plans", "Garden plans"),
+        ("Garden plans<think>Is that", "Garden plans"),
+        ("<think>\nOkay, so", ""),
+        ("<think>a <think>b</think> c", ""),
+        ("<think>\n</think>\n", ""),
+        ("<thin", ""),
+        ("[THINK]Okay[/THINK]Garden plans", "Garden plans"),
+        ("◁think▷Okay◁/think▷Garden plans", "Garden plans"),
+        (
+            "<|channel|>analysis<|message|>Okay<|end|><|start|>assistant<|channel|>final<|message|>Garden plans",
+            "Garden plans",
+        ),
+    ],
+)
+def test_thoughts_are_no_title(said: str, title: str) -> None:
+    assert tidy_title(said) == title
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("<", "<think>", "</think>", "<think ", "</think  ", "<|", "<|channel|>analysis", "<a:", "[THINK]"),
+        *("*", "**a ", "_", "`", "#", "# ", "> ", "[", "[a](", '"', "Here is a title:\n", "title ", "the ", " ", "a"),
+    ],
+)
+def test_a_long_answer_takes_no_longer_than_it_is_long(piece: str) -> None:
+    """Quadratic work on 64 KB takes minutes."""
+    begun = time.perf_counter()
+    tidy_title((piece * 65536)[:65536])
+    assert time.perf_counter() - begun < 2
 
 
 def test_the_first_words_are_whole_words() -> None:

@@ -68,6 +68,7 @@ class OpenAIEngine(Engine):
         )
         self.ignores = self._profile.ignores
         self.bare_end = self._profile.bare_end
+        self.one_at_a_time = not self._profile.key  # a server that always needs a key is a public service
 
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._address.authority}{self._address.path})"

@@ -33,6 +33,7 @@ class LocalSearchEngine(Engine):
     def __init__(self, engine: Engine, *, new_id: NewId = new_id, now: Callable[[], float] = time.time) -> None:
         self.name = engine.name
         self.writes_titles = engine.writes_titles
+        self.one_at_a_time = engine.one_at_a_time
         self.ignores = engine.ignores
         self.bare_end = engine.bare_end
         self._engine = engine
