@@ -22,6 +22,7 @@ def contexts_of(app: Flask) -> Callable[[], Callable[[], AbstractContextManager[
         if not has_request_context():
             return app.app_context
         headers = {name: value for name, value in request.headers if name == LANGUAGES}
-        return partial(app.test_request_context, "/", base_url=request.root_url, headers=headers)
+        # With its path: extensions that cache by path must not mistake a tool for a page.
+        return partial(app.test_request_context, request.path, base_url=request.root_url, headers=headers)
 
     return keep

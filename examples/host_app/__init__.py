@@ -1,4 +1,4 @@
-"""A small shop with a login, CSRF protection and rate limits, and an assistant in it. See README.md."""
+"""A small shop with eight usual extensions, and an assistant in it. See README.md."""
 
 from .app import create_app
 

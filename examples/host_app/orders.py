@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, url_for
+from flask_babel import format_currency
 from flask_login import current_user, login_required
+from sqlalchemy import select
 
 from flask_assistant_stream import ToolContext, ToolError
 
-from .database import connection
+from .extensions import cache, db
+from .models import Order
 
 blueprint = Blueprint("orders", __name__)
 
 
 def orders_of(user_id: str) -> list[dict[str, Any]]:
-    rows = connection().execute("SELECT number, item, status FROM orders WHERE user_id = ? ORDER BY number", (user_id,))
-    return [dict(row) for row in rows]
+    """Return a user's orders with their prices in the visitor's language."""
+    orders = db.session.scalars(select(Order).where(Order.user_id == int(user_id)).order_by(Order.number))
+    return [
+        {
+            "number": order.number,
+            "item": order.item,
+            "price": format_currency(order.price, "EUR"),
+            "status": order.status,
+        }
+        for order in orders
+    ]
+
+
+@cache.memoize(timeout=60)
+def items() -> list[str]:
+    """Return the names of all items; the same for everybody, so it may be cached."""
+    return [*db.session.scalars(select(Order.item).distinct().order_by(Order.item))]
 
 
 @blueprint.get("/")
@@ -28,9 +46,14 @@ def show() -> str:
 # -- tools of the assistant: `context.owner` is the result of `authenticate` ------------------------------------
 
 
-def my_orders(context: ToolContext) -> list[dict[str, Any]]:
-    """List the customer's orders."""
-    return orders_of(context.owner)
+def my_orders(context: ToolContext) -> dict[str, Any]:
+    """List the customer's orders, and the address of the page that shows them."""
+    return {"orders": orders_of(context.owner), "page": url_for("orders.show", _external=True)}
+
+
+def our_items() -> list[str]:
+    """List what the shop sells."""
+    return items()
 
 
 def cancel_order(number: str, context: ToolContext) -> str:
@@ -39,11 +62,10 @@ def cancel_order(number: str, context: ToolContext) -> str:
     Args:
         number: Of the order, such as A-100.
     """
-    with connection() as database:
-        cancelled = database.execute(
-            "UPDATE orders SET status = 'cancelled' WHERE number = ? AND user_id = ? AND status = 'open'",
-            (number, context.owner),
-        )
-    if not cancelled.rowcount:
+    query = select(Order).where(Order.number == number, Order.user_id == int(context.owner), Order.status == "open")
+    order = db.session.scalar(query.with_for_update())
+    if order is None:
         raise ToolError(f"The customer has no open order {number}.")
+    order.status = "cancelled"
+    db.session.commit()
     return f"Order {number} is cancelled."

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from examples.host_app import create_app
+from examples.host_app.extensions import db
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 
 ASSISTANT = "/support/assistant"
@@ -22,7 +23,7 @@ PASSWORDS = {"anna": "anna-demo", "bert": "bert-demo"}
 def settings(where: Path) -> dict[str, Any]:
     return {
         "SECRET_KEY": "a test's secret",
-        "DATABASE": str(where / "shop.sqlite3"),
+        "SQLALCHEMY_DATABASE_URI": f"sqlite:///{where / 'shop.sqlite3'}",
         "ASSISTANT_STORE": f"sqlite:///{where / 'assistant.sqlite3'}",
         "ASSISTANT_ENGINE": "offline",
         "ASSISTANT_OFFLINE_DELAY_SECONDS": "0",
@@ -33,6 +34,8 @@ def settings(where: Path) -> dict[str, Any]:
 def app(tmp_path: Path) -> Iterator[Flask]:
     app = create_app(settings(tmp_path))
     yield app
+    with app.app_context():
+        db.engine.dispose()
     app.extensions["flask_assistant_stream"]["assistant_stream"].store.close()
 
 

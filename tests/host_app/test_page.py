@@ -22,7 +22,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     where = tmp_path_factory.mktemp("shop")
     settings = {
         "FLASK_SECRET_KEY": "a test's secret",
-        "FLASK_DATABASE": str(where / "shop.sqlite3"),
+        "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{where / 'shop.sqlite3'}",
         "FLASK_SUPPORT_LIMIT": "5 per hour",
         "ASSISTANT_ENGINE": "offline",
         "ASSISTANT_OFFLINE_DELAY_SECONDS": "0",
