@@ -34,7 +34,7 @@ def create_app() -> Flask:
     app.register_blueprint(
         create_assistant_blueprint(
             instructions="You answer from the files, briefly, and name the source.",
-            tools=[{"type": "file_search"}, {"type": "code_interpreter"}],  # code_interpreter needs a key
+            tools=[{"type": "file_search"}],
             authenticate=shared_owner("everybody"),  # or your login: then each user has their own files
         ),
         url_prefix="/api/assistants",

@@ -8,10 +8,11 @@ Send the front-end's `/api` here instead of to its own routes. Its `next.config.
     const api = { source: "/api/:path*", destination: "http://127.0.0.1:5000/api/:path*" };
     export default { rewrites: async () => ({ beforeFiles: [api] }) };
 
-Then `npm install && npm run dev` there, and open http://localhost:3000. No assistant id is needed: the page's "Create
-assistant" gets the one of this app. Without a key the offline engine answers; it calls the page's function for the
-message `/get_weather {"location": "Paris"}` and answers from uploaded files. With `OPENAI_API_KEY` set, a model answers
-and runs code, too.
+Then `npm install && OPENAI_ASSISTANT_ID=asst_default npm run dev` there, and open http://localhost:3000. Its
+layout shows only its set-up page without an id; `asst_default` is the assistant of this app. Without a key the offline
+engine answers; it calls the page's function for the message `/get_weather {"location": "Paris"}` and answers from
+uploaded files. With `OPENAI_API_KEY` set, a model answers and runs code, too; with another `OPENAI_BASE_URL` it answers
+without code, as most servers have no code interpreter.
 
 The page calls these paths:
 
@@ -26,6 +27,8 @@ docs/front-ends.md has the rest: other front-ends, proxies, and what compat mode
 """
 
 from __future__ import annotations
+
+import os
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -50,13 +53,20 @@ GET_WEATHER = {
 """The page's function: it shows the weather and answers the call."""
 
 
+def runs_code(app: Flask) -> bool:
+    """Return whether the upstream has a code interpreter: a run with this tool fails at a server without one."""
+    settings = {**os.environ, **app.config}
+    return not settings.get("OPENAI_BASE_URL") or settings.get("ASSISTANT_UPSTREAM_PROFILE") in ("openai", "azure")
+
+
 def create_app() -> Flask:
     app = Flask(__name__)
     app.config.from_prefixed_env()
+    code = [{"type": "code_interpreter"}] if runs_code(app) else []
     app.register_blueprint(
         create_assistant_blueprint(
             instructions="You are a helpful assistant.",
-            tools=[GET_WEATHER, {"type": "file_search"}, {"type": "code_interpreter"}],
+            tools=[GET_WEATHER, {"type": "file_search"}, *code],
             authenticate=shared_owner("quickstart"),  # or your login; the page sends the cookies of its own origin
             quickstart_compat=True,
         ),

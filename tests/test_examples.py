@@ -80,3 +80,22 @@ def test_quickstart_host(make_app: MakeApp) -> None:
     assert client.post(f"{path}/messages", json={}).status_code == 400
     refused = client.post("/api/assistants/threads/thread_unknown/messages", json={"content": "hello"})
     assert (refused.status_code, b"No thread found" in refused.data) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "code"),
+    [
+        ({}, True),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}, False),
+        ({"FLASK_OPENAI_BASE_URL": "http://127.0.0.1:8000/v1"}, False),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:8000/v1", "ASSISTANT_UPSTREAM_PROFILE": "openai"}, True),
+    ],
+)
+def test_the_quickstart_host_offers_code_where_the_upstream_runs_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, upstream: dict[str, str], code: bool
+) -> None:
+    """A run with a tool that its upstream lacks fails, so the whole page would."""
+    for name, value in upstream.items():
+        monkeypatch.setenv(name, value)
+    tools = make_app("quickstart_host.py").test_client().get("/api/assistants/v1/assistants/asst_default").json["tools"]
+    assert {tool["type"] for tool in tools} == {"function", "file_search"} | ({"code_interpreter"} if code else set())

@@ -80,11 +80,11 @@ def public_names(root: Path, page: Path, text: str) -> Found:
                 yield line, f"{PACKAGE}.{module} does not exist"
 
 
-def named_tests(root: Path, page: Path, text: str) -> Found:
-    """Tests and other files of the repository that a page names in backticks exist."""
+def named_files(root: Path, page: Path, text: str) -> Found:
+    """Files that a page names with their folder, of the repository or the package, exist."""
     for number, line in enumerate(prose(text).splitlines(), 1):
-        for name in re.findall(r"`((?:tests|examples|benchmarks)/[\w./-]+)`", line):
-            if not (root / name).exists():
+        for name in re.findall(r"`((?:tests|examples|benchmarks)/[\w./-]+|[a-z]\w*/[\w/]+\.py)`", line):
+            if not any((place / name).exists() for place in (root, root / PACKAGE)):
                 yield number, f"{name} does not exist"
 
 
@@ -93,7 +93,7 @@ RULES: tuple[Callable[[Path, Path, str], Found], ...] = (
     settings,
     snippets,
     public_names,
-    named_tests,
+    named_files,
 )
 
 

@@ -11,7 +11,7 @@ from tests.lint import architecture, isolation, layers
 from tests.lint.__main__ import RULES, main
 from tests.lint.source import PACKAGE, ROOT
 
-PAGE = """`make nothing`, ASSISTANT_NOTHING, `tests/nothing.py`
+PAGE = """`make nothing`, ASSISTANT_NOTHING, `tests/nothing.py`, `stores/nothing.py`
 ```python
 from flask_assistant_stream import Nothing
 ```
@@ -106,6 +106,7 @@ def test_a_long_file_may_say_why(sample: Path) -> None:
         "1: `make nothing` is no target",
         "1: ASSISTANT_NOTHING is no setting",
         "1: tests/nothing.py does not exist",
+        "1: stores/nothing.py does not exist",
         "3: Nothing is not public",
         "6: the snippet is no Python",
         "9: the snippet is no JSON",

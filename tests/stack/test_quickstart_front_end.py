@@ -433,5 +433,7 @@ def test_proxies_heartbeats_come_well_within_30_seconds(browser: Browser, tight:
 def test_proxies_nginx_as_documented_lets_uploads_through(host: ServerProcess, tmp_path: Path) -> None:
     with nginx(host, tmp_path / "nginx", "1.1") as front:
         assert upload(front, "large.txt", b"The sky is green. " * 120_000).status == 200
+        for origin, status in ((front.origin, 200), (host.origin, 403)):
+            assert front.post("/threads", {}, origin=origin).status == status, "the port is part of an origin"
     page = (Path(__file__).parents[2] / "docs" / "front-ends.md").read_text()
     assert re.search(r"client_max_body_size", page)
