@@ -21,6 +21,7 @@ from gevent.queue import Queue
 
 from .errors import ConfigError
 from .example import API_KEY_FILE, PREFIX, create_example_app, instance_folder
+from .loggers import logger_of
 from .routes.base import EXTENSION
 from .shutdown import Shutdown, drains
 
@@ -29,7 +30,7 @@ STOP_SECONDS = 5.0
 LAST_SECONDS = 0.5
 """Time for other requests."""
 
-logger = logging.getLogger("flask_assistant_stream.server")
+logger = logger_of("flask_assistant_stream.server")
 
 
 def main() -> None:

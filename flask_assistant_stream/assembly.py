@@ -5,7 +5,6 @@ Every configuration error is raised here, while the app starts.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from .files.inline import InlineFiles
 from .files.tool_resources import ToolResources
 from .files.vector_stores import VectorStores
 from .log.run_log import RunLog
+from .loggers import logger_of
 from .namespaces import FIRST, hides_data
 from .profiles import Profile, no_such_tool, profile_of
 from .routes.base import Registration
@@ -49,7 +49,7 @@ from .tools.server import ServerTools
 from .translation.options import TranslatorOptions
 from .upstream import BASE_URL, Upstream
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 STORE_FILE = "assistant_stream.sqlite3"
 PREFLIGHT_SECONDS = 600

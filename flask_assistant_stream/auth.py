@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,10 @@ from .namespaces import FIRST, SEPARATOR, stored_owner
 
 MAX_OWNER_CHARS = 256
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+"""Values of `Sec-Fetch-Site` for pages of other origins; browsers send an Origin with their changes, too."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LOCAL_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".test")
 SESSION_KEY = "flask_assistant_stream.owner"
 
 
@@ -117,19 +122,21 @@ class Gate:
         authenticate: called if no key matches, or None if keys are the only way in.
         origins: other origins that may send changes, as browsers send them.
         namespace: of the owners, see `namespaces`.
+        app: its debug mode refuses foreign hosts where all clients are one owner.
     """
 
     keys: tuple[tuple[bytes, str], ...] = ()
     authenticate: Authenticator | None = None
     origins: tuple[str, ...] = ()
     namespace: str = FIRST
+    app: Flask | None = None
 
     def admit(self, request: Request) -> Principal:
         """Return the principal of a request.
 
         Raises:
             Unauthorized: it has no owner.
-            Forbidden: a foreign Origin sends a change.
+            Forbidden: another site sends a change, or the request has a foreign host in debug mode.
             ConfigError: the host's `authenticate` returned an invalid owner.
         """
         owner = self._owner_by_key(request)
@@ -139,6 +146,8 @@ class Gate:
         if self.authenticate is None:
             problem = "Incorrect API key provided." if bearer(request) else "You didn't provide an API key."
             raise Unauthorized(f"{problem} Send the header Authorization: Bearer KEY.")
+        if isinstance(self.authenticate, SharedOwner):
+            _check_host(request, self.app)
         return self._principal(_checked_owner(self.authenticate(request)))
 
     def _principal(self, owner: str) -> Principal:
@@ -156,10 +165,13 @@ class Gate:
 
     def _check_origin(self, request: Request) -> None:
         origin = request.headers.get("Origin")
-        if origin is None or request.method in SAFE_METHODS:
+        if request.method in SAFE_METHODS:
             return
-        address = _address(origin)
-        if origin.lower() in self.origins or (address is not None and address == _address(f"//{request.host}")):
+        if origin is None:
+            if request.headers.get("Sec-Fetch-Site", "").strip().lower() in FOREIGN_SITES:
+                raise Forbidden("Another site may not send changes; this request comes from one, and has no Origin.")
+            return
+        if origin.lower() in self.origins or _is_own_origin(origin, request):
             return
         raise Forbidden(
             f"The Origin {origin[:200]!r} may not send changes: it is neither this host ({request.host}) nor "
@@ -199,7 +211,7 @@ def build_gate(
     if isinstance(chosen, BuiltInAuthenticator):
         chosen.check(app)
     keys = tuple((_digest(key), name) for key, name in api_keys.items())
-    return Gate(keys, chosen, tuple(origin.lower() for origin in origins), namespace)
+    return Gate(keys, chosen, tuple(origin.lower() for origin in origins), namespace, app)
 
 
 def _by_name(owner: str | None) -> BuiltInAuthenticator | None:
@@ -246,11 +258,58 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _address(origin: str) -> tuple[str, int | None] | None:
-    """Return host and port, None for a default port; schemes are not compared, so 80 and 443 are equal."""
+def _is_own_origin(origin: str, request: Request) -> bool:
+    """Return whether an Origin is this host's: its host, its port, and not http where the request came by https.
+
+    Behind a proxy that ends TLS the app may see http, so https is accepted; ports are compared as the Origin's scheme
+    has them.
+    """
+    origin = origin.lower()
     try:
-        url = urlsplit(origin)
-        port = url.port
+        url, own = urlsplit(origin), urlsplit(f"//{request.host}")
+        port, own_port = url.port, own.port
     except ValueError:
-        return None
-    return (url.hostname, None if port in (80, 443) else port) if url.hostname else None
+        return False
+    default = DEFAULT_PORTS.get(url.scheme)
+    if default is None or f"{url.scheme}://{url.netloc}" != origin or "@" in url.netloc or not url.hostname:
+        return False
+    if url.scheme == "http" and request.scheme == "https":
+        return False
+    return url.hostname == own.hostname and (port or default) == (own_port or default)
+
+
+def _check_host(request: Request, app: Flask | None) -> None:
+    """Reject a foreign host in debug mode, where all clients of this machine are one owner.
+
+    A page elsewhere can let a name of its own lead to this machine; then the browser takes the app for its origin.
+    """
+    if app is None or not app.debug or app.config.get("TRUSTED_HOSTS") or is_local_name(request.host):
+        return
+    if request.host == app.config.get("SERVER_NAME"):
+        return
+    raise Forbidden(
+        f"The host {request.host[:200]!r} is refused in debug mode, where all clients are one owner. Only addresses "
+        "and local names are accepted: add it to app.config['TRUSTED_HOSTS'], or set authenticate."
+    )
+
+
+def is_local_name(host: str) -> bool:
+    """Return whether no public name server can have a `Host` header's name: it is an address or a local name."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    return bool(name) and ("." not in name or name.endswith(LOCAL_ENDINGS) or _is_address(name))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

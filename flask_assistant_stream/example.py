@@ -5,18 +5,18 @@ For `python -m flask_assistant_stream` and for any WSGI server; knows no server 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask, redirect, url_for
+from flask import Flask, abort, redirect, request, url_for
 
 from . import config
-from .auth import shared_owner
+from .auth import is_loopback, shared_owner
 from .errors import ConfigError, ToolError
 from .extension import create_assistant_blueprint
 
@@ -24,7 +24,6 @@ PREFIX = "/api/assistants"
 OWNER = "local"
 API_KEY_FILE = "api_key"
 SECRET_KEY_FILE = "secret_key"
-LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
 
 GET_WEATHER = {
     "type": "function",
@@ -93,7 +92,7 @@ def create_example_app(*, host: str = "") -> Flask:
             assistants=[{"id": settings.assistant_id, "name": "Example", **_declared(settings)}],
             tools=[current_time, GET_WEATHER, {"type": "file_search"}],
             ui=settings.ui,
-            **(_local_access(app, settings, folder, host) if is_loopback(host) else {}),
+            **(_local_access(app, settings, folder) if is_loopback(host) else {}),
         ),
         url_prefix=PREFIX,
     )
@@ -108,10 +107,10 @@ def _declared(settings: config.Settings) -> dict[str, Any]:
     return {**model, "instructions": settings.instructions or "You are a friendly assistant."}
 
 
-def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str) -> dict[str, Any]:
+def _local_access(app: Flask, settings: config.Settings, folder: Path) -> dict[str, Any]:
     """Make all clients on this machine one owner, unless the settings choose the owners."""
-    if app.config["TRUSTED_HOSTS"] is None:  # a page elsewhere cannot reach the app by rebinding a name
-        app.config["TRUSTED_HOSTS"] = [*LOOPBACK_NAMES, host]
+    if app.config["TRUSTED_HOSTS"] is None:  # which has no form for IPv6
+        app.before_request(_refuse_foreign_hosts)
     if settings.owner is not None:
         return {}
     access: dict[str, Any] = {"authenticate": shared_owner(OWNER)}
@@ -120,12 +119,10 @@ def _local_access(app: Flask, settings: config.Settings, folder: Path, host: str
     return access
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _refuse_foreign_hosts() -> None:
+    """Refuse requests to names that are not this machine's: a page elsewhere could let its own name lead here."""
+    if not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+        abort(400, f"Host {request.host!r} is not trusted.")
 
 
 def kept_secret(path: Path, prefix: str) -> str:

@@ -5,17 +5,17 @@ For servers, and for hosts with a server of their own; knows none of them.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable
 from weakref import WeakSet
 
 from flask import Flask
 
+from .loggers import logger_of
 from .routes.base import EXTENSION, Registration
 from .runs.draining import Drain
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 INTERRUPT_SECONDS = 1.5
 """Time between interruption and deadline: the ends of runs must be stored and sent to readers."""

@@ -5,18 +5,18 @@ A title set by hand is stored under another key, so that a generated one never r
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .engines.base import Engine, ItemStream
 from .errors import AssistantStreamError, EngineError, RequestError
+from .loggers import logger_of
 from .protocol.objects import Object
 from .stores.base import Kind, Record, RunRecord, Store
 from .translation.titles import AnswerText, shorten, tidy_title, title_request
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 EVENT = "thread.title.updated"
 BY_HAND = "title"

@@ -104,7 +104,7 @@ def test_the_setting_chooses_without_a_function(owner: str, expected: str) -> No
 
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
 def test_without_a_choice_everybody_is_local_in_debug_and_testing(mode: str) -> None:
-    assert gate(app_with(**{mode: True})).admit(a_request()).owner == "local"
+    assert gate(app_with(**{mode: True})).admit(a_request(url="http://localhost/")).owner == "local"
 
 
 def test_an_app_in_production_without_owners_is_refused_with_the_choices() -> None:
@@ -173,6 +173,18 @@ def allowed(request: Request, **choices: Any) -> bool:
         ("", "http://app.example/", False),
         ("http://app.example:port", "http://app.example/", False),
         ("app.example", "http://app.example/", False),
+        ("http://app.example", "https://app.example/", False),  # a network in between may write such a page
+        ("http://app.example:443", "https://app.example/", False),
+        ("http://app.example:443", "http://app.example/", False),
+        ("https://app.example:80", "http://app.example/", False),
+        ("https://user@app.example", "https://app.example/", False),
+        ("http://app.example/path", "http://app.example/", False),
+        ("http://app.example/", "http://app.example/", False),
+        ("ftp://app.example", "http://app.example/", False),
+        ("chrome-extension://app.example", "http://app.example/", False),
+        ("//app.example", "http://app.example/", False),
+        ("http://app.example#x", "http://app.example/", False),
+        ("http://[::1", "http://[::1]/", False),
     ],
 )
 def test_origins_that_may_change_something(origin: str, url: str, expected: bool) -> None:
@@ -186,6 +198,48 @@ READING = ["GET", "HEAD", "OPTIONS"]
 def test_a_foreign_origin_may_read_and_no_origin_may_do_all(method: str) -> None:
     assert allowed(a_request(method, Origin="http://evil.example")) is (method in READING)
     assert allowed(a_request(method))
+
+
+@pytest.mark.parametrize("method", [*READING, "POST", "DELETE"])
+@pytest.mark.parametrize("relation", ["cross-site", "same-site", "Cross-Site", "same-origin", "none", ""])
+def test_a_browser_names_a_foreign_page_even_without_an_origin(method: str, relation: str) -> None:
+    headers: dict[str, str] = {"Sec-Fetch-Site": relation} if relation else {}
+    request = a_request(method, **headers)
+    assert allowed(request) is (method in READING or not relation.lower().endswith("-site"))
+    assert allowed(a_request(method, **{**headers, "Origin": OPEN[0]}))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((host, True) for host in ("localhost:5000", "127.0.0.1", "[::1]:5000", "192.168.1.4:5000", "web:8000")),
+        *((host, True) for host in ("LOCALHOST", "a.localhost", "mac.local:5000", "app.test")),
+        *((host, False) for host in ("evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost.evil")),
+        *((host, False) for host in ("127.0.0.1@evil.example", "evil.example.", "127.0.0.1:5000.evil.example", "")),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_name_that_leads_to_this_machine_is_refused_in_debug(method: str, host: str, expected: bool) -> None:
+    builder = EnvironBuilder(method=method, headers={"Host": host})
+    request = Request(builder.get_environ())
+    choices: list[dict[str, Any]] = [{}, {"owner": "shared:team"}]
+    for choice in choices:
+        for mode, accepted in (("DEBUG", expected), ("TESTING", True)):
+            try:
+                gate(app_with(**{mode: True}), **choice).admit(request)
+            except Forbidden:
+                assert not accepted or host == ""
+            else:
+                assert accepted or host == ""
+
+
+def test_the_app_may_trust_more_hosts_in_debug() -> None:
+    request = a_request(url="http://dev.example:5000/")
+    with pytest.raises(Forbidden, match="TRUSTED_HOSTS"):
+        gate(app_with(DEBUG=True)).admit(request)
+    assert gate(app_with(DEBUG=True, TRUSTED_HOSTS=["dev.example"])).admit(request).owner == "local"
+    assert gate(app_with(DEBUG=True, SERVER_NAME="dev.example:5000")).admit(request).owner == "local"
+    assert gate(app_with(DEBUG=True), authenticate=hook("anna")).admit(request).owner == "anna"
 
 
 def test_a_key_is_exempt_an_unknown_token_is_not() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flask_assistant_stream import ConfigError
-from flask_assistant_stream.example import PREFIX, create_example_app, is_loopback, kept_secret
+from flask_assistant_stream.auth import is_loopback
+from flask_assistant_stream.example import PREFIX, create_example_app, kept_secret
 from flask_assistant_stream.testing.store_material import at_once
 from tests.example_server import FOREIGN, gunicorn_server
 
@@ -51,6 +52,20 @@ LOOPBACK = ["127.0.0.1", "127.8.0.1", "::1", "localhost"]
 @pytest.mark.parametrize("host", [*LOOPBACK, "0.0.0.0", "::", "10.0.0.1", "example.com", ""])
 def test_addresses_of_this_machine_alone(host: str) -> None:
     assert is_loopback(host) is (host in LOOPBACK)
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_on_a_loopback_address_only_names_of_this_machine_are_served(host: str) -> None:
+    client = create_example_app(host=host).test_client()
+    own = f"[{host}]" if ":" in host else host
+    for name in (own, f"{own}:5000", "localhost:5000", "127.0.0.1", "[::1]:80", "[0:0:0:0:0:0:0:1]"):
+        assert client.get(f"{PREFIX}/threads", headers={"Host": name}).status_code == 200, name
+        assert client.get("/", headers={"Host": name}).status_code == 302, name
+    for name in ("evil.example", "evil.example:5000", "127.0.0.1.evil.example", "[::2]", "10.0.0.1"):
+        answer = client.get(f"{PREFIX}/threads", headers={"Host": name})
+        assert answer.status_code == 400, name
+        assert "not trusted" in answer.get_json()["error"]["message"]
+        assert client.get("/", headers={"Host": name}).status_code == 400
 
 
 def test_workers_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:

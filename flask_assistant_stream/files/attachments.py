@@ -5,19 +5,19 @@ The id of another owner is as unknown as one that does not exist.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from ..errors import AssistantStreamError
+from ..loggers import logger_of
 from ..protocol.objects import Object
 from ..stores.base import Kind, Record, Store
 from .files import Files
 from .tool_resources import ToolResources
 from .vector_stores import VectorStores
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class MessageFiles(Protocol):

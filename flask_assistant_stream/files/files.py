@@ -6,7 +6,6 @@ assistants, and files of a code interpreter are deleted with its container.
 
 from __future__ import annotations
 
-import logging
 import mimetypes
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from ..errors import AssistantStreamError, Duplicate, Gone, NotFound, RequestError, StoreError, TooLarge
 from ..extraction.extract import ending
+from ..loggers import logger_of
 from ..protocol import ids, objects
 from ..protocol.generated_files import GeneratedFile
 from ..protocol.objects import Object
@@ -28,7 +28,7 @@ from . import generated_files
 from .rollback import Rollback
 from .statuses import new_change
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 OUTPUT = "assistants_output"
 """The purpose of generated files."""

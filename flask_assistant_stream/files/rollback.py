@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from types import TracebackType
 
-logger = logging.getLogger(__name__)
+from ..loggers import logger_of
+
+logger = logger_of(__name__)
 
 
 class Rollback:

@@ -7,20 +7,20 @@ request leaves them different, in whatever order the writes arrive.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable
 
 from ..errors import NotFound, RequestError, UpstreamError
+from ..loggers import logger_of
 from ..per_process import PerProcess
 from ..protocol.objects import Object
 from ..storages.base import DELETING, Storage
 from ..storages.vector_store_files import IN_PROGRESS, members
 from ..stores.base import Kind, Record, Store
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 READ_SECONDS = 5.0
 """How long one refresh may read files that have become ready; the next refresh reads the rest."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import AssistantStreamError, Duplicate, NotFound, RequestError, StoreError
+from ..loggers import logger_of
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.base import Upload
@@ -16,7 +16,7 @@ from .inline import InlineFiles
 from .rollback import Rollback
 from .vector_stores import CREATED_FOR, VectorStores
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 OWNER_ID = "owner"
 THREAD = "thread"

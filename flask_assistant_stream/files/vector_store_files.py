@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import Duplicate, NotFound, RequestError, UpstreamError
+from ..loggers import logger_of
 from ..protocol import objects
 from ..protocol.objects import Object
 from ..storages import vector_store_files
@@ -18,7 +18,7 @@ from .files import Files
 from .rollback import Rollback
 from .statuses import StatusRefresher
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 OPTIONS = ("attributes", "chunking_strategy")
 

@@ -6,13 +6,13 @@ file alone decides what may be shown before it is stored. Knows neither engines 
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import AssistantStreamError, StoreError
+from ..loggers import logger_of
 from ..per_process import ProcessThreads
 from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
 from ..protocol.objects import Object
@@ -22,7 +22,7 @@ from .projection import project_events
 from .signals import Signal
 from .watch import LogWatch
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 WINDOW = 64
 """Events of a run shown before they are stored (`spec/run-protocol.md#the-window`); a fence has the same width."""

@@ -6,18 +6,18 @@ the worker that writes their run, and listening delivers every row of every work
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import closing
 from typing import Any, cast
 
 from ..errors import StoreError
+from ..loggers import logger_of
 from ..stores.base import Store
 from ..stores.capabilities import Push
 from .signals import Signal
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 POLL_SECONDS = 0.075
 """How often a reader polls a store that does not push."""

@@ -5,7 +5,6 @@ The log's ticker checks all of them twice a second in one system call, so a stre
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import socket
@@ -20,10 +19,11 @@ from weakref import WeakValueDictionary
 
 from ..errors import TooManyStreams
 from ..log.follow import Follower
+from ..loggers import logger_of
 from ..threads import plain_poll
 from . import request_log
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 GONE = getattr(select, "POLLRDHUP", 0)
 """The peer has closed its side. The flag does not wait for unread data and works below TLS; Linux only."""

@@ -10,11 +10,12 @@ from flask import Blueprint, Response, current_app, got_request_exception, reque
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
+from ..loggers import Lines, logger_of
 from ..protocol.last_errors import RATE_LIMIT
 from . import request_log
 from .responses import json_response
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 CATCH_ALL = "unknown_route"
@@ -125,7 +126,7 @@ def _unexpected_error(error: Exception) -> Response:
     """Return 500 and log the stack without the exception's text, which may quote content."""
     got_request_exception.send(current_app._get_current_object(), exception=error)  # type: ignore[attr-defined]
     frames = "".join(traceback.format_tb(error.__traceback__))
-    _log(logging.ERROR, f"{type(error).__name__} at\n{frames}")
+    _log(logging.ERROR, Lines(f"{type(error).__name__} at\n{frames}"))
     return _internal_error()
 
 

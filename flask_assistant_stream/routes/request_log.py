@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
@@ -11,9 +10,10 @@ from dataclasses import dataclass, field
 
 from flask import Request, Response, g, request
 
+from ..loggers import logger_of
 from ..run_logger import owner_digest
 
-logger = logging.getLogger("flask_assistant_stream.requests")
+logger = logger_of("flask_assistant_stream.requests")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -16,12 +15,13 @@ from werkzeug.http import parse_accept_header
 from ..encoders import Encoder, Position, StreamStart, formats, media_types
 from ..errors import AssistantStreamError, RequestError, StoreError
 from ..log.follow import Follower
+from ..loggers import logger_of
 from ..protocol.events import Event
 from ..runs.start_request import RunPosition
 from . import request_log
 from .base import STREAM_HEADERS, ApiRequest
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 BROKEN_OFF = "The answer could not be read to its end. It may still complete: read the run again."
 

@@ -18,6 +18,7 @@ from ..errors import RequestError, TooLarge
 from ..files.files import content_type
 from ..storages.base import Upload
 from .body import load
+from .download import visible_name
 
 FIELD = "file"
 """The part of the form with the file."""
@@ -68,8 +69,8 @@ def read_upload(request: Request, schema: Schema, max_bytes: int) -> tuple[dict[
 
 
 def plain_name(filename: str) -> str:
-    """Return a name in composed Unicode; RequestError for an empty or long one, a path, or control characters."""
-    name = unicodedata.normalize("NFC", filename)
+    """Return a visible name in composed Unicode; RequestError for an empty or long one, a path, control characters."""
+    name = visible_name(unicodedata.normalize("NFC", filename))
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         raise _refused(f"its name must have 1 to {MAX_NAME_CHARS} characters.")
     if "/" in name or "\\" in name or name in (".", ".."):

@@ -5,17 +5,17 @@ Knows no times and no servers: `shutdown.py` has the schedule.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import AssistantStreamError, Unavailable
 from ..log.run_log import RunLog
+from ..loggers import logger_of
 from ..stores.base import RunRecord
 from ..translation.translator import Ending
 from .execution import Execution
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class Drain:

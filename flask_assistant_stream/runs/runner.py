@@ -5,7 +5,6 @@ Each run has a thread of its own that outlives its reader. Knows neither Flask n
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from functools import partial
 
 from ..errors import RequestError, StoreError
 from ..log.run_log import RunLog, RunLost
+from ..loggers import logger_of
 from ..protocol import ids, objects
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
@@ -32,7 +32,7 @@ from .starting import Draft, Starts
 from .sweeper import Sweeper
 from .takeover import Takeover
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 START_TURNS = 2
 """Turns of a thread that a start takes: the first start of a thread is within them."""

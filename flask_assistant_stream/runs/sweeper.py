@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -10,13 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..errors import StoreError
+from ..loggers import logger_of
 from ..per_process import ProcessThreads
 from ..stores.base import RunRecord, Store
 from ..translation.translator import Ending
 from .execution import Execution
 from .takeover import Takeover
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 SWEEP_SECONDS = 0.25
 AT_ONCE = 8

@@ -19,6 +19,7 @@ TABLE = {
     "": "*",  # public names, imported lazily
     "errors": "",
     "upstream": "profiles",
+    "loggers": "",
     "per_process": "",
     "protocol": "errors protocol",
     "translation": "errors protocol translation",
@@ -77,6 +78,11 @@ TABLE = {
     "__main__": "errors example routes.base shutdown flask gevent",
 }
 """Module or package → what it may import besides the standard library; `*` is every module of this package."""
+
+EVERYWHERE = "loggers"
+"""What every module but the pure ones may import."""
+LOGGERS = {"loggers", "extraction.extract"}
+"""`extraction.extract` silences another library's logger."""
 
 THREAD_STARTERS = {
     "gunicorn_hooks",
@@ -158,7 +164,7 @@ def module_problems(module: str, known: Mapping[str, Path]) -> Iterator[tuple[in
     forbidden = (IMPURE if module == "protocol.ids" else {*IMPURE, "secrets"}) if pure else set()
     for line, target in imported(module, known):
         top = target.partition(".")[0]
-        if not may_import(TABLE[name].split(), target):
+        if not may_import([*TABLE[name].split(), *([] if pure else [EVERYWHERE])], target):
             yield line, f"imports {target}; the row {name!r} allows {TABLE[name]!r} and the standard library"
         if top in forbidden:
             yield line, f"imports {top}; the protocol and the translation are pure"
@@ -170,6 +176,8 @@ def module_problems(module: str, known: Mapping[str, Path]) -> Iterator[tuple[in
 
 def _node_problems(module: str, node: ast.AST) -> Iterator[str]:
     starts = {ast.unparse(node)} if isinstance(node, ast.Attribute) else set()
+    if "logging.getLogger" in starts and module not in LOGGERS:
+        yield "calls logging.getLogger: `loggers.logger_of` escapes what clients put into records"
     if isinstance(node, ast.ImportFrom):
         starts = {f"{node.module}.{alias.name}" for alias in node.names}
     if starts & THREAD_STARTS and module not in THREAD_STARTERS and not covers("testing", module):

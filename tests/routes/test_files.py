@@ -72,8 +72,13 @@ def test_an_owner_has_one_vector_store_and_one_list_without_pages(site: Site) ->
 @pytest.mark.parametrize(
     ("filename", "kind"),
     [
-        ("page.html", "text/html"),
+        *((f"page.{end}", "text/plain") for end in ("html", "htm", "css", "js", "mjs", "xml", "py")),
+        *((f"page.{end}", "application/octet-stream") for end in ("svg", "xhtml", "wasm", "swf", "map", "jar", "xsl")),
         ("data.json", "application/json"),
+        ("notes.md", "text/markdown"),
+        ("picture.png", "image/png"),
+        ("paper.pdf", "application/pdf"),
+        ("letter.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
         *((f"{name}.txt", "text/plain") for name in ("a b", "näïve “x”", "日本", "quote'", "percent%41;x=y")),
     ],
 )
@@ -85,7 +90,8 @@ def test_a_download_is_a_file_and_nothing_else(site: Site, filename: str, kind: 
         assert answer.content_length == len(SKY)
         disposition_kind, options = parse_options_header(answer.headers["Content-Disposition"])
         assert (disposition_kind, options["filename"]) == ("attachment", filename)
-        safety = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+        safety = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        safety["Cross-Origin-Resource-Policy"] = "same-site"
         expected = {**safety, "Cache-Control": "private, no-store"}
         assert expected.items() <= dict(answer.headers).items()
         assert answer.headers["X-Request-Id"]

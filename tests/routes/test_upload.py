@@ -147,6 +147,11 @@ PLAIN_NAMES = ["a b.txt", "näïve – 日本.txt", "100%.txt", "a;b=c.txt", ".h
         ("name=file; filename=a.txt", "a.txt"),
         ('name="file"; filename="x.txt"; filename*=UTF-8\'\'%E2%82%AC.txt', "€.txt"),
         ('name="file"; filename="e\u0301.txt"', "\u00e9.txt"),
+        *(
+            (f'name="file"; filename="photo{char}gpj{char}.js"', "photogpj.js")
+            for char in "\u202e\u202d\u2066\u2069\u200e\u200f\u061c\u200b\u200d\u2060\ufeff\u00ad\u180e\U000e0041"
+        ),
+        ('name="file"; filename="\u0646\u0645\u200c\u06cc.txt"', "\u0646\u0645\u200c\u06cc.txt"),  # Persian
     ],
 )
 def test_names(disposition: str, name: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...loggers import logger_of
 from ...per_process import PerProcess
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class ShutdownNotices:

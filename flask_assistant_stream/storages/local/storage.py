@@ -8,7 +8,6 @@ and stores the result of indexing in `extra` of a file's record.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from ...errors import NotFound, RequestError, StoreError
 from ...extraction.extract import SEARCHABLE, extract_text
+from ...loggers import logger_of
 from ...protocol import ids, objects
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
@@ -28,7 +28,7 @@ from ..vector_store_files import members
 from . import passages
 from .filters import matches
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 DAY = 86_400
 TOUCH_SECONDS = 60

@@ -6,7 +6,6 @@ one step. Pieces expire until their blob exists, so the server deletes those of 
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -14,11 +13,12 @@ from datetime import datetime, timedelta, timezone
 from bson import ObjectId
 
 from ...errors import NotFound, StoreError
+from ...loggers import logger_of
 from ..capabilities import CHUNK_BYTES, Blobs, cut
 from .connection import BLOBS, PIECES, Db, MongoDBConnection
 from .documents import Document, owned_id
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 UPLOAD = timedelta(days=1)
 """The longest upload."""

@@ -6,7 +6,6 @@ message never exists without its run.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,11 +15,12 @@ from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from ...errors import Duplicate, StoreError, ThreadBusy
+from ...loggers import logger_of
 from ..base import TURN, Kind, Record, RunRecord, Start, already_exists, not_found, placed
 from .connection import COLLECTIONS, LOG, RUNS, THREADS, Db
 from .documents import Document, assignments, change_if, literal, row_to_document, to_document
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 MESSAGES = COLLECTIONS[Kind.MESSAGE]
 DUPLICATE_KEY = 11000

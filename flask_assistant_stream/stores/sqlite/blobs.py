@@ -6,7 +6,6 @@ process dies before that, a later upload deletes the pieces.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +13,11 @@ from functools import partial
 from typing import Any
 
 from ...errors import NotFound, StoreError
+from ...loggers import logger_of
 from ..capabilities import CHUNK_BYTES, Blobs, cut
 from .connections import SQLiteConnections
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Connection = sqlite3.Connection
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ...errors import ConfigError, Duplicate, StoreError
+from ...loggers import logger_of
 from ...protocol.run_states import RunStatus
 from ..base import (
     CURSOR_SECONDS,
@@ -60,7 +60,7 @@ from .statements import (
     to_run,
 )
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Connection = sqlite3.Connection
 Values = list[Any]
