@@ -81,8 +81,8 @@ TABLE = {
 
 EVERYWHERE = "loggers"
 """What every module but the pure ones may import."""
-LOGGERS = {"loggers", "extraction.extract"}
-"""`extraction.extract` silences another library's logger."""
+LOGGERS = ("loggers", "extraction")
+"""`extraction` silences another library's loggers."""
 
 THREAD_STARTERS = {
     "gunicorn_hooks",
@@ -176,7 +176,7 @@ def module_problems(module: str, known: Mapping[str, Path]) -> Iterator[tuple[in
 
 def _node_problems(module: str, node: ast.AST) -> Iterator[str]:
     starts = {ast.unparse(node)} if isinstance(node, ast.Attribute) else set()
-    if "logging.getLogger" in starts and module not in LOGGERS:
+    if "logging.getLogger" in starts and not any(covers(name, module) for name in LOGGERS):
         yield "calls logging.getLogger: `loggers.logger_of` escapes what clients put into records"
     if isinstance(node, ast.ImportFrom):
         starts = {f"{node.module}.{alias.name}" for alias in node.names}
