@@ -14,17 +14,15 @@ class GrowingText:
         self.text = ""
         self._half = ""
 
-    def add(self, piece: Any) -> str:
-        """Add a piece. A value that is not a string is skipped."""
-        if not isinstance(piece, str):
-            return ""
+    def add(self, piece: str) -> str:
+        """Add a piece."""
         new, self._half = mend_piece(self._half + piece)
         self.text += new
         return new
 
-    def complete(self, whole: Any) -> str:
+    def complete(self, whole: str) -> str:
         """Add the rest of the whole text. On a contradiction the pieces win (spec/servers.md#text-from-done-events)."""
-        full = mend(whole) if isinstance(whole, str) else ""
+        full = mend(whole)
         if not full.startswith(self.text):
             return ""
         new, self._half = full[len(self.text) :], ""

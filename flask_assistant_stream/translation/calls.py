@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..protocol.ids import CALL, NewId
 from ..protocol.objects import Object
-from ..protocol.text import mend
-from .coerce import is_json_object, text_of
+from .coerce import arguments_of, is_json_object, text_of
 from .outputs import Item, Output
 
 CALL_ID_CHARS = 64
@@ -26,21 +25,21 @@ class FunctionCall(Output):
     def begin(self, item: Item) -> None:
         """Take names, and arguments: all of them or only the first piece."""
         self._take_names(item)
-        self.added = text_of(item.get("arguments")) or self.added
+        self.added = arguments_of(item.get("arguments")) or self.added
 
     def take(self, item: Item) -> None:
         self._take_names(item)
-        self.whole = text_of(item.get("arguments")) or self.whole
+        self.whole = arguments_of(item.get("arguments")) or self.whole
 
     def take_arguments(self, item: Item) -> None:
         """Take `function_call_arguments.done`. It may have the name too."""
         self._take_names(item)
-        self.finished = text_of(item.get("arguments")) or self.finished
+        self.finished = arguments_of(item.get("arguments")) or self.finished
 
     def supplement(self, item: Item) -> None:
         """Take names and arguments, used if nothing else brought them."""
         self._take_names(item)
-        self.terminal = text_of(item.get("arguments")) or self.terminal
+        self.terminal = arguments_of(item.get("arguments")) or self.terminal
 
     def _take_names(self, item: Item) -> None:
         self.call_id = self.call_id or text_of(item.get("call_id"))
@@ -52,7 +51,7 @@ class FunctionCall(Output):
         text = self.whole or self.finished or self._pieces or self.added
         if self.terminal and not is_json_object(text) and (is_json_object(self.terminal) or not text):
             text = self.terminal
-        return mend(text).strip() or "{}"
+        return arguments_of(text).strip() or "{}"
 
     @property
     def _pieces(self) -> str:
@@ -61,9 +60,13 @@ class FunctionCall(Output):
         return self.added + streamed if streamed and is_json_object(self.added + streamed) else streamed
 
     @property
-    def valid(self) -> bool:
-        """Whether it has a name and a JSON object as arguments (spec/servers.md#unusable-calls)."""
-        return bool(self.name) and is_json_object(self.arguments)
+    def problem(self) -> str | None:
+        """The reason why no party can answer it, or None (spec/servers.md#unusable-calls)."""
+        if not self.name:
+            return "The model called a function without a name."
+        if not is_json_object(self.arguments):
+            return f"The model called {self.name[:CALL_ID_CHARS]} with arguments that are not a JSON object."
+        return None
 
     def settle_id(self, taken: set[str], new_id: NewId) -> None:
         """Settle its call id: a new one if the upstream's is missing, too long or taken."""
@@ -93,6 +96,16 @@ class ApprovalRequest(FunctionCall):
         self.call_id = self.call_id or text_of(item.get("id"))
         self.name = self.name or text_of(item.get("name"))
         self.server_label = self.server_label or text_of(item.get("server_label"))
+
+    @property
+    def problem(self) -> str | None:
+        if not self.call_id or not self.server_label:
+            return "The upstream asked for an approval without an id or a server."
+        return super().problem
+
+    def settle_id(self, taken: set[str], new_id: NewId) -> None:  # noqa: ARG002
+        """Keep its id, of any length: the response to it names it."""
+        taken.add(self.call_id)
 
     def tool_call(self) -> Object:
         """Return it as a call of `mcp_approval.<tool>` with the id of the request."""

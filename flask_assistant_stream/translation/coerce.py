@@ -1,4 +1,11 @@
-"""Strings, lists and objects from an upstream that may have sent something else. Knows no item."""
+"""Values from an upstream that may have sent another type. Knows no item.
+
+Three rules, by what depends on the value:
+
+* **content** (texts, pieces, code, images): null and nothing are "", any other type is a `WrongType` and fails the run.
+* **arguments and outputs of tools**: any JSON value, as its JSON text.
+* **names, ids and labels**: any other type counts as missing, and the substitute is visible: an id, or an error.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +15,48 @@ from typing import Any
 from ..protocol.objects import Object
 from ..protocol.text import mend
 
+UNREADABLE = "…"
+"""The text of a value that JSON cannot hold. It is not JSON, so no call accepts it as arguments."""
+
+
+class WrongType(ValueError):
+    """Content of the upstream has a type that a client cannot receive. The message names the field, not its value."""
+
+
+def content_of(value: Any, name: str) -> str:
+    """Return content, which may be a piece with half a surrogate pair at its end; "" for null.
+
+    Raises:
+        WrongType: it is neither a string nor null.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise WrongType(f"The upstream sent {name} that is not text but {_TYPES.get(type(value), 'another type')}.")
+    return value
+
+
+def json_or_text(value: Any) -> str:
+    """Return text as it is, null as "", and any other value as its JSON."""
+    return "" if value is None else value if isinstance(value, str) else json_text(value)
+
+
+def arguments_of(value: Any) -> str:
+    """Return the arguments of a call as JSON text: "" for nothing and for null, also as text."""
+    text = mend(json_or_text(value))
+    return "" if text.strip() == "null" else text
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON, or `UNREADABLE` for a value that JSON cannot hold."""
+    try:
+        return mend(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    except (ValueError, RecursionError):
+        return UNREADABLE
+
 
 def text_of(value: Any) -> str:
-    """Return a string that every store can hold; "" for anything else."""
+    """Return a name, id or label as a string that every store can hold; "" for anything else."""
     return mend(value) if isinstance(value, str) else ""
 
 
@@ -39,3 +85,6 @@ def is_json_object(text: str) -> bool:
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+_TYPES = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}

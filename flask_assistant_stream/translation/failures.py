@@ -9,6 +9,7 @@ from typing import Any
 from ..protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
 from ..protocol.objects import Object
 from ..protocol.text import mend
+from .coerce import json_or_text
 
 UNEXPLAINED = "The upstream failed without a reason."
 MESSAGE_CHARS = 2000
@@ -41,7 +42,7 @@ class Failure:
             return cls.of(error["error"]).richer(cls.of({**error, "error": None}))
         code, kind, message = error.get("code"), error.get("type"), error.get("message")
         name = code if isinstance(code, (str, int)) and code else kind
-        return cls(str(name) if isinstance(name, (str, int)) else "", message if isinstance(message, str) else "")
+        return cls(str(name) if isinstance(name, (str, int)) else "", json_or_text(message))
 
     def richer(self, other: Failure) -> Failure:
         """Return both as one: the first message, the most precise code."""

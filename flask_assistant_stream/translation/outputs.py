@@ -15,7 +15,7 @@ from ..protocol.events import REASONING_DELTA
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter
 from .citations import Cited, Marker, Path, Picture, identity, position, translate_annotation, write
-from .coerce import list_of, objects_of, text_of
+from .coerce import content_of, objects_of, text_of
 
 Item = dict[str, Any]
 
@@ -149,8 +149,7 @@ class AssistantMessage(Output):
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
         """Add the rest of a `done` text. On a contradiction the deltas win (spec/servers.md#text-from-done-events)."""
-        text = part.text
-        full = mend(full) if isinstance(full, str) else ""
+        text, full = part.text, mend(content_of(full, "a text"))
         tail_from = len(text) if full.startswith(text) else len(full)
         for note in sorted(objects_of(notes), key=position):
             at = min(max(position(note), tail_from), len(full))
@@ -168,9 +167,12 @@ class AssistantMessage(Output):
     def take(self, item: Item) -> None:
         if item.get("phase") in PHASES:
             self.phase = item["phase"]
-        for index, content in enumerate(list_of(item.get("content"))):
-            if isinstance(content, dict):
-                self.take_part(index, content)
+        content = item.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else [content]):
+            if isinstance(part, dict):
+                self.take_part(index, part)
+            elif content_of(part, "a part of a message"):
+                self.complete(self.part("text", index), part)
 
     def take_part(self, index: int | None, content: Item) -> None:
         """Take a complete content part. Parts of other types, such as `reasoning_text`, are skipped."""
@@ -237,6 +239,7 @@ class Reasoning(Output):
             return
         number = number if isinstance(number, int) else max(self._parts, default=0)
         part = self._parts.setdefault(number, GrowingText())
+        text = content_of(text, "a summary of its reasoning")
         new = part.complete(text) if whole else part.add(text)
         if not new:
             return

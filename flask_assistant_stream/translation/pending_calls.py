@@ -21,9 +21,6 @@ APPROVAL_PREFIX = "approval."
 NOT_APPROVED = "The user did not approve this call."
 """The output of a call that the user rejects. Stored runs are compared with it, so it never changes."""
 
-NEVER_ACCEPTED = "null"
-"""Replaces broken arguments of a call that needs approval: not a JSON object, so no tool accepts them."""
-
 
 class AnsweredBy(str, Enum):
     """The party that answers a call."""
@@ -81,7 +78,7 @@ class PendingCalls:
         """Assign the calls of a response.
 
         Args:
-            calls: in order, with settled ids; calls for clients are valid.
+            calls: in order, with settled ids, without a problem.
             server_tools: names of functions that this server executes → whether the user approves each call.
         """
         return cls(_pending(call, server_tools) for call in calls)
@@ -148,21 +145,12 @@ class PendingCalls:
         return [pending for pending in self._calls if pending.output is None]
 
 
-def can_be_handed_out(call: FunctionCall, server_tools: Mapping[str, bool]) -> bool:
-    """Return whether a call can be answered. Only a tool of this server rejects an invalid call itself."""
-    return call.valid or (call.name in server_tools and not isinstance(call, ApprovalRequest))
-
-
 def _pending(call: FunctionCall, server_tools: Mapping[str, bool]) -> _PendingCall:
     if isinstance(call, ApprovalRequest):
         return _PendingCall(call.tool_call(), AnsweredBy.UPSTREAM)
     if call.name not in server_tools:
         return _PendingCall(call.tool_call(), AnsweredBy.CLIENT)
-    if not server_tools[call.name]:
-        return _PendingCall(call.tool_call(), AnsweredBy.SERVER)
-    if call.valid:
-        return _PendingCall(call.tool_call(), AnsweredBy.USER)
-    return _PendingCall(_with(call.tool_call(), arguments=NEVER_ACCEPTED), AnsweredBy.SERVER)
+    return _PendingCall(call.tool_call(), AnsweredBy.USER if server_tools[call.name] else AnsweredBy.SERVER)
 
 
 def _with(call: Object, **changes: str | None) -> Object:

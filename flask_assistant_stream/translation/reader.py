@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..protocol.objects import Object
 from ..protocol.writer import Closing, RunWriter
 from .calls import FunctionCall
-from .coerce import object_of, text_of
+from .coerce import arguments_of, content_of, json_or_text, object_of, text_of
 from .failures import Failure
 from .hosted import CodeInterpreter, McpCall
 from .options import TranslatorOptions
@@ -87,6 +87,8 @@ class ResponseReader:
                 piece = item.get("delta")
                 if isinstance(piece, str):
                     pieces.append(piece)
+                else:
+                    content_of(piece, "a piece of the answer")  # null is no piece
                 continue
             if self._lane is not None:
                 self._leave_lane()
@@ -191,17 +193,14 @@ class ResponseReader:
 
     @_row("response.refusal.delta")
     def _on_refusal(self, item: Item) -> None:
-        message, piece = self._output(AssistantMessage, item), item.get("delta")
-        if isinstance(piece, str):
-            message.add(message.part("refusal", _index(item)), piece)
+        message = self._output(AssistantMessage, item)
+        message.add(message.part("refusal", _index(item)), content_of(item.get("delta"), "a refusal"))
         self.order.touch(message)
 
     @_row("response.function_call_arguments.delta")
     def _on_arguments(self, item: Item) -> None:
         call = self._output(FunctionCall, item)
-        piece = item.get("delta")
-        if isinstance(piece, str):
-            call.streamed.append(piece)
+        call.streamed.append(json_or_text(item.get("delta")))
         self.order.touch(call)
 
     @_row("response.function_call_arguments.done")
@@ -220,8 +219,8 @@ class ResponseReader:
     @_row("response.mcp_call_arguments.delta", "response.mcp_call_arguments.done")
     def _on_mcp_arguments(self, item: Item) -> None:
         call = self._output(McpCall, item)
-        call.streamed.append(text_of(item.get("delta")))
-        call.whole = text_of(item.get("arguments")) or call.whole
+        call.streamed.append(json_or_text(item.get("delta")))
+        call.whole = arguments_of(item.get("arguments")) or call.whole
         self.order.touch(call)
 
     @_row("response.reasoning_summary_text.delta")

@@ -20,10 +20,11 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import FunctionCall
+from .coerce import WrongType
 from .failures import Failure
 from .options import TranslatorOptions
 from .outputs import Item
-from .pending_calls import PendingCalls, can_be_handed_out
+from .pending_calls import PendingCalls
 from .promises import broken_promise, first_call_only
 from .reader import ResponseEnd, ResponseReader
 from .usage import add_usage, spent_budget
@@ -55,7 +56,6 @@ INCOMPLETE: dict[str, tuple[str, Object]] = {
 """The upstream's reason → the reason of the message, and `incomplete_details` of the run."""
 
 _DEFAULTS = TranslatorOptions()
-_BAD_CALL = "The model called a function without a name or with arguments that are not a JSON object."
 
 
 class Translator:
@@ -201,7 +201,11 @@ class Translator:
         """Translate the items of one upstream read. Items after the terminal one are skipped."""
         if not self._reading and not self._begin_reading(items):
             return []
-        end = self._reader.read(items)
+        try:
+            end = self._reader.read(items)
+        except WrongType as error:
+            end = None
+            self._fail(Failure(SERVER_ERROR, str(error)))
         if end is not None:
             self._conclude(end)
         return self._writer.take()
@@ -288,8 +292,8 @@ class Translator:
         calls = self._name_calls()
         self._rounds += 1
         spent = spent_budget(self.run, self._total_usage())
-        if not all(can_be_handed_out(call, self._options.server_tools) for call in calls):
-            self._fail(Failure(SERVER_ERROR, _BAD_CALL))
+        if problem := next(filter(None, (call.problem for call in calls)), None):
+            self._fail(Failure(SERVER_ERROR, problem))
         elif broken := broken_promise(self.run, self._reader.response, self._options.ignored, first=not self._items):
             self._fail(Failure(SERVER_ERROR, broken))
         elif not calls:

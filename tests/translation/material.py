@@ -173,15 +173,15 @@ def message(value: str | None = None, id: str = "msg_u", **fields: Any) -> Item:
     return {"type": "message", "id": id, "role": "assistant", "content": content, **fields}
 
 
-def call(arguments: str = "", id: str = "fc_u", call_id: str = "call_u", name: str = "weather", **fields: Any) -> Item:
+def call(arguments: Any = "", id: str = "fc_u", call_id: str = "call_u", name: str = "weather", **fields: Any) -> Item:
     return {"type": "function_call", "id": id, "call_id": call_id, "name": name, "arguments": arguments, **fields}
 
 
-def arguments(delta: str, id: str = "fc_u", index: int | None = 0) -> Item:
+def arguments(delta: Any, id: str = "fc_u", index: int | None = 0) -> Item:
     return _placed({"type": "response.function_call_arguments.delta", "item_id": id, "delta": delta}, index)
 
 
-def arguments_done(value: str, id: str = "fc_u", index: int | None = 0) -> Item:
+def arguments_done(value: Any, id: str = "fc_u", index: int | None = 0) -> Item:
     return _placed({"type": "response.function_call_arguments.done", "item_id": id, "arguments": value}, index)
 
 

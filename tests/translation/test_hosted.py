@@ -149,12 +149,19 @@ def function(name: str, arguments: Any, output: str | None) -> Item:
         ({"type": "web_search_call"}, "web_search", {}, None),
         ({**MCP, "arguments": '{"a":1}', "output": "found"}, "crm.find", {"a": 1}, "found"),
         ({**MCP, "output": "", "error": None}, "crm.find", {}, ""),
-        ({**MCP, "arguments": "{", "error": "no such tool"}, "crm.find", {}, "no such tool"),
+        ({**MCP, "arguments": "{", "error": "no such tool"}, "crm.find", {"arguments": "{"}, "no such tool"),
+        ({**MCP, "arguments": {"a": 1}, "output": {"b": [2]}}, "crm.find", {"a": 1}, '{"b":[2]}'),
+        ({**MCP, "arguments": [1], "output": False}, "crm.find", {"arguments": "[1]"}, "false"),
+        ({**MCP, "arguments": "null"}, "crm.find", {}, None),
         ({**MCP, "error": {"type": "http_error", "code": 502, "message": "down"}}, "crm.find", {}, "down"),
         ({**MCP, "error": {"type": "mcp_tool_execution_error", "content": "bad"}}, "crm.find", {}, "bad"),
         ({**MCP, "error": {"content": [1]}}, "crm.find", {}, '{"content":[1]}'),
         ({"type": "mcp_call"}, "mcp", {}, None),
         ({"type": "custom_tool_call", "name": "sql", "input": "select 1"}, "sql", {"input": "select 1"}, None),
+        ({"type": "custom_tool_call", "name": "sql", "input": {"q": 1}}, "sql", {"input": {"q": 1}}, None),
+        ({"type": "web_search_call", "queries": "rain"}, "web_search", {"queries": "rain"}, None),
+        ({"type": "shell_call", "action": "ls"}, "shell", {"action": "ls"}, None),
+        ({"type": "tool_search_call", "arguments": '{"goal":"x"}'}, "tool_search", {"goal": "x"}, None),
         ({"type": "computer_call", "action": {"type": "click"}}, "computer", None, None),
         ({"type": "computer_call", "actions": [{"type": "wait"}]}, "computer", {"actions": [{"type": "wait"}]}, None),
         ({"type": "local_shell_call", "action": {"type": "exec", "command": ["ls"]}}, "local_shell", None, None),
@@ -209,7 +216,7 @@ def test_a_generated_image_is_a_file() -> None:
     assert not any(b"iVBORw0KGgo" in event.data for event in events)
 
 
-@pytest.mark.parametrize("result", [None, "", 7])
+@pytest.mark.parametrize("result", [None, ""])
 def test_no_image_is_no_file(result: Any) -> None:
     item = {"type": "image_generation_call", "id": "ig_1", "result": result, "output_format": []}
     made, events = play([done(item), terminal()])
@@ -225,7 +232,7 @@ def test_images_are_numbered() -> None:
 
 def test_arguments_that_json_cannot_say() -> None:
     item = {"type": "web_search_call", "id": "ws_1", "action": {"query": "\ud83d", "score": float("nan")}}
-    assert shown(played([done(item), terminal()]))["function"]["arguments"] == "{}"
+    assert shown(played([done(item), terminal()]))["function"]["arguments"] == '{"action":"…"}'
     mended = {**item, "action": {"query": "\ud83d"}}
     assert shown(played([done(mended), terminal()]))["function"]["arguments"] == '{"query":"\ufffd"}'
 

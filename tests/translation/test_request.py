@@ -214,7 +214,7 @@ def test_reasoning_summaries_are_asked_of_models_that_may_reason(model: str, eff
 
 
 def test_answers_of_all_kinds_of_calls_are_valid_input() -> None:
-    items = [*asked(), *asked("{", "fc_2", "call_2", 1)]
+    items = [*asked(), *asked("{}", "fc_2", "call_2", 1)]
     wanted = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "crm", "name": "x", "arguments": "{}"}
     items.append({"type": "response.output_item.done", "output_index": 2, "item": wanted})
     made, _ = play([*items, terminal()], server_tools={"weather": False})

@@ -21,12 +21,12 @@ TOOLS = {"weather": False, "pay": True}
 CLOSING = [Ending.CANCELLED, Ending.EXPIRED, Ending.FAILED, Ending.INTERRUPTED]
 
 
-def called(name: str, call_id: str, index: int = 0, value: str = '{"a":1}') -> list[Item]:
+def called(name: str, call_id: str, index: int = 0, value: Any = '{"a":1}') -> list[Item]:
     item = call(id=f"fc_{call_id}", call_id=call_id, name=name)
     return [added(item, index), done({**item, "arguments": value}, index)]
 
 
-def approval(tool: str = "delete", id: str = "mcpr_1", index: int = 0, value: str = '{"b":2}') -> list[Item]:
+def approval(tool: str = "delete", id: str = "mcpr_1", index: int = 0, value: Any = '{"b":2}') -> list[Item]:
     item = {"type": "mcp_approval_request", "id": id, "server_label": "crm", "name": tool, "arguments": value}
     return [added(item, index), done(item, index)]
 
@@ -118,24 +118,19 @@ def test_results_that_come_after_the_end_are_dropped() -> None:
     assert (made.calls_to_run, made.tool_results({"call_1": "x"})) == ([], [])
 
 
-@pytest.mark.parametrize("broken", ["{", "[1]", '{"a":NaN}'])
-def test_broken_arguments_are_the_tools_to_refuse(broken: str) -> None:
-    made, events = begun(called("weather", "call_1", value=broken))
-    assert made.calls_to_run[0]["function"]["arguments"] == broken
-    fold = last(made, events + made.tool_results({"call_1": "Invalid arguments."}))
-    assert (fold.texts, made.items()[0]["arguments"]) == (["Done"], "{}")
-
-
 @pytest.mark.parametrize(
     "items",
     [
+        called("weather", "call_1", value="{"),
+        called("weather", "call_1", value="[1]"),
+        called("pay", "call_1", value='{"a":NaN}'),
         [*called("weather", "call_1"), *called("theirs", "call_2", 1, "{")],
         approval("delete", value="{"),
         approval("weather", value="{"),
     ],
-    ids=["client's call", "approval", "approval named as a tool of this server"],
+    ids=["cut", "array", "NaN", "client's call", "approval", "approval named as a tool of this server"],
 )
-def test_broken_arguments_of_others_fail_the_run_before_anything_is_executed(items: list[Item]) -> None:
+def test_broken_arguments_fail_the_run_before_anything_is_executed(items: list[Item]) -> None:
     made, events = begun(items)
     assert (made.run["status"], made.calls_to_run) == ("failed", [])
     checked(events)
@@ -234,11 +229,25 @@ def test_all_kinds_of_calls_in_one_response() -> None:
     assert len(fold.steps) == 2
 
 
-def test_broken_arguments_are_nothing_to_approve_and_nothing_to_execute() -> None:
-    made, events = begun(called("pay", "call_1", value='{"a":NaN}'))
-    assert made.calls_to_run[0]["function"] == {"name": "pay", "arguments": "null"}
-    assert made.items()[0]["arguments"] == "{}"
-    last(made, events + made.tool_results({"call_1": "Invalid arguments."}))
+def test_an_approval_shows_the_arguments_of_an_object() -> None:
+    made, _ = begun([*called("pay", "call_1", value={"to": "Ada"}), *approval(index=1, value={"id": 7})])
+    calls = made.run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == ['{"to":"Ada"}', '{"id":7}']
+    made.tool_outputs({"call_1": "true", "mcpr_1": "true"})
+    assert made.calls_to_run[0]["function"]["arguments"] == '{"to":"Ada"}'
+    assert [item["arguments"] for item in made.items()] == ['{"to":"Ada"}', '{"id":7}']
+
+
+@pytest.mark.parametrize("missing", ["id", "server_label"])
+def test_an_approval_that_cannot_be_answered_fails_the_run(missing: str) -> None:
+    (_, item) = approval()
+    made, _ = begun([{**item, "item": {key: value for key, value in item["item"].items() if key != missing}}])
+    assert made.run["last_error"]["message"] == "The upstream asked for an approval without an id or a server."
+
+
+def test_an_approval_keeps_an_id_of_any_length() -> None:
+    made, _ = begun(approval(id="mcpr_" + "x" * 400))
+    assert made.tool_outputs({"mcpr_" + "x" * 400: "true"})
 
 
 @pytest.mark.parametrize(("output", "approve"), [("true", True), ("false", False), ("what?", False)])

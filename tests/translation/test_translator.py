@@ -250,6 +250,12 @@ def test_text_comes_before_calls_whatever_came_first() -> None:
         [added(call()), terminal(output=[call('{"a":1}')])],
         [added(call(id="x1")), arguments('{"a":', "x2"), arguments("1}", "x3"), done(call('{"a":1}', "x4"))],
         [terminal(output=[call('{"a":1}')])],
+        [added(call()), done(call({"a": 1}))],
+        [added(call({"a": 1}))],
+        [added(call()), arguments({"a": 1})],
+        [added(call()), arguments('{"a":'), arguments(1), arguments("}"), arguments(None)],
+        [added(call({})), arguments('{"a":1}'), done(call("null"))],
+        [added(call()), arguments_done({"a": 1}), terminal(output=[call(None)])],
         [added(call()), arguments('{"a":1}'), terminal(output=[message(id="other")])],  # SGLang
     ],
 )
@@ -258,15 +264,21 @@ def test_arguments_from_the_best_evidence(items: list[Item]) -> None:
 
 
 def test_empty_arguments_are_an_object_and_lone_surrogates_are_mended() -> None:
-    assert calls(played([added(call()), done(call()), terminal()])) == [("call_u", "weather", {})]
+    nothings: list[Any] = ["", " ", None, "null", " null\n", {}, "{}"]
+    for nothing in nothings:
+        assert calls(played([added(call()), done(call(nothing)), terminal()])) == [("call_u", "weather", {})]
     assert calls(played([done(call('{"a":"\ud83d"}')), terminal()]))[0][2] == {"a": "\ufffd"}
 
 
-@pytest.mark.parametrize("broken", ["{", "[1]", '"x"', '{"a":NaN}', "[" * 100_000])
-def test_arguments_that_are_no_object_fail_the_run(broken: str) -> None:
+BROKEN = ["{", "[1]", "[]", '"x"', '"{}"', "7", "false", '{"a":NaN}', "[" * 100_000, [], [1], 0, 7, False, {"a": 1e999}]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_arguments_that_are_no_object_fail_the_run(broken: Any) -> None:
     fold = played([*answer("Let me see"), added(call(), 1), done(call(broken), 1), terminal()])
     assert status(fold) == "failed"
-    assert "JSON object" in fold.run["last_error"]["message"]
+    message = "The model called weather with arguments that are not a JSON object."
+    assert fold.run["last_error"] == {"code": "server_error", "message": message}
     assert fold.texts == ["Let me see"]
     assert status(played([added({"type": "function_call", "id": "fc"}), terminal()])) == "failed", "no name"
 

@@ -11,7 +11,8 @@ from typing import Any
 from ...errors import UpstreamError
 from ...protocol import objects
 from ...protocol.objects import Object
-from ...translation.coerce import object_of, objects_of, text_of
+from ...protocol.text import mend
+from ...translation.coerce import json_or_text, object_of, objects_of, text_of
 from ...translation.failures import Failure
 from ..base import Upload
 from .errors import INVALID_RESPONSE
@@ -45,7 +46,7 @@ def read_vector_store(value: Any, now: int) -> Object:
         expires_at=_int_or_none(source.get("expires_at")),
         last_active_at=_int(source.get("last_active_at"), created),
         description=text_of(source.get("description")) or None,
-        metadata={str(key): text_of(text) for key, text in object_of(source.get("metadata")).items()},
+        metadata={str(key): mend(json_or_text(text)) for key, text in object_of(source.get("metadata")).items()},
     )
     return {**body, "status": _one_of(source.get("status"), STORE_STATUSES, body["status"])}
 
@@ -89,7 +90,7 @@ def read_result(value: Any) -> Object:
 
 def read_parts(value: Any) -> list[Object]:
     """Read parts of text."""
-    return [{"type": "text", "text": text_of(part.get("text"))} for part in objects_of(value)]
+    return [{"type": "text", "text": mend(json_or_text(part.get("text")))} for part in objects_of(value)]
 
 
 def read_attributes(value: Any) -> Object:

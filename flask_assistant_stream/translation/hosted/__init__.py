@@ -1,7 +1,7 @@
 """The tools that the upstream runs itself: file search, code interpreter, and all others as function calls."""
 
-from .calls import CALLS, HostedCall, McpCall, json_text
+from .calls import CALLS, HostedCall, McpCall
 from .code_interpreter import CodeInterpreter
 from .searches import FileSearchCall
 
-__all__ = ["CALLS", "CodeInterpreter", "FileSearchCall", "HostedCall", "McpCall", "json_text"]
+__all__ = ["CALLS", "CodeInterpreter", "FileSearchCall", "HostedCall", "McpCall"]

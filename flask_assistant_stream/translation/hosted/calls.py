@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ...protocol.generated_files import IMAGE_ENDINGS
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
-from ..coerce import is_json_object, list_of, object_of, text_of
+from ..coerce import (
+    UNREADABLE,
+    arguments_of,
+    content_of,
+    is_json_object,
+    json_or_text,
+    json_text,
+    object_of,
+    text_of,
+)
 from ..outputs import Item
 from .base import HostedTool, report_file
 
@@ -41,10 +49,10 @@ class HostedCall(HostedTool):
     @property
     def arguments(self) -> str:
         """The function's arguments as JSON. The key that holds them differs by tool."""
-        action = next((self.item[key] for key in _ACTIONS if isinstance(self.item.get(key), dict)), None)
-        if action is not None:
-            return json_text(action)
-        return json_text({key: self.item[key] for key in _LISTED if list_of(self.item.get(key))})
+        key = next((key for key in _ACTIONS if self.item.get(key)), None)
+        if key is not None:
+            return _shown_arguments(key, self.item[key])
+        return json_text({key: self.item[key] for key in _LISTED if self.item.get(key)})
 
     @property
     def output(self) -> str | None:
@@ -74,7 +82,7 @@ class ToolSearch(HostedCall):
 
     @property
     def arguments(self) -> str:
-        return json_text(object_of(self.item.get("arguments")))
+        return _shown_arguments("arguments", self.item.get("arguments"))
 
 
 class CustomCall(HostedCall):
@@ -88,7 +96,7 @@ class CustomCall(HostedCall):
 
     @property
     def arguments(self) -> str:
-        return json_text({"input": text_of(self.item.get("input"))})
+        return json_text({"input": self.item.get("input", "")})
 
 
 class McpCall(HostedCall):
@@ -112,14 +120,15 @@ class McpCall(HostedCall):
 
     @property
     def arguments(self) -> str:
-        sources = (text_of(self.item.get("arguments")), self.whole, mend("".join(self.streamed)))
-        return next(filter(is_json_object, sources), "{}")
+        sources = (arguments_of(self.item.get("arguments")), self.whole, arguments_of("".join(self.streamed)))
+        text = next(filter(is_json_object, sources), None) or next(filter(None, sources), "")
+        return _shown_arguments("arguments", text)
 
     @property
     def output(self) -> str | None:
         error, output = self.item.get("error"), self.item.get("output")
         if not error:
-            return mend(output) if isinstance(output, str) else None
+            return None if output is None else mend(json_or_text(output))
         fields = object_of(error)
         return text_of(error) or text_of(fields.get("message")) or text_of(fields.get("content")) or json_text(error)
 
@@ -131,10 +140,14 @@ class ImageGeneration(HostedCall):
 
     _file_id: str | None = None
 
+    def take(self, item: Item) -> None:
+        content_of(item.get("result"), "an image")
+        super().take(item)
+
     @property
     def arguments(self) -> str:
         keys = ("action", "prompt", "revised_prompt", "size", "quality", "background", "output_format")
-        return json_text({key: self.item[key] for key in keys if isinstance(self.item.get(key), str)})
+        return json_text({key: self.item[key] for key in keys if key in self.item})
 
     @property
     def output(self) -> str | None:
@@ -142,7 +155,7 @@ class ImageGeneration(HostedCall):
 
     def show_end(self, writer: RunWriter) -> None:
         image, ending = self.item.get("result"), text_of(self.item.get("output_format"))
-        if isinstance(image, str) and image:
+        if image:
             self._file_id = report_file(writer, self.name, ending if ending in IMAGE_ENDINGS else "png", data=image)
         super().show_end(writer)
 
@@ -160,9 +173,7 @@ _PLAIN = ("web_search_call", "computer_call", "local_shell_call", "shell_call", 
 CALLS: tuple[type[HostedCall], ...] = (McpCall, ImageGeneration, CustomCall, ToolSearch, *map(_plain, _PLAIN))
 
 
-def json_text(value: Any) -> str:
-    """Return a value as JSON, or `{}` for a value that JSON cannot hold."""
-    try:
-        return mend(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-    except (ValueError, RecursionError):
-        return "{}"
+def _shown_arguments(key: str, value: Any) -> str:
+    """Return the arguments of a call that the upstream has made: an object as it is, any other value under a key."""
+    text = arguments_of(value) or "{}"
+    return text if is_json_object(text) else json_text({key: UNREADABLE if text == UNREADABLE else value})

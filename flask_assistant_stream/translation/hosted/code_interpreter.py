@@ -9,7 +9,7 @@ from ...protocol.generated_files import image_ending
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
-from ..coerce import objects_of
+from ..coerce import content_of, json_or_text, objects_of
 from ..outputs import Item
 from .base import HostedTool, report_file
 
@@ -30,10 +30,10 @@ class CodeInterpreter(HostedTool):
         return bool(self._new)
 
     def add(self, piece: Any) -> None:
-        self._new += self._code.add(piece)
+        self._new += self._code.add(content_of(piece, "a piece of code"))
 
     def complete(self, code: Any) -> None:
-        self._new += self._code.complete(code)
+        self._new += self._code.complete(content_of(code, "code"))
 
     def begin(self, item: Item) -> None:
         """Take nothing: the first copy has no code, or code that arrives again."""
@@ -41,6 +41,8 @@ class CodeInterpreter(HostedTool):
     def take(self, item: Item) -> None:
         """Take code and outputs. The outputs are present only if the request asked for them."""
         self.complete(item.get("code"))
+        for output in objects_of(item.get("outputs")):
+            content_of(output.get("url"), "the address of an image")
         self._outputs = objects_of(item.get("outputs")) or self._outputs
 
     def show_begin(self, writer: RunWriter) -> None:
@@ -66,10 +68,10 @@ class CodeInterpreter(HostedTool):
 
 def _output(writer: RunWriter, output: Object) -> Object | None:
     """Translate an output. The upstream gives an image as a URL, never as bytes."""
-    logs, url = output.get("logs"), output.get("url")
-    if output.get("type") == "logs" and isinstance(logs, str):
-        return {"type": "logs", "logs": mend(logs)}
-    if output.get("type") == "image" and isinstance(url, str) and url:
+    if output.get("type") == "logs" and output.get("logs") is not None:
+        return {"type": "logs", "logs": mend(json_or_text(output["logs"]))}
+    url = output.get("url")
+    if output.get("type") == "image" and url:
         where = {"data": url} if url.startswith("data:") else {"url": mend(url)}
         file_id = report_file(writer, "code_interpreter", image_ending(url), **where)
         return {"type": "image", "image": {"file_id": file_id}}

@@ -8,7 +8,7 @@ from typing import Any
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
-from ..coerce import objects_of, text_of
+from ..coerce import json_or_text, objects_of, text_of
 from ..outputs import Item
 from .base import HostedTool
 
@@ -42,13 +42,13 @@ class FileSearchCall(HostedTool):
 
 def _results(value: Any) -> Iterator[Object]:
     for one in objects_of(value):
-        file_id, text = text_of(one.get("file_id")), one.get("text")
+        file_id, text = text_of(one.get("file_id")), json_or_text(one.get("text"))
         if file_id:
             yield {
                 "file_id": file_id,
                 "file_name": text_of(one.get("filename")) or file_id,
                 "score": _score(one.get("score")),
-                **({"content": [{"type": "text", "text": mend(text)}]} if isinstance(text, str) else {}),
+                **({"content": [{"type": "text", "text": mend(text)}]} if one.get("text") is not None else {}),
             }
 
 

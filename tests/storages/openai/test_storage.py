@@ -358,5 +358,5 @@ def test_objects_with_odd_values_can_be_stored() -> None:
     odd = {"name": "a\ud800", "metadata": {"k": "\ud800", "n": 5}, "created_at": 1e300, "usage_bytes": True}
     body = objects.read_vector_store({"id": "vs_1", **odd}, 5)
     assert json.dumps(body).encode()
-    expected = {"name": "a\ufffd", "metadata": {"k": "\ufffd", "n": ""}, "created_at": 5, "usage_bytes": 0}
+    expected = {"name": "a\ufffd", "metadata": {"k": "\ufffd", "n": "5"}, "created_at": 5, "usage_bytes": 0}
     assert {key: body[key] for key in odd} == expected
