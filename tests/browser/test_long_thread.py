@@ -11,19 +11,12 @@ from playwright.sync_api import expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Visitor
 from tests.browser.model import Model
+from tests.browser.tasks import LONGEST_TASK, longest_task, record_tasks
 
 COUNT = 1000
 PER_REQUEST = 50
 PAGE = 100
 """The longest list that a route returns."""
-LONGEST_TASK = 1000
-"""Milliseconds: ten times the time of a page of messages, and far below the time to lay out the whole thread."""
-
-TASKS = """() => {
-  window.tasks = [];
-  new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((one) => Math.round(one.duration))))
-    .observe({ type: "longtask", buffered: true });
-}"""
 
 
 @pytest.fixture
@@ -40,7 +33,7 @@ def thread(visitor: Visitor) -> str:
 
 
 def test_scrolling_up_loads_pages(chat: ChatPage, visitor: Visitor, model: Model, thread: str) -> None:
-    chat.page.context.add_init_script(f"({TASKS})()")
+    record_tasks(chat.page.context)
     loads = f"GET .*/threads/{thread}/messages"
     chat.open_thread(thread)
     articles = chat.log.get_by_role("article")
@@ -62,7 +55,7 @@ def test_scrolling_up_loads_pages(chat: ChatPage, visitor: Visitor, model: Model
     model.says("The thousand and second.")
     chat.ask("One more.", "The thousand and second.")
     expect(articles.last).to_be_in_viewport()
-    assert max(chat.page.evaluate("() => window.tasks"), default=0) < LONGEST_TASK
+    assert longest_task(chat.page) < LONGEST_TASK
 
 
 def test_the_first_message_can_be_reached(chat: ChatPage, visitor: Visitor, thread: str) -> None:

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { shownLength } from "../../flask_assistant_stream/ui/log/plain_text.js";
 import * as markdown from "../../flask_assistant_stream/ui/log/markdown_blocks.js";
 
 const { blocksOf, commonPrefix, maskMarkers, splitAtMarkers, unmask } = markdown;
@@ -41,11 +42,11 @@ test("a later reference changes the blocks before it", () => {
   assert.match(html("See [it].\n\n[it]: https://example.com"), /href="https:\/\/example.com"/);
 });
 
-test("HTML is escaped, except a few simple tags", () => {
+test("HTML is shown as text, except line breaks", () => {
   assert.equal(html("a <script>b()</script> c").trim(), "<p>a &lt;script&gt;b()&lt;/script&gt; c</p>");
   assert.equal(html("<div onclick=x>\na\n</div>"), "<p>&lt;div onclick=x&gt;<br>a<br>&lt;/div&gt;</p>");
-  assert.equal(html("H<sub>2</sub>O<br>x").trim(), "<p>H<sub>2</sub>O<br>x</p>");
-  assert.equal(html('<b onclick="x">y</b>').trim(), "<p>&lt;b onclick=&quot;x&quot;&gt;y</b></p>");
+  assert.equal(html("<b>x</b> <sub>y</sub>").trim(), "<p>&lt;b&gt;x&lt;/b&gt; &lt;sub&gt;y&lt;/sub&gt;</p>");
+  assert.equal(html("a<br>b<BR />c").trim(), "<p>a<br>b<br>c</p>");
 });
 
 test("line breaks are kept, and tasks need no input", () => {
@@ -81,4 +82,41 @@ test("of two nested markers the longer one is used", () => {
 test("a text cannot forge a marker", () => {
   const forged = "\uE0020\uE003 \uE00299\uE003";
   assert.deepEqual(splitAtMarkers(maskMarkers(forged, ["【a】"]), ["【a】"], () => "chip"), ["0 99"]);
+});
+
+const DEEP = { quotes: "> ", bullets: "- ", numbers: "1. ", both: "> - " };
+
+for (const [name, mark] of Object.entries(DEEP)) {
+  test(`thousands of nested ${name} are shown to a depth, and no word is lost`, () => {
+    const drawn = html(`${mark.repeat(5000)}deep`);
+    assert.match(drawn, /deep/);
+    assert.ok(drawn.match(/<(blockquote|ul|ol)>/g).length < 50);
+  });
+}
+
+const NESTED = { emphasis: ["*_", "_*"], links: ["[", "](y)"], strong: ["**a ", " a**"] };
+
+for (const [name, [open, close]] of Object.entries(NESTED)) {
+  test(`thousands of nested ${name} are shown to a depth, and no word is lost`, () => {
+    const drawn = html(`${open.repeat(3000)}deep${close.repeat(3000)}`);
+    let [depth, deepest] = [0, 0];
+    for (const [, end] of drawn.matchAll(/<(\/?)(?:em|strong|a)\b/g)) {
+      depth += end ? -1 : 1;
+      deepest = Math.max(deepest, depth);
+    }
+    assert.match(drawn, /deep/);
+    assert.ok(deepest < 50);
+  });
+}
+
+test("marks in every word of a very long paragraph end as text", () => {
+  const drawn = html(`*start* ${"*a **b ".repeat(8000)} *end*`);
+  assert.match(drawn, /<em>start<\/em>/);
+  assert.match(drawn, /\*end\*/);
+});
+
+test("the beginning of a very long text is shown", () => {
+  assert.equal(shownLength("short\ntext"), 10);
+  assert.equal(shownLength("x".repeat(200_001)), 200_000);
+  assert.equal(shownLength("x\n".repeat(3001)), 5999);
 });

@@ -3,6 +3,7 @@ import { copyButton } from "../elements/clipboard.js";
 import { element } from "../elements/element.js";
 import DOMPurify from "../vendor/dompurify.js";
 import highlighter from "../vendor/highlight.js";
+import { setText } from "./plain_text.js";
 
 const MAX_HIGHLIGHTED_CHARS = 50_000;
 const purifier = DOMPurify(window);
@@ -29,12 +30,7 @@ export function codeBlock(text, info, closed) {
     ),
     element("pre", { tabIndex: 0 }, code),
   );
-  return { node, append: (longer) => extend(code.firstChild, longer) };
-}
-
-function extend(node, text) {
-  if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
-  else node.data = text;
+  return { node, append: (longer) => setText(code.firstChild, longer) };
 }
 
 function highlight(code, text, language) {

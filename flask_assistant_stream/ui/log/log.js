@@ -9,6 +9,7 @@ import { MessageView } from "./message.js";
 import { Scrolling } from "./scrolling.js";
 import { ThinkingView } from "./thinking.js";
 import { ToolRow } from "./tool_row.js";
+import { UnformattedView } from "./unformatted.js";
 
 const VIEWS = { message: MessageView, call: ToolRow, thinking: ThinkingView, ending: EndingView };
 
@@ -93,7 +94,16 @@ export class Log {
 
   #update(key) {
     const entry = this.#conversation.get(key);
-    if (entry) this.#views.get(entry.key)?.update(entry);
+    const view = entry && this.#views.get(entry.key);
+    if (!view) return;
+    try {
+      view.update(entry);
+    } catch (error) {
+      const other = this.#unformatted(entry, error);
+      view.element.replaceWith(other.element);
+      this.#discard(entry.key, view);
+      this.#keep(entry, other);
+    }
   }
 
   /** Put the elements in the order of the entries; most do not move. */
@@ -109,7 +119,23 @@ export class Log {
   }
 
   #add(entry) {
-    const view = new VIEWS[entry.kind](entry, this.#context);
+    return this.#keep(entry, this.#view(entry));
+  }
+
+  #view(entry) {
+    try {
+      return new VIEWS[entry.kind](entry, this.#context);
+    } catch (error) {
+      return this.#unformatted(entry, error);
+    }
+  }
+
+  #unformatted(entry, error) {
+    console.error(error); // for the developer
+    return new UnformattedView(entry);
+  }
+
+  #keep(entry, view) {
     view.entry = entry;
     this.#views.set(entry.key, view);
     if (entry.kind === "message" && entry.runId) {

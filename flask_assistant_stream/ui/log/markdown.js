@@ -7,14 +7,14 @@
 import { element } from "../elements/element.js";
 import DOMPurify from "../vendor/dompurify.js";
 import { codeBlock } from "./code_block.js";
-import { blocksOf, commonPrefix, maskMarkers, parseBlock, splitAtMarkers, unmask } from "./markdown_blocks.js";
+import { mayDraw, spend } from "./draw_budget.js";
+import { blocksOf, commonPrefix, maskMarkers, parseBlock, splitAtMarkers, unmask, withoutMarkers } from "./markdown_blocks.js";
+import { PlainText, shownLength } from "./plain_text.js";
 
 const purifier = DOMPurify(window); // our own instance, without the hooks of the host's page
 const ALLOWED = {
-  ALLOWED_TAGS: (
-    "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre s small strong sub sup table tbody " +
-    "td th thead tr u ul"
-  ).split(" "),
+  ALLOWED_TAGS:
+    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr img li ol p pre strong table tbody td th thead tr ul".split(" "),
   ALLOWED_ATTR: ["href", "title", "src", "alt", "class", "start", "align"],
   ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
   ALLOW_DATA_ATTR: false,
@@ -23,6 +23,7 @@ const ALLOWED = {
 };
 // A remote image would reveal the reader to its server. A relative one would send invented requests to ours.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i;
+const MAX_TAGS = 20_000; // of a block: a table with more cells takes seconds to lay out
 const BUSY_SHARE = 4; // rendering takes at most a fifth of the time, however long the last block is
 
 /**
@@ -35,13 +36,16 @@ const BUSY_SHARE = 4; // rendering takes at most a fifth of the time, however lo
 export class MarkdownView {
   #target;
   #options;
-  /** @type {{raw: string, nodes: Node[], code: object|null}[]} */
+  /** @type {{raw: string, references: string, nodes: Node[], code: object|null}[]} */
   #blocks = [];
   #text = "";
+  #done = false;
   #markers = [];
   #frozen = 0; // number of blocks that more text cannot change, and their length
   #frozenChars = 0;
   #drawn = null; // key of the rendered state
+  /** @type {?PlainText} in place of the blocks */
+  #plain = null;
   #frame = 0;
   #restUntil = 0;
 
@@ -57,29 +61,53 @@ export class MarkdownView {
   }
 
   /**
-   * Show a text: a growing one with the next frame, a complete one at once.
+   * Show a text: a growing one with the next frame, a complete one at once if the views have time left in this frame.
    *
    * @param {string} text all of it
    * @param {{done?: boolean}} [state] `done`: the text is complete
    */
   update(text, { done = false } = {}) {
     this.#text = text;
-    if (done) return this.#draw(true);
+    this.#done = done;
+    if (done && mayDraw()) return this.#draw();
     if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#onFrame());
   }
 
   #onFrame() {
-    if (performance.now() < this.#restUntil) {
+    if (!mayDraw() || (!this.#done && performance.now() < this.#restUntil)) {
       this.#frame = requestAnimationFrame(() => this.#onFrame());
       return;
     }
-    this.#draw(false);
+    this.#draw();
   }
 
-  #draw(done) {
+  #draw() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     const begun = performance.now();
+    this.#drawText(this.#done);
+    const lasted = performance.now() - begun;
+    spend(lasted);
+    this.#restUntil = performance.now() + BUSY_SHARE * lasted;
+  }
+
+  #drawText(done) {
+    if (this.#plain || shownLength(this.#text) < this.#text.length) return this.#drawPlain();
+    try {
+      this.#drawMarkdown(done);
+    } catch (error) {
+      console.error(error); // for the developer: the text is shown without its format
+      this.#drawPlain();
+    }
+  }
+
+  /** Show the text as it is, from now on. */
+  #drawPlain() {
+    if (!this.#plain) this.#target.replaceChildren((this.#plain = new PlainText()).element);
+    this.#plain.update(withoutMarkers(this.#text));
+  }
+
+  #drawMarkdown(done) {
     const markers = this.#options.markers?.() ?? [];
     const key = `${done}\n${markers.join("\n")}\n${this.#text}`;
     if (key === this.#drawn) return;
@@ -87,7 +115,6 @@ export class MarkdownView {
     this.#drawn = key;
     this.#markers = markers;
     this.#show(maskMarkers(this.#text, markers), done, continues);
-    this.#restUntil = performance.now() + BUSY_SHARE * (performance.now() - begun);
   }
 
   /** Replace the blocks that changed; in a growing text, only blocks after the frozen ones. */
@@ -109,7 +136,7 @@ export class MarkdownView {
     const canGrow = before.code && after.token.type === "code" && !after.closed && before.language === after.token.lang;
     if (!canGrow) return false;
     before.code.append(unmask(after.token.text, this.#markers));
-    before.raw = after.raw;
+    Object.assign(before, { raw: after.raw, references: after.references });
     return true;
   }
 
@@ -117,7 +144,7 @@ export class MarkdownView {
     for (const block of this.#blocks.splice(from)) for (const node of block.nodes) node.remove();
     for (const block of blocks) {
       const drawn = this.#drawBlock(block);
-      this.#blocks.push({ raw: block.raw, ...drawn });
+      this.#blocks.push({ raw: block.raw, references: block.references, ...drawn });
       this.#target.append(...drawn.nodes);
     }
   }
@@ -128,6 +155,7 @@ export class MarkdownView {
       return { nodes: [code.node], code: closed ? null : code, language: token.lang };
     }
     const html = parseBlock(token, links, (address) => this.#address(address));
+    if (html.split("<").length > MAX_TAGS) return plainBlock(token, this.#markers);
     const fragment = purifier.sanitize(html, ALLOWED);
     this.#finish(fragment);
     return { nodes: [...fragment.childNodes], code: null };
@@ -160,6 +188,10 @@ export class MarkdownView {
       node.replaceWith(...splitAtMarkers(node.data, this.#markers, shown));
     }
   }
+}
+
+function plainBlock(token, markers) {
+  return { nodes: [new PlainText(unmask(token.raw, markers)).element], code: null };
 }
 
 function openInNewTab(link) {

@@ -1,7 +1,8 @@
 /** Markdown without a DOM: splits text into blocks, renders a block as HTML, protects markers. */
-import { Lexer, Marked } from "../vendor/marked.js";
+import { Marked } from "../vendor/marked.js";
+import { BoundedLexer, boundedRules } from "./bounded_lexer.js";
 
-const SIMPLE_TAG = /&lt;(\/?(?:b|br|code|del|em|i|ins|kbd|mark|s|small|strong|sub|sup|u)\s*\/?)&gt;/gi;
+const LINE_BREAK = /&lt;br\s*\/?&gt;/gi;
 const OPEN = "\uE002"; // private use: no Markdown syntax, and in no meaningful text
 const CLOSE = "\uE003";
 const MASK = /\uE002(\d+)\uE003/g;
@@ -9,10 +10,11 @@ const MASK = /\uE002(\d+)\uE003/g;
 const OPTIONS = { gfm: true, breaks: true };
 const marked = new Marked({
   ...OPTIONS,
+  tokenizer: boundedRules,
   renderer: {
-    // HTML in a chat is shown as text, except a few simple tags.
+    // HTML in a chat is shown as text, except line breaks: a table has no others.
     html: ({ text, block }) =>
-      block ? `<p>${simpleTags(text.trim()).replaceAll("\n", "<br>")}</p>` : simpleTags(text),
+      block ? `<p>${asText(text.trim()).replaceAll("\n", "<br>")}</p>` : asText(text),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
 });
@@ -22,17 +24,18 @@ export function escape(text) {
   return text.replace(/[&<>"']/g, (char) => names[char]);
 }
 
-function simpleTags(html) {
-  return escape(html).replace(SIMPLE_TAG, "<$1>");
+function asText(html) {
+  return escape(html).replace(LINE_BREAK, "<br>");
 }
 
 /**
  * @typedef {object} Block
  * @property {object} token of marked
- * @property {string} raw text, state and links; blocks with the same `raw` look the same
+ * @property {string} raw text and state
  * @property {number} length of its text up to the next block
  * @property {boolean} closed false for an open code fence
  * @property {object} links the targets of references such as [1]
+ * @property {string} references the same as text; blocks with the same `raw` and `references` look the same
  */
 
 /**
@@ -43,8 +46,8 @@ function simpleTags(html) {
  * @returns {Block[]}
  */
 export function blocksOf(text, done) {
-  const tokens = new Lexer({ ...marked.defaults, ...OPTIONS }).lex(text);
-  const links = JSON.stringify(tokens.links);
+  const tokens = new BoundedLexer({ ...marked.defaults, ...OPTIONS }).lex(text);
+  const references = JSON.stringify(tokens.links);
   const blocks = [];
   for (const token of tokens) {
     const last = blocks.at(-1);
@@ -54,10 +57,11 @@ export function blocksOf(text, done) {
       const closed = done || token.type !== "code" || isClosed(token.raw);
       blocks.push({
         token,
-        raw: `${closed}${links}${token.raw}`,
+        raw: `${closed}${token.raw}`,
         length: token.raw.length,
         closed,
         links: tokens.links,
+        references,
       });
     }
   }
@@ -72,8 +76,12 @@ function isClosed(raw) {
 /** Return the length of the common prefix of two lists of blocks. */
 export function commonPrefix(old, blocks) {
   let same = 0;
-  while (same < old.length && same < blocks.length && old[same].raw === blocks[same].raw) same += 1;
+  while (same < old.length && same < blocks.length && looksLike(old[same], blocks[same])) same += 1;
   return same;
+}
+
+function looksLike(one, other) {
+  return one.raw === other.raw && one.references === other.references;
 }
 
 /**
@@ -102,6 +110,11 @@ export function maskMarkers(text, markers) {
 
 export function unmask(text, markers) {
   return text.replace(MASK, (sign, index) => markers[index] ?? sign);
+}
+
+/** Return a text without its placeholders. */
+export function withoutMarkers(text) {
+  return text.replace(MASK, "");
 }
 
 /** Split a text at its markers: strings, and for each marker the result of `render`, or the marker if that is null. */

@@ -4,6 +4,7 @@ import { copyButton } from "../elements/clipboard.js";
 import { element } from "../elements/element.js";
 import { Citations, mark, sourceList } from "./citations.js";
 import { MarkdownView } from "./markdown.js";
+import { PlainText } from "./plain_text.js";
 
 const NOTES = {
   sending: "Sending…",
@@ -51,7 +52,7 @@ export class MessageView {
   #updateUser(entry) {
     if (!this.#body.hasChildNodes()) {
       const { images } = this.#context;
-      this.#body.append(...entry.parts.map((part) => (part.type === "image" ? images.figure(part) : plain(part.text))));
+      this.#body.append(...entry.parts.map((part) => (part.type === "image" ? images.figure(part) : new PlainText(part.text).element)));
       if (entry.attachments.length) this.#body.append(attachments(entry.attachments, this.#context));
     }
     const note = entry.status === "refused" ? `Not sent. ${entry.error ?? ""}` : NOTES[entry.status];
@@ -132,10 +133,6 @@ function copyMessage(text) {
   const button = copyButton("Copy", text);
   button.setAttribute("aria-label", "Copy message");
   return button;
-}
-
-function plain(text) {
-  return element("div.text", { dir: "auto", text });
 }
 
 function attachments(files, { api, fileNames }) {

@@ -59,12 +59,12 @@ export function draftEntry(key, content, attachments) {
 
 /** @returns {Part} */
 export function part(content) {
-  if (content.type === "text") {
-    const { value = "", annotations = [], x_url_citations: links = [] } = content.text ?? {};
-    return { type: "text", text: value, annotations: [...annotations], links: [...links] };
+  if (content?.type === "text") {
+    const { value, annotations, x_url_citations: links } = content.text ?? {};
+    return { type: "text", text: value ?? "", annotations: [...(annotations ?? [])], links: [...(links ?? [])] };
   }
-  if (content.type === "refusal") return { type: "refusal", text: content.refusal ?? "" };
-  return { type: "image", fileId: content.image_file?.file_id ?? null, url: content.image_url?.url ?? null };
+  if (content?.type === "refusal") return { type: "refusal", text: content.refusal ?? "" };
+  return { type: "image", fileId: content?.image_file?.file_id ?? null, url: content?.image_url?.url ?? null };
 }
 
 /** Add a piece of `thread.message.delta` to a message. */
