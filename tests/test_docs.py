@@ -189,11 +189,14 @@ def test_the_host_app_answers(page: Path, as_documented: Path) -> None:
 
 @pytest.mark.slow
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(blocks(DOCS / "quickstart.md", "python")[0], encoding="utf-8")
     for number, block in enumerate(blocks(DOCS / "testing.md", "python")):
-        (tmp_path / f"test_{number}.py").write_text(block, encoding="utf-8")
+        name = "conftest.py" if block.startswith("# conftest.py\n") else f"test_{number}.py"
+        (tmp_path / name).write_text(block, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout
+    assert not (tmp_path / "instance").exists()
 
 
 def test_the_set_up_page_names_every_collection(mongodb_url: str, tmp_path: Path) -> None:
