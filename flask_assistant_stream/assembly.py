@@ -345,8 +345,15 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
         # Patterns, as flask-cors takes text with a bracket (an IPv6 address) for one anyway.
         origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["Content-Type", "Authorization", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "X-Thread-Id", "X-Run-Id", "Retry-After", "Content-Disposition"],
+        allow_headers="*",  # those that the preflight names: SDKs, tracing and CSRF checks have headers of their own
+        expose_headers=[
+            "X-Request-Id",
+            "X-Thread-Id",
+            "X-Run-Id",
+            "X-Should-Retry",
+            "Retry-After",
+            "Content-Disposition",
+        ],
         supports_credentials=True,
         max_age=PREFLIGHT_SECONDS,
         automatic_options=False,

@@ -220,7 +220,7 @@ def test_a_browser_names_a_foreign_page_even_without_an_origin(method: str, rela
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_name_that_leads_to_this_machine_is_refused_in_debug(method: str, host: str, expected: bool) -> None:
-    builder = EnvironBuilder(method=method, headers={"Host": host})
+    builder = EnvironBuilder(method=method, headers=[("Host", host)])
     request = Request(builder.get_environ())
     choices: list[dict[str, Any]] = [{}, {"owner": "shared:team"}]
     for choice in choices:

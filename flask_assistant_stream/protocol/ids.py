@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 
@@ -16,10 +17,18 @@ FILE = "file"
 VECTOR_STORE = "vs"
 FILE_BATCH = "vsfb"
 
+MAX_CHARS = 128
+_SEGMENT = re.compile(rf"(?!\.{{1,2}}\Z)[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff/\\?#%;]{{1,{MAX_CHARS}}}")
+
 NewId = Callable[[str], str]
 
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
+
+
+def is_segment(id: str) -> bool:
+    """Return whether an id can be one segment of a URL's path, and leads nowhere else."""
+    return _SEGMENT.fullmatch(id) is not None
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -9,6 +9,8 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import RouteCallable
 
+from ..errors import NotFound
+from ..protocol import ids
 from . import compat, request_log
 from .base import EXTENSION, ApiRequest, MakeEncoder, Operation, Registration
 from .body import body_limit, load, read_object
@@ -59,6 +61,7 @@ def _endpoint(operation: Operation) -> RouteCallable:
         owner = "" if operation.public else registration.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
+        _check_ids(path)
         api_request = _api_request(operation, registration, owner, info.request_id, path)
         try:
             answer = operation.view(api_request, **path)
@@ -71,6 +74,16 @@ def _endpoint(operation: Operation) -> RouteCallable:
 
     endpoint.__name__ = endpoint.__qualname__ = operation.name  # extensions of the host identify views by it
     return endpoint
+
+
+def _check_ids(path: dict[str, Any]) -> None:
+    """Refuse an id that no object has, before it goes into a query, another URL or a message."""
+    for name, id in path.items():
+        if name.endswith("_id") and not ids.is_segment(id):
+            kind = name.removesuffix("_id").replace("_", " ")
+            raise NotFound(
+                f"No {kind} has such an id: an id has 1 to {ids.MAX_CHARS} characters, none of them special."
+            )
 
 
 def _api_request(

@@ -8,9 +8,9 @@ from typing import Any
 from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from ..encoders.base import Position
-from ..protocol import objects
+from ..protocol import ids, objects
 
-MAX_ID_CHARS = 128
+MAX_ID_CHARS = ids.MAX_CHARS
 MAX_TITLE_CHARS = 200
 MAX_TOOL_OUTPUTS = 128
 MAX_SEQ = 2**53 - 1

@@ -71,7 +71,8 @@ def test_the_rest_of_the_app_is_as_it_was(site: Site) -> None:
 
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "authorization,content-type,last-event-id,idempotency-key,x-evil",
+    "Access-Control-Request-Headers": "authorization,content-type,last-event-id,idempotency-key,"
+    "x-stainless-os,traceparent,x-csrftoken",
 }
 
 
@@ -81,8 +82,8 @@ def test_preflights(site: Site, path: str) -> None:
     assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (204, FRONT_END)
     assert response.headers["Access-Control-Allow-Credentials"] == "true"
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
-    allowed = response.headers["Access-Control-Allow-Headers"].lower()
-    assert allowed == "authorization, content-type, idempotency-key, last-event-id"
+    allowed = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert sorted(allowed) == sorted(PREFLIGHT["Access-Control-Request-Headers"].split(","))
     assert "Origin" in response.headers["Vary"]
 
 
@@ -90,7 +91,7 @@ def test_preflights(site: Site, path: str) -> None:
 def test_other_origins_get_no_headers(site: Site, origin: str) -> None:
     for method, headers in (("OPTIONS", PREFLIGHT), ("GET", {})):
         response = site.request(method, "/threads", headers={"Origin": origin, **headers})
-        assert "Access-Control-Allow-Origin" not in response.headers
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
 
 
 def test_a_stream_has_the_headers_and_lets_the_page_read_the_ids(site: Site) -> None:

@@ -80,3 +80,15 @@ def test_a_title_set_by_hand_replaces_a_generated_one(make_site: MakeSite) -> No
     assert site.post(f"{url}/title").get_json() == {"title": "By hand"}
     assert site.request("PATCH", url, json={"title": None}).get_json()["title"] is None
     assert site.get(f"/v1/threads/{thread_id}").get_json().keys().isdisjoint({"title", "generated_title"})
+
+
+NO_IDS = ["..", ".", "a%3Fb", "a%23b", "a%25b", "a%20b", "a%5Cb", "a%00b", "a%0Ab", "a%3Bb", "x" * 129, "..%2F..%2Fx"]
+
+
+@pytest.mark.parametrize("id", NO_IDS)
+@pytest.mark.parametrize(
+    "path", ["/threads/{}", "/threads/{}/messages", "/v1/threads/{}", "/files/{}", "/v1/assistants/{}"]
+)
+def test_what_cannot_be_an_id_is_not_found(make_site: MakeSite, path: str, id: str) -> None:
+    answer = make_site().get(path.replace("{}", id))
+    assert answer.status_code == 404

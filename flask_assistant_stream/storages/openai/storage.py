@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from ...errors import AssistantStreamError, NotFound, UpstreamError
 from ...per_process import PerProcess
 from ...profiles import BEARER
+from ...protocol.ids import MAX_CHARS, is_segment
 from ...protocol.objects import Object
 from ...upstream import Upstream
 from ..base import Storage, Upload
@@ -173,6 +174,7 @@ class UpstreamStorage(Storage):
         return chunks
 
     def _container_chunks(self, container_id: str, file_id: str) -> Iterator[bytes]:
+        _check_ids(container_id, file_id)
         retrieve = self._client().containers.files.content.with_streaming_response.retrieve
         try:
             with retrieve(file_id, container_id=container_id, **self._without_bearer()) as response:
@@ -239,10 +241,12 @@ class UpstreamStorage(Storage):
         """Return the JSON of a call's response.
 
         Raises:
+            NotFound: an id for the path cannot be one.
             UpstreamError, RequestError: see `Storage`.
         """
         import openai
 
+        _check_ids(*values, *(id for name, id in fields.items() if name.endswith("_id")))
         try:
             text: str = call(*values, **fields, **self._without_bearer()).text
         except openai.OpenAIError as error:
@@ -269,3 +273,10 @@ class UpstreamStorage(Storage):
         if isinstance(error, openai.APITimeoutError):
             return UpstreamError(TIMED_OUT, status=504)
         return UpstreamError(UNREACHABLE)
+
+
+def _check_ids(*values: str) -> None:
+    """Refuse ids that would lead to another path of the upstream: some come from its own responses."""
+    for id in values:
+        if not is_segment(id):
+            raise NotFound(f"No object found with id {id[:MAX_CHARS]!r}.")

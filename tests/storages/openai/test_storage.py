@@ -62,6 +62,25 @@ def test_an_unknown_id_is_not_found(storage: UpstreamStorage, upstream: FakeUpst
     assert error.message == "No vector store found with id 'vs_1'."
 
 
+@pytest.mark.parametrize(
+    "id", ["../files/file-1", "vs_1/files", "vs_1?x=", "vs_1#", "..", ".", "", "a%2Fb", "a\\b", "a b", "a\n"]
+)
+def test_an_id_that_leads_elsewhere_is_not_sent(storage: UpstreamStorage, upstream: FakeUpstream, id: str) -> None:
+    for call in (
+        lambda: storage.read_vector_store(ANN, id),
+        lambda: storage.attach(ANN, id, "file-1", {}),
+        lambda: storage.read_attached(ANN, "vs_1", id),
+        lambda: storage.read_batch(ANN, id, "vsfb_1"),
+        lambda: storage.container_file(id, "cfile_1"),
+        lambda: storage.container_file("cntr_1", id),
+    ):
+        with pytest.raises(NotFound):
+            call()
+    storage.delete_file(ANN, id)
+    storage.detach(ANN, "vs_1", id)
+    assert upstream.files.calls == 0
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_rejected_credentials_are_not_shown(storage: UpstreamStorage, upstream: FakeUpstream, status: int) -> None:
     error = error_of(storage, upstream, status=status, message=f"Incorrect API key provided: {KEY}.")
