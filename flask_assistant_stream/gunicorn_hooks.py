@@ -28,6 +28,9 @@ SILENT_SECONDS = 2.0
 """An exiting worker sends no more heartbeats to gunicorn, so it ends so long before `timeout`."""
 
 
+SYNC_WORKER = "SyncWorker"
+
+
 class Worker(Protocol):
     """The used part of a gunicorn worker."""
 
@@ -85,7 +88,14 @@ _watch: Watch | None = None
 
 def post_worker_init(worker: Worker) -> None:
     """Watch a worker from its start, and sweep before its first request: it may replace a worker that died."""
+    from .loggers import logger_of
     from .shutdown import registrations
+
+    if type(worker).__name__ == SYNC_WORKER:
+        logger_of(__name__).warning(
+            "gunicorn's sync worker serves one request at a time: a stream occupies it until its end. Use "
+            "--worker-class gevent, or --threads"
+        )
 
     global _watch
     _watch = Watch(worker)

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 from ..errors import TooManyStreams
 from ..log.follow import Follower
 from ..loggers import logger_of
-from ..threads import plain_poll
+from ..threads import patched, plain_poll
 from . import request_log
 
 logger = logger_of(__name__)
@@ -29,6 +29,11 @@ GONE = getattr(select, "POLLRDHUP", 0)
 """The peer has closed its side. The flag does not wait for unread data and works below TLS; Linux only."""
 SOCKETS = ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket")
 """The environ keys of a connection's socket in gunicorn, gunicorn with pywsgi, and `flask run`."""
+
+ONE_AT_A_TIME = (
+    "this server serves one request at a time: a stream occupies it until its end, so every other request waits. Use "
+    "threads or gevent, such as gunicorn --worker-class gevent"
+)
 
 Body = Generator[bytes, None, None]
 
@@ -101,12 +106,16 @@ class Clients:
         self._open: WeakValueDictionary[int, Client] = WeakValueDictionary()
         self._numbers = count()
         self._lock = threading.Lock()  # never held across a switch, so a fork or a patch is safe
+        self._warned = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, environ: Mapping[str, Any]) -> Client:
         """Count a request's client as an open stream and return it; TooManyStreams if the limit is reached."""
+        if not self._warned and serves_one_at_a_time(environ):
+            self._warned = True
+            logger.warning("%s", ONE_AT_A_TIME)
         with self._lock:
             if len(self._open) >= self._limit:
                 raise TooManyStreams("This server has reached its limit of open streams; try again in a moment.")
@@ -129,6 +138,15 @@ class Clients:
             poll.register(descriptor, GONE)
         for descriptor, _ in poll.poll(0) if by_descriptor else ():
             by_descriptor[descriptor].disconnected()
+
+
+def serves_one_at_a_time(environ: Mapping[str, Any]) -> bool:
+    """Return whether the server of a request serves no other one meanwhile, such as gunicorn's sync worker.
+
+    A test client names no server. gevent's own server reports no threads, and needs none.
+    """
+    server = environ.get("SERVER_SOFTWARE") or environ.get("uwsgi.version")
+    return bool(server) and not environ.get("wsgi.multithread", True) and not patched()
 
 
 def connection_of(environ: Mapping[str, Any]) -> Any:

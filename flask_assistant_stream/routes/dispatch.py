@@ -61,9 +61,9 @@ def _endpoint(operation: Operation) -> RouteCallable:
         owner = "" if operation.public else registration.gate.admit(request).owner
         if owner:
             info.of_owner(owner)
-        _check_ids(path)
         api_request = _api_request(operation, registration, owner, info.request_id, path)
         try:
+            _check_ids(path)
             answer = operation.view(api_request, **path)
         finally:
             if api_request.upload is not None:
@@ -82,7 +82,7 @@ def _check_ids(path: dict[str, Any]) -> None:
         if name.endswith("_id") and not ids.is_segment(id):
             kind = name.removesuffix("_id").replace("_", " ")
             raise NotFound(
-                f"No {kind} has such an id: an id has 1 to {ids.MAX_CHARS} characters, none of them special."
+                f"No {kind} found with such an id: an id has 1 to {ids.MAX_CHARS} characters, none of them special."
             )
 
 

@@ -77,6 +77,8 @@ def _operation(group: Resource, operation: Operation) -> Object:
         "parameters": _parameters(operation),
         "responses": {"200": _answer(operation), "default": _json("The error.", schemas.Error())},
     }
+    if operation.negotiates and not operation.begins:
+        described["responses"]["204"] = {"description": "The run has ended, and Last-Event-ID is its end."}
     if operation.body is not None:
         body = _json("JSON; the Content-Type is ignored.", operation.body)
         described["requestBody"] = {**body, "required": _required(operation.body)}

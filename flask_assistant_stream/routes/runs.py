@@ -24,8 +24,9 @@ def stream_run(request: ApiRequest, thread_id: str, run_id: str) -> Response:
     run = request.registration.store.get(Kind.RUN, request.owner, run_id, parent=thread_id)
     assert isinstance(run, RunRecord)
     live = run.active and position.seq >= run.last_seq
+    over = not run.active and bool(_last_event_id())
     try:
-        return stream(request, RunPosition(thread_id, run_id, position.seq), resume=position, live=live)
+        return stream(request, RunPosition(thread_id, run_id, position.seq), resume=position, live=live, over=over)
     except Gone:
         raise Gone(f"The events of run {run_id} have expired; {_what_is_left(request, run)}.", param="after") from None
 
@@ -46,11 +47,16 @@ def _what_is_left(request: ApiRequest, run: RunRecord) -> str:
     return f"its answer is message {messages[0].id} of thread {run.parent}"
 
 
+def _last_event_id() -> str:
+    """Return the place that a reconnecting EventSource sends; empty without one."""
+    return flask_request.headers.get("Last-Event-ID", "").strip()
+
+
 def _position(request: ApiRequest) -> Position:
     """Return where to resume: a reconnecting EventSource repeats its URL, and has the newest place in its header."""
     param = "after"
     position: Position | None = request.query["after"]
-    if header := flask_request.headers.get("Last-Event-ID", "").strip():
+    if header := _last_event_id():
         param, position = "Last-Event-ID", Position.parse(header)
     assert request.format is not None
     if position is None or (position.frame != ALL_FRAMES and not request.format(StreamStart()).numbers_frames):

@@ -52,7 +52,12 @@ def _best_match(accepted: str, types: tuple[str, ...]) -> str | None:
 
 
 def stream(
-    request: ApiRequest, position: RunPosition, *, resume: Position | None = None, live: bool = False
+    request: ApiRequest,
+    position: RunPosition,
+    *,
+    resume: Position | None = None,
+    live: bool = False,
+    over: bool = False,
 ) -> Response:
     """Return a response that follows a run.
 
@@ -61,6 +66,7 @@ def stream(
     Args:
         resume: where the client resumes; None: this request has started or continued the run, at `position`.
         live: the store has no event after the position yet, so the headers are sent at once.
+        over: the run has ended, and an empty response is 204: any other one makes an EventSource reconnect for ever.
 
     Raises:
         Gone: the events after the position have expired.
@@ -77,7 +83,12 @@ def stream(
     follower.patient = live  # before the first byte a store that fails is a 503
     batches = iter(follower)
     first: Iterable[list[Event]] = [[]] if live else islice(batches, 1)
-    body = _body(follower, chain(list(first), batches), encoder, info.extra)
+    batches = chain(list(first), batches)
+    left_over = _first_frames(batches, encoder) if over else b""
+    if over and not left_over:
+        follower.close()
+        return Response(status=204, headers=STREAM_HEADERS)
+    body = _body(follower, batches, encoder, info.extra, left_over)
     follower.patient = True
     response = Response(body, headers={**STREAM_HEADERS, **encoder.headers}, content_type=encoder.content_type)
     response.headers["X-Thread-Id"] = position.thread_id
@@ -89,13 +100,24 @@ def stream(
     return response
 
 
+def _first_frames(batches: Iterable[list[Event]], encoder: Encoder) -> bytes:
+    """Return the first frames of a run that has ended; empty if no event gives one."""
+    return next((frames for events in batches if events and (frames := encoder.encode(events))), b"")
+
+
 def _body(
-    follower: Follower, batches: Iterator[list[Event]], encoder: Encoder, extra: dict[str, str]
+    follower: Follower, batches: Iterator[list[Event]], encoder: Encoder, extra: dict[str, str], first: bytes
 ) -> Generator[bytes, None, None]:
-    """Yield the bytes of a stream. Never raises into an open body: a stream that breaks off ends with its error."""
+    """Yield the bytes of a stream. Never raises into an open body: a stream that breaks off ends with its error.
+
+    Args:
+        first: frames that were encoded before.
+    """
     try:
         if not encoder.start.resumed and (frames := encoder.begin()):
             yield frames
+        if first:
+            yield first
         for events in batches:
             if not events:
                 yield encoder.heartbeat

@@ -40,6 +40,25 @@ def clients() -> Clients:
     return Clients(LIMIT, SEND)
 
 
+@pytest.mark.parametrize(
+    ("server", "warned"),
+    [
+        ({"SERVER_SOFTWARE": "gunicorn/23.0", "wsgi.multithread": False}, True),
+        ({"uwsgi.version": b"2.0", "wsgi.multithread": False}, True),
+        ({"SERVER_SOFTWARE": "Werkzeug/3.1", "wsgi.multithread": False}, True),
+        ({"SERVER_SOFTWARE": "gunicorn/23.0", "wsgi.multithread": True}, False),
+        ({"wsgi.multithread": False}, False),  # a test client
+    ],
+)
+def test_a_server_of_one_request_at_a_time_is_noticed_once(
+    clients: Clients, server: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _stream in range(2):
+        clients.admit(server).leave()
+    assert len(caplog.records) == warned
+    assert ("--worker-class gevent" in caplog.text) is warned
+
+
 @pytest.fixture(params=["tcp", "unix"])
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
     if request.param == "unix":

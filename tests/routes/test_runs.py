@@ -40,6 +40,39 @@ def test_a_reader_gets_exactly_the_rest_from_every_number(make_site: MakeSite) -
     assert (head.status_code, head.data) == (200, b"")
 
 
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("script", [text("One two."), failure("server_error", "It broke.")])
+def test_an_event_source_stops_after_the_end(make_site: MakeSite, script: Any, compat: bool) -> None:
+    """It reconnects after every response but 204, with the id of its last event."""
+    site = make_site(script, quickstart_compat=compat)
+    first = site.post("/chat/stream", {"content": "hi"})
+    thread, run = first.headers["X-Thread-Id"], first.headers["X-Run-Id"]
+    url = f"/threads/{thread}/runs/{run}/stream?format=sse"
+    accept = {} if compat else {"Accept": "text/event-stream"}  # compat mode is for a bare fetch
+    whole = site.get(url, headers=accept).data
+    *_, last = (line.removeprefix("id: ") for line in whole.decode().splitlines() if line.startswith("id: "))
+    for place in range(int(last)):
+        assert site.get(url, headers={**accept, "Last-Event-ID": str(place)}).status_code == 200
+    streams = len(site.registration.clients)
+    end = site.get(url, headers={**accept, "Last-Event-ID": last})
+    assert (end.status_code, end.data, end.headers["Cache-Control"]) == (204, b"", "no-cache, no-transform")
+    assert len(site.registration.clients) == streams
+    by_number = site.get(f"{url}&after={last}", headers=accept)
+    assert (by_number.status_code, by_number.data) == (200, b"event: done\ndata: [DONE]\n\n")
+
+
+def test_an_event_source_of_a_run_that_goes_on_waits(make_site: MakeSite) -> None:
+    gate = threading.Event()
+    site = make_site([gate, *text("Late.")])
+    first = site.client.post(f"{site.prefix}/chat/stream", json={"content": "hi"}, buffered=False)
+    url = f"/threads/{first.headers['X-Thread-Id']}/runs/{first.headers['X-Run-Id']}/stream"
+    second = site.client.get(f"{site.prefix}{url}", headers={"Last-Event-ID": "1000"}, buffered=False)
+    assert second.status_code == 200
+    gate.set()
+    first.get_data()
+    second.close()
+
+
 def test_a_live_run_answers_its_headers_at_once(make_site: MakeSite) -> None:
     gate = threading.Event()
     site = make_site([gate, *text("Late.")])

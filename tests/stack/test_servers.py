@@ -121,3 +121,17 @@ def test_a_preloaded_app_on_mongodb(mongodb_url: str, tmp_path: Path, played: Up
     with serving(command, tmp_path, store=mongodb_url, upstream=played.base_url) as server:
         for _ in range(4):  # any worker
             assert server.chat("hello").run["status"] == "completed"
+
+
+ONE_AT_A_TIME = "serves one request at a time"
+
+
+def test_only_a_server_of_one_request_at_a_time_is_warned_about(served: ServerProcess) -> None:
+    assert ONE_AT_A_TIME not in served.log
+
+
+def test_gunicorns_default_worker_is_warned_about(played: UpstreamProcess, tmp_path: Path) -> None:
+    with serving(("gunicorn", "--bind", "127.0.0.1:0", FACTORY), tmp_path, upstream=played.base_url) as server:
+        for _stream in range(2):
+            server.chat("hello")
+        assert server.log.count(ONE_AT_A_TIME) == 1
