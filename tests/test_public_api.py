@@ -107,7 +107,7 @@ def test_logger_names_keep_working() -> None:
 
     assert request_log.logger.name == "flask_assistant_stream.requests"
     server = Path(flask_assistant_stream.__path__[0], "__main__.py").read_text(encoding="utf-8")
-    assert 'getLogger("flask_assistant_stream.server")' in server
+    assert 'logger_of("flask_assistant_stream.server")' in server
 
 
 def test_the_parts_of_a_store() -> None:
