@@ -21,6 +21,8 @@ from .auth import build_gate
 from .config import Settings, resolve
 from .engines import BUILT_IN, Engine, registered_engines
 from .errors import ConfigError, StoreError
+from .extraction.extractor import TextExtractor
+from .extraction.processes import Limits
 from .files.attachments import Attachments
 from .files.files import Files
 from .files.inline import InlineFiles
@@ -87,11 +89,16 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     models = {settings.model, *(assistant["model"] for assistant in declared.values())}
     _warn_of_hidden_data(settings, store, name)
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
+    extractor = _extractor(settings)
+    if isinstance(storage, LocalStorage):
+        storage.extract_with(extractor)
     engine = own_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)
     vector_stores = VectorStores(store, storage, files, shared=settings.vector_store_ids)
-    resources = ToolResources(store, files, vector_stores, None if engine.takes_files else InlineFiles(files))
+    resources = ToolResources(
+        store, files, vector_stores, None if engine.takes_files else InlineFiles(files, extractor)
+    )
     titles = _titles(settings, store, engine)
     requests = RequestBuilder(
         store,
@@ -108,7 +115,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     log.on_tick.append(clients.check)
     grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
     readers = Readers(store, log, runner.cancel, grace)
-    runner.on_sweep.append(readers.look)
+    runner.on_sweep += [readers.look, storage.look, extractor.look]
     return Registration(
         name=name,
         store=store,
@@ -233,6 +240,11 @@ def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared
 
         return UpstreamStorage(upstream)
     return LocalStorage(_with(_with(store, Blobs), Passages), shared=shared)
+
+
+def _extractor(settings: Settings) -> TextExtractor:
+    limits = Limits(settings.extraction_seconds, settings.extraction_memory_bytes)
+    return TextExtractor(settings.extraction_processes, limits)
 
 
 def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: Iterable[str]) -> Engine:

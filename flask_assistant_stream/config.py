@@ -307,6 +307,16 @@ class Settings:
         _text, None, "profile of the server upstream; by default recognised by the base URL"
     )
     max_upload_bytes: int = _key(_number(int, 1, 2**40), 64 * 2**20, "maximum size of a file", unit="bytes")
+    extraction_processes: int = _key(
+        _number(int, 0, 64),
+        1,
+        "how many processes of each worker read the text of uploaded files; 0 reads them in the worker, for tests",
+        unit="processes",
+    )
+    extraction_seconds: float = _seconds(120.0, "how long reading the text of one file may take")
+    extraction_memory_bytes: int = _key(
+        _number(int, 128 * 2**20, 2**40), 2**30, "how much memory reading the text of one file may take", unit="bytes"
+    )
     max_rounds: int = _key(
         _number(int, 1, 10_000),
         25,

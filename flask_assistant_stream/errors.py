@@ -7,7 +7,8 @@ AssistantStreamError
 │   ├── Forbidden          403, a foreign Origin
 │   ├── NotFound           404, an unknown id, or one of another owner
 │   ├── Gone               410, the run's events have expired
-│   └── TooLarge           413, over a byte limit
+│   ├── TooLarge           413, over a byte limit
+│   └── TooManyFiles       429, too many files of the owner wait until they are read
 ├── StoreError             the store: 503, the outcome of a write may be unknown
 │   ├── Duplicate          a record with that id exists
 │   └── ThreadBusy         the thread has an active run
@@ -91,6 +92,13 @@ class TooLarge(RequestError):
     """The body exceeds a limit in bytes."""
 
     status = 413
+
+
+class TooManyFiles(RequestError):
+    """Too many files of an owner wait until their text is read."""
+
+    status = 429
+    code = "too_many_files"
 
 
 class StoreError(AssistantStreamError):

@@ -72,6 +72,9 @@ class Options(TypedDict, total=False):
     cors_origins: Iterable[str] | str | None
     max_content_chars: int | None
     max_upload_bytes: int | None
+    extraction_processes: int | None
+    extraction_seconds: float | None
+    extraction_memory_bytes: int | None
     max_rounds: int | None
     titles: bool | str | None
     title_model: str | None

@@ -99,7 +99,7 @@ class Files:
             rollback.add(f"file {id} in the storage", lambda: self.storage.delete_file(owner, id))
             rollback.add(f"record {id}", lambda: vector_store_files.drop(self._store, Kind.FILE, owner, id))
             body = {**body, "filename": upload.filename, "bytes": upload.size, "purpose": upload.purpose}
-            return self._store.insert(Record(Kind.FILE, owner, body, extra={BLOB: blob}))
+            return self.storage.file_stored(self._store.insert(Record(Kind.FILE, owner, body, extra={BLOB: blob})))
 
     def page(
         self, owner: str, *, purpose: str | None, limit: int, order: Order, after: str | None

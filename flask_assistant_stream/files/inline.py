@@ -7,22 +7,23 @@ request is full, older ones are only mentioned.
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from ..errors import EngineError, RequestError
-from ..extraction.extract import extract_text
+from ..extraction.extractor import TextExtractor
+from ..extraction.processes import ProcessEnded
 from ..protocol.objects import Object
-from ..threads import run_blocking
 from .files import FileContent, Files
+
+logger = logging.getLogger(__name__)
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_TEXT_CHARS = 100_000
 """About 25,000 tokens."""
-MEMORY_BYTES = 1 << 20
 CACHED_TEXTS = 32
 """Number of cached texts: every response of a thread needs the same ones."""
 
@@ -43,14 +44,21 @@ class InlineFiles:
     """Puts an owner's files into requests.
 
     Args:
+        extractor: reads the texts.
         max_image_bytes: of all images of a request together.
         max_text_chars: of the texts of all files of a request together.
     """
 
     def __init__(
-        self, files: Files, *, max_image_bytes: int = MAX_IMAGE_BYTES, max_text_chars: int = MAX_TEXT_CHARS
+        self,
+        files: Files,
+        extractor: TextExtractor,
+        *,
+        max_image_bytes: int = MAX_IMAGE_BYTES,
+        max_text_chars: int = MAX_TEXT_CHARS,
     ) -> None:
         self._files = files
+        self._extractor = extractor
         self._max_image_bytes = max_image_bytes
         self._max_text_chars = max_text_chars
         self._text = lru_cache(CACHED_TEXTS)(self._read_text)
@@ -93,12 +101,12 @@ class InlineFiles:
 
     def _read_text(self, owner: str, file_id: str) -> str:
         content = self._files.content(owner, file_id)
-        with SpooledTemporaryFile(MEMORY_BYTES) as file:
-            for chunk in content.chunks:
-                file.write(chunk)
-            file.seek(0)
-            text = run_blocking(extract_text, content.filename, cast(BinaryIO, file)).text
         limit = self._max_text_chars
+        try:
+            text = self._extractor.text(owner, content.filename, content.chunks, limit + 1).text
+        except ProcessEnded as error:
+            logger.warning("file %s not read, its process ended: %s", file_id, error)
+            raise RequestError("Reading the file has ended the process that read it.") from error
         return text if len(text) <= limit else f"{text[:limit]}\n[The rest is left out.]"
 
     def _data_url(self, kind: str, head: bytes, content: FileContent, room: _Room) -> str:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from ..errors import NotFound
 from ..protocol.objects import Object
+from ..stores.base import Record
 
 BLOB = "blob"
 """The `extra` key of a file with the id of its bytes in the store; "" if they are not stored."""
@@ -67,6 +68,10 @@ class Storage(ABC):
     @abstractmethod
     def create_file(self, owner: str, upload: Upload) -> Object:
         """Receive a file and return its object; the bytes are also in the app's store (`Blobs`)."""
+
+    def file_stored(self, record: Record) -> Record:
+        """Start to read a file whose bytes and record are stored now; return its current record."""
+        return record
 
     @abstractmethod
     def delete_file(self, owner: str, file_id: str) -> None:
@@ -155,6 +160,14 @@ class Storage(ABC):
     @abstractmethod
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
         """Cancel the unfinished part of a batch and return the batch."""
+
+    # -- background work ------------------------------------------------------------------------------------
+
+    def look(self) -> None:  # noqa: B027 (most storages have no background work)
+        """Do what is due in the background; every worker calls it a few times a second. Returns soon."""
+
+    def stop(self) -> None:  # noqa: B027
+        """End the background work of this process."""
 
     # -- generated files --------------------------------------------------------------------------------------
 

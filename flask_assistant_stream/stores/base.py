@@ -39,6 +39,9 @@ class Kind(str, Enum):
     FILE_BATCH = "vector_store.files_batch"
     OWNER = "owner"
     """Settings of an owner; one record each, with the id `owner`."""
+    EXTRACTION = "extraction"
+    """A file whose text is to be read, and below it the claims of workers. The owner of these records is "", so that
+    every worker finds those of all owners in one list."""
 
 
 PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})

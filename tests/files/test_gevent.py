@@ -74,20 +74,22 @@ STALLED = """
 """
 
 LOCAL = """
-    from flask_assistant_stream.storages.local import storage as local
-    taken = local.extract_text
-
-    def slow(filename, content):
-        import gevent.monkey
-        gevent.monkey.get_original("time", "sleep")(1.0)  # as a large PDF would
-        return taken(filename, content)
-
-    local.extract_text = slow
-    storage = local.LocalStorage(store)
+    from flask_assistant_stream.extraction.extractor import TextExtractor
+    from flask_assistant_stream.storages.local.storage import LocalStorage
+    extractor = TextExtractor()
+    storage = LocalStorage(store, extractor=extractor)
     own = resources(storage)
-    assert watched(lambda: own.upload_own("ann", upload(b"The sky is blue."))) >= 1.0
+
+    def call():
+        own.upload_own("ann", upload(b"The sky is blue. " * 100_000))
+        while own.own_files("ann")[0]["status"] == "in_progress":
+            time.sleep(0.02)
+
+    watched(call)
     assert [file["status"] for file in own.own_files("ann")] == ["completed"]
-    assert storage.find("ann", [own.own_store("ann")], "sky", 3)[0]["text"] == "The sky is blue."
+    assert "The sky is blue." in storage.find("ann", [own.own_store("ann")], "sky", 3)[0]["text"]
+    storage.stop()
+    extractor.stop()
     store.close()
 """
 
@@ -107,5 +109,5 @@ def test_a_stalled_upstream_does_not_block_greenlets(upstream_process: UpstreamP
     run(STALLED, upstream_process.base_url, tmp_path / "store.db")
 
 
-def test_a_slow_text_reader_does_not_block_greenlets(tmp_path: Path) -> None:
+def test_reading_and_indexing_a_file_does_not_block_greenlets(tmp_path: Path) -> None:
     run(LOCAL, "", tmp_path / "store.db")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.errors import EngineError
+from flask_assistant_stream.extraction.extractor import TextExtractor
 from flask_assistant_stream.files.inline import InlineFiles
 from tests.files.material import a_pdf
 from tests.files.worlds import ANN, BOB, World, an_upload
@@ -41,7 +42,9 @@ def file(file_id: str) -> dict[str, Any]:
 def inlined(world: World, *contents: Any, owner: str = ANN, **limits: int) -> list[Any]:
     """Return the contents of a user's messages with their files put in."""
     messages = [{"type": "message", "role": "user", "content": content} for content in contents]
-    request = InlineFiles(world.files, **limits).put_into(owner, {"model": "m", "input": messages})
+    request = InlineFiles(world.files, TextExtractor(processes=0), **limits).put_into(
+        owner, {"model": "m", "input": messages}
+    )
     assert request["model"] == "m"
     return [message["content"] for message in request["input"]]
 
@@ -67,7 +70,7 @@ def test_parts_without_files_do_not_change(world: World) -> None:
     url = {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"}
     assert inlined(world, "hello", [url]) == ["hello", [url]]
     request = {"input": [{"type": "function_call_output", "call_id": "c", "output": "file_id"}]}
-    assert InlineFiles(world.files).put_into(ANN, request) == request
+    assert InlineFiles(world.files, TextExtractor(processes=0)).put_into(ANN, request) == request
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_deleted_files_and_files_of_other_owners_are_not_put_in(world: World) ->
     file_id = world.upload()
     with pytest.raises(EngineError, match="No file found"):
         inlined(world, [file(file_id)], owner=BOB)
-    inline = InlineFiles(world.files)
+    inline = InlineFiles(world.files, TextExtractor(processes=0))
     request = {"input": [{"role": "user", "content": [file(file_id)]}, {"role": "user", "content": "and"}]}
     assert "The sky is blue." in str(inline.put_into(ANN, request))
     world.files.delete(ANN, file_id)

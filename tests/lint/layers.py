@@ -37,6 +37,7 @@ TABLE = {
     "storages": f"{DOMAIN} extraction stores.capabilities stores.listing threads storages",
     "storages.openai": f"{DOMAIN} translation upstream profiles storages openai",
     "extraction": "errors pypdf docx lxml extraction",
+    "extraction.extractor": "errors per_process threads extraction",
     "files": f"{DOMAIN} extraction stores.capabilities stores.listing threads storages files",
     "run_logger": "protocol stores.base translation",
     "tools": "",
@@ -85,6 +86,7 @@ LOGGERS = ("loggers", "extraction")
 """`extraction` silences another library's loggers."""
 
 THREAD_STARTERS = {
+    "extraction.child",
     "gunicorn_hooks",
     "per_process",
     "runs.runner",
@@ -92,9 +94,9 @@ THREAD_STARTERS = {
     "tools.calls",
     "engines.openai.notices",
 }
-"""`tools.calls` gives each tool a thread that it can leave behind: a call that takes too long cannot be ended.
-`engines.openai.notices` asks the upstream once what nobody waits for: on a ticker it would hold up leases and
-heartbeats."""
+"""`extraction.child` is a process of its own, whose thread sees that its worker has gone. `tools.calls` gives each tool
+a thread that it can leave behind: a call that takes too long cannot be ended. `engines.openai.notices` asks the
+upstream once what nobody waits for: on a ticker it would hold up leases and heartbeats."""
 THREAD_STARTS = {"threading.Thread", "threading.Timer", "_thread.start_new_thread"}
 GEVENT = {"threads", "__main__"}
 EVENT_LOOPS = {("tools.coroutines", "asyncio")}

@@ -1,7 +1,7 @@
-"""Search of files in the app's own store: no key, no network. A file is indexed while it is attached.
+"""Search of files in the app's own store: no key, no network. A file is read in the background, once it is uploaded.
 
 It has no data of its own: it reads the records that `Files` and `VectorStores` write, writes the passages of the store,
-and stores the result of indexing in `extra` of a file's record.
+and stores the result of reading in a file's record.
 """
 
 # ruff: noqa: ARG002 (arguments that other storages need)
@@ -11,37 +11,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from ...errors import NotFound, RequestError, StoreError
-from ...extraction.extract import SEARCHABLE, extract_text
+from ...errors import NotFound, RequestError
+from ...extraction.extract import SEARCHABLE, ending
+from ...extraction.extractor import TextExtractor
 from ...loggers import logger_of
 from ...protocol import ids, objects
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
 from ...stores.capabilities import Blobs, FoundPassage, Passages
-from ...threads import run_blocking
 from .. import vector_store_files
-from ..base import BLOB, DELETING, Storage, Upload
-from ..vector_store_files import members
-from . import passages
+from ..base import Storage, Upload
+from ..vector_store_files import IN_PROGRESS, members
 from .filters import matches
+from .indexer import Indexer
+from .pending import PendingFiles
+from .reading import CODE, INDEXED, MESSAGE, NOTE, FileReading, status_of
 
 logger = logger_of(__name__)
 
 DAY = 86_400
 TOUCH_SECONDS = 60
 """Maximum delay of the stored `last_active_at` of a vector store."""
-MEMORY_BYTES = 1 << 20
-"""Maximum of a file in memory while it is indexed; a larger one is on disk."""
+LEASE_SECONDS = 15.0
+"""How long a worker may be silent before another worker reads its files."""
 
 DEFAULT_RESULTS = 10
 PASSAGES_PER_RESULT = 5
 """Maximum of passages in a search result."""
 
-INDEXED, CODE, MESSAGE, BYTES = "indexed", "index_code", "index_message", "index_bytes"
-"""The `extra` keys of a file: whether it is indexed, code and message of its error, and the size of its text."""
+SEARCHED = "assistants"
+"""The purpose of files that are read when they are uploaded."""
 
 Fields = Mapping[str, Any]
 
@@ -53,6 +54,7 @@ class LocalStorage(Storage):
         store: a `Store` that is also `Blobs` and `Passages`.
         shared: ids of the configured vector stores that runs of every owner search.
         now: seconds since the epoch.
+        extractor: reads the files; by default in this process, while a file is uploaded or attached.
     """
 
     name = "offline"
@@ -67,6 +69,7 @@ class LocalStorage(Storage):
         shared: Sequence[str] = (),
         new_id: ids.NewId = ids.new_id,
         now: Callable[[], float] = time.time,
+        extractor: TextExtractor | None = None,
     ) -> None:
         if not isinstance(store, Blobs) or not isinstance(store, Passages):
             raise TypeError(
@@ -79,16 +82,47 @@ class LocalStorage(Storage):
         self._missed: set[str] = set()
         self._new_id = new_id
         self._clock = now
+        self._pending = PendingFiles(store, LEASE_SECONDS)
+        self.extract_with(extractor or TextExtractor(processes=0))
+
+    def extract_with(self, extractor: TextExtractor) -> None:
+        """Let another extractor read the files; before the first call."""
+        self._at_once = not extractor.processes
+        self._reading = FileReading(self._store, self._blobs, self._passages, extractor, self._pending)
+        read = self._reading.read_claimed
+        self._indexer = Indexer(self._pending, read, threads=extractor.processes, lease_seconds=LEASE_SECONDS)
+
+    def look(self) -> None:
+        if not self._at_once:
+            self._indexer.look()
+
+    def stop(self) -> None:
+        if not self._at_once:
+            self._indexer.stop()
 
     # -- files --------------------------------------------------------------------------------------------
 
     def create_file(self, owner: str, upload: Upload) -> Object:
-        """Build the object of a file; its bytes are in the store already."""
+        """Build the object of a file, and let it wait to be read; its bytes are in the store already."""
         if upload.expires_after is not None:  # nothing here deletes expired files
             raise RequestError("Files do not expire here: leave 'expires_after' out.", param="expires_after")
-        return objects.file(self._new_id(ids.FILE), self._now(), upload.filename, upload.size, upload.purpose)
+        id = self._new_id(ids.FILE)
+        read = upload.purpose == SEARCHED and ending(upload.filename) in self.searchable
+        if read and not self._at_once:  # before the record, so that no crash between them leaves it unread
+            self._pending.add(owner, id)
+        status = "uploaded" if read else "processed"
+        return objects.file(id, self._now(), upload.filename, upload.size, upload.purpose, status=status)
+
+    def file_stored(self, record: Record) -> Record:
+        if record.body["status"] != "uploaded":
+            return record
+        if self._at_once:
+            return self._reading.read(record)
+        self._indexer.wake()
+        return record
 
     def delete_file(self, owner: str, file_id: str) -> None:
+        self._pending.remove(file_id)
         self._passages.delete_passages(owner, file_id)
 
     # -- vector stores ------------------------------------------------------------------------------------
@@ -147,7 +181,7 @@ class LocalStorage(Storage):
         return list(results.values())[:limit]
 
     def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
-        hits: list[Object] = []
+        hits: list[tuple[str, Object]] = []
         seen: set[tuple[str, int]] = set()
         for holder, files in self._by_owner(owner, vector_store_ids).items():
             for passage in self._passages.search_passages(holder, list(files), query, limit):
@@ -155,13 +189,14 @@ class LocalStorage(Storage):
                     seen.add((passage.file_id, passage.number))
                     filename = files[passage.file_id].extra["filename"]
                     hit = {"file_id": passage.file_id, "filename": filename, "score": passage.score}
-                    hits.append({**hit, "text": passage.text})
-        return sorted(hits, key=lambda hit: -hit["score"])[:limit]
+                    hits.append((holder, {**hit, "text": passage.text}))
+        best = sorted(hits, key=lambda hit: -hit[1]["score"])[:limit]
+        return [self._noted(holder, hit) for holder, hit in best]
 
     # -- files in vector stores -----------------------------------------------------------------------------
 
     def attach(self, owner: str, vector_store_id: str, file_id: str, fields: Fields) -> Object:
-        """Index a file unless it is indexed already."""
+        """Let a file wait to be read, unless it is read already."""
         vector_store = self._get(Kind.VECTOR_STORE, owner, vector_store_id)
         if self._expired(vector_store.body):
             raise RequestError(f"Vector store '{vector_store_id}' has expired.")
@@ -192,7 +227,7 @@ class LocalStorage(Storage):
     # -- batches --------------------------------------------------------------------------------------------
 
     def attach_batch(self, owner: str, vector_store_id: str, files: Sequence[Fields]) -> Object:
-        """Index files one after the other."""
+        """Let files wait to be read."""
         counts: dict[str, int] = {}
         for file in files:
             status = self.attach(owner, vector_store_id, file["file_id"], file)["status"]
@@ -200,12 +235,26 @@ class LocalStorage(Storage):
         return objects.files_batch(self._new_id(ids.FILE_BATCH), self._now(), vector_store_id, counts)
 
     def read_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Return the stored batch: it was finished when it was created."""
-        return self._get(Kind.FILE_BATCH, owner, batch_id).body
+        batch = self._get(Kind.FILE_BATCH, owner, batch_id).body
+        if batch["status"] != IN_PROGRESS:
+            return batch
+        return _counted(batch, [self._index_status(member)["status"] for member in self._of_batch(owner, batch)])
 
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
-        """Return the stored batch: nothing of it is unfinished."""
-        return self.read_batch(owner, vector_store_id, batch_id)
+        """Cancel the files of a batch that are not indexed yet; they stay files, and are read as such."""
+        batch = self._get(Kind.FILE_BATCH, owner, batch_id).body
+        if batch["status"] != IN_PROGRESS:
+            return batch
+        statuses = []
+        for member in self._of_batch(owner, batch):
+            status = self._index_status(member)["status"]
+            if status == IN_PROGRESS:
+                status = "cancelled"
+                with suppress(NotFound):
+                    self._store.update(member.kind, owner, member.id, body={"status": status})
+            statuses.append(status)
+        counted = _counted(batch, statuses)
+        return {**counted, "status": "cancelled"} if "cancelled" in statuses else counted
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -259,75 +308,51 @@ class LocalStorage(Storage):
                 files.setdefault(holder, {}).update(self._searchable_members(vector_store))
         return files
 
+    def _noted(self, holder: str, hit: Object) -> Object:
+        """Return a hit with the note of its file, if it has one."""
+        try:
+            note = self._get(Kind.FILE, holder, hit["file_id"]).extra.get(NOTE)
+        except NotFound:
+            note = None
+        return {**hit, "note": note} if note else hit
+
     def _warn_missing(self, vector_store_id: str) -> None:
         """Log a configured vector store that is not in the app's store, once."""
         if vector_store_id not in self._missed:
             self._missed.add(vector_store_id)
             logger.warning("vector store %s is not searched: it is not in the app's store", vector_store_id)
 
+    def _of_batch(self, owner: str, batch: Object) -> list[Record]:
+        """Return the members that a batch has attached."""
+        attached = members(self._store, owner, batch["vector_store_id"])
+        return [member for member in attached if member.extra.get("batch_id") == batch["id"]]
+
     def _index_status(self, member: Record) -> Object:
         """Return status, size and error of a file in a vector store."""
         body = member.body
-        if body["status"] != "in_progress":
+        if body["status"] != IN_PROGRESS:
             return {key: body[key] for key in ("status", "usage_bytes", "last_error")}
         try:
-            return _status(self._get(Kind.FILE, member.owner, member.extra["file_id"]).extra)
+            return status_of(self._get(Kind.FILE, member.owner, member.extra["file_id"]).extra)
         except NotFound:
-            return _status({CODE: "server_error", MESSAGE: "The file is deleted."})
+            return status_of({INDEXED: True, CODE: "server_error", MESSAGE: "The file is deleted."})
 
     def _index(self, owner: str, file_id: str) -> Object:
-        """Index a file unless it is indexed already; return status, size and error."""
+        """Let a file wait to be read unless it is read already; return status, size and error."""
         file = self._get(Kind.FILE, owner, file_id)
-        if file.extra.get(INDEXED):
-            return _status(file.extra)
-        extra: Object = {INDEXED: True}
-        try:
-            texts = self._texts(file)
-            self._passages.write_passages(owner, file_id, texts)
-            extra[BYTES] = sum(len(text.encode()) for text in texts)
-        except StoreError:
-            raise
-        except RequestError as error:
-            extra[CODE] = "unsupported_file" if error.code == "unsupported_file" else "invalid_file"
-            extra[MESSAGE] = error.message
-        except Exception as error:  # of a library that reads files; its text may quote the file
-            logger.error("text of file %s could not be read: %s", file_id, type(error).__name__)
-            return _status({CODE: "server_error", MESSAGE: "The text of the file could not be read. Try again."})
-        self._store_result(owner, file_id, extra)
-        return _status(extra)
-
-    def _store_result(self, owner: str, file_id: str, extra: Object) -> None:
-        """Store the result of indexing; delete the passages of a file that was deleted meanwhile."""
-        try:
-            deleted = self._store.update(Kind.FILE, owner, file_id, extra=extra).extra.get(DELETING)
-        except NotFound:
-            deleted = True
-        if deleted:
-            self._passages.delete_passages(owner, file_id)
-            raise NotFound(f"No file found with id '{file_id}'.")
-
-    def _texts(self, file: Record) -> list[str]:
-        try:
-            chunks = self._blobs.read_blob(file.owner, file.extra.get(BLOB) or "")
-        except NotFound:
-            raise RequestError("The bytes of the file are gone. Upload it again.") from None
-        with SpooledTemporaryFile(MEMORY_BYTES) as content:
-            for chunk in chunks:
-                content.write(chunk)
-            content.seek(0)
-            return run_blocking(_cut, file.body["filename"], content)
+        if not file.extra.get(INDEXED):
+            if self._at_once:
+                return status_of(self._reading.read(file).extra)
+            self._pending.add(owner, file_id)
+            self._indexer.wake()
+        return status_of(file.extra)
 
 
-def _cut(filename: str, content: object) -> list[str]:
-    return passages.cut(extract_text(filename, cast(BinaryIO, content)).text)
-
-
-def _status(extra: Fields) -> Object:
-    """Return the fields of a `vector_store.file` for a result of indexing."""
-    if extra.get(CODE):
-        error = {"code": extra[CODE], "message": extra[MESSAGE]}
-        return {"status": "failed", "usage_bytes": 0, "last_error": error}
-    return {"status": "completed", "usage_bytes": extra.get(BYTES, 0), "last_error": None}
+def _counted(batch: Object, statuses: Sequence[str]) -> Object:
+    """Return a batch with the current statuses of its files."""
+    counts = {status: statuses.count(status) for status in {*statuses}}
+    body = objects.files_batch(batch["id"], batch["created_at"], batch["vector_store_id"], counts)
+    return {**batch, "status": body["status"], "file_counts": body["file_counts"]}
 
 
 def _result(member: Record, passage: FoundPassage) -> Object:

@@ -53,6 +53,7 @@ COLLECTIONS = {
     Kind.VECTOR_STORE_FILE: "assistant_vector_store_files",
     Kind.FILE_BATCH: "assistant_file_batches",
     Kind.OWNER: "assistant_owners",
+    Kind.EXTRACTION: "assistant_extractions",
 }
 LOG = "assistant_run_log"
 META = "assistant_meta"
@@ -91,9 +92,13 @@ def _with_places_of_deleted(db: Db) -> None:
     db[DELETED].create_index("expires_at", name="expiry", expireAfterSeconds=0)
 
 
+def _with_extractions(db: Db) -> None:
+    _listed(db, Kind.EXTRACTION)
+
+
 Migration = Callable[[Db], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files, _with_places_of_deleted)
+MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files, _with_places_of_deleted, _with_extractions)
 """From each version to the next; each may run twice, even in two processes at once. A released one never changes."""
 
 

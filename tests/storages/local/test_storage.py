@@ -65,7 +65,7 @@ def test_an_unreadable_file_is_listed_as_failed(world: World) -> None:
 
 def test_text_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    where = "flask_assistant_stream.storages.local.storage.extract_text"
+    where = "flask_assistant_stream.extraction.extractor.extract_text"
 
     def text_of(*_: object) -> ExtractedText:
         calls.append(1)
@@ -78,10 +78,15 @@ def test_text_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(calls) == 1
 
 
+def unread(world: World) -> str:
+    """Upload a file that is not read before it is attached."""
+    return str(world.files.create(ANN, an_upload(purpose="user_data")).id)
+
+
 def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file_id, id = world.upload(), world.vector_store()
+    file_id, id = unread(world), world.vector_store()
     half_way: list[Any] = []
 
     def delete_meanwhile(*_: Any) -> ExtractedText:
@@ -91,33 +96,21 @@ def test_a_file_that_is_deleted_while_it_is_read_leaves_no_passages(
             world.files.delete(ANN, file_id)
         return ExtractedText("blue text")
 
-    monkeypatch.setattr("flask_assistant_stream.storages.local.storage.extract_text", delete_meanwhile)
+    monkeypatch.setattr("flask_assistant_stream.extraction.extractor.extract_text", delete_meanwhile)
     for _ in range(2):
         with pytest.raises(NotFound, match=f"No file found with id '{file_id}'"):
             world.files_in(id).attach({"file_id": file_id})
         assert not world.passages()
         assert world.store.list(Kind.VECTOR_STORE_FILE, ANN, parent=id).records == []
-        file_id = world.upload("second.txt")
+        file_id = unread(world)
         half_way.append(True)
-
-
-def test_a_failed_reader_is_retried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> str:
-        raise MemoryError
-
-    file_id, id = world.upload(), world.vector_store()
-    with monkeypatch.context() as patched:
-        patched.setattr("flask_assistant_stream.storages.local.storage.extract_text", fail)
-        body = world.files_in(id).attach({"file_id": file_id})
-    assert (body["status"], body["last_error"]["code"]) == ("failed", "server_error")
-    assert world.files_in(id).attach({"file_id": file_id})["status"] == "completed"
 
 
 def test_a_store_error_while_indexing_fails_the_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise StoreError("down")
 
-    file_id, id = world.upload(), world.vector_store()
+    file_id, id = unread(world), world.vector_store()
     before = world.left()
     monkeypatch.setattr(world.store, "write_passages", fail)
     with pytest.raises(StoreError):

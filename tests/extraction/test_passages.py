@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_assistant_stream.storages.local.passages import MAX_CHARS, USUAL_CHARS, cut
+from flask_assistant_stream.extraction.passages import MAX_CHARS, USUAL_CHARS, cut
 
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank today. "
 
