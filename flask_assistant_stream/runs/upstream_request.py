@@ -23,6 +23,8 @@ SEARCH_RESULTS = "search_results"
 """The `extra` key of a run whose file searches must include their results."""
 INDEXING_SECONDS = 60.0
 """How long a run waits until the files of its thread are indexed; then it continues without them."""
+OWN_INDEXING_SECONDS = 5.0
+"""The same for the owner's own files: a run need not wait for a large one that it may not ask about."""
 INDEXING_POLL_SECONDS = 0.25
 
 
@@ -71,12 +73,14 @@ class RequestBuilder:
         of_thread = _ids(resources, "file_search", "vector_store_ids")
         if self._resources is not None:  # an upstream rejects a request that names a deleted one
             of_thread = self._resources.searchable(run.owner, of_thread)
-        self._await_indexing(run.owner, of_thread, stopping)
+        own = self._own_store(run)
+        self._await_indexing(run.owner, of_thread, INDEXING_SECONDS, stopping)
+        self._await_indexing(run.owner, own, OWN_INDEXING_SECONDS, stopping)
         request = to_responses(
             translator.run,
             history,
             translator.items(),
-            vector_store_ids=[*of_thread, *self._own_store(run), *self._shared],
+            vector_store_ids=[*of_thread, *own, *self._shared],
             code_files=_ids(resources, "code_interpreter", "file_ids"),
             extra_tools=self._extra_tools,
             reasoning_summaries=self._reasoning_summaries,
@@ -117,11 +121,13 @@ class RequestBuilder:
         own = self._resources.own_store(run.owner)
         return [] if own is None else [own]
 
-    def _await_indexing(self, owner: str, vector_store_ids: list[str], stopping: Callable[[], bool]) -> None:
+    def _await_indexing(
+        self, owner: str, vector_store_ids: list[str], seconds: float, stopping: Callable[[], bool]
+    ) -> None:
         """Wait until the files of these vector stores are indexed, for a limited time."""
         if self._resources is None or not vector_store_ids:
             return
-        deadline = time.monotonic() + INDEXING_SECONDS
+        deadline = time.monotonic() + seconds
         while self._resources.indexing(owner, vector_store_ids):
             if stopping() or time.monotonic() >= deadline:
                 return

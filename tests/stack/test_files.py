@@ -12,7 +12,7 @@ from tests.fake_upstream import UpstreamProcess
 from tests.files.material import a_docx, a_pdf
 from tests.node_clients import NodeDecoder
 from tests.server_process import Answer, ServerProcess, gunicorn, serving
-from tests.stack.uploads import HANDBOOK, attached, citations, of, upload
+from tests.stack.uploads import HANDBOOK, attached, citations, listed, of, upload
 
 MANUAL = "The Zephyr kettle boils at 4000 metres in 93 seconds."
 
@@ -36,8 +36,7 @@ def test_a_fact_is_cited_until_its_file_is_deleted(
     user = f"reader-{node_version}"
     handbook = upload(offline, "handbook.md", HANDBOOK.encode(), user=user).json
     manual = upload(offline, "Kessel 🫖.pdf", a_pdf(MANUAL), user=user).json
-    listed = offline.get("/files", headers=of(user)).json
-    assert listed == [
+    assert listed(offline, user) == [
         {"file_id": manual["fileId"], "filename": "Kessel 🫖.pdf", "status": "completed"},
         {"file_id": handbook["fileId"], "filename": "handbook.md", "status": "completed"},
     ]

@@ -17,7 +17,8 @@ from tests.files.material import a_docx
 from tests.node_clients import NodeDecoder
 from tests.server_process import PREFIX, Answer, ServerProcess, gunicorn, serving
 from tests.stack.app import API_KEY, WEATHER
-from tests.stack.uploads import HANDBOOK, attached, citations, of, upload
+from tests.stack.uploads import HANDBOOK, attached, citations, listed, of, upload
+from tests.waiting import soon
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -58,8 +59,8 @@ def test_a_fact_is_found_cited_and_forgotten(
     user = f"reader-{node_version}"
     before = played.told_files()
     handbook = upload(site, "handbook 🫖.md", HANDBOOK.encode(), user=user).json
+    answer = ask(site, RETURNS, user)  # waits until the file is read
     assert site.get("/files", headers=of(user)).json[0]["status"] == "completed"
-    answer = ask(site, RETURNS, user)
     assert "27 days" in text_of(answer.events)
     (note,) = citations(answer)
     assert note["file_citation"] == {"file_id": handbook["fileId"]}
@@ -204,9 +205,13 @@ def test_files_uploaded_to_openai_are_searched_here_after_a_change(played: Upstr
         upload(before, "talk.pptx", b"PK", user="mover")
     with serving(gunicorn(), tmp_path, upstream=played.base_url, **XAI) as after:
         search = f"/v1/vector_stores/{own['id']}/search"
-        (hit,) = after.post(search, {"query": RETURNS}, headers=of("mover")).json["data"]
+        question = {"query": RETURNS}
+        soon(lambda: after.post(search, question, headers=of("mover")).json["data"])
+        (hit,) = after.post(search, question, headers=of("mover")).json["data"]
         assert hit["file_id"] == handbook["fileId"]
         answer = ask(after, RETURNS, "mover")
         assert citations(answer)[0]["file_citation"] == {"file_id": handbook["fileId"]}
-        listed = {file["filename"]: file["status"] for file in after.get("/files", headers=of("mover")).json}
-        assert listed == {"handbook.md": "completed", "talk.pptx": "failed"}
+        assert {file["filename"]: file["status"] for file in listed(after, "mover")} == {
+            "handbook.md": "completed",
+            "talk.pptx": "failed",
+        }

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_assistant_stream.testing.decode import objects_of
 from tests.server_process import Answer, ServerProcess
+from tests.waiting import soon
 
 HANDBOOK = "# Handbook\n\n## Returns\n\nA purchase may be sent back for 27 days.\n\n## Hours\n\nWe open at nine.\n"
 
@@ -37,6 +38,13 @@ def attached(server: ServerProcess, filename: str, content: bytes, user: str, *t
     """Upload a file over the SDK face and return it as an attachment, for those tools."""
     file = upload(server, filename, content, "/v1/files", user, purpose="assistants").json
     return [{"file_id": file["id"], **({"tools": [{"type": tool} for tool in tools]} if tools else {})}]
+
+
+def listed(server: ServerProcess, user: str) -> list[dict[str, Any]]:
+    """Return the own files of a user, as soon as all of them have been read."""
+    soon(lambda: "in_progress" not in [file["status"] for file in server.get("/files", headers=of(user)).json])
+    files: list[dict[str, Any]] = server.get("/files", headers=of(user)).json
+    return files
 
 
 def of(user: str) -> dict[str, str]:
