@@ -6,7 +6,6 @@ Nothing starts before the first file. A forked worker starts its own processes.
 from __future__ import annotations
 
 import io
-import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,8 +20,6 @@ from .extract import MAX_TEXT_CHARS, ExtractedText, extract_text
 from .passages import cut
 from .processes import ExtractionProcess, Limits, TextPieces
 from .turns import Turns
-
-logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 60.0
 """How long a process without work is kept."""

@@ -7,7 +7,6 @@ request is full, older ones are only mentioned.
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +15,11 @@ from typing import Any
 from ..errors import EngineError, RequestError
 from ..extraction.extractor import TextExtractor
 from ..extraction.processes import ProcessEnded
+from ..loggers import logger_of
 from ..protocol.objects import Object
 from .files import FileContent, Files
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_TEXT_CHARS = 100_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +9,11 @@ from contextlib import suppress
 from functools import partial
 
 from ...errors import StoreError
+from ...loggers import logger_of
 from ...per_process import PerProcess, ProcessThreads
 from .pending import Claim, PendingFiles
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 LOOK_SECONDS = 5.0
 """How often a worker looks for files that another worker has added or left."""

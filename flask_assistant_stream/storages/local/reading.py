@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any
 from ...errors import NotFound, RequestError
 from ...extraction.extractor import TextExtractor
 from ...extraction.processes import ProcessEnded
+from ...loggers import logger_of
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
 from ...stores.capabilities import Blobs, Passages
@@ -18,7 +18,7 @@ from ..base import BLOB, DELETING
 from ..vector_store_files import IN_PROGRESS
 from .pending import MAX_CLAIMS, Claim, PendingFiles
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 INDEXED, CODE, MESSAGE, BYTES = "indexed", "index_code", "index_message", "index_bytes"
 """The `extra` keys of a file: whether it is indexed, code and message of its error, and the size of its text."""
