@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -194,7 +195,8 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
         name = "conftest.py" if block.startswith("# conftest.py\n") else f"test_{number}.py"
         (tmp_path / name).write_text(block, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("ASSISTANT_")}
+    result = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout
     assert not (tmp_path / "instance").exists()
 

@@ -27,6 +27,7 @@ def settings(where: Path) -> dict[str, Any]:
         "ASSISTANT_STORE": f"sqlite:///{where / 'assistant.sqlite3'}",
         "ASSISTANT_ENGINE": "offline",
         "ASSISTANT_OFFLINE_DELAY_SECONDS": "0",
+        "ASSISTANT_EXTRACTION_PROCESSES": 0,
     }
 
 
