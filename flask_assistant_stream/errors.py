@@ -13,7 +13,8 @@ AssistantStreamError
 │   ├── Duplicate          a record with that id exists
 │   └── ThreadBusy         the thread has an active run
 ├── Unavailable            the process: 503, it accepts no more for now, and nothing was started
-│   └── TooManyStreams     it has its maximum of open streams
+│   ├── TooManyStreams     it has its maximum of open streams
+│   └── TooManySearches    so many searches of the owner wait already
 ├── EngineError            the upstream: becomes the run's `last_error`
 │   ├── ContextOverflow    the input exceeds the model's context window
 │   └── UnusableInput      a file or image of the input is gone or cannot be used
@@ -131,6 +132,12 @@ class TooManyStreams(Unavailable):
     """The process has its maximum of open streams."""
 
     code = "too_many_streams"
+
+
+class TooManySearches(Unavailable):
+    """So many searches of the owner wait for their turn already."""
+
+    code = "too_many_searches"
 
 
 class EngineError(AssistantStreamError):

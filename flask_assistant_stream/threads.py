@@ -12,8 +12,6 @@ from .per_process import PerProcess
 
 T = TypeVar("T")
 
-POOL_SIZE = 8
-
 
 def patched() -> bool:
     """Return whether gevent has patched `threading`, so that threads are greenlets."""
@@ -21,14 +19,35 @@ def patched() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
-def run_blocking(call: Callable[..., T], *args: object) -> T:
-    """Return `call(*args)`, executed in a native thread if this one is a greenlet.
+class NativePool:
+    """Native threads for one purpose, `size` in each process: calls for other purposes never wait for them.
 
-    Not in gevent's own pool, which also resolves host names: a locked database must not delay those.
+    Not gevent's own pool, which also resolves host names: a locked database must not delay those.
     """
-    if not patched():
-        return call(*args)
-    return cast(T, _apply(_pool.get(), call, *args))
+
+    def __init__(self, size: int) -> None:
+        self._pool = PerProcess(lambda: _make_pool(size))
+
+    def run(self, call: Callable[..., T], *args: object) -> T:
+        """Return `call(*args)`, executed in one of the threads if this one is a greenlet."""
+        if not patched():
+            return call(*args)
+        return cast(T, _apply(self._pool.get(), call, *args))
+
+
+STORE = NativePool(8)
+"""Calls of the store: short."""
+PROBE = NativePool(1)
+"""Whether the store answers: this must be known while all other threads are busy."""
+SEARCH = NativePool(2)
+"""Searches of passages: seconds."""
+WORK = NativePool(2)
+"""Computations: words and texts of files."""
+
+
+def run_blocking(call: Callable[..., T], *args: object) -> T:
+    """Return `call(*args)`, a short call of a store, executed in a native thread if this one is a greenlet."""
+    return STORE.run(call, *args)
 
 
 def run_native(call: Callable[..., T], *args: object) -> T:
@@ -56,13 +75,10 @@ def plain_poll() -> Any:
     return get_original("select", "poll")()
 
 
-def _make_pool() -> Any:
+def _make_pool(size: int) -> Any:
     from gevent.threadpool import ThreadPool
 
-    return ThreadPool(POOL_SIZE)
-
-
-_pool = PerProcess(_make_pool)
+    return ThreadPool(size)
 
 
 def _apply(pool: Any, call: Callable[..., object], *args: object) -> object:

@@ -41,6 +41,22 @@ except KeyError as error:
 """
 
 
+FULL = """
+from gevent import monkey, joinall, spawn
+monkey.patch_all()
+from flask_assistant_stream.threads import PROBE, SEARCH, STORE, WORK, run_blocking
+event = monkey.get_original("threading", "Event")()
+full = [spawn(pool.run, event.wait) for pool in (SEARCH, WORK) for _ in range(20)]
+spawn(lambda: None).join()
+print(run_blocking(str, 1), PROBE.run(str, 2), flush=True)
+full += [spawn(run_blocking, event.wait) for _ in range(20)]
+spawn(lambda: None).join()
+print(PROBE.run(str, 3), flush=True)
+event.set()
+joinall(full)
+"""
+
+
 def test_on_plain_threads_the_call_stays_in_its_thread() -> None:
     assert not patched()
     assert run_blocking(threading.get_ident) == threading.get_ident()
@@ -61,3 +77,8 @@ def test_a_poll_does_not_wait() -> None:
 def test_under_gevent_the_loop_continues_and_only_the_caller_gets_the_error() -> None:
     done = subprocess.run([sys.executable, "-c", UNDER_GEVENT], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("raised\n", "")
+
+
+def test_a_full_pool_delays_no_call_with_another_purpose() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("1 2\n3\n", "")

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from ..errors import RequestError
 from ..per_process import PerProcess
-from ..threads import run_blocking
+from ..threads import WORK
 from .extract import MAX_TEXT_CHARS, ExtractedText, extract_text
 from .passages import cut
 from .processes import ExtractionProcess, Limits, TextPieces
@@ -141,7 +141,7 @@ def _read_here(filename: str, content: Iterable[bytes], max_chars: int, *, cut_i
         file.seek(0)
         # A SpooledTemporaryFile of Python 3.10 is not a whole file.
         whole = file if hasattr(file, "seekable") else io.BytesIO(file.read())
-        return run_blocking(_pieces, filename, cast(BinaryIO, whole), max_chars, cut_it)
+        return WORK.run(_pieces, filename, cast(BinaryIO, whole), max_chars, cut_it)
 
 
 def _pieces(filename: str, content: BinaryIO, max_chars: int, cut_it: bool) -> TextPieces:

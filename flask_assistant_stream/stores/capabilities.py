@@ -9,10 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..errors import RequestError
 from .base import Kind
 
 CHUNK_BYTES = 256 * 1024
 """Bytes of a file that are in memory at a time."""
+
+SEARCH_SECONDS = 10.0
+"""How long a search may take in the store."""
 
 
 class Blobs(ABC):
@@ -91,6 +95,9 @@ class Passages(ABC):
         Args:
             query: words as a person writes them, without any syntax. A passage matches if it has one of the words;
                 more and rarer words give a higher score. Case and accents are ignored.
+
+        Raises:
+            RequestError: `search_timed_out()`: it took longer than `SEARCH_SECONDS`.
         """
 
     @abstractmethod
@@ -99,6 +106,14 @@ class Passages(ABC):
 
         None if there is no such record, and for kinds with the same id at several owners (`base.PER_OWNER`).
         """
+
+
+def search_timed_out() -> RequestError:
+    """Return the error for a search that took too long."""
+    return RequestError(
+        f"The search took longer than {SEARCH_SECONDS:g} seconds. Search fewer files, or use fewer words.",
+        code="search_timeout",
+    )
 
 
 class Push(ABC):

@@ -17,6 +17,7 @@ from ...errors import NotFound, RequestError
 from ...extraction.extract import SEARCHABLE, ending
 from ...extraction.extractor import TextExtractor
 from ...loggers import logger_of
+from ...per_process import PerProcess
 from ...protocol import ids, objects
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
@@ -28,6 +29,7 @@ from .filters import matches
 from .indexer import Indexer
 from .pending import PendingFiles
 from .reading import CODE, INDEXED, MESSAGE, NOTE, FileReading, status_of
+from .turns import WAITING, Turns
 
 logger = logger_of(__name__)
 
@@ -80,6 +82,7 @@ class LocalStorage(Storage):
         self._passages: Passages = store
         self._shared = frozenset(shared)
         self._missed: set[str] = set()
+        self._turns = PerProcess(Turns)
         self._new_id = new_id
         self._clock = now
         self._pending = PendingFiles(store, LEASE_SECONDS)
@@ -170,9 +173,11 @@ class LocalStorage(Storage):
         threshold = (options.get("ranking_options") or {}).get("score_threshold") or 0.0
         limit = options.get("max_num_results") or DEFAULT_RESULTS
         vector_store = self._get(Kind.VECTOR_STORE, owner, vector_store_id)
-        files = self._searchable_members(vector_store, options.get("filters"))
+        with self._turns.get().turn(owner, waiting=WAITING):
+            files = self._searchable_members(vector_store, options.get("filters"))
+            hits = self._passages.search_passages(owner, list(files), query, limit * PASSAGES_PER_RESULT)
         results: dict[str, Object] = {}
-        for passage in self._passages.search_passages(owner, list(files), query, limit * PASSAGES_PER_RESULT):
+        for passage in hits:
             if passage.score < threshold:
                 continue
             result = results.setdefault(passage.file_id, _result(files[passage.file_id], passage))
@@ -181,6 +186,10 @@ class LocalStorage(Storage):
         return list(results.values())[:limit]
 
     def find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
+        with self._turns.get().turn(owner):
+            return self._find(owner, vector_store_ids, query, limit)
+
+    def _find(self, owner: str, vector_store_ids: Sequence[str], query: str, limit: int) -> list[Object]:
         hits: list[tuple[str, Object]] = []
         seen: set[tuple[str, int]] = set()
         for holder, files in self._by_owner(owner, vector_store_ids).items():

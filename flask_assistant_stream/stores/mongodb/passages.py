@@ -6,19 +6,27 @@ index between owners, and ignores how rare a word is. `ranking` defines and weig
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import pymongo
 from pymongo import ReplaceOne
+from pymongo.errors import PyMongoError
 
-from ...threads import run_blocking
+from ...threads import SEARCH, WORK
 from .. import ranking
 from ..base import PER_OWNER, Kind
-from ..capabilities import FoundPassage, Passages
+from ..capabilities import SEARCH_SECONDS, FoundPassage, Passages, search_timed_out
 from .connection import COLLECTIONS, PASSAGES, Db, MongoDBConnection
 from .documents import Document, encode, owned_id
 
 GROUP = 50
 """Passages per write."""
+EARLY_SECONDS = 0.5
+"""How much before the end the driver may give up: it subtracts the way to the server."""
+BATCH = 2_000
+"""Passages per read of a search: the driver decodes a batch at once, while no other greenlet runs."""
 
 
 class MongoDBPassages(Passages):
@@ -28,7 +36,7 @@ class MongoDBPassages(Passages):
 
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
         for first in range(0, len(texts), GROUP):
-            documents = run_blocking(_to_documents, owner, file_id, first, texts[first : first + GROUP])
+            documents = WORK.run(_to_documents, owner, file_id, first, texts[first : first + GROUP])
             with self._connection.database() as db:
                 db[PASSAGES].bulk_write(
                     [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents], ordered=False
@@ -44,8 +52,8 @@ class MongoDBPassages(Passages):
         self._drop_from(owner, file_id, 0)
 
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
-        with self._connection.database() as db:
-            return ranking.search(_MongoDBIndex(db, owner, file_ids), query, limit)
+        with self._connection.database() as db, _limited(SEARCH_SECONDS):
+            return ranking.search(_MongoDBIndex(db, owner, file_ids), query, limit, SEARCH.run)
 
     def owner_of(self, kind: Kind, id: str) -> str | None:
         if kind in PER_OWNER:
@@ -70,7 +78,7 @@ class _MongoDBIndex:
         return self._passages.count_documents(self._searched)
 
     def holding(self, word: str) -> Collection[Hashable]:
-        documents = self._passages.find({**self._searched, "words": word}, {"_id": True})
+        documents = self._passages.find({**self._searched, "words": word}, {"_id": True}, batch_size=BATCH)
         return {document["_id"] for document in documents}
 
     def candidates(self, keys: Collection[Hashable]) -> Iterable[ranking.Candidate]:
@@ -83,6 +91,19 @@ class _MongoDBIndex:
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
         documents = self._passages.find({"_id": {"$in": [*keys]}}, {"text": True})
         return {document["_id"]: document["text"] for document in documents}
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Let server and driver give up after `seconds`; RequestError then."""
+    deadline = time.monotonic() + seconds
+    try:
+        with pymongo.timeout(seconds):
+            yield
+    except PyMongoError as error:
+        if error.timeout and time.monotonic() > deadline - EARLY_SECONDS:
+            raise search_timed_out() from None
+        raise
 
 
 def _to_documents(owner: str, file_id: str, first: int, texts: Sequence[str]) -> list[Document]:

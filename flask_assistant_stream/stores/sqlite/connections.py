@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ...errors import AssistantStreamError, StoreError
 from ...per_process import PerProcess
-from ...threads import run_blocking
+from ...threads import STORE, NativePool
 from .group_commit import GroupCommit, Job
 from .schema import migrate
 
@@ -48,11 +48,11 @@ class SQLiteConnections:
         self._path = path
         self._synchronous = synchronous
         # A forked child never closes its parent's connections: that would release the parent's locks.
-        self._processes = PerProcess(lambda: _OfProcess(lambda jobs: run_blocking(self.execute, jobs)))
+        self._processes = PerProcess(lambda: _OfProcess(lambda jobs: STORE.run(self.execute, jobs)))
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[sqlite3.Connection], T], threads: NativePool = STORE) -> T:
         """Return what `work` reads; StoreError if SQLite failed."""
-        result: T = run_blocking(self._read, work)
+        result: T = threads.run(self._read, work)
         return result
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
-from ...threads import run_blocking
+from ...threads import SEARCH, WORK
 from .. import ranking
 from ..base import PER_OWNER, Kind
-from ..capabilities import FoundPassage, Passages
+from ..capabilities import SEARCH_SECONDS, FoundPassage, Passages, search_timed_out
 from .connections import SQLiteConnections
 from .statements import to_json
 
 Connection = sqlite3.Connection
 
+STEPS = 10_000
+"""Steps of SQLite, each well below a microsecond, between two looks at the clock."""
 GROUP = 50
 """Passages per write, so that it never delays other writes for long."""
 
@@ -36,7 +40,7 @@ class SQLitePassages(Passages):
 
     def write_passages(self, owner: str, file_id: str, texts: Sequence[str]) -> None:
         for first in range(0, len(texts), GROUP):
-            group = run_blocking(_with_words, texts[first : first + GROUP])
+            group = WORK.run(_with_words, texts[first : first + GROUP])
             self._connections.write(partial(_replace, owner, file_id, first, group))
         self._drop_from(owner, file_id, len(texts))
 
@@ -50,9 +54,11 @@ class SQLitePassages(Passages):
         self._drop_from(owner, file_id, 0)
 
     def search_passages(self, owner: str, file_ids: Sequence[str], query: str, limit: int) -> list[FoundPassage]:
-        return self._connections.read(
-            lambda connection: ranking.search(_SQLiteIndex(connection, owner, file_ids), query, limit)
-        )
+        def work(connection: Connection) -> list[FoundPassage]:
+            with _limited(connection, SEARCH_SECONDS):
+                return ranking.search(_SQLiteIndex(connection, owner, file_ids), query, limit)
+
+        return self._connections.read(work, SEARCH)
 
     def owner_of(self, kind: Kind, id: str) -> str | None:
         if kind in PER_OWNER:
@@ -70,10 +76,12 @@ class _SQLiteIndex:
     """The passages of some files of one owner, for `ranking.search`."""
 
     def __init__(self, connection: Connection, owner: str, file_ids: Sequence[str]) -> None:
-        sql = "SELECT id FROM passages WHERE owner = ? AND file_id IN (SELECT value FROM json_each(?))"
         self._connection = connection
         self._mark = _mark(owner)
-        self._allowed = {row[0] for row in connection.execute(sql, (owner, to_json([*file_ids])))}
+        where = "WHERE owner = ? AND file_id IN (SELECT value FROM json_each(?))"
+        self._allowed = set(
+            self._keys(f"SELECT json_group_array(id) FROM passages {where}", owner, to_json([*file_ids]))
+        )
 
     def total(self) -> int:
         return len(self._allowed)
@@ -81,8 +89,8 @@ class _SQLiteIndex:
     def holding(self, word: str) -> Collection[Hashable]:
         # Quotes prevent operators, and a word contains no quotes.
         match = f'owner : "{self._mark}" AND words : "{word}"'
-        sql = "SELECT rowid FROM passage_words WHERE passage_words MATCH ?"
-        return {row[0] for row in self._connection.execute(sql, (match,))} & self._allowed
+        sql = "SELECT json_group_array(rowid) FROM passage_words WHERE passage_words MATCH ?"
+        return self._allowed.intersection(self._keys(sql, match))
 
     def candidates(self, keys: Collection[Hashable]) -> Iterable[ranking.Candidate]:
         sql = (
@@ -94,6 +102,26 @@ class _SQLiteIndex:
     def texts(self, keys: Collection[Hashable]) -> Mapping[Hashable, str]:
         sql = "SELECT id, text FROM passages WHERE id IN (SELECT value FROM json_each(?))"
         return dict(self._connection.execute(sql, (json.dumps([*keys]),)).fetchall())
+
+    def _keys(self, sql: str, *values: str) -> list[int]:
+        """Return the keys that a statement collects in one row: other threads run while SQLite finds them."""
+        keys: list[int] = json.loads(self._connection.execute(sql, values).fetchone()[0])
+        return keys
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Interrupt the statement that runs after `seconds`; RequestError then."""
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError:
+        if time.monotonic() > deadline:
+            raise search_timed_out() from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _with_words(texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from ...errors import ConfigError, Duplicate, StoreError
 from ...loggers import logger_of
 from ...protocol.run_states import RunStatus
+from ...threads import PROBE
 from ..base import (
     CURSOR_SECONDS,
     TURN,
@@ -107,7 +108,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         self._connections.close()
 
     def ping(self) -> None:
-        self._connections.read(lambda connection: connection.execute("SELECT 1 FROM records LIMIT 1").fetchone())
+        sql = "SELECT 1 FROM records LIMIT 1"
+        self._connections.read(lambda connection: connection.execute(sql).fetchone(), PROBE)
 
     def now(self) -> float:
         return self._clock()

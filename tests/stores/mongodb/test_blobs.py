@@ -9,10 +9,10 @@ import pytest
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
-from flask_assistant_stream.errors import NotFound, StoreError
+from flask_assistant_stream.errors import NotFound, RequestError, StoreError
 from flask_assistant_stream.stores.base import Kind, placed
 from flask_assistant_stream.stores.capabilities import CHUNK_BYTES
-from flask_assistant_stream.stores.mongodb import MongoDBStore
+from flask_assistant_stream.stores.mongodb import MongoDBStore, passages
 from flask_assistant_stream.stores.mongodb.connection import (
     BLOBS,
     COLLECTIONS,
@@ -145,3 +145,13 @@ def test_data_of_the_first_version_is_kept(store: MongoDBStore, db: Db) -> None:
     assert db[META].find_one({"_id": "schema"}) == {"_id": "schema", "version": len(MIGRATIONS)}
     store.close()
     assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
+
+
+def test_a_search_that_takes_too_long(store: MongoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write_passages(ANN, "file", ["apple pear plum"] * 5)
+    monkeypatch.setattr(passages, "SEARCH_SECONDS", 1e-6)
+    with pytest.raises(RequestError) as caught:
+        store.search_passages(ANN, ["file"], "apple pear plum", 5)
+    assert caught.value.code == "search_timeout"
+    monkeypatch.setattr(passages, "SEARCH_SECONDS", 10.0)
+    assert len(store.search_passages(ANN, ["file"], "apple pear plum", 5)) == 5

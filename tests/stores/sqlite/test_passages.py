@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_assistant_stream.errors import RequestError
 from flask_assistant_stream.stores.base import Kind, Record
 from flask_assistant_stream.stores.sqlite import SQLiteStore, passages
 from flask_assistant_stream.testing.store_material import ANN, BOB
@@ -59,3 +60,15 @@ def test_a_reopened_file_has_it_all(sqlite_url: str, store: SQLiteStore, tmp_pat
     assert [hit.text for hit in again.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
     assert [*again.read_blob(ANN, "blob")] == [b"bytes"]
     again.close()
+
+
+def test_a_search_that_takes_too_long(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write_passages(ANN, "file", ["apple pear plum"] * 50)
+    monkeypatch.setattr(passages, "STEPS", 1)
+    monkeypatch.setattr(passages, "SEARCH_SECONDS", -1)
+    with pytest.raises(RequestError) as caught:
+        store.search_passages(ANN, ["file"], "apple pear plum", 5)
+    assert caught.value.code == "search_timeout"
+    monkeypatch.setattr(passages, "SEARCH_SECONDS", 10.0)
+    assert len(store.search_passages(ANN, ["file"], "apple pear plum", 5)) == 5
+    assert len(store.read_passages(ANN, "file")) == 50, "the connection has no limit left"
