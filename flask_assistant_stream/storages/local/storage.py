@@ -29,7 +29,7 @@ from .filters import matches
 from .indexer import Indexer
 from .pending import PendingFiles
 from .reading import CODE, INDEXED, MESSAGE, NOTE, FileReading, status_of
-from .turns import WAITING, Turns
+from .search_turns import WAITING, SearchTurns
 
 logger = logger_of(__name__)
 
@@ -82,7 +82,7 @@ class LocalStorage(Storage):
         self._passages: Passages = store
         self._shared = frozenset(shared)
         self._missed: set[str] = set()
-        self._turns = PerProcess(Turns)
+        self._turns = PerProcess(SearchTurns)
         self._new_id = new_id
         self._clock = now
         self._pending = PendingFiles(store, LEASE_SECONDS)

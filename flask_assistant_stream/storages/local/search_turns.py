@@ -34,7 +34,7 @@ class _Turn:
         self._lock.acquire()
 
 
-class Turns:
+class SearchTurns:
     """The searches of one process: at most `at_once`, and one of each owner.
 
     So one owner's searches never delay another owner's by more than the `at_once`th part of one search.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from flask_assistant_stream.errors import TooManySearches
-from flask_assistant_stream.storages.local.turns import Turns
+from flask_assistant_stream.storages.local.search_turns import SearchTurns
 from tests.waiting import soon
 
 
@@ -16,7 +16,7 @@ class Searches:
     """Searches in threads of their own, each until the test ends it; the first letter of a name is its owner."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns = Turns(at_once)
+        self.turns = SearchTurns(at_once)
         self.begun: list[str] = []
         self._ends: dict[str, threading.Event] = {}
         self._threads: list[threading.Thread] = []
@@ -72,7 +72,7 @@ def test_owners_take_turns(searches: Searches) -> None:
 
 
 def test_a_place_is_free_after_an_error() -> None:
-    turns = Turns(1)
+    turns = SearchTurns(1)
     for _ in range(3):
         with pytest.raises(KeyError), turns.turn("a"):
             raise KeyError
