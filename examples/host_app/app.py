@@ -14,7 +14,7 @@ POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": ["'self'", "data:", "blob:"],  # the chat shows files before they are uploaded
+    "img-src": ["'self'", "data:", "blob:"],  # the chat shows images of answers
     "font-src": "'self'",
     "connect-src": "'self'",
     "base-uri": "'none'",
