@@ -7,10 +7,11 @@ import hmac
 import ipaddress
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from flask import Flask, Request, Response, session
 
@@ -36,10 +37,11 @@ class Principal:
 class Authenticator(Protocol):
     """The type of a host's `authenticate`: returns the id of the logged-in user, or raises `Unauthorized`.
 
-    None counts as `Unauthorized`, too. It receives bearer tokens that are not in `ASSISTANT_API_KEYS`.
+    A number or a UUID counts as its text, None as `Unauthorized`. The function also receives bearer tokens that are not
+    in `ASSISTANT_API_KEYS`.
     """
 
-    def __call__(self, request: Request, /) -> str | None:
+    def __call__(self, request: Request, /) -> str | int | UUID | None:
         """Return the owner of the request."""
 
 
@@ -183,7 +185,7 @@ class Gate:
 def build_gate(
     app: Flask,
     *,
-    authenticate: Callable[[Request], str | None] | None,
+    authenticate: Authenticator | None,
     owner: str | None,
     api_keys: Mapping[str, str],
     origins: Sequence[str],
@@ -238,8 +240,12 @@ def _checked_owner(owner: object) -> str:
         raise Unauthorized("You are not logged in.")
     if isinstance(owner, Response):
         raise ConfigError("authenticate returned a response; return the user's id, or raise Unauthorized.")
+    if isinstance(owner, (int, UUID)) and not isinstance(owner, bool):
+        owner = str(owner)
     if not isinstance(owner, str):
-        raise ConfigError(f"authenticate returned {type(owner).__name__}; return the user's id as a str, or None.")
+        raise ConfigError(
+            f"authenticate returned {type(owner).__name__}; return the user's id as text, a number or a UUID."
+        )
     if problem := _problem(owner):
         raise ConfigError(f"authenticate returned an invalid owner: it must be {problem}.")
     return owner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask, Request, Response
@@ -130,7 +131,14 @@ def test_invalid_owners(name: str) -> None:
         gate(authenticate=hook(name)).admit(a_request())
 
 
-@pytest.mark.parametrize(("returned", "says"), [(Response("no"), "returned a response"), (7, "returned int")])
+@pytest.mark.parametrize("returned", [7, 0, UUID("12345678123456781234567812345678")])
+def test_a_number_or_a_uuid_is_its_text(returned: Any) -> None:
+    assert gate(authenticate=hook(returned)).admit(a_request()).owner == str(returned)
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"), [(Response("no"), "returned a response"), (True, "returned bool"), (7.5, "returned float")]
+)
 def test_a_hook_that_returns_something_else_is_the_hosts_mistake(returned: Any, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         gate(authenticate=hook(returned)).admit(a_request())

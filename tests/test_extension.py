@@ -234,6 +234,24 @@ def test_warnings_at_the_start(app: Flask, options: Any, said: str, caplog: pyte
     assert said in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("config", "options", "warned"),
+    [
+        ({"DEBUG": True}, {}, True),
+        ({"DEBUG": True}, {"engine": "offline"}, False),  # chosen
+        ({"DEBUG": True, "TESTING": True}, {}, False),
+    ],
+)
+def test_the_offline_engine_says_once_that_it_answers(
+    app: Flask, config: Any, options: Any, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config.update({"TESTING": False, **config})
+    app.register_blueprint(create_assistant_blueprint(**options))
+    for _request in range(2):
+        app.test_client().get("/api/assistants/threads")
+    assert caplog.text.count("the offline engine answers") == warned
+
+
 def test_nothing_is_asked_while_the_app_starts(app: Flask) -> None:
     """A server may start the app before it forks its workers, where threads would be lost."""
     before = threading.enumerate()

@@ -14,6 +14,7 @@ from ..errors import RequestError, TooLarge
 
 BYTES_PER_CHAR = 12
 """The longest JSON escape of a character: two surrogates."""
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 SLACK_BYTES = 256 * 1024
 """The limit of everything in a body beside the content."""
 
@@ -37,10 +38,14 @@ def read_object(request: Request, limit: int) -> dict[str, Any]:
     """
     text = _decode(_read(request, limit))
     if not text.strip():
+        if request.mimetype in FORMS and "form" in vars(request) and request.form:  # a check of the host has read it
+            raise _is_a_form(request)
         return {}
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
+        if request.mimetype in FORMS:
+            raise _is_a_form(request) from None
         raise RequestError(f"The body is not valid JSON: {error.msg} at character {error.pos}.") from None
     except (ValueError, RecursionError):
         raise RequestError("The body is not valid JSON: a number or its nesting is out of bounds.") from None
@@ -111,6 +116,12 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(f"The body is not valid UTF-8 at byte {error.start}.") from None
+
+
+def _is_a_form(request: Request) -> RequestError:
+    return RequestError(
+        f"The body is a form ({request.mimetype}), not JSON. Send a JSON object, with Content-Type: application/json."
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:

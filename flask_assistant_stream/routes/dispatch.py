@@ -13,6 +13,7 @@ from ..errors import NotFound
 from ..protocol import ids
 from . import compat, request_log
 from .base import EXTENSION, ApiRequest, MakeEncoder, Operation, Registration
+from .base_url import refuse_sdk
 from .body import body_limit, load, read_object
 from .request_keys import read_key
 from .responses import json_response
@@ -55,6 +56,8 @@ def _endpoint(operation: Operation) -> RouteCallable:
     def endpoint(**path: Any) -> Response:
         registration, info = current_registration(), request_log.current()
         registration.runner.wake()
+        if not operation.face and not operation.public:
+            refuse_sdk(operation.rule)
         info.thread_id, info.run_id = path.get("thread_id", ""), path.get("run_id", "")
         if operation.lists and _compat(registration, operation):
             info.show_error = compat.as_list

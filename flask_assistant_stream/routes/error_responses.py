@@ -13,6 +13,7 @@ from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, U
 from ..loggers import Lines, logger_of
 from ..protocol.last_errors import RATE_LIMIT
 from . import request_log
+from .base_url import refuse_sdk
 from .responses import json_response
 
 logger = logger_of(__name__)
@@ -41,6 +42,7 @@ def unknown_route(**_path: str) -> Response:
         return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
     if allowed:
         raise MethodNotAllowed([*allowed, "OPTIONS"], f"{request.method} is not allowed here, {', '.join(allowed)} is.")
+    refuse_sdk("/<path:path>")
     raise NotFound(f"Unknown request URL: {request.method} {request.path}. The routes are in openapi.json.")
 
 

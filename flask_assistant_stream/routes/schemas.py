@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from ..encoders.base import Position
 from ..protocol import ids, objects
@@ -103,19 +104,45 @@ class Body(Schema):
         unknown = EXCLUDE
 
 
+class AppBody(Body):
+    """Base of the app face's bodies: each key may be in camelCase or in snake_case, as pages write one or the other."""
+
+    @pre_load
+    def take_other_spellings(self, data: Any, **_: Any) -> Any:
+        """Give a key's value under its other spelling to a key that is absent or null."""
+        if not isinstance(data, Mapping):
+            return data
+        spelled = dict(data)
+        for name, field in self.load_fields.items():
+            key = field.data_key or name
+            for other in (_camel(key), _snake(key)):
+                if spelled.get(key) is None and other in data:
+                    spelled[key] = data[other]
+        return spelled
+
+
+def _camel(key: str) -> str:
+    head, *words = key.split("_")
+    return head + "".join(word.capitalize() for word in words)
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
+
+
 # -- bodies ---------------------------------------------------------------------------------------------------
 
 
-class AttachmentTool(Body):
+class AttachmentTool(AppBody):
     type = Text(required=True, validate=validate.OneOf(("file_search", "code_interpreter")))
 
 
-class Attachment(Body):
+class Attachment(AppBody):
     file_id = Id(required=True)
     tools = fields.List(fields.Nested(AttachmentTool), validate=validate.Length(1, 2))
 
 
-class NewMessage(Body):
+class NewMessage(AppBody):
     content = TextContent(
         required=True,
         metadata={
@@ -153,7 +180,7 @@ class ChatMessage(NewMessage):
     thread_id = ThreadRef(data_key="threadId", metadata={"description": "Absent, null or empty: a new thread."})
 
 
-class NewThread(Body):
+class NewThread(AppBody):
     title = Text(allow_none=True, validate=validate.Length(max=MAX_TITLE_CHARS))
     metadata = Metadata(allow_none=True)
 
@@ -162,14 +189,14 @@ class ThreadPatch(NewThread):
     """Changes of a thread; null clears the title or the metadata."""
 
 
-class ToolOutput(Body):
+class ToolOutput(AppBody):
     """The output of a function call; front-ends omit `output` for functions they do not know."""
 
     tool_call_id = Id(required=True)
     output = Text(load_default="", allow_none=True)
 
 
-class Actions(Body):
+class Actions(AppBody):
     """The outputs of all pending calls of a run."""
 
     run_id = Id(required=True, data_key="runId")
@@ -187,7 +214,7 @@ class FileForm(Body):
     file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
 
 
-class FileRef(Body):
+class FileRef(AppBody):
     file_id = Id(required=True, data_key="fileId")
 
 

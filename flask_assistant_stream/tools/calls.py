@@ -16,7 +16,7 @@ from pathlib import PurePath
 from ..errors import ToolError
 from ..protocol.objects import Object
 from ..run_logger import RunLogger
-from .registry import Tool, ToolContext, Tools
+from .registry import Tool, ToolContext, Tools, UnusableResult
 
 Around = Callable[[], AbstractContextManager[object]]
 """Makes the context manager around each tool, in its thread."""
@@ -144,6 +144,8 @@ class ToolCalls:
                 return self._limited(tool, tool.call(arguments, context))
         except ToolError as error:
             return self._limited(tool, error.message)
+        except UnusableResult as error:
+            self._log.error(f"tool {tool.name} {error}, at {place(error, tool)}")
         except BaseException as error:  # also SystemExit, which would leave the run waiting
             self._log.error(f"tool {tool.name} failed: {type(error).__name__} at {place(error, tool)}")
             self._log.traceback(f"tool {tool.name} failed")

@@ -196,14 +196,30 @@ def _checked_name(function: Any, name: str | None) -> str:
     return name
 
 
+class UnusableResult(ValueError):
+    """A function returned a value that JSON cannot hold; the message names its type and the fix."""
+
+
 def result_text(result: Any) -> str:
     """Return a function's result for the model: text as it is, everything else (None, too) as JSON.
 
     Raises:
-        Exception: it cannot be written as JSON, or a generator in it failed.
+        UnusableResult: it is or has an object of the host's own.
+        Exception: it cannot be written as JSON for another reason, or a generator in it failed.
     """
     if isinstance(result, str):
         return mend(str.__str__(result))  # the text itself, also of a subclass such as an enum
-    from pydantic_core import to_json
+    from pydantic_core import PydanticSerializationError, to_json
 
-    return to_json(result, inf_nan_mode="strings").decode("utf-8")
+    foreign: list[str] = []
+
+    def refuse(value: Any) -> None:
+        foreign.append(type(value).__name__)
+        raise TypeError
+
+    try:
+        return to_json(result, inf_nan_mode="strings", fallback=refuse).decode("utf-8")
+    except PydanticSerializationError:
+        if not foreign:
+            raise
+        raise UnusableResult(f"returned {foreign[0]}; return a dict, a string or a pydantic model") from None

@@ -151,11 +151,11 @@ def test_a_surprise_is_a_500_that_says_nothing(
 
 
 def test_a_hosts_mistake_is_in_the_log_only(make_site: MakeSite, caplog: pytest.LogCaptureFixture) -> None:
-    site = make_site(authenticate=lambda request: 7)
+    site = make_site(authenticate=lambda request: 7.5)
     response = site.get("/threads")
     assert response.status_code == 500
     assert "authenticate" not in response.text
-    assert "authenticate returned int" in caplog.text
+    assert "authenticate returned float" in caplog.text
 
 
 @pytest.mark.parametrize(

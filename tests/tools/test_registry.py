@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from flask_assistant_stream.errors import ConfigError, ToolError
-from flask_assistant_stream.tools.registry import Tool, ToolContext, Tools, result_text, tool_of
+from flask_assistant_stream.tools.registry import Tool, ToolContext, Tools, UnusableResult, result_text, tool_of
 
 if TYPE_CHECKING:
     from fractions import Fraction as Elsewhere
@@ -514,6 +514,28 @@ def letters() -> Iterator[str]:
 )
 def test_results_become_text(result: Any, said: str) -> None:
     assert result_text(result) == said
+
+
+class Purchase:
+    """A host's own."""
+
+
+@dataclass
+class Receipt:
+    order: Purchase
+
+
+@pytest.mark.parametrize(
+    "result", [Purchase(), [Purchase()], {"a": (1, Purchase())}, Receipt(Purchase()), {Purchase(): 1}]
+)
+def test_an_object_of_the_hosts_own_is_named_with_the_fix(result: Any) -> None:
+    with pytest.raises(UnusableResult, match=r"^returned Purchase; return a dict, a string or a pydantic model$"):
+        result_text(result)
+
+
+def test_dates_and_decimals_inside_dicts_are_text() -> None:
+    result = {"day": date(2026, 12, 1), "price": Decimal("1.50"), "at": datetime(2026, 12, 1, 8, tzinfo=timezone.utc)}
+    assert json.loads(result_text(result)) == {"day": "2026-12-01", "price": "1.50", "at": "2026-12-01T08:00:00Z"}
 
 
 @pytest.mark.parametrize("result", [object(), b"\xff", {"a": {1: object()}}])
