@@ -190,3 +190,9 @@ def test_words_arrive_while_the_run_goes_on(server: ServerProcess, kind: str) ->
         assert server.get(f"/v1{stream.run_path}", headers=key).json["status"] == "in_progress"
         assert server.post(f"{stream.run_path}/cancel", headers=key).status == 200
         assert b"thread.run.cancelled" in stream.read_bytes()
+
+
+def test_tools_of_a_real_worker_speak_the_visitors_language(server: ServerProcess) -> None:
+    said = server.chat("/my_orders", headers={"Authorization": f"Bearer {KEY}", **GERMAN}).events
+    assert "1.049,50\xa0€" in text_of(said)
+    assert f"{server.origin}/" in text_of(said)
