@@ -90,7 +90,8 @@ def test_a_body_that_calls_itself_a_form_is_read_by_the_check(app: Flask) -> Non
     kind = "application/x-www-form-urlencoded"
     headers = {"X-CSRFToken": log_in(anna, "anna"), "Content-Type": kind}
     answer = anna.post(f"{ASSISTANT}/chat/stream", data=json.dumps({"content": "hello"}), headers=headers)
-    assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, "content")
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["message"].startswith("The body is a form")
 
 
 @pytest.mark.parametrize(("header", "status"), [("Bearer sk-of-a-program", 200), ("Basic YTpi", 400)])
