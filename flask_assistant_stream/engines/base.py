@@ -14,7 +14,8 @@ class Search(Protocol):
     """Find passages in vector stores on behalf of one owner. It may block."""
 
     def __call__(self, vector_store_ids: Sequence[str], query: str, limit: int, /) -> list[dict[str, Any]]:
-        """Return at most `limit` passages, best first: `{"file_id", "filename", "score", "text"}` each.
+        """Return at most `limit` passages, best first: `{"file_id", "filename", "score", "text"}` each, some with
+        a `note` about what is missing from the text of the file.
 
         Raises:
             AssistantStreamError: the search failed.

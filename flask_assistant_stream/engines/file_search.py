@@ -10,7 +10,7 @@ from .base import Search
 DEFAULT_RESULTS = 20
 """OpenAI's default for `max_num_results`."""
 
-_RESULT = ("file_id", "filename", "score", "text")
+_RESULT = ("file_id", "filename", "score", "text", "note")
 
 
 def file_search_of(request: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def results_of(tool: dict[str, Any], query: str, search: Search) -> list[dict[st
     except AssistantStreamError as error:
         raise EngineError("The files cannot be searched at the moment.") from error
     return [
-        {**{key: result[key] for key in _RESULT}, "attributes": result.get("attributes") or {}}
+        {**{key: result[key] for key in _RESULT if key in result}, "attributes": result.get("attributes") or {}}
         for result in passages[:limit]
         if result["score"] >= min_score
     ]

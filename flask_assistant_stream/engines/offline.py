@@ -103,13 +103,13 @@ def _say(request: dict[str, Any], writer: ResponseItems, answer: Answer, input_t
 def _query(tool: dict[str, Any], items: list[dict[str, Any]]) -> str:
     """Return the query: the last user message, or "" if no files are to be searched."""
     last = items[-1] if items else {}
-    return _text(last).strip()[:MAX_ECHO] if last.get("role") == "user" and tool else ""
+    return _first_text(last).strip()[:MAX_ECHO] if last.get("role") == "user" and tool else ""
 
 
 def _command(request: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any] | str | None:
     """Read `/name {json}`: return name and arguments, a text that names the error, or None if it is not a call."""
     last = items[-1] if items else {}
-    match = _COMMAND.fullmatch(_text(last).strip()) if last.get("role") == "user" else None
+    match = _COMMAND.fullmatch(_first_text(last).strip()) if last.get("role") == "user" else None
     if match is None or match[1] not in _functions(request) or request.get("tool_choice") == "none":
         return None
     try:
@@ -173,6 +173,13 @@ def _all_text(request: dict[str, Any], items: list[dict[str, Any]]) -> str:
 
 def _text(item: dict[str, Any]) -> str:
     return _flat(item.get("content"))
+
+
+def _first_text(item: dict[str, Any]) -> str:
+    """Return the user's own words: the first text of a message; later ones are about files."""
+    content = item.get("content")
+    texts = [content] if isinstance(content, str) else [part.get("text") for part in content or ()]
+    return next((text for text in texts if isinstance(text, str)), "")
 
 
 def _flat(content: Any) -> str:

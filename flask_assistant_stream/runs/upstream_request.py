@@ -12,10 +12,14 @@ from typing import Any
 
 from ..engines.base import Search
 from ..files.tool_resources import ToolResources
+from ..files.unread_files import attached_file_notices, unfinished_file_notices, with_notices
+from ..loggers import logger_of
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
 from ..translation.request import to_responses
 from ..translation.translator import Translator
+
+logger = logger_of(__name__)
 
 HISTORY_CHARS = 2_000_000
 """Length of the history sent upstream, newest first: more than any context window holds."""
@@ -75,7 +79,11 @@ class RequestBuilder:
             of_thread = self._resources.searchable(run.owner, of_thread)
         own = self._own_store(run)
         self._await_indexing(run.owner, of_thread, INDEXING_SECONDS, stopping)
-        self._await_indexing(run.owner, own, OWN_INDEXING_SECONDS, stopping)
+        own_read = self._await_indexing(run.owner, own, OWN_INDEXING_SECONDS, stopping)
+        notices = attached_file_notices(self._store, run.owner, of_thread, history)
+        notices += [] if own_read else unfinished_file_notices(self._store, run.owner, own)
+        for notice in notices:
+            logger.warning("run %s without file %s: %s", run.id, notice.file_id, notice.text)
         request = to_responses(
             translator.run,
             history,
@@ -88,6 +96,7 @@ class RequestBuilder:
             used_tokens=translator.completion_tokens,
             used_prompt_tokens=translator.prompt_tokens,
         )
+        request = with_notices(request, notices)
         return request if self._resources is None else self._resources.with_inline_files(run.owner, request)
 
     def search(self, owner: str) -> Search | None:
@@ -123,15 +132,16 @@ class RequestBuilder:
 
     def _await_indexing(
         self, owner: str, vector_store_ids: list[str], seconds: float, stopping: Callable[[], bool]
-    ) -> None:
-        """Wait until the files of these vector stores are indexed, for a limited time."""
+    ) -> bool:
+        """Wait until the files of these vector stores are indexed; return False if they are not in time."""
         if self._resources is None or not vector_store_ids:
-            return
+            return True
         deadline = time.monotonic() + seconds
         while self._resources.indexing(owner, vector_store_ids):
             if stopping() or time.monotonic() >= deadline:
-                return
+                return False
             time.sleep(INDEXING_POLL_SECONDS)
+        return True
 
 
 def _ids(resources: Object, tool: str, key: str) -> list[str]:

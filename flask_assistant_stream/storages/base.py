@@ -110,7 +110,8 @@ class Storage(ABC):
             vector_store_ids: the owner's, and those that the configuration shares with every owner.
 
         Returns:
-            `{"file_id", "filename", "score", "text"}` each, the best first.
+            `{"file_id", "filename", "score", "text"}` each, the best first; with `note` if the text of the file is
+            not complete: what is missing, as a sentence for the model.
         """
         results: dict[str, Object] = {}
         for id in vector_store_ids:

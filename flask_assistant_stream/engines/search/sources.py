@@ -100,8 +100,14 @@ def with_sources(request: dict[str, Any], sources: Sequence[dict[str, Any]]) -> 
 
 
 def _quoted(number: int, source: dict[str, Any]) -> str:
-    name = _harmless(source["filename"]).replace('"', "'").replace("\n", " ")
-    return f'<doc{number} file="{name}">\n{_harmless(source["text"])}\n</doc{number}>\n'
+    head = f'file="{_attribute(source["filename"])}"'
+    if source.get("note"):
+        head += f' note="{_attribute(source["note"])}"'
+    return f"<doc{number} {head}>\n{_harmless(source['text'])}\n</doc{number}>\n"
+
+
+def _attribute(text: str) -> str:
+    return _harmless(text).replace('"', "'").replace("\n", " ")
 
 
 def _harmless(text: str) -> str:
