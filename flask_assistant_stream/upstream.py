@@ -116,7 +116,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     for name, unit in _PAUSES.items():
         value = headers.get(name)
-        if value is not None and (seconds := _seconds(value.strip(), unit, now)) is not None:
+        if value is not None and (seconds := _seconds(value[:100].strip(), unit, now)) is not None:
             return max(0.0, seconds)
     return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..errors import EngineError
 
 _BOM = b"\xef\xbb\xbf"
-MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""Limit of one event, so that an endless one does not fill the memory."""
+MAX_EVENT_BYTES = 32 * 2**20
+"""Limit of one event, so that an endless one does not fill the memory. The largest are images."""
 
 
 class SSEDecoder:
@@ -19,11 +19,12 @@ class SSEDecoder:
         silent: number of blocks without data so far (comments sent as heartbeats).
     """
 
-    __slots__ = ("_after_cr", "_rest", "silent")
+    __slots__ = ("_after_cr", "_held", "_size", "silent")
 
     def __init__(self) -> None:
         self.silent = 0
-        self._rest = b""
+        self._held: list[bytes] = []
+        self._size = 0
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -34,18 +35,33 @@ class SSEDecoder:
         """
         if self._after_cr or b"\r" in data:
             data = self._with_line_feeds(data)
-        *blocks, self._rest = (self._rest + data).split(b"\n\n")
-        if len(self._rest) > MAX_EVENT_BYTES:
-            raise EngineError(f"The upstream sent an event of more than {MAX_EVENT_BYTES} bytes.")
-        payloads = [payload for block in blocks if (payload := _payload(block))]
+        held = self._held
+        if held:
+            if b"\n\n" not in data and not (data.startswith(b"\n") and held[-1].endswith(b"\n")):
+                self._hold(data)  # joined once, when the event ends: an event may arrive in any number of pieces
+                return []
+            data = b"".join([*held, data])
+            held.clear()
+            self._size = 0
+        *blocks, rest = data.split(b"\n\n")
+        if rest:
+            self._hold(rest)
+        payloads = [payload for block in blocks if block and (payload := _payload(block))]
         self.silent += len(blocks) - len(payloads)
         return payloads
 
     def end(self) -> list[bytes]:
         """Return the payload of a last event that lacks its blank line, if any."""
-        block, self._rest = self._rest, b""
-        payload = _payload(block)
+        payload = _payload(b"".join(self._held))
+        self._held.clear()
         return [payload] if payload else []
+
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            self._size += len(data)
+        if self._size > MAX_EVENT_BYTES:
+            raise EngineError(f"The upstream sent an event of more than {MAX_EVENT_BYTES} bytes.")
 
     def _with_line_feeds(self, data: bytes) -> bytes:
         """Replace CRLF and CR by LF; a CR at the end counts at once, an LF after it does not."""

@@ -29,11 +29,15 @@ class ContentPart:
     half: str = ""
     annotations: list[Object] = field(default_factory=list)
     links: list[Object] = field(default_factory=list)
+    _counted: int = 0
+    _length: int = 0
 
     @property
     def length(self) -> int:
         """Length in code points."""
-        return sum(map(len, self.pieces))
+        self._length += sum(map(len, self.pieces[self._counted :]))
+        self._counted = len(self.pieces)
+        return self._length
 
     def place(self, offset: int, *, begins: bool) -> int:
         """Return the position of an offset of the text without markers.

@@ -54,17 +54,20 @@ class RunWriter:
         run: the run after its last event (a copy).
         message: the open message with empty `content`, or None.
         thoughts: number of reasoning items so far.
+        size: bytes of the events so far, those of text without their frame.
     """
 
     def __init__(self, run: Object, *, new_id: NewId, now: Callable[[], int], last_seq: int) -> None:
         self.run: Object = dict(run)
         self.status = RunStatus(run["status"])
-        self.step: Object | None = None
         self.message: Object | None = None
         self.thoughts = 0
+        self.size = 0
         self.last_seq = last_seq
         self.new_id = new_id
         self._now = now
+        self._step: Object | None = None
+        self._grown: list[Object] = []
         self._parts: list[ContentPart] = []
         self._events: list[Event] = []
         self._files: list[GeneratedFile] = []
@@ -95,6 +98,7 @@ class RunWriter:
         """Write any event."""
         self.last_seq += 1
         self._events.append(Event(self.last_seq, name, dump(data)))
+        self.size += len(self._events[-1].data)
 
     # -- the run ------------------------------------------------------------------------------------------
 
@@ -122,19 +126,32 @@ class RunWriter:
 
     # -- steps --------------------------------------------------------------------------------------------
 
+    @property
+    def step(self) -> Object | None:
+        """The open step with all its deltas, or None."""
+        if self._grown and self._step is not None:  # added up at once: there may be thousands
+            calls = add_up(self._step["step_details"]["tool_calls"], *([call] for call in self._grown))
+            self.set_calls(calls)
+        return self._step
+
+    @step.setter
+    def step(self, step: Object | None) -> None:
+        self._step = step
+        self._grown.clear()
+
     def open_step(self, details: Object) -> None:
         """Open a step of the type in `details`. No other may be open."""
-        if self.step is not None:
+        if self._step is not None:
             raise RuntimeError("A step is open already.")
-        self.step = objects.run_step(self.new_id(ids.RUN_STEP), self._now(), self.run, details)
-        self.emit("thread.run.step.created", self.step)
-        self.emit("thread.run.step.in_progress", self.step)
+        self._step = objects.run_step(self.new_id(ids.RUN_STEP), self._now(), self.run, details)
+        self.emit("thread.run.step.created", self._step)
+        self.emit("thread.run.step.in_progress", self._step)
 
     def step_delta(self, call: Object) -> None:
         """Write a delta of a tool call of the open step. `call` has its `index`."""
-        assert self.step is not None
+        assert self._step is not None
         details = {"type": "tool_calls", "tool_calls": [call]}
-        self.emit(STEP_DELTA, {"id": self.step["id"], "object": STEP_DELTA, "delta": {"step_details": details}})
+        self.emit(STEP_DELTA, {"id": self._step["id"], "object": STEP_DELTA, "delta": {"step_details": details}})
 
     def open_calls(self, calls: list[Object]) -> None:
         """Open a step with function calls in order, each name before its arguments (spec/assistants.md#event-order)."""
@@ -149,23 +166,24 @@ class RunWriter:
     def add_to_call(self, call: Object) -> None:
         """Write a delta of a tool call and add it to the open step."""
         self.step_delta(call)
-        self._add_up(call)
+        self._grown.append(call)
 
     def set_calls(self, calls: list[Object]) -> None:
         """Set the tool calls of the open step."""
-        assert self.step is not None
-        self.step = {**self.step, "step_details": {"type": "tool_calls", "tool_calls": calls}}
+        assert self._step is not None
+        self.step = {**self._step, "step_details": {"type": "tool_calls", "tool_calls": calls}}
 
     def close_step(self, closing: Closing = WHOLE, *, usage: Object | None = None) -> None:
         """Close the open message and the open step, if any."""
         self._close_message(closing)
-        if self.step is None:
+        step = self.step
+        if step is None:
             return
-        check_move(StepStatus(self.step["status"]), closing.step)
+        check_move(StepStatus(step["status"]), closing.step)
         changes: Object = {"status": closing.step.value, f"{closing.step.value}_at": self._now(), "usage": usage}
         if closing.step is StepStatus.FAILED and closing.error:
             changes["last_error"] = step_error(closing.error)
-        self.emit(f"thread.run.step.{closing.step.value}", {**self.step, **changes})
+        self.emit(f"thread.run.step.{closing.step.value}", {**step, **changes})
         self.step = None
 
     # -- messages -----------------------------------------------------------------------------------------
@@ -212,6 +230,7 @@ class RunWriter:
             self._part_delta({"index": index, "type": "refusal", "refusal": piece})
             return
         self.last_seq = seq = self.last_seq + 1
+        self.size += len(encoded)
         self._events.append(Event(seq, MESSAGE_DELTA, part.head + encoded.encode("ascii") + part.tail))
         part.tail = TEXT_END
 
@@ -318,13 +337,8 @@ class RunWriter:
         if self.message is not None:
             for content in delta["content"]:
                 self._resume_part(content)
-        elif self.step is not None:
-            for call in delta["step_details"]["tool_calls"]:
-                self._add_up(call)
-
-    def _add_up(self, call: Object) -> None:
-        assert self.step is not None
-        self.set_calls(add_up(self.step["step_details"]["tool_calls"], [call]))
+        elif self._step is not None:
+            self._grown += delta["step_details"]["tool_calls"]
 
     def _resume_run(self, run: Object) -> None:
         self.run.update({key: run[key] for key in objects.RUN_VOLATILE if key in run})

@@ -49,6 +49,9 @@ class Picture:
 
 Cited = Marker | Path | Link | Picture
 
+_PLAIN = str.maketrans(MARKER_BEGIN + MARKER_END, "[]")
+"""The brackets of a marker cannot be in the name inside it: clients search for the first closing one."""
+
 
 def translate_annotation(note: Object, output: int, number: int) -> Cited | None:
     """Translate a Responses annotation, or return None if it is unknown or incomplete.
@@ -64,7 +67,7 @@ def translate_annotation(note: Object, output: int, number: int) -> Cited | None
     if not file_id:
         return None
     name = text_of(note.get("filename")) or file_id
-    text = f"{MARKER_BEGIN}{output}:{number}†{name}{MARKER_END}"
+    text = f"{MARKER_BEGIN}{output}:{number}†{name.translate(_PLAIN)}{MARKER_END}"
     if kind == "file_citation":
         return Marker({"type": kind, "text": text, kind: {"file_id": file_id}})
     if kind not in ("file_path", "container_file_citation"):

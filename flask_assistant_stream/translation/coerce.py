@@ -2,7 +2,8 @@
 
 Three rules, by what depends on the value:
 
-* **content** (texts, pieces, code, images): null and nothing are "", any other type is a `WrongType` and fails the run.
+* **content** (texts, pieces, code, images): null and nothing are "", any other type is an `InvalidResponse` and
+  fails the run.
 * **arguments and outputs of tools**: any JSON value, as its JSON text.
 * **names, ids and labels**: any other type counts as missing, and the substitute is visible: an id, or an error.
 """
@@ -19,20 +20,40 @@ UNREADABLE = "…"
 """The text of a value that JSON cannot hold. It is not JSON, so no call accepts it as arguments."""
 
 
-class WrongType(ValueError):
-    """Content of the upstream has a type that a client cannot receive. The message names the field, not its value."""
+MAX_ENTRIES = 1000
+"""Limit of output items in a response, of parts, annotations and results in an item."""
+OUTPUT_BYTES = 8 * 2**20
+"""Limit of the events that one response becomes, and of the results of one search."""
+
+
+class InvalidResponse(ValueError):
+    """The response cannot be passed on: content of another type, or over a limit. The message names what, no value."""
+
+
+def check_count(count: int, name: str) -> None:
+    """Raise `InvalidResponse` for more than `MAX_ENTRIES`."""
+    if count > MAX_ENTRIES:
+        raise InvalidResponse(f"The upstream sent more than {MAX_ENTRIES} {name}.")
+
+
+def check_size(size: int, name: str) -> None:
+    """Raise `InvalidResponse` for more than `OUTPUT_BYTES`."""
+    if size > OUTPUT_BYTES:
+        raise InvalidResponse(f"The upstream sent more than {OUTPUT_BYTES} bytes of {name}.")
 
 
 def content_of(value: Any, name: str) -> str:
     """Return content, which may be a piece with half a surrogate pair at its end; "" for null.
 
     Raises:
-        WrongType: it is neither a string nor null.
+        InvalidResponse: it is neither a string nor null.
     """
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise WrongType(f"The upstream sent {name} that is not text but {_TYPES.get(type(value), 'another type')}.")
+        raise InvalidResponse(
+            f"The upstream sent {name} that is not text but {_TYPES.get(type(value), 'another type')}."
+        )
     return value
 
 

@@ -12,7 +12,7 @@ from ..protocol.text import mend
 from .coerce import json_or_text
 
 UNEXPLAINED = "The upstream failed without a reason."
-MESSAGE_CHARS = 2000
+CODE_CHARS, MESSAGE_CHARS = 200, 2000
 
 _RATE = re.compile(r"rate.?limit|quota|throttl|too_many_requests|^429$")
 _INVALID = re.compile(
@@ -42,7 +42,7 @@ class Failure:
             return cls.of(error["error"]).richer(cls.of({**error, "error": None}))
         code, kind, message = error.get("code"), error.get("type"), error.get("message")
         name = code if isinstance(code, (str, int)) and code else kind
-        return cls(str(name) if isinstance(name, (str, int)) else "", json_or_text(message))
+        return cls(json_or_text(name)[:CODE_CHARS] if isinstance(name, (str, int)) else "", json_or_text(message))
 
     def richer(self, other: Failure) -> Failure:
         """Return both as one: the first message, the most precise code."""
@@ -53,7 +53,7 @@ class Failure:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
         if _CREDENTIALS.search(self.code):
             return {"code": SERVER_ERROR, "message": "The upstream rejected the credentials of this server."}
-        message = without_secrets(mend(self.message))[:MESSAGE_CHARS]
+        message = without_secrets(mend(self.message[: 2 * MESSAGE_CHARS]))[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
 
 

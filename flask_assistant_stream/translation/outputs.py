@@ -15,7 +15,7 @@ from ..protocol.events import REASONING_DELTA
 from ..protocol.text import mend
 from ..protocol.writer import RunWriter
 from .citations import Cited, Marker, Path, Picture, identity, position, translate_annotation, write
-from .coerce import content_of, objects_of, text_of
+from .coerce import check_count, content_of, objects_of, text_of
 
 Item = dict[str, Any]
 
@@ -89,8 +89,15 @@ class Part:
     base: int = 0
 
     @property
+    def size(self) -> int:
+        """The length of the pieces so far."""
+        return sum(map(len, self.pieces))
+
+    @property
     def text(self) -> str:
         """The text so far, without markers."""
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
         return mend("".join(self.pieces))
 
 
@@ -128,6 +135,7 @@ class AssistantMessage(Output):
         for part in fitting:
             if part.index is None:
                 return part
+        check_count(len(self.parts) + 1, "parts of a message")
         self.parts.append(Part(kind, index))
         return self.parts[-1]
 
@@ -143,14 +151,16 @@ class AssistantMessage(Output):
             return
         citation = translate_annotation(note, self.ordinal if self.index is None else self.index, self._cited)
         if isinstance(citation, Picture) or (citation is not None and self._citations):
+            check_count(len(part.cited) + 1, "annotations of a text")
             part.cited.add(identity(note))
             self._cited += isinstance(citation, (Marker, Path))
             self._waiting.append((part, citation))
 
     def complete(self, part: Part, full: Any, notes: Any = ()) -> None:
         """Add the rest of a `done` text. On a contradiction the deltas win (spec/servers.md#text-from-done-events)."""
-        text, full = part.text, mend(content_of(full, "a text"))
-        tail_from = len(text) if full.startswith(text) else len(full)
+        full = mend(content_of(full, "a text"))
+        fits = part.size <= 2 * len(full) and full.startswith(part.text)  # halves of characters count twice
+        tail_from = len(part.text) if fits else len(full)
         for note in sorted(objects_of(notes), key=position):
             at = min(max(position(note), tail_from), len(full))
             self.add(part, full[tail_from:at])
@@ -184,8 +194,9 @@ class AssistantMessage(Output):
     def open(self, writer: RunWriter) -> None:
         writer.open_message(self.phase)
         for part in self.parts:
-            waits = sum(len(what) for owner, what in self._waiting if owner is part and isinstance(what, str))
-            part.slot, part.base = None, len(part.text) - waits
+            part.slot, part.base = None, len(part.text)
+        for part, what in self._waiting:
+            part.base -= len(what) if isinstance(what, str) else 0
 
     def show(self, writer: RunWriter) -> None:
         waiting, self._waiting = self._waiting, []
@@ -238,6 +249,7 @@ class Reasoning(Output):
         if not self._shown:
             return
         number = number if isinstance(number, int) else max(self._parts, default=0)
+        check_count(len(self._parts), "parts of a summary")
         part = self._parts.setdefault(number, GrowingText())
         text = content_of(text, "a summary of its reasoning")
         new = part.complete(text) if whole else part.add(text)

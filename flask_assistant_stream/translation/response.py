@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from ..protocol.objects import Object
 from ..protocol.text import mend
 from .calls import ApprovalRequest, FunctionCall
-from .coerce import objects_of
+from .coerce import check_count, objects_of
 from .hosted import CALLS, CodeInterpreter, FileSearchCall
 from .options import TranslatorOptions
 from .outputs import AssistantMessage, Item, Output, Reasoning
@@ -27,6 +27,7 @@ _KINDS: tuple[type[Output], ...] = (
     *CALLS,
     Reasoning,
 )
+OUTPUT_ITEMS = "output items"
 KINDS = {kind.kind: kind for kind in _KINDS}
 """The known output items by their upstream `type`."""
 
@@ -81,9 +82,11 @@ class Response:
 
     def supplement(self, items: Any) -> None:
         """Add what is missing from the terminal item's `output`. It never removes anything."""
+        copies = objects_of(items)
+        check_count(len(copies), OUTPUT_ITEMS)
         for type_, kind in KINDS.items():
             if kind is not Reasoning:
-                self._supplement(kind, [item for item in objects_of(items) if item.get("type") == type_])
+                self._supplement(kind, [item for item in copies if item.get("type") == type_])
 
     def replay(self) -> list[Item]:
         """Return the outputs as input items: messages first, reasoning before its successor.
@@ -133,6 +136,7 @@ class Response:
         return None
 
     def _new(self, kind: type[O], id: str | None, index: Any) -> O:
+        check_count(len(self.outputs) + 1, OUTPUT_ITEMS)
         make = self._make.get(kind, kind)
         output = cast(O, make(id, index if isinstance(index, int) else None, len(self.outputs)))
         self.outputs.append(output)

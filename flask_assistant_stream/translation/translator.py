@@ -20,7 +20,7 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, MessageStatus, RunStatus, StepStatus
 from ..protocol.writer import WHOLE, Closing, RunWriter
 from .calls import FunctionCall
-from .coerce import WrongType
+from .coerce import InvalidResponse
 from .failures import Failure
 from .options import TranslatorOptions
 from .outputs import Item
@@ -203,7 +203,7 @@ class Translator:
             return []
         try:
             end = self._reader.read(items)
-        except WrongType as error:
+        except InvalidResponse as error:
             end = None
             self._fail(Failure(SERVER_ERROR, str(error)))
         if end is not None:

@@ -7,6 +7,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
+from tests.engines.hose import endless, hose
 from tests.fake_upstream import FakeUpstream, UpstreamProcess
 
 PRELUDE = """
@@ -152,3 +155,34 @@ def test_an_engine_made_before_patching_streams_after_it(upstream_process: Upstr
     """
     command = [sys.executable, "-c", textwrap.dedent(source), upstream_process.base_url]
     subprocess.run(command, timeout=30, check=True)
+
+
+FLOODED = """
+    gaps, ended, last = [], [], time.monotonic()
+    def tick():
+        global last
+        while not ended:
+            time.sleep(0.01)
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+    def read():
+        try:
+            for items in engine.stream(script("text")):
+                pass
+        except Exception as error:
+            ended.append(error.message)
+        else:
+            ended.append("")
+    threading.Thread(target=tick).start()
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(30)
+    assert "more than" in ended[0], ended
+    assert max(gaps, default=0) < 1, max(gaps)
+"""
+
+
+@pytest.mark.parametrize("name", ["header line", "event", "line feeds in an event"])
+def test_a_flood_does_not_stop_other_greenlets(name: str) -> None:
+    with hose(endless(name)) as port:
+        run(FLOODED, f"http://127.0.0.1:{port}/v1")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ...errors import EngineError
 from ...protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
-from ...translation.coerce import object_of, text_of
+from ...translation.coerce import json_or_text, list_of, object_of, text_of
 from ...translation.failures import classify, without_secrets
 from ...upstream import pauses
 from ..sse import SSEDecoder
@@ -24,6 +24,7 @@ from .http_connect import Address
 from .refusals import unusable_input
 
 MAX_TEXT = 1000
+MAX_DETAILS = 20
 _RETRIED = frozenset((408, 409, 429))
 _PROMPT_STATUSES = frozenset((400, 413, 422))
 _NO_ROUTE = (404, 405, 501)
@@ -37,7 +38,7 @@ _NO_MODEL = ("model_not_found", "DeploymentNotFound", "invalid_model")
 _MODEL = re.compile(
     r"\bmodel\b.{0,80}(not found|not exist|not available|unknown|invalid)|(invalid|unknown|no such) model", re.I
 )
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{0,500})</title>", re.IGNORECASE)
 
 
 def refused(
@@ -121,7 +122,7 @@ def _from_json(value: Any) -> tuple[str, object]:
     if isinstance(value, list):
         value = value[0] if value else ""
     if not isinstance(value, dict):
-        return _shown(str(value)), None
+        return _shown(json_or_text(value)), None
     error = value.get("error", value)
     if isinstance(error, str):
         return _shown(error), value.get("code")
@@ -133,13 +134,16 @@ def _from_json(value: Any) -> tuple[str, object]:
 
 def _words(value: Any) -> str:
     """Return a `detail` as text: a string, or a list of `{loc, msg}`."""
-    if isinstance(value, list):
-        return "; ".join(_words(entry) for entry in value)
-    if isinstance(value, dict):
-        where = ".".join(str(part) for part in value.get("loc") or ())
-        message_text = str(value.get("msg") or value.get("message") or json.dumps(value))
-        return f"{where}: {message_text}" if where else message_text
-    return str(value)
+    return "; ".join(map(_problem, value[:MAX_DETAILS])) if isinstance(value, list) else _problem(value)
+
+
+def _problem(value: Any) -> str:
+    """Return one entry of a `detail` as text; values of other types are shown as JSON."""
+    if not isinstance(value, dict):
+        return json_or_text(value)
+    where = ".".join(map(json_or_text, list_of(value.get("loc"))))
+    text = json_or_text(value.get("msg") or value.get("message") or value)
+    return f"{where}: {text}" if where else text
 
 
 def _json(text: str) -> Any:

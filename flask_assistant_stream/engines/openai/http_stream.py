@@ -10,15 +10,21 @@ import functools
 import re
 import socket
 import time
+import zlib
 from collections.abc import Mapping
 from importlib import metadata
 
 import httptools
 
-from ...errors import ConfigError
+from ...errors import ConfigError, EngineError
+from .content_encoding import Inflater, inflater_of
 from .http_connect import Address, HTTPConnection
 
 READ_BYTES = 65536
+HEAD_BYTES, HEADERS = 65536, 256
+"""Limits of a response's head, with all 1xx responses before it."""
+FRAMING_BYTES = 65536
+"""Limit of bytes without content between two pieces of content: chunk extensions, trailers."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -48,9 +54,11 @@ class Exchange:
         self.started = False
         self.reusable = False
         self._garbled = False
+        self._inflater: Inflater | None = None
         self._sock = connection.sock
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # httptools calls it: a C method, and no frame per chunk
+        self._deadline: float | None = None
         self._parser = httptools.HttpResponseParser(self)
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -62,40 +70,41 @@ class Exchange:
 
         Raises:
             OSError: the connection broke, or the response is not HTTP.
+            EngineError: the head is over a limit, or names an unknown content encoding.
         """
+        size = 0
         while not self.status:
-            if self._garbled or not self._receive():
-                raise Broken("the response is not HTTP" if self._garbled else "it was closed before a response came")
+            if self._garbled:
+                raise Broken("the response is not HTTP")
+            received = self._receive()
+            if not received:
+                raise Broken("it was closed before a response came")
+            size += received
+            if size > HEAD_BYTES and not self.status:
+                raise EngineError(f"The upstream sent a response head of more than {HEAD_BYTES} bytes.")
+            if len(self.headers) > HEADERS:
+                raise EngineError(f"The upstream sent a response head of more than {HEADERS} headers.")
+            time.sleep(0)  # a socket that always has data never blocks: yield to other greenlets
+        self._inflater = inflater_of(self.headers.get("content-encoding", ""))
 
     def read(self) -> bytes:
         """Return the received part of the body, waiting for some; empty at its end.
 
         Raises:
-            OSError: the connection broke off before the body's end.
+            OSError: the connection broke off before the body's end, or its compression is damaged.
+            EngineError: the framing is over a limit.
         """
-        parts = self._parts
-        while not parts:
-            if self.complete:
-                return b""
-            if self._garbled:
-                raise Broken("the response is not HTTP")
-            if not self._receive():
-                self._end_of_connection()
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
-        return data
+        return self._content() if self._inflater is None else self._inflated(self._inflater)
 
     def read_until(self, deadline: float) -> bytes | None:
         """Like `read`, but return None if `deadline` (of `time.monotonic`) passes first."""
-        wait = deadline - time.monotonic()
-        if not self._parts and not self.complete and wait <= 0:
-            return None
-        self._sock.settimeout(max(wait, 0.001))
+        self._deadline = deadline
         try:
             return self.read()
         except TimeoutError:
             return None
         finally:
+            self._deadline = None
             with contextlib.suppress(OSError):
                 self._sock.settimeout(None)
 
@@ -117,8 +126,48 @@ class Exchange:
         with contextlib.suppress(OSError):
             self._sock.close()
 
-    def _receive(self) -> bool:
-        """Feed the parser with one read from the socket; False at the end of the connection."""
+    def _content(self) -> bytes:
+        """Return the received part of the body as it came."""
+        parts, framing = self._parts, 0
+        while not parts:
+            if self.complete:
+                return b""
+            if self._garbled:
+                raise Broken("the response is not HTTP")
+            received = self._receive()
+            if not received:
+                self._end_of_connection()
+            elif not parts:
+                framing += received
+                if framing > FRAMING_BYTES:
+                    raise EngineError(f"The upstream sent more than {FRAMING_BYTES} bytes of framing without content.")
+                time.sleep(0)  # as in `read_head`
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        return data
+
+    def _inflated(self, inflater: Inflater) -> bytes:
+        """Return the next decoded piece of a compressed body."""
+        try:
+            while True:
+                data = b"" if inflater.pending else self._content()
+                if piece := inflater.feed(data):
+                    return piece
+                if not data and not inflater.pending:
+                    break
+        except zlib.error:
+            raise Broken("its compressed data is damaged") from None
+        if not inflater.ended:
+            raise Broken("its compressed data ends too early")
+        return b""
+
+    def _receive(self) -> int:
+        """Feed the parser with one read from the socket; return its size, 0 at the end of the connection."""
+        if self._deadline is not None:
+            wait = self._deadline - time.monotonic()
+            if wait <= 0:
+                raise TimeoutError
+            self._sock.settimeout(wait)
         try:
             data = self._sock.recv(READ_BYTES)
             if data:
@@ -128,7 +177,7 @@ class Exchange:
             self._garbled = True  # the data before it is still returned
         except ValueError:  # TLS, after `abort`
             raise Broken("the connection was closed") from None
-        return bool(data)
+        return len(data)
 
     def _end_of_connection(self) -> None:
         """Complete a body without a length; any other body is cut off."""
@@ -139,8 +188,9 @@ class Exchange:
     # httptools calls these
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header."""
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Store a header; trailers are skipped."""
+        if not self.status:
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Store the status; 1xx responses precede the final one."""

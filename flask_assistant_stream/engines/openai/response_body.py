@@ -30,8 +30,14 @@ KEEPALIVE: Item = {"type": "keepalive"}
 
 FAILURE_SECONDS = 1.0
 """Seconds to read on after a failure: several servers send a second item, with the reason."""
-BODY_BYTES, BODY_SECONDS = 4 * 2**20, 5.0
+BODY_BYTES, BODY_SECONDS = 32 * 2**20, 20.0
 """Limits of a response that is not a stream."""
+RESPONSE_BYTES = 128 * 2**20
+"""Limit of a stream, keepalives included."""
+EVENT_VALUES = 1_000_000
+"""Limit of JSON values in one event: a small one takes many times its bytes in memory."""
+PROGRESS_BYTES = 2**20
+"""Bytes of an event that is not complete yet which count as a sign of life."""
 
 
 class BodyReader:
@@ -73,8 +79,11 @@ class BodyReader:
             self.ended = True
             return
         self.streaming = True
-        decoder, silent, begun = SSEDecoder(), 0, False
+        decoder, silent, begun, size, reported = SSEDecoder(), 0, False, 0, 0
         while data := exchange.read():
+            size += len(data)
+            if size > RESPONSE_BYTES:
+                raise EngineError(f"The upstream sent a response of more than {RESPONSE_BYTES} bytes.")
             items = self._decode(decoder.feed(data))
             begun = begun or not PRELUDE.issuperset(item.get("type") for item in items)
             if self._failed and not begun:
@@ -84,9 +93,10 @@ class BodyReader:
                 yield items
                 return
             if items:
+                reported = size
                 yield items
-            elif decoder.silent > silent:
-                silent = decoder.silent
+            elif decoder.silent > silent or size - reported >= PROGRESS_BYTES:
+                silent, reported = decoder.silent, size
                 yield [KEEPALIVE]
             if self.ended or self._stopped():
                 return
@@ -95,7 +105,7 @@ class BodyReader:
             if self._failed:
                 yield from self._after_failure(decoder)
                 return
-            if len(data) >= READ_BYTES // 4:
+            if not items or len(data) >= READ_BYTES // 4:
                 time.sleep(0)  # a full socket never blocks: yield to other greenlets
         if items := self._decode(decoder.end()):  # the last event lacks its blank line
             yield items
@@ -114,6 +124,8 @@ class BodyReader:
         """Decode payloads up to the first unreadable one, skip other JSON values, and note the end of the stream."""
         items = []
         for payload in payloads:
+            if len(payload) > EVENT_VALUES and payload.count(b",") > EVENT_VALUES:
+                raise EngineError(f"The upstream sent an event of more than {EVENT_VALUES} values.")
             try:
                 item = jiter.from_json(payload)
             except ValueError:
@@ -139,7 +151,9 @@ class BodyReader:
     def _whole_response(self) -> Item:
         """Read a response that is not a stream: a finished one becomes its terminal item, anything else an error."""
         exchange = self._exchange
-        body = exchange.read_rest(BODY_BYTES, BODY_SECONDS)
+        body = exchange.read_rest(BODY_BYTES + 1, BODY_SECONDS)
+        if len(body) > BODY_BYTES:
+            raise EngineError(f"The upstream sent a response of more than {BODY_BYTES} bytes.")
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):

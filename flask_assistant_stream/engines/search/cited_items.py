@@ -104,7 +104,8 @@ class CitedItems:
         yield from self.finish()
         response = object_of(item.get("response"))
         if isinstance(response.get("output"), list):
-            output = [*self._before, *map(self._supplement, response["output"])]
+            known = tuple(text.text for text in self._texts.values() if text.text)
+            output = [*self._before, *(self._supplement(copy, known) for copy in response["output"])]
             item = {**item, "response": {**response, "output": output}}
         yield item
 
@@ -146,16 +147,15 @@ class CitedItems:
         elif full:
             _rewrite(whole, self._read_whole(full), text.notes)
 
-    def _supplement(self, copy: Any) -> Any:
-        """Rewrite an output of the terminal item; if its text differs from the deltas, it has no citations."""
+    def _supplement(self, copy: Any, known: tuple[str, ...]) -> Any:
+        """Rewrite an output of the terminal item; if its text differs from the `known` ones, it has no citations."""
         if object_of(copy).get("type") != AssistantMessage.kind:
             return copy
         contents = []
         for content in list_of(copy.get("content")):
             if object_of(content).get("type") == "output_text" and isinstance(content.get("text"), str):
                 content, text = dict(content), self._read_whole(mend(content["text"]))
-                known = [one.text for one in self._texts.values() if one.text]
-                _rewrite(content, text, text.notes if not known or text.text.startswith(tuple(known)) else [])
+                _rewrite(content, text, text.notes if not known or text.text.startswith(known) else [])
             contents.append(content)
         return {**copy, "content": contents}
 

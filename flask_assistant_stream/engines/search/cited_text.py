@@ -25,6 +25,8 @@ _BEGUN = re.compile(r" ?(?:[\[„Äê<] ?\^?(?:d(?:oc?)?|doc[ 0-9doc,;^]{0,120}[\]„Ä
 _LONGEST = 130
 """More characters than `_BEGUN` can match."""
 _TOKEN = re.compile(rf"(?P<ticks>`+)|(?P<line>\n)|(?P<mark>{MARK.pattern})", re.IGNORECASE | re.ASCII)
+_MOST_TICKS = 1000
+"""A longer run of backticks is not withheld."""
 _FENCE = 3
 """Backticks that start a code block."""
 
@@ -53,6 +55,9 @@ class CitedText:
         self._held = ""
         self._ticks = 0
         self._cuts: list[tuple[int, int]] = []
+        self._cut = 0
+        self._length = 0
+        self._noted: set[tuple[Any, int]] = set()
 
     @property
     def text(self) -> str:
@@ -62,6 +67,8 @@ class CitedText:
     @property
     def received(self) -> str:
         """The text with marks so far."""
+        if len(self._received) > 1:
+            self._received[:] = ["".join(self._received)]
         return mend("".join(self._received))
 
     def feed(self, piece: str) -> list[str | Note]:
@@ -113,17 +120,22 @@ class CitedText:
 
     def _say(self, text: str) -> Iterator[str]:
         if text:
+            self._length += len(mend(text))
+            if "\udc00" <= text[0] <= "\udfff" and self._said and "\ud800" <= self._said[-1][-1] <= "\udbff":
+                self._length -= 1  # two halves of a character
             self._said.append(text)
             yield text
 
     def _cite(self, numbers: list[int], written: str) -> Iterator[Note]:
-        index = len(self.text)
-        self._cuts.append((index + sum(length for _, length in self._cuts), len(written)))
+        index = self._length
+        self._cuts.append((index + self._cut, len(written)))
+        self._cut += len(written)
         for number in numbers:
             source = self._sources[number - 1]
             note = {"type": "file_citation", "file_id": source["file_id"], "filename": source["filename"]}
             note["index"] = index
-            if note not in self.notes:
+            if (source["file_id"], index) not in self._noted:
+                self._noted.add((source["file_id"], index))
                 self.notes.append(note)
                 yield note
 
@@ -131,7 +143,7 @@ class CitedText:
 def _certain(text: str) -> int:
     """Return how much of a text can be read without knowing the rest."""
     unticked = len(text.rstrip("`"))
-    if unticked < len(text):
+    if 0 < len(text) - unticked <= _MOST_TICKS:
         return unticked
     begun = _BEGUN.search(text, max(0, len(text) - _LONGEST))
     return begun.start() if begun else len(text)

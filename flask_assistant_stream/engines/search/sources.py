@@ -29,7 +29,7 @@ of sources. Where no passage helps, answer without marks.
 """
 _BEHIND = "The message:"
 
-_CLOSING = re.compile(r"<(?=[\W_]*doc)", re.IGNORECASE)
+_CLOSING = re.compile(r"<(?=[\W_]{0,100}doc)", re.IGNORECASE)
 
 
 def query_of(request: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from ...protocol.generated_files import image_ending
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
-from ..coerce import content_of, json_or_text, objects_of
+from ..coerce import check_count, content_of, json_or_text, objects_of
 from ..outputs import Item
 from .base import HostedTool, report_file
 
@@ -41,9 +41,11 @@ class CodeInterpreter(HostedTool):
     def take(self, item: Item) -> None:
         """Take code and outputs. The outputs are present only if the request asked for them."""
         self.complete(item.get("code"))
-        for output in objects_of(item.get("outputs")):
+        outputs = objects_of(item.get("outputs"))
+        check_count(len(outputs), "outputs of code")
+        for output in outputs:
             content_of(output.get("url"), "the address of an image")
-        self._outputs = objects_of(item.get("outputs")) or self._outputs
+        self._outputs = outputs or self._outputs
 
     def show_begin(self, writer: RunWriter) -> None:
         self._write(writer, {"input": "", "outputs": []}, id=self.id)

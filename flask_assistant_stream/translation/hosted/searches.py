@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...protocol.objects import Object
 from ...protocol.text import mend
 from ...protocol.writer import RunWriter
-from ..coerce import json_or_text, objects_of, text_of
+from ..coerce import check_count, check_size, json_or_text, objects_of, text_of
 from ..outputs import Item
 from .base import HostedTool
 
@@ -25,7 +25,10 @@ class FileSearchCall(HostedTool):
 
     def take(self, item: Item) -> None:
         """Take the results. They are present only if the request asked for them."""
-        self._results = list(_results(item.get("results"))) or self._results
+        results = objects_of(item.get("results"))
+        check_count(len(results), "results of a search")
+        check_size(sum(len(json_or_text(result.get("text"))) for result in results), "results of a search")
+        self._results = list(_results(results)) or self._results
 
     def show_begin(self, writer: RunWriter) -> None:
         writer.step_delta({"index": 0, **self._tool_call([])})
@@ -40,8 +43,8 @@ class FileSearchCall(HostedTool):
         return {"id": self.id, "type": "file_search", "file_search": {"ranking_options": ranking, "results": results}}
 
 
-def _results(value: Any) -> Iterator[Object]:
-    for one in objects_of(value):
+def _results(results: Iterable[Object]) -> Iterator[Object]:
+    for one in results:
         file_id, text = text_of(one.get("file_id")), json_or_text(one.get("text"))
         if file_id:
             yield {
