@@ -57,7 +57,9 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(orders.blueprint)
     app.register_blueprint(support.blueprint)
     app.register_blueprint(support.assistant, url_prefix="/support/assistant")
-    for check in ("health", "ready"):  # a load balancer asks the process itself, without TLS
-        talisman(force_https=False)(app.view_functions[f"{support.assistant.name}.{check}"])
+    for name in ("health", "ready"):  # a load balancer asks the process itself, without TLS
+        talisman(force_https=False)(app.view_functions[f"{support.assistant.name}.{name}"])
+    for name in ("page", "download_file", "v1_get_file_content"):  # they have stricter policies of their own
+        talisman(content_security_policy=None)(app.view_functions[f"{support.assistant.name}.{name}"])
     models.add_demo(app)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,14 @@ def test_its_policy_allows_what_the_chat_needs(visit: Visit, path: str) -> None:
     assert "img-src 'self' data: blob:" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_downloads_keep_their_own_policy(visit: Visit) -> None:
+    anna = visit("anna")
+    file = {"file": (io.BytesIO(b"<script>alert(1)</script>"), "a.html")}
+    uploaded = anna.client.post(f"{ASSISTANT}/files", data=file, headers={"X-CSRFToken": anna.token}).get_json()
+    downloaded = anna.get(f"/files/{uploaded['fileId']}")
+    assert downloaded.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
 def test_plain_http_leads_to_https_except_for_health_checks(tmp_path: Path) -> None:
