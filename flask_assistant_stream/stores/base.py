@@ -7,14 +7,16 @@ The docstrings here are the contract that every store fulfils (`spec/run-protoco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ..errors import Duplicate, NotFound
 from ..protocol.events import Event, pack, unpack
 from ..protocol.objects import Object
+
+T = TypeVar("T")
 
 Order = Literal["asc", "desc"]
 Changes = Mapping[str, Any] | None
@@ -46,6 +48,9 @@ class Kind(str, Enum):
 
 PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
 """Kinds whose ids are unique per owner; every other id is unique in a store."""
+
+PAGE_BYTES = 4 << 20
+"""The most bytes of a page, as the store keeps its records, unless one record alone is larger."""
 
 CURSOR_SECONDS = 86_400.0
 """How long a deleted record keeps its place in its list, at least, so that a client can delete while it pages."""
@@ -186,7 +191,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list."""
+    """A part of a list; `has_more` if it ended at the limit, in records or in bytes, and more follow."""
 
     records: list[Record]
     has_more: bool
@@ -281,6 +286,9 @@ class Store(ABC):
     ) -> Page:
         """Return up to `limit` records below `parent`, ordered by (position, id).
 
+        A page ends early rather than exceed `PAGE_BYTES`, but has at least one record; `first_fitting` cuts it while
+        the records are read.
+
         Args:
             after, before: ids of the same list that bound the page, in the requested order. With `before` alone, the
                 page ends next to it. An id that was deleted from the list bounds it as before.
@@ -366,7 +374,10 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
-        """Return the first rows of a run with `last > after`, ascending, fences included."""
+        """Return the first rows of a run with `last > after`, ascending, fences included.
+
+        As in `list`, fewer rather than more than `PAGE_BYTES` of events, but one at least if there is one.
+        """
 
     @abstractmethod
     def last_row(self, run_id: str) -> Row | None:
@@ -401,6 +412,21 @@ def stored_projections(
         for (_, projection), result in zip(writes, results, strict=True)
         if projection is not None and result is AppendResult.STORED
     ]
+
+
+def first_fitting(items: Iterable[T], size: Callable[[T], int], limit: int) -> tuple[list[T], bool]:
+    """Return the first items, at most `limit` and `PAGE_BYTES` but one at least, and whether more follow.
+
+    Takes one item more than it returns, so a store that reads lazily never has a large list in memory.
+    """
+    taken: list[T] = []
+    total = 0
+    for item in items:
+        total += size(item)
+        if len(taken) == limit or (taken and total > PAGE_BYTES):
+            return taken, True
+        taken.append(item)
+    return taken, False
 
 
 def placed(record: Record, position: int) -> Record:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .base import Kind, Order, Page, Record, Store
+from ..protocol.events import dump
+from .base import Kind, Order, Page, Record, Store, first_fitting
 
 CHUNK = 500
 """The most records per read."""
@@ -35,12 +36,9 @@ def page_of(
     backwards = before is not None and after is None
     if backwards:  # the page ends next to the cursor
         order, after, before = "asc" if order == "desc" else "desc", before, None
-    kept: list[Record] = []
-    for record in filter(keep, _walk(store, kind, owner, parent, order, after, before, limit + 1)):
-        if len(kept) == limit:
-            return Page(kept[::-1] if backwards else kept, has_more=True)
-        kept.append(record)
-    return Page(kept[::-1] if backwards else kept, has_more=False)
+    records = filter(keep, _walk(store, kind, owner, parent, order, after, before, limit + 1))
+    kept, has_more = first_fitting(records, lambda record: len(dump(record.body)), limit)
+    return Page(kept[::-1] if backwards else kept, has_more)
 
 
 def _walk(

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from ..errors import NotFound
+from ..protocol.events import Event
 from ..protocol.ids import new_id
-from ..stores.base import AppendResult, Kind, Projection, Record, Row, RunRecord, Store
+from ..stores.base import PAGE_BYTES, AppendResult, Kind, Projection, Record, Row, RunRecord, Store
 from .store_material import (
     ANN,
     AWKWARD,
@@ -52,6 +53,17 @@ class LogSuite(StoreFixtures):
         )
         stored = [row for row, result in zip(rows, results, strict=True) if result == [AppendResult.STORED]]
         assert store.read(run.id, after=1) == stored
+
+    def test_a_read_is_bounded_in_bytes(self, store: Store, run: RunRecord) -> None:
+        data = b'{"id":"%s"}' % (b"x" * (PAGE_BYTES // 2))
+        rows = [Row.of(run.id, 1, str(seq), [Event(seq, "thread.run.queued", data)]) for seq in range(2, 5)]
+        for row in rows:
+            assert store.append([row]) == [AppendResult.STORED]
+        read: list[Row] = []
+        while page := store.read(run.id, after=read[-1].last if read else 1):
+            assert len(page) == 1
+            read += page
+        assert read == rows
 
     def test_reading_in_pages(self, store: Store, run: RunRecord) -> None:
         fence = Row(run.id, 5, 68, 2, "fence")

@@ -12,7 +12,7 @@ import pytest
 from ..errors import Duplicate, NotFound
 from ..protocol import objects
 from ..protocol.ids import new_id
-from ..stores.base import TURN, AppendResult, Kind, Order, Projection, Record, RunRecord, Store
+from ..stores.base import PAGE_BYTES, TURN, AppendResult, Kind, Order, Projection, Record, RunRecord, Store
 from .store_material import (
     ANN,
     ASSISTANT,
@@ -228,6 +228,26 @@ class RecordSuite(StoreFixtures):
                 more = page.has_more
                 assert len(page.records) == limit or not more
             assert seen == expected
+
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    def test_a_page_is_bounded_in_bytes(self, store: Store, thread: Record, order: Order) -> None:
+        """A record that alone exceeds the limit is a page of its own; none is left out."""
+        sizes = (PAGE_BYTES // 3, PAGE_BYTES // 3, PAGE_BYTES // 2, 10, PAGE_BYTES + 1, PAGE_BYTES // 2, 10)
+        stored = [store.insert(a_message(thread, "x" * size)) for size in sizes]
+        expected = ids_of(stored if order == "asc" else stored[::-1])
+        seen: list[str] = []
+        more, pages = True, 0
+        while more:
+            after = seen[-1] if seen else None
+            page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=100, order=order, after=after)
+            size = sum(len(record.body["content"][0]["text"]["value"]) for record in page.records)
+            assert size <= PAGE_BYTES or len(page.records) == 1
+            assert page.records
+            seen += ids_of(page.records)
+            more, pages = page.has_more, pages + 1
+        assert (seen, pages) == (expected, 4)
+        page = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=100, order=order, before=expected[5])
+        assert (ids_of(page.records), page.has_more) == (expected[4:5] if order == "asc" else expected[3:5], True)
 
     @pytest.mark.parametrize("order", ["asc", "desc"])
     def test_paging_backwards(self, store: Store, thread: Record, order: Order) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 import openai
 import pytest
 
+from flask_assistant_stream.stores.base import PAGE_BYTES
+from tests.server_process import ServerProcess
+from tests.stack.app import API_KEY
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 COUNT = 5
@@ -78,3 +82,32 @@ def test_an_id_that_was_never_in_the_list_is_an_error(client: openai.OpenAI, cur
         with pytest.raises(openai.BadRequestError) as caught:
             read(**{cursor: id})
         assert caught.value.param == cursor
+
+
+def test_a_page_is_bounded_in_bytes(client: openai.OpenAI, server: ServerProcess) -> None:
+    """Five messages of a megabyte each; escaped they would have three."""
+    thread_id, long = client.beta.threads.create().id, "🫖" * 250_000
+    messages = client.beta.threads.messages
+    ids = [messages.create(thread_id, role="user", content=f"{number}{long}").id for number in range(COUNT)]
+    for order in ("asc", "desc"):
+        assert [each.id for each in messages.list(thread_id, limit=100, order=order)] == (
+            ids if order == "asc" else ids[::-1]
+        )
+    for face in ("", "/v1"):
+        path = f"/threads/{thread_id}/messages?limit=100&order=asc"
+        answer = server.get(face + path, headers={"Authorization": f"Bearer {API_KEY}"})
+        page = answer.json
+        assert len(answer.body) <= PAGE_BYTES + 1000
+        assert (page["has_more"], page["last_id"]) == (True, page["data"][-1]["id"])
+        assert page["data"][0]["content"][0]["text"]["value"] == f"0{long}"
+        assert len(answer.body) < 1_100_000 * len(page["data"]), "the text is not escaped"
+
+
+def test_a_list_of_large_assistants(client: openai.OpenAI) -> None:
+    instructions = "🫖" * 256_000
+    ids = [client.beta.assistants.create(model="m", instructions=instructions).id for _ in range(COUNT)]
+    page = client.beta.assistants.list(limit=100)
+    assert (len(page.data) < COUNT, page.has_more) == (True, True)
+    assert [each.id for each in client.beta.assistants.list(limit=100)][:COUNT] == ids[::-1]
+    for id in ids:
+        client.beta.assistants.delete(id)

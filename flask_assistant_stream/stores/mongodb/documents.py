@@ -11,9 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
 from ..base import PER_OWNER, Kind, Record, Row, RunRecord
 
 Document = dict[str, Any]
+
+UNREAD: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+"""Options of a read that leaves its documents undecoded, for those that only some are needed of."""
 
 _SPECIAL = re.compile(r"[%$.\0]")
 _ESCAPED = re.compile(r"%(25|24|2E|00)")
@@ -91,6 +98,16 @@ def to_document(record: Record) -> Document:
     else:
         document["seq"] = 0
     return document
+
+
+def size_of(document: RawBSONDocument) -> int:
+    """Return the bytes of a document that is read with `UNREAD`."""
+    return len(document.raw)
+
+
+def decode_document(document: RawBSONDocument) -> Document:
+    """Return the values of a document that is read with `UNREAD`."""
+    return bson.decode(document.raw)
 
 
 def to_record(kind: Kind, document: Document) -> Record:

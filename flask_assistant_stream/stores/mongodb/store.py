@@ -30,6 +30,7 @@ from ..base import (
     Start,
     Store,
     already_exists,
+    first_fitting,
     not_found,
     placed,
     stored_projections,
@@ -37,7 +38,19 @@ from ..base import (
 from .blobs import MongoDBBlobs
 from .changes import MongoDBPush
 from .connection import COLLECTIONS, DELETED, LOG, RUNS, Db, MongoDBConnection
-from .documents import Document, assignments, change_if, record_id, to_document, to_record, to_row, to_run
+from .documents import (
+    UNREAD,
+    Document,
+    assignments,
+    change_if,
+    decode_document,
+    record_id,
+    size_of,
+    to_document,
+    to_record,
+    to_row,
+    to_run,
+)
 from .passages import MongoDBPassages
 from .starting import Beginning, allot_turns, insert_run
 from .writing import append_rows, apply_projections, existing_runs
@@ -173,9 +186,11 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                     place = _place(db, kind, owner, cursor, parent)
                     bounds.append(_beyond(*place, "$lt" if (order == "desc") is follows else "$gt"))
             where = {**listed, "$and": bounds} if bounds else listed
-            documents = [*collection.find(where).sort([("position", way), ("_id", way)]).limit(limit + 1)]
-        page = [to_record(kind, document) for document in documents[:limit]]
-        return Page(page[::-1] if backwards else page, len(documents) > limit)
+            order_by = [("position", way), ("_id", way)]
+            with collection.with_options(UNREAD).find(where).sort(order_by).limit(limit + 1) as cursor:
+                documents, has_more = first_fitting(cursor, size_of, limit)
+        page = [to_record(kind, decode_document(document)) for document in documents]
+        return Page(page[::-1] if backwards else page, has_more)
 
     def has_owners_without(self, text: str) -> bool:
         others = {"owner": {"$not": {"$regex": re.escape(text)}}}
@@ -263,8 +278,9 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def read(self, run_id: str, after: int = 0, limit: int = 500) -> Rows:
         with self._connection.database() as db:
-            documents = db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit)
-            return [to_row(document) for document in self._kept(documents)]
+            with db[LOG].find({"run_id": run_id, "last": {"$gt": after}}).sort("last").limit(limit) as cursor:
+                documents, _ = first_fitting(self._kept(cursor), lambda document: len(document["packed"]), limit)
+            return [to_row(document) for document in documents]
 
     def last_row(self, run_id: str) -> Row | None:
         with self._connection.database() as db:

@@ -59,6 +59,8 @@ LOG = """
     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
 """
 """A run's rows unless the run ended before a time: an expired log is not readable even if it is still stored."""
+PACKED = 5
+"""The column of `LOG` with the events."""
 
 _BELOW = {Kind.THREAD: (Kind.MESSAGE, Kind.RUN), Kind.VECTOR_STORE: BELOW_VECTOR_STORE}
 
@@ -127,6 +129,11 @@ def place_of(connection: Connection, kind: Kind, owner: str, id: str, parent: st
 def get_run(connection: Connection, run_id: str) -> RunRecord:
     """Return a run of any owner."""
     return to_run(connection.execute(f"{RUNS} WHERE u.id = ?", (run_id,)).fetchone())
+
+
+def stored_size(row: Sequence[Any]) -> int:
+    """Return the bytes of a row of `ALL`, which has ASCII."""
+    return len(row[4]) + len(row[5])
 
 
 def to_record(row: Sequence[Any]) -> Record:

@@ -32,6 +32,7 @@ from ..base import (
     Runs,
     Start,
     Store,
+    first_fitting,
     placed,
     stored_projections,
 )
@@ -41,6 +42,7 @@ from .passages import SQLitePassages
 from .statements import (
     ALL,
     LOG,
+    PACKED,
     PLACE,
     RUNS,
     allot_turns,
@@ -55,6 +57,7 @@ from .statements import (
     purge_logs,
     purge_places,
     set_status,
+    stored_size,
     to_json,
     to_record,
     to_row,
@@ -180,9 +183,9 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
                 values += [run_id, run_id, TURN, run_id]
             way = "DESC" if descending else "ASC"
             sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
-            records = [to_record(row) for row in connection.execute(sql, (*values, limit + 1))]
-            page = records[:limit]
-            return Page(page[::-1] if backwards else page, len(records) > limit)
+            rows, has_more = first_fitting(connection.execute(sql, (*values, limit + 1)), stored_size, limit)
+            page = [to_record(row) for row in rows]
+            return Page(page[::-1] if backwards else page, has_more)
 
         return self._connections.read(work)
 
@@ -279,7 +282,12 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             " AND last > ?3 ORDER BY first LIMIT ?4"
         )
         values = (run_id, self.now() - self._log_seconds, after, limit)
-        return self._connections.read(lambda connection: [to_row(row) for row in connection.execute(sql, values)])
+
+        def work(connection: Connection) -> Rows:
+            rows, _ = first_fitting(connection.execute(sql, values), lambda row: len(row[PACKED]), limit)
+            return [to_row(row) for row in rows]
+
+        return self._connections.read(work)
 
     def last_row(self, run_id: str) -> Row | None:
         sql = f"{LOG} ORDER BY first DESC LIMIT 1"
