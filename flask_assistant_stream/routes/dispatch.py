@@ -80,13 +80,10 @@ def _endpoint(operation: Operation) -> RouteCallable:
 
 
 def _check_ids(path: dict[str, Any]) -> None:
-    """Refuse an id that no object has, before it goes into a query, another URL or a message."""
+    """Refuse an id that no object has, before it goes into a query or another URL."""
     for name, id in path.items():
         if name.endswith("_id") and not ids.is_segment(id):
-            kind = name.removesuffix("_id").replace("_", " ")
-            raise NotFound(
-                f"No {kind} found with such an id: an id has 1 to {ids.MAX_CHARS} characters, none of them special."
-            )
+            raise NotFound(f"No {name.removesuffix('_id')} found with id '{id[: ids.MAX_CHARS]}'.")
 
 
 def _api_request(
