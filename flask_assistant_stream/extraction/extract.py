@@ -6,32 +6,46 @@ Every reader is bounded, and every error of a reader becomes a `RequestError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import BinaryIO
 
 from ..errors import AssistantStreamError
-from .readers.base import invalid
+from .readers.base import Notes, Reader, invalid
 from .readers.html import read_html
+from .readers.mail import read_eml
+from .readers.opendocument import read_odf
 from .readers.pdf import read_pdf
-from .readers.plain import read_plain
+from .readers.plain import read_json, read_plain, read_xml
+from .readers.rtf import read_rtf
+from .readers.sheets import read_xlsx
+from .readers.slides import read_pptx
 from .readers.word import read_docx
 
 MAX_TEXT_CHARS = 5_000_000
 """Maximum length of a text; the rest is left out."""
 
-_PLAIN = "txt md markdown csv json c cpp cs css go java js php py rb sh tex ts"
+_PLAIN = "txt md markdown csv tsv log rst yaml yml toml ini c cpp cs css go h java js php py rb rs sh sql tex ts"
 
-SEARCHABLE: frozenset[str] = frozenset(f"{_PLAIN} html htm pdf docx".split())
+_READERS: Mapping[str, Reader] = MappingProxyType(
+    {
+        **dict.fromkeys(_PLAIN.split(), read_plain),
+        **dict.fromkeys(("json", "jsonl"), read_json),
+        **dict.fromkeys(("html", "htm"), read_html),
+        **dict.fromkeys(("odt", "ods", "odp"), read_odf),
+        "xml": read_xml,
+        "docx": read_docx,
+        "pptx": read_pptx,
+        "xlsx": read_xlsx,
+        "pdf": read_pdf,
+        "rtf": read_rtf,
+        "eml": read_eml,
+    }
+)
+
+SEARCHABLE: frozenset[str] = frozenset(_READERS)
 """Endings of file names that can be read, lower case, without the dot."""
-
-
-_READERS: dict[str, Callable[[BinaryIO], Iterator[str]]] = {
-    "html": read_html,
-    "htm": read_html,
-    "docx": read_docx,
-    "pdf": read_pdf,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class ExtractedText:
 
     Attributes:
         text: not empty, at most `MAX_TEXT_CHARS`.
-        note: what is missing from the text, as a sentence; "" if nothing is.
+        note: what is missing from the text, as sentences; "" if nothing is.
     """
 
     text: str
@@ -64,35 +78,46 @@ def extract_text(filename: str, content: BinaryIO) -> ExtractedText:
             `unsupported_file` or `invalid_file`.
     """
     kind = ending(filename)
-    if kind not in SEARCHABLE:
+    reader = _READERS.get(kind)
+    if reader is None:
         raise invalid(f"Files ending in '{kind}' cannot be searched.", code="unsupported_file")
+    notes = Notes()
+    text = _clean(_bounded(kind, reader(content, notes), notes))
+    if text.strip():
+        return ExtractedText(text, str(notes))
+    cause = str(notes) or ("Its pages may be images." if kind == "pdf" else "")
+    raise invalid(f"The file has no text. {cause}".rstrip())
+
+
+def _bounded(kind: str, pieces: Iterable[str], notes: Notes) -> str:
+    """Return the pieces up to the maximum, or up to where the file is damaged."""
+    kept: list[str] = []
+    length = 0
     try:
-        text = _clean(_bounded(_READERS.get(kind, read_plain)(content)))
+        for piece in pieces:
+            kept.append(piece)
+            length += len(piece)
+            if length > MAX_TEXT_CHARS:
+                notes.add(f"The text is longer than {MAX_TEXT_CHARS:,} characters; the rest is missing.")
+                break
     except AssistantStreamError:
         raise
+    except MemoryError:
+        raise invalid("The file needs too much memory to be read.") from None
+    except RecursionError:
+        raise invalid("The file is nested too deeply to be read.") from None
     except Exception as error:  # the libraries document no classes, least of all for malicious files
-        raise invalid(f"The file cannot be read as {kind}: it is damaged or of another type.") from error
-    if not text.strip():
-        scanned = " Its pages may be images." if kind == "pdf" else ""
-        raise invalid(f"The file has no text.{scanned}")
-    return ExtractedText(text)
-
-
-def _bounded(pieces: Iterator[str]) -> str:
-    kept, length = [], 0
-    for piece in pieces:
-        kept.append(piece)
-        length += len(piece)
-        if length >= MAX_TEXT_CHARS:
-            break
+        if not "".join(kept).strip():
+            raise invalid(f"The file cannot be read as {kind}: it is damaged or of another type.") from error
+        notes.add("The file is damaged; only its beginning could be read.")
     return "".join(kept)[:MAX_TEXT_CHARS]
 
 
 _NEWLINE = re.compile(r"\r\n?|[\u2028\u2029]")
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\xad\ufeff\ufffe\uffff]")
 
 
 def _clean(text: str) -> str:
-    """Return text that every store accepts: without lone surrogates and control characters."""
+    """Return text that every store accepts: without lone surrogates, control characters and soft hyphens."""
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _INVISIBLE.sub("", _NEWLINE.sub("\n", whole))

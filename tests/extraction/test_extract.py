@@ -20,7 +20,7 @@ from pypdf import PdfWriter
 from flask_assistant_stream.errors import RequestError, StoreError
 from flask_assistant_stream.extraction import extract
 from flask_assistant_stream.extraction.extract import SEARCHABLE, ending, extract_text
-from flask_assistant_stream.extraction.readers import html, pdf, plain
+from flask_assistant_stream.extraction.readers import html, package, pdf, plain
 from tests.files.material import a_docx, a_html, a_pdf, a_zip, another_docx
 
 DOCUMENT = "word/document.xml"
@@ -133,7 +133,7 @@ def test_a_long_text_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "MAX_HTML_BYTES", 402)
     assert read("a.txt", "🎈".encode() * 1000) == "🎈" * 100
     assert read("a.txt", ("x" + "é" * 1000).encode()) == "x" + "é" * 99, "cut within a character"
-    assert read("a.txt", b"\xe9" * 1000) == "é" * 100
+    assert read("a.txt", b"caf\xe9 " * 100) == "café " * 20
     assert read("a.html", a_html("T", "ä" * 1000)).startswith("T\n\n# T\n\nä")
     assert len(read("a.docx", a_docx(["word " * 100]))) == 100
     assert len(read("a.pdf", a_pdf("\f".join(["line " * 5] * 20)))) == 100
@@ -203,22 +203,28 @@ def test_word_has_the_visible_text_only() -> None:
     assert read("a.docx", document(body)) == "Kept, added linked\nnew line\n\nIn a control.\n\na b inner"
 
 
-def test_word_headers_are_left_out() -> None:
+def test_word_headers_are_read_once() -> None:
     from docx import Document
 
     word, data = Document(), io.BytesIO()
     word.sections[0].header.paragraphs[0].text = "On every page"
+    word.sections[0].different_first_page_header_footer = True
+    word.sections[0].first_page_header.paragraphs[0].text = "On every page"
     word.add_paragraph("Text.")
     word.save(data)
-    assert read("a.docx", data.getvalue()) == "Text."
+    assert read("a.docx", data.getvalue()) == "Text.\n\nOn every page"
 
 
-def test_a_word_document_too_large_unpacked_is_rejected() -> None:
-    huge = another_docx(a_docx(["x"]), "word/media/image1.bin", b"\0" * 50_000_000)
-    assert "compressed too much" in refusal("a.docx", huge)
-    assert "too large" in refusal("a.docx", another_docx(a_docx(["x"]), "word/extra.xml", b" " * 40_000_000))
+def test_a_word_document_too_large_unpacked_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "compressed too much" in refusal("a.docx", another_docx(a_docx(["x"]), DOCUMENT, b" " * 50_000_000))
     many = a_zip({f"word/{number}": b"" for number in range(10_001)})
     assert "too large" in refusal("a.docx", many)
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 500)
+    assert "too large" in refusal("a.docx", a_docx(["x"]))
+
+
+def test_parts_that_are_not_read_may_be_large() -> None:
+    assert read("a.docx", another_docx(a_docx(["x"]), "word/media/image1.bmp", b"\0" * 50_000_000)) == "x"
 
 
 def test_no_more_than_the_declared_size_is_unpacked() -> None:

@@ -36,7 +36,7 @@ TABLE = {
     "engines.openai.response_body": "errors upstream engines jiter",
     "storages": f"{DOMAIN} extraction stores.capabilities stores.listing threads storages",
     "storages.openai": f"{DOMAIN} translation upstream profiles storages openai",
-    "extraction": "errors pypdf docx lxml extraction",
+    "extraction": "errors pypdf lxml chardet webencodings extraction",
     "extraction.extractor": "errors per_process threads extraction",
     "files": f"{DOMAIN} extraction stores.capabilities stores.listing threads storages files",
     "run_logger": "protocol stores.base translation",

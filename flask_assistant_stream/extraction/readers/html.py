@@ -1,73 +1,133 @@
-"""HTML: the text that a browser shows."""
+"""HTML: the text that a browser shows, read as a stream of tags, so that no page is too deep or too large."""
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
-from .base import paragraphs
-from .plain import MARKS, decoded, read_bytes
+from .base import PIECE_BYTES, Clock, Notes, paragraphs
+from .decoding import decoded, marked
+from .plain import read_bytes, xml_label
 
-MAX_HTML_BYTES = 8 * 1024 * 1024
-"""Maximum that is read of a page; its tree needs a hundred times its bytes in memory."""
+MAX_HTML_BYTES = 64 * 1024 * 1024
+"""Maximum that is read of a page: pictures are often inside it."""
+MAX_HTML_SECONDS = 30.0
 
-_SILENT = {"head", "iframe", "noscript", "object", "script", "style", "svg", "template"}
-_LINES = {"br", "caption", "dd", "dt", "li", "option", "tr"}
+_SILENT = {"iframe", "noscript", "script", "style", "template"}
+_LINES = {"br", "caption", "dd", "dt", "li", "object", "option", "svg", "text", "tr"}
 _BLOCKS = {"h1", "h2", "h3", "h4", "h5", "h6", "p", "pre", "hr", "div", "body", "main", "section", "article", "aside"}
-_BLOCKS |= {"ol", "ul", "dl", "table", "figure", "figcaption", "blockquote", "details", "summary", "address"}
-_BLOCKS |= {"header", "footer", "nav", "form", "fieldset"}
+_BLOCKS |= {"ol", "ul", "dl", "table", "figure", "figcaption", "blockquote", "details", "summary", "address", "title"}
+_BLOCKS |= {"header", "footer", "nav", "form", "fieldset", "dialog", "center"}
+_BREAKS = {**dict.fromkeys(_LINES, "\n"), **dict.fromkeys(_BLOCKS, "\n\n")}
+_SHOWN_INPUTS = {"", "text", "search", "email", "tel", "url", "number", "date", "button", "submit", "reset"}
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_OF_META = {"utf-16": "utf-8", "utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
+"""Labels that cannot be right where ASCII has been read, and what a browser uses."""
+_SPACES = re.compile(r"[ \t\n\r\f]+")
 
 
-def read_html(content: BinaryIO) -> Iterator[str]:
+def read_html(content: BinaryIO, notes: Notes) -> Iterator[str]:
     """Yield the title and the text of a page."""
-    from lxml import etree, html
-
-    text = _decoded_html(*read_bytes(content, MAX_HTML_BYTES))
-    if not text.strip():
-        return
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
-    root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
-    title = " ".join((root.findtext(".//title") or "").split())
-    yield paragraphs("".join([title, "\n\n", *_html_text(etree.iterwalk(root, events=("start", "end")))]))
+    data, whole = read_bytes(content, MAX_HTML_BYTES, notes)
+    text = decoded(data, notes, label=_label(data), whole=whole)
+    yield from paragraphs(_shown(text, notes))
 
 
-def _decoded_html(data: bytes, whole: bool) -> str:
-    """Decode a page by its byte order mark or its `<meta charset>`, else like any text."""
-    declared = _DECLARED.search(data[:4096])
-    if declared and not data.startswith(tuple(mark for mark, _ in MARKS)):
-        try:
-            return codecs.getincrementaldecoder(declared[1].decode("ascii"))().decode(data, whole).replace("\0", "")
-        except (LookupError, TypeError, ValueError):
-            pass  # the declaration is wrong
-    return decoded(data, whole)
+def html_text(data: bytes, notes: Notes, label: str = "") -> str:
+    """Return the text of a page that is part of another file; `label` is the encoding that the file declares for it."""
+    text = decoded(data[:MAX_HTML_BYTES], notes, label=label or _label(data))
+    return "".join(paragraphs(_shown(text, notes)))
 
 
-def _html_text(walk: Any) -> Iterator[str]:
-    """Yield the text of a page's nodes in order; `walk` is lxml's iterator over starts and ends."""
-    kept = 0  # open <pre> elements, whose spaces are kept
-    for event, node in walk:
-        name, begins = node.tag, event == "start"
+def _label(data: bytes) -> str:
+    declared = None if marked(data) else _DECLARED.search(data[:4096])
+    if declared is None:
+        return xml_label(data)
+    label = declared[1].decode("ascii").lower()
+    return _OF_META.get(label, label)
+
+
+def _shown(pieces: Iterator[str], notes: Notes) -> Iterator[str]:
+    from lxml import etree
+
+    page, clock = _Page(notes), Clock(MAX_HTML_SECONDS)
+    parser = etree.HTMLParser(target=page, encoding="utf-8", no_network=True, huge_tree=True)
+    for piece in pieces:
+        data = piece.replace("\0", "").encode("utf-8", "replace")
+        for start in range(0, len(data), PIECE_BYTES):
+            parser.feed(data[start : start + PIECE_BYTES])
+            yield page.taken()
+            if clock.is_over():
+                notes.add("The page takes too long to read; the rest is missing.")
+                return
+    parser.close()
+    yield page.taken()
+
+
+class _Page:
+    """Collects the text between tags: the target of lxml's parser."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._text: list[str] = []
+        self._silent = 0
+        self._kept = 0  # open <pre> elements, whose line ends are kept
+        self._cells: list[int] = []  # of each open row, or table without rows
+
+    def taken(self) -> str:
+        """Return the text since the last call."""
+        text = "".join(self._text)
+        self._text.clear()
+        return text
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name in _SILENT or self._silent:
+            self._silent += name in _SILENT
+            return
+        self._text.append(_BREAKS.get(name, ""))
         if name == "pre":
-            kept += 1 if begins else -1
-        yield "\n\n" if name in _BLOCKS else "\n" if begins and name in _LINES else ""
-        if not begins:
-            yield _spaced(node.tail, kept)
-            continue
-        if name in _SILENT:
-            walk.skip_subtree()
-            continue
-        if name in ("td", "th") and node.getprevious() is not None:
-            yield " | "
+            self._kept += 1
+        elif name in ("table", "tr"):
+            self._cells.append(0)
+        elif name in ("td", "th") and self._cells:
+            self._text.append(" | " if self._cells[-1] else "")
+            self._cells[-1] += 1
         elif len(name) == 2 and name[0] == "h" and name[1] in "123456":
-            yield "#" * int(name[1]) + " "
-        yield _spaced(node.text, kept)
+            self._text.append("#" * int(name[1]) + " ")
+        elif name == "frame":
+            self._notes.add("The page consists of frames; their pages are other files.")
+        self._text.append(_of_attributes(name, attributes))
+
+    def end(self, name: str) -> None:
+        if self._silent:
+            self._silent -= name in _SILENT
+            return
+        if name in _BLOCKS:
+            self._text.append("\n\n")
+        if name == "pre":
+            self._kept = max(self._kept - 1, 0)
+        elif name in ("table", "tr") and self._cells:
+            self._cells.pop()
+
+    def data(self, text: str) -> None:
+        if not self._silent:
+            self._text.append(text if self._kept else _SPACES.sub(" ", text))
+
+    def comment(self, text: str) -> None:
+        """Ignore a comment."""
+
+    def pi(self, target: str, data: str | None = None) -> None:
+        """Ignore a processing instruction."""
+
+    def close(self) -> None:
+        """Do nothing: the text has been taken."""
 
 
-def _spaced(text: str | None, kept: int) -> str:
-    """Return text with single spaces, as a browser shows it outside `<pre>`."""
-    if not text or kept:
-        return text or ""
-    return re.sub(r"[ \t\n\r\f]+", " ", text)
+def _of_attributes(name: str, attributes: Mapping[str, str]) -> str:
+    """Return the text that a browser shows in place of a picture or in a form's field."""
+    if name in ("img", "area"):
+        return f" {attributes.get('alt', '')} "
+    if name == "input" and attributes.get("type", "").lower() in _SHOWN_INPUTS:
+        return f" {attributes.get('value', '')} "
+    return ""

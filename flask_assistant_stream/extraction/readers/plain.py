@@ -1,55 +1,76 @@
-"""Plain text: bytes to text."""
+"""Plain text, and JSON and XML, whose characters may be written as escapes."""
 
 from __future__ import annotations
 
-import codecs
+import html
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .base import invalid
+from .base import Notes
+from .decoding import decoded, marked
 
 MAX_TEXT_BYTES = 20_000_000
 """Maximum that is read of a file: four bytes for each character that is kept."""
 
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16's, hence before it
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_LABEL = re.compile(rb"<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
+_WIDE_STARTS = {b"<\0?\0": "utf-16le", b"\0<\0?": "utf-16be"}
+
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
+_SIMPLE = {"n": "\n", "r": "\n", "t": "\t", "b": " ", "f": " ", "/": "/"}
+_STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+_NOT_JSON = re.compile(r"[^\s{}\[\]:,\d.+\-eEtrufalsn]")
+_WRONG_ESCAPE = re.compile(r'\\(?:\\\\|[^"\\/bfnrtu]|u(?![0-9a-fA-F]{4}))')
+
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_MARKUP = {"&lt;", "&gt;", "&amp;", "&quot;", "&apos;"}
 
 
-def read_plain(content: BinaryIO) -> Iterator[str]:
+def read_plain(content: BinaryIO, notes: Notes) -> Iterator[str]:
     """Yield the text of a file that is text already."""
-    yield decoded(*read_bytes(content, MAX_TEXT_BYTES))
+    data, whole = read_bytes(content, MAX_TEXT_BYTES, notes)
+    yield from decoded(data, notes, whole=whole)
 
 
-def read_bytes(content: BinaryIO, limit: int) -> tuple[bytes, bool]:
+def read_bytes(content: BinaryIO, limit: int, notes: Notes) -> tuple[bytes, bool]:
     """Return the bytes up to a limit, and whether they are complete; if not, they may end within a character."""
     data = content.read(limit + 1)
-    return data[:limit], len(data) <= limit
+    if len(data) <= limit:
+        return data, True
+    notes.add(f"The file is longer than {limit:,} bytes; the rest is missing.")
+    return data[:limit], False
 
 
-def decoded(data: bytes, whole: bool) -> str:
-    """Decode by the byte order mark, else as UTF-8, else as Windows-1252 if the result is text."""
-    marked = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
-    try:
-        text = codecs.getincrementaldecoder(marked)().decode(data, whole)
-    except UnicodeDecodeError:
-        if marked != "utf-8":
-            raise invalid(f"The file begins as {marked.removesuffix('-sig').upper()} but is not valid.") from None
-        text = _western(data)
-    controls = len(_CONTROL.findall(text))
-    if "\0" in text or controls > len(text) // 200:
-        raise invalid("The file is not text: it contains control characters.")
-    return text
+def read_json(content: BinaryIO, notes: Notes) -> Iterator[str]:
+    r"""Yield JSON, or lines of JSON, with `\u00fc` as ü and `\n` as a line end; other text unchanged."""
+    text = "".join(read_plain(content, notes))
+    yield _ESCAPE.sub(_unescaped, text) if "\\" in text and _is_json(text) else text
 
 
-def _western(data: bytes) -> str:
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _is_json(text: str) -> bool:
+    """Return whether a text consists of JSON's tokens: enough to know that a backslash begins an escape."""
+    return not _NOT_JSON.search(_STRING.sub("", text)) and not _WRONG_ESCAPE.search(text.replace("\\\\", ""))
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    high, low, unit, simple = match.groups()
+    if high:
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
+    if unit:
+        character = chr(int(unit, 16))
+        return character if character > "\x7f" or character.isalnum() or character in " -._'" else match[0]
+    return _SIMPLE.get(simple, match[0])
+
+
+def read_xml(content: BinaryIO, notes: Notes) -> Iterator[str]:
+    """Yield XML with its markup, and with `&#252;` and `&uuml;` as ü."""
+    data, whole = read_bytes(content, MAX_TEXT_BYTES, notes)
+    text = "".join(decoded(data, notes, label=xml_label(data), whole=whole))
+    yield _REFERENCE.sub(lambda match: match[0] if match[0] in _MARKUP else html.unescape(match[0]), text)
+
+
+def xml_label(data: bytes) -> str:
+    """Return the encoding that an XML declaration names or shows, or ""."""
+    declared = _LABEL.match(data[:512].lstrip())
+    wide = "" if marked(data) else _WIDE_STARTS.get(data[:4], "")
+    return wide or (declared[1].decode("ascii") if declared else "")

@@ -1,0 +1,124 @@
+"""The encoding of bytes that are neither UTF-8 nor declared, or none: `chardet`'s candidates that make sense as text.
+
+chardet always answers. For short texts its answer may be of another script; such an answer mixes scripts within words,
+is Japanese without kana, or is hardly better than the next one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+SAMPLE_BYTES = 100_000
+"""What is looked at, from the first byte on that is not ASCII."""
+READ_CHARACTERS = 5000
+
+MIN_CONFIDENCE, MIN_LEAD = 0.04, 1.2
+SHORT, MIN_SHORT_CONFIDENCE, MIN_SHORT_LEAD = 12, 0.08, 1.6
+"""chardet's confidence in an answer, and how many times that in the next one; higher for samples with fewer bytes
+beyond ASCII than `SHORT`. Measured with names of places, languages and currencies of ten other scripts: of twelve names
+in a row 2 % are rejected and none is read wrongly; of single names 30 % are rejected and 1 % read wrongly."""
+MIN_WESTERN_LEAD = 1.2
+"""The lead over Windows-1252 in Latin text; of twelve names in ten languages 2 % are read wrongly."""
+MAX_ODDNESS, MAX_WESTERN_ODDNESS = 0.15, 0.4
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_RUN = re.compile(rb"[\x80-\xff]+")
+_WITHIN_WORDS = "’·‐‑–'”“"
+_CASED = "LATIN", "GREEK", "CYRILLIC"
+
+
+def detected(data: bytes) -> list[str]:
+    """Return the names of codecs, the most likely one first; none if it is uncertain."""
+    from chardet import EncodingEra, detect_all
+
+    first = _BEYOND_ASCII.search(data)
+    start = max(first.start() - 200, 0) if first else 0
+    sample = data[start : start + SAMPLE_BYTES]
+    answers: list[tuple[float, str]] = []
+    texts: set[str] = set()
+    for answer in detect_all(sample, ignore_threshold=True, encoding_era=EncodingEra.MODERN_WEB):
+        name = (answer["encoding"] or "utf-8").lower()
+        text = "" if name.startswith("utf") else _text(sample, name)
+        if text and text not in texts and _makes_sense(text, answer["language"] or "", name):
+            texts.add(text)
+            answers.append((answer["confidence"], name))
+    return _western(answers, sample) if _is_western(sample) else _certain(answers, sample)
+
+
+def _text(sample: bytes, name: str) -> str:
+    """Return the decoded sample, or "" if it is not of this encoding; its end may be within a character."""
+    decoder = codecs.getincrementaldecoder(name)("replace")
+    text = decoder.decode(sample)
+    return text if text.count("\ufffd") * 50 <= len(text) else ""
+
+
+def _is_western(sample: bytes) -> bool:
+    """Return whether the sample is Latin text with single accents, so that a wrong answer changes few letters."""
+    runs = _RUN.findall(sample)
+    long = sum(len(run) > 2 for run in runs)
+    few = sum(map(len, runs)) * 3 <= len(sample) and long * 5 <= len(runs)
+    return few or len({*b"".join(runs)}) == 1
+
+
+def _western(answers: list[tuple[float, str]], sample: bytes) -> list[str]:
+    """Return Windows-1252 unless another answer leads clearly: it is the encoding of nearly all such files."""
+    confidence, name = answers[0] if answers else (0.0, "")
+    usual = next((value for value, other in answers if other == "windows-1252"), MIN_CONFIDENCE)
+    if confidence >= MIN_WESTERN_LEAD * usual:
+        return [name, "windows-1252"]
+    odd = _oddness(sample[:READ_CHARACTERS].decode("windows-1252", "replace"))
+    return ["windows-1252"] if odd <= MAX_WESTERN_ODDNESS else []
+
+
+def _certain(answers: list[tuple[float, str]], sample: bytes) -> list[str]:
+    short = len(_BEYOND_ASCII.findall(sample)) < SHORT
+    enough, lead = (MIN_SHORT_CONFIDENCE, MIN_SHORT_LEAD) if short else (MIN_CONFIDENCE, MIN_LEAD)
+    if not answers or answers[0][0] < enough:
+        return []
+    return [answers[0][1]] if len(answers) == 1 or answers[0][0] >= lead * answers[1][0] else []
+
+
+def _makes_sense(text: str, language: str, name: str) -> bool:
+    scripts = Counter(map(_script, text[:READ_CHARACTERS]))
+    kana = scripts["HIRAGANA"] + scripts["KATAKANA"]
+    if scripts["NONE"]:
+        return False
+    if language == "ko":
+        return scripts["CJK"] * 4 <= scripts["HANGUL"]
+    if language == "ja":
+        return kana > 0 or scripts["CJK"] < 4
+    if name.startswith(("gb", "big5")):
+        return kana + scripts["HANGUL"] + scripts["SYMBOL"] <= scripts["CJK"]
+    return _oddness(text[:READ_CHARACTERS]) <= MAX_ODDNESS
+
+
+@lru_cache(maxsize=1 << 14)
+def _script(character: str) -> str:
+    """Return the first word of a letter's name, such as CYRILLIC; "" for ASCII."""
+    if character.isascii():
+        return "LATIN" if character.isalpha() else ""
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cn", "Co"):
+        return "NONE"
+    return re.split("[ -]", unicodedata.name(character, "NONE"))[0] if category[0] in "LM" else "SYMBOL"
+
+
+def _oddness(text: str) -> float:
+    """Return the share of characters beyond ASCII that no word has in their place."""
+    scripts = ["", *map(_script, text), ""]
+    odd = beyond = 0
+    for place, character in enumerate(text):
+        if character.isascii():
+            continue
+        beyond += 1
+        before, own, after = scripts[place : place + 3]
+        if own == "SYMBOL":
+            odd += before not in ("", own) and after not in ("", own) and character not in _WITHIN_WORDS
+        else:
+            mixed = {before, after} - {"", "SYMBOL", own}
+            odd += bool(mixed) or (character.isupper() and own in _CASED and text[place - 1 : place].islower())
+    return odd / max(beyond, 1)

@@ -1,0 +1,112 @@
+"""Mail messages: headers, text, and the names of attachments."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterator
+from email.header import decode_header
+from email.message import Message
+from typing import BinaryIO
+
+from ...errors import RequestError
+from .base import Notes, paragraphs
+from .decoding import codec_by_label, decoded
+from .html import html_text
+from .plain import read_bytes
+
+MAX_MAIL_BYTES = 32 * 1024 * 1024
+"""Maximum that is read of a file; what follows are attachments, most often."""
+MAX_NESTED = 20
+MAX_MAIL_PARTS = 1000
+
+_HEADERS = ("Subject", "From", "To", "Cc", "Date")
+_ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+
+
+def read_eml(content: BinaryIO, notes: Notes) -> Iterator[str]:
+    """Yield the text of a message."""
+    data, _ = read_bytes(content, MAX_MAIL_BYTES, notes)
+    message = email.message_from_bytes(data, policy=email.policy.compat32)
+    if not message.keys():
+        raise ValueError("no headers")
+    yield from paragraphs(_Mail(notes).message(message, 0))
+
+
+class _Mail:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._parts = 0
+
+    def message(self, message: Message, depth: int) -> Iterator[str]:
+        """Yield the headers and the text of a message."""
+        headers = {name.lower(): value for name, value in reversed([*message.raw_items()])}
+        for name in _HEADERS:
+            if name.lower() in headers:
+                yield f"{name}: {_header(headers[name.lower()])}\n"
+        yield "\n"
+        yield from self._part(message, depth)
+
+    def _part(self, part: Message, depth: int) -> Iterator[str]:
+        kind = part.get_content_type()
+        self._parts += 1
+        if depth > MAX_NESTED or self._parts > MAX_MAIL_PARTS:
+            self._notes.add("The message has too many parts; some are missing.")
+        elif kind in _ENCRYPTED:
+            self._notes.add("The message is encrypted or signed in a form that is not read.")
+        elif part.is_multipart():
+            yield from self._parts_of(part, kind, depth)
+        elif kind.startswith("text/") and part.get_content_disposition() != "attachment":
+            yield self._text(part, kind) + "\n\n"
+        else:
+            self._notes.add("Attachments are not read, except for their names.")
+            if name := _filename(part):
+                yield f"Attachment: {name}\n"
+
+    def _parts_of(self, part: Message, kind: str, depth: int) -> Iterator[str]:
+        children = [child for child in part.get_payload() if isinstance(child, Message)]
+        if kind == "multipart/alternative":
+            yield max(("".join(self._part(child, depth + 1)) for child in children), key=len, default="")
+            return
+        for child in children:
+            if kind == "message/rfc822":
+                yield from self.message(child, depth + 1)
+            else:
+                yield from self._part(child, depth + 1)
+
+    def _text(self, part: Message, kind: str) -> str:
+        data, label = part.get_payload(decode=True), part.get_content_charset("")
+        if not isinstance(data, bytes):
+            return ""
+        try:
+            if kind == "text/html":
+                return html_text(data, self._notes, label)
+            return "".join(decoded(data, self._notes, label=label))
+        except RequestError:
+            self._notes.add("A part of the message is missing: its encoding is not recognised.")
+            return ""
+
+
+def _header(value: str) -> str:
+    """Return a header with its encoded words decoded."""
+    raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    try:
+        return " ".join("".join(_decoded_words(raw)).split())
+    except ValueError:  # wrong base64
+        return raw
+
+
+def _decoded_words(value: str) -> Iterator[str]:
+    for text, label in decode_header(value):
+        if isinstance(text, str):
+            yield text
+            continue
+        codec = codec_by_label(label or "")
+        yield codec.decode(text, "replace")[0] if codec else text.decode("utf-8" if label else "latin-1", "replace")
+
+
+def _filename(part: Message) -> str:
+    try:
+        return _header(part.get_filename() or "")
+    except (LookupError, ValueError):
+        return ""
