@@ -102,8 +102,8 @@ def _bounded(kind: str, pieces: Iterable[str], notes: Notes) -> str:
                 break
     except AssistantStreamError:
         raise
-    except MemoryError:
-        raise invalid("The file needs too much memory to be read.") from None
+    except MemoryError as error:
+        raise invalid("The file needs too much memory to be read.") from error
     except RecursionError:
         raise invalid("The file is nested too deeply to be read.") from None
     except Exception as error:  # the libraries document no classes, least of all for malicious files

@@ -51,7 +51,7 @@ def _label(data: bytes) -> str:
 def _shown(pieces: Iterator[str], notes: Notes) -> Iterator[str]:
     from lxml import etree
 
-    page, clock = _Page(notes), Clock(MAX_HTML_SECONDS)
+    page, clock = _ShownText(notes), Clock(MAX_HTML_SECONDS)
     parser = etree.HTMLParser(target=page, encoding="utf-8", no_network=True, huge_tree=True)
     for piece in pieces:
         data = piece.replace("\0", "").encode("utf-8", "replace")
@@ -65,7 +65,7 @@ def _shown(pieces: Iterator[str], notes: Notes) -> Iterator[str]:
     yield page.taken()
 
 
-class _Page:
+class _ShownText:
     """Collects the text between tags: the target of lxml's parser."""
 
     def __init__(self, notes: Notes) -> None:

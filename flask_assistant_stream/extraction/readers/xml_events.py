@@ -51,12 +51,14 @@ def walked(pieces: Iterable[bytes], walker: XmlWalker) -> Iterator[str]:
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartElementHandler = lambda name, attributes: walker.start(
-        name.rpartition(" ")[2], {_local(key): value for key, value in attributes.items()}
-    )
-    parser.EndElementHandler = lambda name: walker.end(name.rpartition(" ")[2])
-    parser.CharacterDataHandler = walker.data
-    parser.DefaultHandler = lambda _: None  # its presence keeps entities as they are
+    receivers = {
+        "StartElement": lambda name, attributes: walker.start(_local(name), _named(attributes)),
+        "EndElement": lambda name: walker.end(_local(name)),
+        "CharacterData": walker.data,
+        "Default": lambda _: None,  # its presence keeps entities as they are
+    }
+    for event, receive in receivers.items():
+        setattr(parser, f"{event}Handler", receive)
     try:
         for piece in pieces:
             parser.Parse(piece, False)
@@ -64,11 +66,17 @@ def walked(pieces: Iterable[bytes], walker: XmlWalker) -> Iterator[str]:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise ValueError(f"not well-formed: {error}") from error
-    finally:
-        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
     yield walker.taken()
 
 
 def _local(name: str) -> str:
-    namespace, _, local = name.rpartition(" ")
-    return f"r:{local}" if namespace.endswith("/relationships") else local
+    return name.rpartition(" ")[2]
+
+
+def _named(attributes: dict[str, str]) -> dict[str, str]:
+    """Return attributes by local name; `r:id` stays apart from `id`."""
+    named = {}
+    for name, value in attributes.items():
+        namespace, _, local = name.rpartition(" ")
+        named[f"r:{local}" if namespace.endswith("/relationships") else local] = value
+    return named
