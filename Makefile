@@ -3,7 +3,7 @@
 # make check  lint and all tests, as CI does             make test-chaos  the long form of the tests of reliability
 # make bench  measure against the FastAPI design         make dist   build the sdist and the wheel; dist-check tests them
 # make screenshots  the images of docs/images, from a scripted server
-# make vendor copy the chat page's libraries from npm into the package, at the versions of ui_vendor/package.json
+# make vendor copy the chat page's libraries from npm into the package, and bundle the page (after each change in ui/)
 # make clean  remove what the other targets created (the example app's data in ./instance stays)
 
 PYTHON ?= python3
@@ -77,6 +77,7 @@ vendor: $(VENDOR_MODULES)/.stamp
 	cp $(VENDOR_MODULES)/dompurify/LICENSE $(VENDOR)/dompurify.LICENSE
 	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/es/highlight.min.js $(VENDOR)/highlight.js
 	cp $(VENDOR_MODULES)/@highlightjs/cdn-assets/LICENSE $(VENDOR)/highlight.LICENSE
+	node ui_vendor/build.mjs
 
 clean:
 	rm -rf $(VENV) $(LITELLM) $(NODE_MODULES) $(REACT_MODULES) $(VENDOR_MODULES) examples/react-chat/dist

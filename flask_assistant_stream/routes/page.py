@@ -1,4 +1,6 @@
-"""The chat page: `GET /`, and `GET /ui/<version>/<name>` for its scripts and styles. Public: they hold no data.
+"""The chat page: `GET /`, and `GET /ui/<version>/<name>` for its bundle and the modules that this is built from.
+
+They are public and hold no data. A page loads one script and one style sheet; the modules are for a developer's tools.
 
 Only a registration with the setting `ui` has these routes. `openapi.json` leaves them out: it describes the API for
 programs, whatever the settings.
@@ -21,7 +23,7 @@ from .base import EXTENSION, ApiRequest, Registration, Resource
 from .dispatch import add_operation
 
 UI = Path(__file__).parent.parent / "ui"
-TYPES = {".js": "text/javascript", ".css": "text/css"}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".map": "application/json"}
 """The types that are served. The table of the host system may have others for these endings."""
 VERSION_CHARS = 12
 UNCHANGING = "public, max-age=31536000, immutable"
@@ -46,11 +48,9 @@ class PageFiles:
 
     Attributes:
         version: of all files together; part of their addresses.
-        scripts: names of the modules, so that a browser loads them at once instead of import by import.
     """
 
     version: str
-    scripts: tuple[str, ...]
 
 
 @functools.cache
@@ -60,7 +60,7 @@ def page_files() -> PageFiles:
     digest = hashlib.sha256()
     for name in names:
         digest.update(name.encode() + b"\0" + (UI / name).read_bytes())
-    return PageFiles(digest.hexdigest()[:VERSION_CHARS], tuple(name for name in names if name.endswith(".js")))
+    return PageFiles(digest.hexdigest()[:VERSION_CHARS])
 
 
 def files_of(blueprint: str) -> PageFiles:
@@ -92,7 +92,7 @@ def page(request: ApiRequest) -> Response:
 
 @resource.route("GET", "/ui/<version>/<path:name>", public=True)
 def ui(_request: ApiRequest, version: str, name: str) -> Response:
-    """Return a script or a style sheet of the page; a browser caches it, since each version has its own address."""
+    """Return a file of the page; a browser caches it, since each version has its own address."""
     path, media_type = safe_join(str(UI), name), TYPES.get(PurePosixPath(name).suffix)
     if path is None or media_type is None or not Path(path).is_file():
         raise NotFound(f"The chat page has no file {name!r}.")

@@ -25,7 +25,7 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 
 def scripts(root: Path = ROOT) -> list[Path]:
     """Return the chat page's own scripts."""
-    return sorted(path for path in (root / PACKAGE / "ui").rglob("*.js") if path.parent.name != "vendor")
+    return sorted(path for path in (root / PACKAGE / "ui").rglob("*.js") if path.parent.name not in ("vendor", "built"))
 
 
 def python_tests(root: Path = ROOT) -> list[Path]:

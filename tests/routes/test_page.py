@@ -22,9 +22,10 @@ from flask_assistant_stream.testing.scripted import ScriptedEngine
 from .conftest import FRONT_END, PREFIX, MakeSite, Site
 
 ROOT = re.compile(r"<div class=\"assistant-chat\" data-assistant-chat ([^>]*)>")
-SCRIPTS_AND_STYLES = sorted(path.relative_to(UI).as_posix() for path in UI.rglob("*") if path.suffix in (".js", ".css"))
+KINDS = {".js": "text/javascript", ".css": "text/css", ".map": "application/json"}
+SCRIPTS_AND_STYLES = sorted(path.relative_to(UI).as_posix() for path in UI.rglob("*") if path.suffix in KINDS)
 VERSION = page_files().version
-CHAT = f"/ui/{VERSION}/chat.js"
+CHAT = f"/ui/{VERSION}/built/chat.js"
 
 
 @pytest.fixture
@@ -71,8 +72,16 @@ def test_it_loads_existing_files_and_needs_no_more_than_the_policy(site: Site) -
     for address in addresses(html):
         assert address.startswith(f"{PREFIX}/ui/")
         assert site.client.get(address).status_code == 200, address
-    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', html)
-    assert preloaded == [f"{PREFIX}/ui/{VERSION}/{name}" for name in SCRIPTS_AND_STYLES if name.endswith(".js")]
+    assert set(addresses(html)) == {f"{PREFIX}/ui/{VERSION}/built/chat.{kind}" for kind in ("js", "css")}
+
+
+def test_the_source_maps_name_files_that_there_are(site: Site) -> None:
+    for name in ("chat.js", "chat.css"):
+        address = f"/ui/{VERSION}/built/"
+        (linked,) = re.findall(r"sourceMappingURL=(\S+)", site.get(address + name).text)
+        sources = site.get(address + linked).get_json()["sources"]
+        assert sources
+        assert {site.get(address + source).status_code for source in sources} == {200}
 
 
 @pytest.mark.parametrize("options", [{}, {"ui": "off"}])
@@ -101,8 +110,7 @@ def test_methods_that_it_does_not_have(site: Site) -> None:
 @pytest.mark.parametrize("name", SCRIPTS_AND_STYLES)
 def test_scripts_and_styles(site: Site, name: str) -> None:
     response = site.get(f"/ui/{VERSION}/{name}", user="nobody")
-    kind = "text/javascript" if name.endswith(".js") else "text/css"
-    assert (response.status_code, response.mimetype) == (200, kind)
+    assert (response.status_code, response.mimetype) == (200, KINDS[Path(name).suffix])
     assert response.data == (UI / name).read_bytes()
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -111,11 +119,11 @@ def test_a_browser_caches_them_until_the_version_changes(site: Site, make_site: 
     assert site.get(CHAT).headers["Cache-Control"] == "public, max-age=31536000, immutable"
     debugged = make_site(ui="on", config={"DEBUG": True})
     assert debugged.get(CHAT).headers["Cache-Control"] == "no-cache"
-    first = site.get("/ui/0123456789ab/chat.js")
+    first = site.get("/ui/0123456789ab/built/chat.js")
     assert first.headers["Cache-Control"] == "no-cache"
-    again = site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": first.headers["ETag"]})
+    again = site.get("/ui/0123456789ab/built/chat.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
-    assert site.get("/ui/0123456789ab/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
+    assert site.get("/ui/0123456789ab/built/chat.js", headers={"If-None-Match": '"another"'}).status_code == 200
 
 
 def test_the_version_is_that_of_all_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +134,6 @@ def test_the_version_is_that_of_all_they_hold(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "log.js").write_text("2")
     other = page_files.__wrapped__()
-    assert other.scripts == ("chat.js", "log/log.js")
     assert other.version != one.version
 
 
