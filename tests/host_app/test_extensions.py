@@ -88,10 +88,10 @@ def test_a_post_to_an_unknown_url_is_not_found(visit: Visit, path: str) -> None:
 
 def test_the_page_loads_its_files_more_often_than_the_default_limit_allows(visit: Visit) -> None:
     anna = visit("anna")
-    for _ in range(5):
-        page = anna.client.get("/support").text
-        for address in {part.split('"')[0] for part in page.split('="') if "/ui/" in part}:
-            assert anna.client.get(address).status_code == 200
+    addresses = {part.split('"')[0] for part in anna.client.get("/support").text.split('="') if "/ui/" in part}
+    assert addresses
+    statuses = [anna.client.get(address).status_code for _ in range(61) for address in addresses]
+    assert {*statuses} == {200}
 
 
 def test_programs_have_a_limit_of_their_own(app: Flask, visit: Visit, program: dict[str, str]) -> None:
