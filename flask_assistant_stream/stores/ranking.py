@@ -22,8 +22,12 @@ from .stemming import stem
 T = TypeVar("T")
 Compute = Callable[..., Any]
 
-QUERY_WORDS = 64
-"""The most different words of a query that are searched for."""
+QUERY_CHARACTERS = 16_384
+"""What is read of a query, half at its beginning and half at its end: a question is before or behind a quotation."""
+QUERY_WORDS = 256
+"""The most different words of a query that are looked up, half of them the last ones."""
+SCORED_WORDS = 64
+"""The most words that passages are scored by: the rarest ones that any passage has."""
 CANDIDATES = 500
 """The most passages that are scored; of more matches those with the most and rarest words."""
 WORD_CHARACTERS = 64
@@ -56,14 +60,17 @@ def words(text: str) -> list[str]:
 
 
 def query_words(query: str) -> list[str]:
-    """Return the different words to search for; in scripts without spaces only the pairs, if there are any."""
+    """Return the different words to look up; in scripts without spaces only the pairs, if there are any."""
+    half = QUERY_CHARACTERS // 2
+    ends = query if len(query) <= QUERY_CHARACTERS else f"{query[:half]} {query[-half:]}"
     wanted: dict[str, None] = {}
-    for run in _WORD.findall(_plain(query)):
+    for run in _WORD.findall(_plain(ends)):
         only_pairs = len(run) > 1 and _FIRST_UNSPACED.match(run)
         wanted |= dict.fromkeys(_pairs(run) if only_pairs else _as_words(run))
-        if len(wanted) >= QUERY_WORDS:
-            break
-    return [*wanted][:QUERY_WORDS]
+    listed = [*wanted]
+    if len(listed) > QUERY_WORDS:
+        listed[QUERY_WORDS // 2 : -QUERY_WORDS // 2] = []
+    return listed
 
 
 def _plain(text: str) -> str:
@@ -122,7 +129,7 @@ def search(index: PassageIndex, query: str, limit: int, compute: Compute = _here
     wanted = query_words(query)
     if not wanted or limit < 1:
         return []
-    holding = {word: index.holding(word) for word in wanted}
+    holding = _rarest({word: index.holding(word) for word in wanted})
     weights = _weights(holding, index.total())
     keys: list[Hashable] = compute(_most_promising, holding, weights, max(limit, CANDIDATES))
     if not keys:
@@ -134,6 +141,14 @@ def search(index: PassageIndex, query: str, limit: int, compute: Compute = _here
         for candidate, score in best
         if candidate.key in texts
     ]
+
+
+def _rarest(holding: dict[str, Collection[Hashable]]) -> dict[str, Collection[Hashable]]:
+    """Return the words of a long query that tell most: the rarest ones that are in any passage."""
+    if len(holding) <= SCORED_WORDS:
+        return holding
+    held = [word for word, keys in holding.items() if keys]
+    return {word: holding[word] for word in sorted(held, key=lambda word: len(holding[word]))[:SCORED_WORDS]}
 
 
 def _weights(holding: Mapping[str, Collection[Hashable]], total: int) -> dict[str, float]:

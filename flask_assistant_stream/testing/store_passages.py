@@ -66,6 +66,11 @@ class PassageSuite:
         assert places(passages, "tomatoes")[0] == ("kitchen", 0), "it has the word twice"
         assert places(passages, "garden roses")[0] == ("garden", 1), "roses are rarer"
 
+    def test_a_long_query_finds_what_its_end_asks_for(self, passages: Passages) -> None:
+        quoted = " ".join(f"quoted{number}" for number in range(25_000))
+        assert places(passages, f"{quoted} Which tomatoes want water?")[0] == ("garden", 0)
+        assert places(passages, f"Which tomatoes want water? {quoted}")[0] == ("garden", 0)
+
     def test_equal_scores_keep_the_order_of_passages(self, passages: Passages) -> None:
         passages.write_passages(ANN, "same", ["All the same"] * 12)
         hits = passages.search_passages(ANN, ["same"], "same", 20)

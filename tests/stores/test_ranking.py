@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 import pytest
 
 from flask_assistant_stream.stores import ranking
-from flask_assistant_stream.stores.ranking import Candidate, query_words, search, words
+from flask_assistant_stream.stores.ranking import QUERY_WORDS, Candidate, query_words, search, words
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,25 @@ def test_the_shortcut_for_ascii_gives_the_same_words() -> None:
 
 def test_words_of_a_query() -> None:
     assert query_words("a 北京市 A 京") == ["a", "北京", "京市", "京"]
-    assert query_words(" ".join(f"w{number}" for number in range(1000))) == [f"w{n}" for n in range(64)]
-    assert len(query_words("".join(chr(0x4E00 + number) for number in range(1000)))) == 64
+    assert len(query_words("".join(chr(0x4E00 + number) for number in range(1000)))) == QUERY_WORDS
+
+
+def test_a_long_query_has_words_of_both_ends() -> None:
+    ends = [f"w{n}" for n in [*range(128), *range(872, 1000)]]
+    assert query_words(" ".join(f"w{number}" for number in range(1000))) == ends
+    assert {"first", "last"} <= {*query_words("first " + "middle " * 100_000 + "last")}
+
+
+def test_a_long_query_is_scored_by_its_rarest_words() -> None:
+    """A question behind a quotation finds its passage, whatever the quotation shares with others."""
+    quoted = [f"common{number}" for number in range(100)]
+    index = Texts([*[" ".join(quoted)] * 20, "The warranty lasts 37 months."])
+    assert search(index, " ".join([*quoted, "how long is the warranty"]), 1)[0].number == 20
+
+
+def test_words_without_a_passage_are_not_scored() -> None:
+    unknown = " ".join(f"unknown{number}" for number in range(200))
+    assert [hit.number for hit in search(Texts(["tea", "a warranty"]), f"{unknown} warranty", 5)] == [1]
 
 
 @pytest.mark.parametrize("text", ["files and Größe", "北京市", "हिन्दी कि", "Ａｂｃ", "ＩＩ Ⅷ ﬁne ½"])

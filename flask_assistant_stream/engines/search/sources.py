@@ -16,6 +16,7 @@ from .cited_text import MARK, mark
 MAX_SOURCE_CHARS = 12_000
 """Characters of passages in a request, best first: about 3,000 tokens."""
 MAX_QUERY_CHARS = 2000
+"""Of a longer message both ends are searched for: a question is before or behind what the user has pasted."""
 SHORT_WORDS = 4
 """A message of at most so many words ("And how long?") is searched together with the one before it."""
 
@@ -41,8 +42,17 @@ def query_of(request: dict[str, Any]) -> str:
     if not file_search_of(request) or not texts or not texts[-1]:
         return ""
     said = [text for text in texts if text]
-    short = len(said[-1].split()) <= SHORT_WORDS
-    return "\n".join(text[:MAX_QUERY_CHARS] for text in (said[-2:] if short else said[-1:]))
+    short = len(said[-1].split(None, SHORT_WORDS)) <= SHORT_WORDS
+    return "\n".join(_ends(text) for text in (said[-2:] if short else said[-1:]))
+
+
+def _ends(text: str) -> str:
+    """Return a text, or the whole words at the two ends of a long one."""
+    if len(text) <= MAX_QUERY_CHARS:
+        return text
+    half = MAX_QUERY_CHARS // 2 - 2
+    begin, end = text[:half], text[-half:]
+    return f"{begin.rpartition(' ')[0] or begin} … {end.partition(' ')[2] or end}"
 
 
 def begins(request: dict[str, Any]) -> bool:

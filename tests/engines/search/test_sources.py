@@ -62,7 +62,19 @@ def test_what_is_searched_for(given: list[Any], query: str) -> None:
 
 def test_a_query_is_bounded_and_a_text_alone_is_a_message() -> None:
     assert query_of({**asked(), "input": LONG}) == LONG
-    assert len(query_of(asked(user("word " * 10_000)))) == MAX_QUERY_CHARS
+    assert len(query_of(asked(user("word " * 10_000)))) <= MAX_QUERY_CHARS
+
+
+@pytest.mark.parametrize("space", [" ", ""])
+def test_both_ends_of_a_long_message_are_searched_for(space: str) -> None:
+    query = query_of(asked(user("First question? " + f"word{space}" * 64_000 + " Last question?")))
+    assert query.startswith("First question?")
+    assert query.endswith("Last question?")
+    assert len(query) <= MAX_QUERY_CHARS
+
+
+def test_the_cut_of_a_long_query_makes_no_new_words() -> None:
+    assert set(query_of(asked(user("garden " * 1000))).split()) == {"garden", "…"}
 
 
 @pytest.mark.parametrize("choice", ["none", {"type": "function", "name": "get_weather"}])
