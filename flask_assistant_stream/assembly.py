@@ -91,7 +91,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     storage = _storage(settings, store, upstream, [*settings.vector_store_ids, *_vector_stores_of(declared.values())])
     extractor = _extractor(settings)
     if isinstance(storage, LocalStorage):
-        storage.extract_with(extractor)
+        storage.extract_with(extractor, settings.lease_seconds)
     engine = own_engine or _engine(app, settings, upstream, models)
     log = RunLog(store, heartbeat_seconds=settings.heartbeat_seconds, deadline_seconds=settings.lease_seconds)
     files = Files(_with(store, Blobs), storage, max_bytes=settings.max_upload_bytes)

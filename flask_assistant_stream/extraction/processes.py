@@ -27,7 +27,8 @@ LATE_SECONDS = 5.0
 """How much longer than its deadline a process may live; the kernel ends it at the deadline, where it can."""
 SEND_SECONDS = 300.0
 """The longest time to send a file to a process."""
-END_SECONDS = 5.0
+END_SECONDS = 1.0
+"""How long a process may take to end after its pipe has closed."""
 
 KEPT = ("PATH", "PYTHON", "LANG", "LC_", "LD_LIBRARY_PATH", "DYLD_", "TZ", "TMP", "TEMP", "SYSTEMROOT", "HOME")
 """Beginnings of the environment variables that a process receives: it needs none of the host's secrets."""
@@ -111,7 +112,7 @@ class ExtractionProcess:
             self._kill_at = time.monotonic() + self._limits.seconds + LATE_SECONDS
             answer = unpack(read_frame(answers, HEAD_BYTES))
             texts = [text for frame in _polite(read_series(answers, MAX_RESULT_BYTES)) for text in unpack(frame)]
-        except (OSError, EOFError, ValueError):
+        except (BrokenPipeError, EOFError, ValueError):
             raise self._end() from None
         except BaseException:  # the content could not be read, or this thread is being killed
             self.kill()

@@ -16,6 +16,12 @@ class Turns:
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[threading.Lock]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """The number of threads that wait for a place."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
     @contextmanager
     def turn(self, owner: str, seconds: float) -> Iterator[bool]:
         """Take a place within the context; yield False, without a place, if none was free in time."""

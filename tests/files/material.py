@@ -27,7 +27,7 @@ def a_pdf(text: str) -> bytes:
             b" /Resources << /Font << /F1 3 0 R >> >> >>" % (5 + 2 * number)
         )
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(drawn), drawn))
-    return _pdf_of(objects)
+    return a_pdf_of(objects)
 
 
 def _drawn(lines: Iterable[str]) -> bytes:
@@ -39,7 +39,7 @@ def _drawn(lines: Iterable[str]) -> bytes:
     return b"BT /F1 11 Tf 14 TL 50 790 Td\n" + b"\n".join(shown) + b"\nET"
 
 
-def _pdf_of(objects: list[bytes]) -> bytes:
+def a_pdf_of(objects: list[bytes]) -> bytes:
     """Return a PDF of numbered objects, with its cross-reference table."""
     pdf, offsets = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
     for number, body in enumerate(objects, 1):

@@ -37,7 +37,6 @@ DAY = 86_400
 TOUCH_SECONDS = 60
 """Maximum delay of the stored `last_active_at` of a vector store."""
 LEASE_SECONDS = 15.0
-"""How long a worker may be silent before another worker reads its files."""
 
 DEFAULT_RESULTS = 10
 PASSAGES_PER_RESULT = 5
@@ -85,15 +84,19 @@ class LocalStorage(Storage):
         self._turns = PerProcess(SearchTurns)
         self._new_id = new_id
         self._clock = now
-        self._pending = PendingFiles(store, LEASE_SECONDS)
         self.extract_with(extractor or TextExtractor(processes=0))
 
-    def extract_with(self, extractor: TextExtractor) -> None:
-        """Let another extractor read the files; before the first call."""
+    def extract_with(self, extractor: TextExtractor, lease_seconds: float = LEASE_SECONDS) -> None:
+        """Let another extractor read the files; before the first call.
+
+        Args:
+            lease_seconds: how long a worker may be silent before another worker reads its files.
+        """
+        self._pending = PendingFiles(self._store, lease_seconds)
         self._at_once = not extractor.processes
         self._reading = FileReading(self._store, self._blobs, self._passages, extractor, self._pending)
         read = self._reading.read_claimed
-        self._indexer = Indexer(self._pending, read, threads=extractor.processes, lease_seconds=LEASE_SECONDS)
+        self._indexer = Indexer(self._pending, read, threads=extractor.processes, lease_seconds=lease_seconds)
 
     def look(self) -> None:
         if not self._at_once:
