@@ -110,13 +110,20 @@ class Files:
             NotFound: `after` is not in this list.
         """
 
+        expired: list[Record] = []
+
         def keep(record: Record) -> bool:
-            return not self._expired(record) and purpose in (None, record.body["purpose"])
+            if self._expired(record):
+                expired.append(record)
+                return False
+            return purpose in (None, record.body["purpose"])
 
         try:
             page = page_of(self._store, Kind.FILE, owner, keep=keep, limit=limit, order=order, after=after)
         except NotFound:
             raise _not_found(str(after), "after") from None
+        for record in expired:
+            self._delete_expired(record)
         return [record.body for record in page.records], page.has_more
 
     def get(self, owner: str, file_id: str) -> Object:
@@ -237,13 +244,17 @@ class Files:
             record = self._store.get(Kind.FILE, owner, file_id)
         except NotFound:
             raise _not_found(file_id, param) from None
-        if self._expired(record):  # the upstream has deleted the file by itself; our copy is deleted at the first read
-            try:
-                self._delete(record)
-            except AssistantStreamError as error:
-                logger.warning("expired file %s not deleted: %s", file_id, error)
+        if self._expired(record):
+            self._delete_expired(record)
             raise _not_found(file_id, param)
         return record
+
+    def _delete_expired(self, record: Record) -> None:
+        """Delete a file at the first read after its time; an upstream has deleted its own copy by itself."""
+        try:
+            self._delete(record)
+        except AssistantStreamError as error:
+            logger.warning("expired file %s not deleted: %s", record.id, error)
 
     def _expired(self, record: Record) -> bool:
         expires_at = record.body.get("expires_at")

@@ -59,7 +59,8 @@ class VectorStoreFiles:
         with Rollback() as rollback:
             attach, options = self._storage.attach, options_of(fields)
             body = self._start(rollback, vector_store, [file], lambda: attach(owner, vector_store.id, file.id, options))
-            record = self._write_member(member_record(owner, body, file.body["filename"]))
+            expires_at = file.body.get("expires_at")
+            record = self._write_member(member_record(owner, body, file.body["filename"], expires_at=expires_at))
             self._check_not_deleted(vector_store, [file], "file_id")
         return member_object(record)
 
@@ -99,7 +100,9 @@ class VectorStoreFiles:
             for file in files:
                 attributes = options[file.id].get("attributes")
                 body = objects.vector_store_file(file.id, batch["created_at"], id, attributes=attributes)
-                self._write_member(member_record(owner, body, file.body["filename"], batch["id"]))
+                expires_at = file.body.get("expires_at")
+                member = member_record(owner, body, file.body["filename"], batch["id"], expires_at=expires_at)
+                self._write_member(member)
             self._check_not_deleted(vector_store, files, param)
         return batch
 

@@ -18,12 +18,20 @@ def member_id(vector_store_id: str, file_id: str) -> str:
     return f"{vector_store_id}.{file_id}"
 
 
-def member_record(owner: str, body: Object, filename: str, batch_id: str | None = None) -> Record:
+EXPIRES_AT = "expires_at"
+"""The `extra` key of a file in a vector store: when the file expires, if it does."""
+
+
+def member_record(
+    owner: str, body: Object, filename: str, batch_id: str | None = None, *, expires_at: int | None = None
+) -> Record:
     """Build the record of a file in a vector store; `body` is its `vector_store.file`."""
     vector_store_id, file_id = body["vector_store_id"], body["id"]
-    extra = {"file_id": file_id, "filename": filename}
+    extra: Object = {"file_id": file_id, "filename": filename}
     if batch_id is not None:
         extra["batch_id"] = batch_id
+    if expires_at is not None:
+        extra[EXPIRES_AT] = expires_at
     body = {**body, "id": member_id(vector_store_id, file_id)}
     return Record(Kind.VECTOR_STORE_FILE, owner, body, vector_store_id, extra=extra)
 

@@ -189,11 +189,27 @@ def test_an_expired_file_is_deleted_everywhere(upstream_world: World) -> None:
     assert not world.upstream.files
 
 
-def test_the_local_storage_rejects_files_that_expire(local_world: World) -> None:
+@pytest.mark.parametrize("reads", ["list", "content", "search"])
+def test_a_file_of_the_local_storage_expires(local_world: World, reads: str) -> None:
+    world = local_world
     expires_after = {"anchor": "created_at", "seconds": 3600}
-    with pytest.raises(RequestError, match="expires_after"):
-        local_world.files.create(ANN, replace(an_upload(), expires_after=expires_after))
-    assert not any(local_world.left().values())
+    body = world.files.create(ANN, replace(an_upload(), expires_after=expires_after)).body
+    store_id = world.vector_store(body["id"])
+    assert body["expires_at"] == body["created_at"] + 3600
+    storage, words = world.files.storage, an_upload().content.read().decode().split()[-1]
+    assert storage.find(ANN, [store_id], words, 5)
+    world.clock.time = body["expires_at"]
+    if reads == "search":
+        assert storage.find(ANN, [store_id], words, 5) == []
+        assert storage.search(ANN, store_id, words, {}) == []
+        return
+    if reads == "list":
+        assert world.files.page(ANN, purpose=None, limit=10, order="desc", after=None) == ([], False)
+    else:
+        with pytest.raises(NotFound):
+            world.files.content(ANN, body["id"])
+    assert not world.blobs()
+    assert world.files_in(store_id).page()[0] == []
 
 
 # -- generated files -------------------------------------------------------------------------------------

@@ -100,9 +100,12 @@ def test_a_file_of_others_is_as_unknown_as_one_of_nobody(site: Site, method: str
     assert listed(site) == [file_id]
 
 
-def test_an_expiry_is_rejected_here_and_kept_where_the_upstream_stored_it(site: Site) -> None:
+def test_an_expired_file_is_not_found(site: Site) -> None:
     fields = {"purpose": "assistants", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
-    refused(site.upload(path="/v1/files", fields=fields), 400, "Files do not expire here", "expires_after")
+    file = site.upload(path="/v1/files", fields=fields).get_json()
+    assert file["expires_at"] == file["created_at"] + 3600
+    assert listed(site) == [file["id"]]
+    site.request("DELETE", f"/v1/files/{file['id']}")
     refused(site.upload(path="/v1/files"), 400, "Invalid 'purpose'", "purpose")
     assert listed(site) == []
     file_id = site.new_file()

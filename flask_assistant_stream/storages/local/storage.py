@@ -8,6 +8,7 @@ and stores the result of reading in a file's record.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from ...stores.base import Kind, Record, Store
 from ...stores.capabilities import Blobs, FoundPassage, Passages
 from .. import vector_store_files
 from ..base import Storage, Upload
-from ..vector_store_files import IN_PROGRESS, members
+from ..vector_store_files import EXPIRES_AT, IN_PROGRESS, members
 from .filters import matches
 from .indexer import Indexer
 from .pending import PendingFiles
@@ -110,14 +111,14 @@ class LocalStorage(Storage):
 
     def create_file(self, owner: str, upload: Upload) -> Object:
         """Build the object of a file, and let it wait to be read; its bytes are in the store already."""
-        if upload.expires_after is not None:  # nothing here deletes expired files
-            raise RequestError("Files do not expire here: leave 'expires_after' out.", param="expires_after")
         id = self._new_id(ids.FILE)
         read = upload.purpose == SEARCHED and ending(upload.filename) in self.searchable
         if read and not self._at_once:  # before the record, so that no crash between them leaves it unread
             self._pending.add(owner, id)
         status = "uploaded" if read else "processed"
-        return objects.file(id, self._now(), upload.filename, upload.size, upload.purpose, status=status)
+        now, after = self._now(), upload.expires_after
+        expires_at = now + after["seconds"] if after else None  # `Files` deletes it then
+        return objects.file(id, now, upload.filename, upload.size, upload.purpose, status=status, expires_at=expires_at)
 
     def file_stored(self, record: Record) -> Record:
         if record.body["status"] != "uploaded":
@@ -300,6 +301,7 @@ class LocalStorage(Storage):
             member.extra["file_id"]: member
             for member in members(self._store, vector_store.owner, vector_store.id)
             if member.body["status"] in ("completed", "in_progress")
+            and member.extra.get(EXPIRES_AT, math.inf) > self._clock()
             and matches(filters, member.body.get("attributes") or {})
         }
 
