@@ -14,6 +14,7 @@ from .errors import AssistantStreamError, EngineError, RequestError
 from .loggers import logger_of
 from .protocol.objects import Object
 from .stores.base import Kind, Record, RunRecord, Store
+from .translation.past_messages import message_text
 from .translation.titles import AnswerText, shorten, tidy_title, title_request
 
 logger = logger_of(__name__)
@@ -174,10 +175,5 @@ class Titles:
     def _first_text(self, owner: str, thread_id: str) -> str:
         """Return the text of the first message of the user with text."""
         page = self._store.list(Kind.MESSAGE, owner, parent=thread_id, order="asc", limit=MESSAGES_READ)
-        texts = (message_text(record.body) for record in page.records if record.body["role"] == "user")
+        texts = (message_text(record.body) for record in page.records if record.body.get("role") == "user")
         return next((text for text in texts if text.strip()), "")
-
-
-def message_text(message: Object) -> str:
-    """Return the text of a message's parts."""
-    return "\n".join(part["text"]["value"] for part in message["content"] if part["type"] == "text")

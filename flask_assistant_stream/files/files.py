@@ -134,6 +134,11 @@ class Files:
         """
         return self._record(owner, file_id).body
 
+    def has(self, owner: str, file_id: str) -> bool:
+        """Return whether a file is known, the owner's, and not being deleted."""
+        record = self._known(owner, file_id)
+        return record is not None and not record.extra.get(DELETING)
+
     def content(self, owner: str, file_id: str) -> FileContent:
         """Return a file's bytes.
 

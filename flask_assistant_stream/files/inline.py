@@ -17,6 +17,7 @@ from ..extraction.extractor import TextExtractor
 from ..extraction.processes import ProcessEnded
 from ..loggers import logger_of
 from ..protocol.objects import Object
+from ..protocol.text import FILE_GONE
 from .files import FileContent, Files
 
 logger = logger_of(__name__)
@@ -97,7 +98,7 @@ class InlineFiles:
             if last:
                 message = f"File '{file_id}' cannot be given to the model. {error.message}"
                 raise EngineError(message, code="invalid_prompt") from error
-            return {"type": "input_text", "text": "[A file that was here cannot be shown any more.]"}
+            return {"type": "input_text", "text": FILE_GONE}
 
     def _read_text(self, owner: str, file_id: str) -> str:
         content = self._files.content(owner, file_id)

@@ -82,6 +82,12 @@ class ToolResources:
             id for id in dict.fromkeys(vector_store_ids) if id in self._vector_stores.shared or self._usable(owner, id)
         ]
 
+    def gone(self, owner: str, sources: Iterable[str]) -> set[str]:
+        """Return which of these files, given by id, the owner does not have (any more); links are not looked up."""
+        return {
+            id for id in sources if "://" not in id and not id.startswith("data:") and not self._files.has(owner, id)
+        }
+
     # -- tool resources -----------------------------------------------------------------------------------
 
     def check(self, owner: str, tool_resources: Mapping[str, Any] | None, param: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 MARKER_BEGIN, MARKER_END = "【", "】"
 """The brackets of a citation's marker."""
+FILE_GONE = "[A file that was here cannot be shown any more.]"
+"""What the model reads in place of an old file or image that does not exist any more."""
 
 
 def mend(text: str) -> str:

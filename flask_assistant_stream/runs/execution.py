@@ -11,19 +11,23 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from ..engines.base import Engine, ItemStream
 from ..errors import EngineError, StoreError
 from ..files.files import Files
 from ..log.run_log import RunLost, Writer
-from ..protocol.events import Event
+from ..protocol.events import LEFT_OUT, Event
 from ..protocol.objects import Object
 from ..run_logger import RunLogger
 from ..stores.base import RunRecord
 from ..tools.calls import Around, ToolCalls
 from ..tools.server import ServerTools
 from ..translation.translator import Ending, Translator
+from .conversation import Conversation
 from .upstream_request import RequestBuilder
+
+T = TypeVar("T")
 
 STORE_AWAY = "The store does not answer."
 STORE_SECONDS = 0.5
@@ -55,7 +59,7 @@ class Execution:
     Attributes:
         run: as it was started or claimed.
         translator: used by the executing thread only.
-        history: the thread's messages before the run's own, or None if they must be read.
+        messages: the thread's messages before the run's own, or None if they must be read.
         on_answer: called when the answer begins, or None.
 
     Args:
@@ -68,17 +72,18 @@ class Execution:
         translator: Translator,
         writer: Writer,
         log: RunLogger,
-        history: list[Object] | None = None,
+        messages: list[Object] | None = None,
         *,
         around: Around = nullcontext,
     ) -> None:
         self.run = run
         self.translator = translator
-        self.history = history
+        self.messages = messages
         self.on_answer: Callable[[], None] | None = None
         self._writer = writer
         self._log = log
         self._around = around
+        self._conversation: Conversation | None = None
         self._stream: ItemStream | None = None
         self._calls: ToolCalls | None = None
         self._stop_reason: tuple[Ending, Object | None] | None = None
@@ -132,21 +137,46 @@ class Execution:
             if calls := translator.calls_to_run:
                 self._call(context, calls)
             else:
-                self._feed(context, self._request(context.requests))
+                self._answer(context)
         if self.stopping and not translator.waiting:  # a waiting run is ended by a takeover
             self._close(Ending.FAILED)
 
-    def _request(self, requests: RequestBuilder) -> Object:
-        """Return the request of the next response.
+    def _answer(self, context: RunContext) -> None:
+        """Read one response; after a refusal of old messages, send the request again without them."""
+        while not self.stopping:
+            conversation = self._read_conversation(context.requests)
+            request = self._request(context.requests, conversation)
+            if news := conversation.news():
+                self.announce(LEFT_OUT, news)
+                left_out = f"{news['messages']} of {news['of_messages']} earlier messages and {news['files']} files"
+                self._log.info(f"the request leaves out {left_out}")
+            try:
+                self._feed(context, request)
+            except EngineError as error:
+                if not self.translator.silent:  # clients have seen a part of the answer
+                    raise
+                conversation.amend(error, self.translator.items())
+                self._log.info(f"the upstream refused the request, {error.code}; it is sent again")
+            else:
+                if not self.stopping:
+                    conversation.accepted()
+                return
 
-        Reads from a store that does not answer are repeated as long as its writes would be.
-        """
+    def _read_conversation(self, requests: RequestBuilder) -> Conversation:
+        if self._conversation is None:
+            self._conversation = self._repeated(lambda: requests.conversation(self.run, self.messages))
+        return self._conversation
+
+    def _request(self, requests: RequestBuilder, conversation: Conversation) -> Object:
+        """Return the request of the next response."""
+        return self._repeated(lambda: requests.of(self.run, self.translator, conversation, lambda: self.stopping))
+
+    def _repeated(self, read: Callable[[], T]) -> T:
+        """Return what a read returns, repeated while the store does not answer, as long as its writes would be."""
         deadline = time.monotonic() + self._writer.deadline_seconds
         while True:
             try:
-                if self.history is None:
-                    self.history = requests.history(self.run)
-                return requests.of(self.run, self.translator, self.history, lambda: self.stopping)
+                return read()
             except StoreError:
                 if self.stopping or time.monotonic() >= deadline:
                     raise

@@ -20,8 +20,9 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..run_logger import RunLogger
 from ..stores.base import TURN, Kind, RunRecord, Store
-from ..titles import TITLED, Titles, message_text
+from ..titles import TITLED, Titles
 from ..translation.options import TranslatorOptions
+from ..translation.past_messages import message_text
 from ..translation.translator import Ending, Translator
 from .draining import Drain
 from .execution import Execution, RunContext
@@ -120,9 +121,9 @@ class Runner:
                 request.key,
             )
             writer = self.log.open(run, draft.events, draft.translator.last_seq)
-            history = None if draft.start.thread is None else draft.messages
+            messages = None if draft.start.thread is None else draft.messages
             run_log = RunLogger(logger, run, request.request_id)
-            execution = Execution(run, draft.translator, writer, run_log, history, around=self._context.keep_context())
+            execution = Execution(run, draft.translator, writer, run_log, messages, around=self._context.keep_context())
             if request.titled and draft.messages and run.position // TURN <= START_TURNS:
                 self._give_title_early(execution, draft.messages[0])
             self._launch(execution)

@@ -16,13 +16,21 @@ from ..files.unread_files import attached_file_notices, unfinished_file_notices,
 from ..loggers import logger_of
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
-from ..translation.request import to_responses
+from ..translation.past_messages import BYTES_PER_TOKEN, PastMessage, past_message
+from ..translation.request import last_messages, to_responses
 from ..translation.translator import Translator
+from .conversation import Conversation
+from .refused_inputs import RefusedInputs
 
 logger = logger_of(__name__)
 
 HISTORY_CHARS = 2_000_000
-"""Length of the history sent upstream, newest first: more than any context window holds."""
+"""Length of the history sent upstream, newest first: about 500,000 tokens."""
+HISTORY_ITEMS = 10_000
+"""The most messages sent upstream, newest first; gateways refuse more than 16,384 items."""
+FIRST_PAGE, MAX_PAGE = 20, 200
+PAGE_CHARS = 500_000
+"""Limits of one read of the history: other runs continue between two reads."""
 SEARCH_RESULTS = "search_results"
 """The `extra` key of a run whose file searches must include their results."""
 INDEXING_SECONDS = 60.0
@@ -57,16 +65,17 @@ class RequestBuilder:
         self._search = search
         self._extra_tools = tuple(extra_tools)
         self._reasoning_summaries = reasoning_summaries
+        self._refused = RefusedInputs()
 
     def of(
-        self, run: RunRecord, translator: Translator, history: Sequence[Object], stopping: Callable[[], bool]
+        self, run: RunRecord, translator: Translator, conversation: Conversation, stopping: Callable[[], bool]
     ) -> Object:
         """Return the request of a run's next response.
 
         Waits a limited time for files of the thread that are being indexed.
 
         Args:
-            history: the thread's messages before the run's own.
+            conversation: the thread's messages before the run's own.
             stopping: returns whether the run must end, which ends the wait.
 
         Raises:
@@ -80,14 +89,15 @@ class RequestBuilder:
         own = self._own_store(run)
         self._await_indexing(run.owner, of_thread, INDEXING_SECONDS, stopping)
         own_read = self._await_indexing(run.owner, own, OWN_INDEXING_SECONDS, stopping)
-        notices = attached_file_notices(self._store, run.owner, of_thread, history)
+        notices = attached_file_notices(self._store, run.owner, of_thread, conversation.attached)
         notices += [] if own_read else unfinished_file_notices(self._store, run.owner, own)
         for notice in notices:
             logger.warning("run %s without file %s: %s", run.id, notice.file_id, notice.text)
+        items = translator.items()
         request = to_responses(
             translator.run,
-            history,
-            translator.items(),
+            conversation.fit(items),
+            items,
             vector_store_ids=[*of_thread, *own, *self._shared],
             code_files=_ids(resources, "code_interpreter", "file_ids"),
             extra_tools=self._extra_tools,
@@ -103,19 +113,46 @@ class RequestBuilder:
         """Return the search of files bound to an owner, or None if the upstream searches them."""
         return None if self._search is None else partial(self._search, owner)
 
-    def history(self, run: RunRecord) -> list[Object]:
-        """Return the thread's messages before this run's own, oldest first, back to `HISTORY_CHARS`."""
-        newest_first: list[Object] = []
-        chars, after = 0, None
+    def conversation(self, run: RunRecord, messages: Sequence[Object] | None = None) -> Conversation:
+        """Return the thread's messages before this run's own, as they are sent.
+
+        Args:
+            messages: all of them as stored; None reads the store.
+        """
+        past = self.history(run) if messages is None else filter(None, map(past_message, messages))
+        return Conversation(run, list(past), self._refused, partial(self._gone, run.owner))
+
+    def history(self, run: RunRecord) -> list[PastMessage]:
+        """Return the stored messages, oldest first: the newest, back to the first limit that a request has anyway.
+
+        The limits are `HISTORY_CHARS`, `HISTORY_ITEMS`, and the run's `last_messages` and `max_prompt_tokens`.
+        """
+        newest_first: list[PastMessage] = []
+        left = min(last_messages(run.body) or HISTORY_ITEMS, HISTORY_ITEMS)
+        room = min(HISTORY_CHARS, BYTES_PER_TOKEN * (run.body.get("max_prompt_tokens") or HISTORY_CHARS))
+        after, limit, read = None, FIRST_PAGE, 0
         while True:
-            page = self._store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=100, after=after)
+            page = self._store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=min(limit, left), after=after)
             for record in page.records:
-                if record.body["run_id"] != run.id:
-                    newest_first.append(record.body)
-                    chars += sum(len(part["text"]["value"]) for part in record.body["content"] if "text" in part)
-            if not page.has_more or chars > HISTORY_CHARS:
+                if record.body.get("run_id") == run.id:
+                    continue
+                left -= 1
+                message = past_message(record.body)
+                if message is None:
+                    continue
+                read += message.chars
+                if read > room and newest_first:
+                    return newest_first[::-1]
+                newest_first.append(message)
+            if not page.has_more or left <= 0:
                 return newest_first[::-1]
             after = page.records[-1].id
+            average = read // len(newest_first) if newest_first else 0
+            limit = max(1, min(2 * limit, MAX_PAGE, PAGE_CHARS // max(average, 1)))
+
+    def _gone(self, owner: str, sources: set[str]) -> set[str]:
+        """Return which files the owner does not have any more: an upstream rejects a whole request for one."""
+        return set() if self._resources is None else self._resources.gone(owner, sources)
 
     def _thread_resources(self, run: RunRecord) -> Object:
         """Return the thread's `tool_resources` if a tool of the run uses them (`spec/responses.md#the-request`)."""

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..protocol.objects import Object
-from ..protocol.text import mend, without_markers
+from ..protocol.text import mend
 from .outputs import Item
+from .past_messages import PastMessage, past_message
 from .trimming import trim
 
 MAX_CODE_FILES = 50
@@ -27,7 +28,7 @@ _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 def to_responses(
     run: Object,
-    history: Sequence[Object],
+    history: Sequence[Object] | Sequence[PastMessage],
     items: Sequence[Item],
     *,
     vector_store_ids: Sequence[str] = (),
@@ -43,7 +44,7 @@ def to_responses(
 
     Args:
         run: the run with its final `instructions`.
-        history: the messages of the thread before the run's own, oldest first.
+        history: the messages of the thread before the run's own, oldest first, as stored or as sent.
         items: earlier outputs of this run and the outputs of its calls (`Translator.items`).
         vector_store_ids: searched in addition to those of the run's `tool_resources`.
         used_tokens: output tokens of this run so far (`Translator.completion_tokens`).
@@ -57,7 +58,7 @@ def to_responses(
     request = {
         "model": run["model"],
         "instructions": mend(run["instructions"] or "") or None,
-        "input": _input(run, trim(run, history, items, used_prompt_tokens), items),
+        "input": _input(run, trim(run, _past(history), items, used_prompt_tokens), items),
         "tools": tools or None,
         "tool_choice": _tool_choice(run, tools, first=not items),
         "parallel_tool_calls": False if tools and run["parallel_tool_calls"] is False else None,
@@ -66,7 +67,7 @@ def to_responses(
         "temperature": _unless_default(run.get("temperature")),
         "top_p": _unless_default(run.get("top_p")),
         "max_output_tokens": None if budget is None else max(budget - used_tokens, MIN_OUTPUT_TOKENS),
-        "truncation": "auto" if _last_messages(run) is None else None,
+        "truncation": "auto" if last_messages(run) is None else None,
         "include": _include(run, tools, search_results) or None,
         "safety_identifier": user,
         "store": False,
@@ -90,58 +91,23 @@ def wants_encrypted_reasoning(model: str) -> bool:
 # -- input ------------------------------------------------------------------------------------------------
 
 
-def _input(run: Object, history: Sequence[Object], items: Sequence[Item]) -> list[Item]:
-    last = _last_messages(run)
-    messages = [_message(message) for message in (history if last is None else history[-last:])]
-    entries = [message for message in messages if message is not None] + list(items)
-    if not entries or "role" not in entries[0]:  # else some servers read content parts (spec/servers.md#valid-history)
-        entries.insert(0, {"type": "message", "role": "user", "content": ""})
-    return entries
-
-
-def _last_messages(run: Object) -> int | None:
+def last_messages(run: Object) -> int | None:
+    """Return how many messages a run sends at most, or None for as many as fit."""
     strategy = run.get("truncation_strategy") or {}
     return strategy.get("last_messages") if strategy.get("type") == "last_messages" else None
 
 
-def _message(message: Object) -> Item | None:
-    """Translate a stored message; None for an empty one."""
-    if message["role"] == "assistant":
-        text = "\n".join(filter(None, map(_model_text, message["content"])))
-        phase = {"phase": message["phase"]} if message.get("phase") else {}
-        return {"type": "message", "role": "assistant", "content": text, **phase} if text else None
-    parts = [part for part in map(_part, message["content"]) if part is not None]
-    parts += [{"type": "input_file", "file_id": file["file_id"]} for file in _loose_files(message)]
-    if not parts:
-        return None
-    single = len(parts) == 1 and parts[0]["type"] == "input_text"
-    return {"type": "message", "role": "user", "content": parts[0]["text"] if single else parts}
+def _past(history: Sequence[Object] | Sequence[PastMessage]) -> list[PastMessage]:
+    messages = (message if isinstance(message, PastMessage) else past_message(message) for message in history)
+    return [message for message in messages if message is not None]
 
 
-def _model_text(part: Object) -> str:
-    """Return the text of the model. A refusal is plain text (spec/servers.md#message-items)."""
-    if part["type"] == "text":
-        return mend(without_markers(part["text"]["value"], part["text"]["annotations"]))
-    return mend(part["refusal"]) if part["type"] == "refusal" else ""
-
-
-def _part(part: Object) -> Item | None:
-    kind = part["type"]
-    if kind == "text":
-        text = mend(part["text"]["value"])
-        return {"type": "input_text", "text": text} if text else None
-    if kind == "image_file":
-        image = {"file_id": part[kind]["file_id"]}
-    elif kind == "image_url":
-        image = {"image_url": part[kind]["url"]}
-    else:
-        return None
-    return {"type": "input_image", **image, "detail": part[kind].get("detail") or "auto"}
-
-
-def _loose_files(message: Object) -> list[Object]:
-    """Return the attachments without tools: the model gets the files (spec/responses.md#attachments)."""
-    return [file for file in message.get("attachments") or () if file.get("file_id") and not file.get("tools")]
+def _input(run: Object, history: Sequence[PastMessage], items: Sequence[Item]) -> list[Item]:
+    last = last_messages(run)
+    entries = [message.item for message in (history if last is None else history[-last:])] + list(items)
+    if not entries or "role" not in entries[0]:  # else some servers read content parts (spec/servers.md#valid-history)
+        entries.insert(0, {"type": "message", "role": "user", "content": ""})
+    return entries
 
 
 # -- tools ------------------------------------------------------------------------------------------------

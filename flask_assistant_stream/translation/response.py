@@ -45,6 +45,11 @@ class Response:
             FileSearchCall: lambda *place: FileSearchCall(*place, threshold=_score_threshold(run)),
         }
 
+    @property
+    def begun(self) -> bool:
+        """Whether any output has arrived."""
+        return bool(self.outputs or self._left)
+
     def of(self, kind: type[O]) -> list[O]:
         """Return the outputs of a kind."""
         return [output for output in self.outputs if isinstance(output, kind)]

@@ -140,6 +140,11 @@ class Translator:
         return self._reader.failing
 
     @property
+    def silent(self) -> bool:
+        """Whether the current response has no output yet, so that its request may be sent again."""
+        return not (self._reader.response.begun or self._reader.failing)
+
+    @property
     def unknown(self) -> int:
         """The number of unknown items."""
         return self._unknown + self._reader.unknown

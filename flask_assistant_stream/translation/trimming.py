@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
-from ..protocol.events import dump
 from ..protocol.objects import Object
+from .past_messages import PastMessage, past_message, tokens_of
 
-BYTES_PER_TOKEN = 4
-"""UTF-8 bytes of a token: right for English, cautious for most other languages."""
-IMAGE_TOKENS = 1000
-"""The count of an image of any size."""
+M = TypeVar("M", Object, PastMessage)
 
 
-def trim(run: Object, history: Sequence[Object], items: Sequence[Object], used: int = 0) -> Sequence[Object]:
+def trim(run: Object, history: Sequence[M], items: Sequence[Object], used: int = 0) -> Sequence[M]:
     """Return the newest messages that fit the remaining prompt tokens of a run, oldest first.
 
     The newest message is always included, even over the budget.
 
     Args:
         run: its `max_prompt_tokens` covers the whole run.
+        history: messages as stored or as sent.
         used: prompt tokens of its earlier requests.
     """
     limit = run.get("max_prompt_tokens")
     if limit is None:
         return history
-    left = limit - used - _tokens(run["instructions"]) - _tokens([*run["tools"], *items])
+    left = limit - used - tokens_beside(run, items)
     first = len(history)
     for message in reversed(history):
-        left -= sum(map(_part_tokens, message["content"]))
+        left -= _tokens(message)
         if left < 0 and first < len(history):
             break
         first -= 1
     return history[first:]
 
 
-def _part_tokens(part: Object) -> int:
-    return IMAGE_TOKENS if part["type"] in ("image_file", "image_url") else _tokens(part.get("text") or "")
+def tokens_beside(run: Object, items: Sequence[Object]) -> int:
+    """Estimate the tokens of a request beside its messages: instructions, tools, outputs of the run."""
+    return tokens_of(run["instructions"]) + tokens_of([*run["tools"], *items])
 
 
-def _tokens(value: Any) -> int:
-    if not value:
-        return 0
-    text = value["value"] if isinstance(value, dict) and "value" in value else value
-    size = len(text.encode("utf-8", "replace")) if isinstance(text, str) else len(dump(text))
-    return -(-size // BYTES_PER_TOKEN)
+def _tokens(message: Object | PastMessage) -> int:
+    past = message if isinstance(message, PastMessage) else past_message(message)
+    return 0 if past is None else past.tokens

@@ -58,7 +58,10 @@ TABLE = {
     "runs.request_key": "errors protocol",
     "runs.start_request": "protocol runs.request_key",
     "runs.queues": "log.signals",
-    "runs.upstream_request": f"{DOMAIN} translation engines.base files.tool_resources files.unread_files",
+    "runs.refused_inputs": "",
+    "runs.conversation": f"{DOMAIN} translation runs.refused_inputs",
+    "runs.upstream_request": f"{DOMAIN} translation engines.base files.tool_resources files.unread_files "
+    "runs.conversation runs.refused_inputs",
     "runs.execution": f"{DOMAIN} translation log runs tools engines.base files.files",
     "runs.runner": f"{DOMAIN} translation log runs titles",
     "assistants": f"{DOMAIN} stores.listing",

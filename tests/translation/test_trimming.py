@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.translation.trimming import IMAGE_TOKENS, trim
+from flask_assistant_stream.translation.past_messages import FILE_TOKENS
+from flask_assistant_stream.translation.trimming import trim
 
 from .material import run
 
@@ -41,5 +42,5 @@ def test_what_the_run_has_used_and_adds_counts() -> None:
 
 def test_images_and_other_scripts_count() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "auto"}}
-    assert trim(run(max_prompt_tokens=IMAGE_TOKENS), [message("x", image), NEW], []) == [NEW]
+    assert trim(run(max_prompt_tokens=FILE_TOKENS), [message("x", image), NEW], []) == [NEW]
     assert trim(run(max_prompt_tokens=300), [message("語" * 300), NEW], []) == [NEW]

@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...errors import EngineError
+from ...errors import ContextOverflow, EngineError, UnusableInput
 from ...protocol.ids import NewId, new_id
 from ..base import Engine, Item, ItemStream, Search
 from ..file_search import file_search_of, results_of, shown_results
 from ..response_items import ResponseItems
 from .cited_items import CitedItems
 from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
+
+PRELUDE = frozenset(("response.created", "response.queued", "response.in_progress", "keepalive"))
+"""Items before the first output."""
 
 
 class LocalSearchEngine(Engine):
@@ -77,13 +80,12 @@ class _SearchingStream(ItemStream):
             return
         results = usable(results_of(file_search_of(self._request), self._query, self._search))
         search_items = self._search_items(results) if begins(self._request) else []
-        if search_items:
-            yield search_items
         request = without_file_search(self._request, searched=True)
         inner = self._open(with_sources(request, results) if results else request)
         if inner is not None:
             sources = results if may_cite(request) else []
-            yield from _cited(inner, CitedItems(sources, [search_items[-1]["item"]] if search_items else []))
+            items = CitedItems(sources, [search_items[-1]["item"]] if search_items else [])
+            yield from _led(search_items, _cited(inner, items))
 
     def close(self) -> None:
         with self._lock:
@@ -101,6 +103,25 @@ class _SearchingStream(ItemStream):
             if not self._closed:
                 self._inner = self._engine._engine.stream(request)
             return self._inner
+
+
+def _led(search_items: list[Item], reads: Iterator[list[Item]]) -> Iterator[list[Item]]:
+    """Yield the items of the search before the upstream's first output.
+
+    Not earlier: the upstream may refuse the request, which is then sent again, with another search.
+    """
+    pending = [search_items] if search_items else []
+    try:
+        for read in reads:
+            if not PRELUDE.issuperset(item.get("type") for item in read):
+                yield from pending
+                pending = []
+            yield read
+    except EngineError as error:
+        if error.code not in (ContextOverflow.code, UnusableInput.code):
+            yield from pending
+        raise
+    yield from pending
 
 
 def _cited(inner: ItemStream, items: CitedItems) -> Iterator[list[Item]]:
