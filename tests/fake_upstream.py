@@ -503,6 +503,25 @@ def _refusal(name: str, kind: str) -> object:
 
 
 @script
+def full(body: Body, options: Options) -> Reply:
+    """Refuse an input of more than `items` messages, in the words of vLLM."""
+    limit = int(options.get("items", "3"))
+    if len([item for item in body["input"] if "role" in item]) > limit:
+        return error_reply(400, f"This model's maximum context length is {options.get('tokens', '8192')} tokens.")
+    return text(body, options)
+
+
+@script
+def gone(body: Body, options: Options) -> Reply:
+    """Refuse an input with `what` as the id or link of a part, by name unless `mute=1`."""
+    what = options["what"]
+    if json.dumps(what) not in json.dumps(body["input"]):
+        return text(body, options)
+    said = "The image could not be processed." if "mute" in options else f"Error while downloading {what}."
+    return error_reply(400, said, "invalid_image_url")
+
+
+@script
 def bare_end(body: Body, options: Options) -> Reply:
     """Say everything, close all items, and end without the terminal event."""
     return Reply(list(_steps(body, lambda items: items.text(_pieces(ANSWER))))[:-1])

@@ -28,7 +28,7 @@ HISTORY_CHARS = 2_000_000
 """Length of the history sent upstream, newest first: about 500,000 tokens."""
 HISTORY_ITEMS = 10_000
 """The most messages sent upstream, newest first; gateways refuse more than 16,384 items."""
-FIRST_PAGE, MAX_PAGE = 20, 200
+FIRST_PAGE, MAX_PAGE = 50, 200
 PAGE_CHARS = 500_000
 """Limits of one read of the history: other runs continue between two reads."""
 SEARCH_RESULTS = "search_results"

@@ -21,7 +21,7 @@ BYTES_PER_TOKEN = 4
 FILE_TOKENS = 1000
 """The count of an image or file of any size."""
 
-_TEXTS = frozenset(("text", "input_text", "output_text"))
+_TEXTS = ("text", "input_text", "output_text")
 
 
 @dataclass(frozen=True, slots=True)

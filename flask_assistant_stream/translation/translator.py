@@ -2,7 +2,7 @@
 
 Pure: no clock, no randomness, no I/O, no thread. `reader.py` reads the events of a response, `protocol/writer.py`
 writes valid streams, and `pending_calls.py` has the calls between two responses. This file decides how the run
-continues when a response ends, when calls are answered, and when the run is closed.
+continues when a response ends, when calls are answered, and when the run is closed. Long because the states are one.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flask_assistant_stream.protocol import objects
@@ -119,6 +120,31 @@ def test_input_begins_with_a_role() -> None:
     made.tool_outputs({"call_u": "x"})
     for items in ([], made.items()):
         assert request([], items)["input"][0] == {"type": "message", "role": "user", "content": ""}
+
+
+NAMES = (
+    "role content type text value annotations image_url image_file url file_id attachments phase tools start_index "
+    "end_index refusal detail user assistant"
+)
+WORDS = st.sampled_from(NAMES.split())
+KINDS = st.sampled_from(["text", "input_text", "image_url", "image_file", "input_image", "input_file", "refusal"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | KINDS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(WORDS, JSON, max_size=5), max_size=3), st.none() | st.just(300))
+@example([{"role": "user", "content": [{"type": [], "text": "hi"}]}], None)
+def test_messages_of_any_shape_make_a_request(history: list[dict[str, Any]], budget: int | None) -> None:
+    made = to_responses(run(max_prompt_tokens=budget), history, [])
+    assert all(item["role"] in ("user", "assistant") for item in made["input"])
+    for item in made["input"]:
+        parts = item["content"] if isinstance(item["content"], list) else [{"type": "input_text", "text": ""}]
+        assert {part["type"] for part in parts} <= {"input_text", "input_image", "input_file"}
+        assert all(isinstance(value, str) for part in parts for value in part.values())
+    json.dumps(made).encode()
 
 
 def test_items_of_the_run_follow_the_history() -> None:

@@ -20,9 +20,6 @@ from ..response_items import ResponseItems
 from .cited_items import CitedItems
 from .sources import begins, may_cite, query_of, usable, with_sources, without_file_search
 
-PRELUDE = frozenset(("response.created", "response.queued", "response.in_progress", "keepalive"))
-"""Items before the first output."""
-
 
 class LocalSearchEngine(Engine):
     """Runs `file_search` itself and leaves everything else to another engine.
@@ -106,16 +103,15 @@ class _SearchingStream(ItemStream):
 
 
 def _led(search_items: list[Item], reads: Iterator[list[Item]]) -> Iterator[list[Item]]:
-    """Yield the items of the search before the upstream's first output.
+    """Yield the items of the search when the upstream begins to answer.
 
     Not earlier: the upstream may refuse the request, which is then sent again, with another search.
     """
     pending = [search_items] if search_items else []
     try:
         for read in reads:
-            if not PRELUDE.issuperset(item.get("type") for item in read):
-                yield from pending
-                pending = []
+            yield from pending
+            pending = []
             yield read
     except EngineError as error:
         if error.code not in (ContextOverflow.code, UnusableInput.code):
