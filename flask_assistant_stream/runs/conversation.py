@@ -60,10 +60,11 @@ class Conversation:
             self._replace(gone(old) | learnt.are_gone(run.owner, old))
 
     @property
-    def attached(self) -> list[str]:
-        """The ids of the files that the newest messages of the user attach for tools."""
+    def attaching(self) -> list[Object]:
+        """The `role` and the `attachments` for tools of the newest messages of the user."""
         asking = takewhile(lambda message: message.asks, reversed(self._messages))
-        return [file_id for message in asking for file_id in message.attached]
+        ids = [message.attached for message in asking]
+        return [{"role": "user", "attachments": [{"file_id": id} for id in attached]} for attached in reversed(ids)]
 
     def fit(self, items: Sequence[Item]) -> Sequence[PastMessage]:
         """Return the messages of the next request.

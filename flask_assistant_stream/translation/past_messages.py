@@ -73,8 +73,8 @@ def past_message(message: Object) -> PastMessage | None:
     if message.get("role") == "assistant":
         text = "\n".join(filter(None, map(_model_text, _parts(message))))
         phase = {"phase": phase} if isinstance(phase := message.get("phase"), str) and phase else {}
-        item = {"type": "message", "role": "assistant", "content": text, **phase}
-        return PastMessage(item, tokens_of(text)) if text else None
+        said = {"type": "message", "role": "assistant", "content": text, **phase}
+        return PastMessage(said, tokens_of(text)) if text else None
     parts = [part for part in map(_user_part, _parts(message)) if part is not None]
     attachments = [entry for entry in objects_of(message.get("attachments")) if text_of(entry.get("file_id"))]
     loose = [entry for entry in attachments if not entry.get("tools")]  # sent (spec/responses.md#attachments)
@@ -83,7 +83,7 @@ def past_message(message: Object) -> PastMessage | None:
         return None
     single = len(parts) == 1 and parts[0]["type"] == "input_text"
     tokens = sum(tokens_of(part["text"]) if part["type"] == "input_text" else FILE_TOKENS for part in parts)
-    item = {"type": "message", "role": "user", "content": parts[0]["text"] if single else parts}
+    item: Item = {"type": "message", "role": "user", "content": parts[0]["text"] if single else parts}
     return PastMessage(item, tokens, tuple(text_of(entry["file_id"]) for entry in attachments if entry.get("tools")))
 
 
