@@ -34,6 +34,7 @@ IMPORTS = {
     "import flask_assistant_stream.gunicorn_hooks": HEAVY,  # a configuration file imports it before gevent patches
     # They are loaded when they are used; Flask-WTF is not even installed everywhere.
     "from flask_assistant_stream import create_assistant_blueprint": {*CLIENTS, "flask_wtf"},
+    "import flask_assistant_stream.csrf": CLIENTS,
     **{f"import flask_assistant_stream.{module}": FRAMEWORKS for module in CORE},
 }
 """An import -> modules that it must not load."""
