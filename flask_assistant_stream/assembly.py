@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -244,7 +245,21 @@ def _storage(settings: Settings, store: Store, upstream: Upstream | None, shared
 
 def _extractor(settings: Settings) -> TextExtractor:
     limits = Limits(settings.extraction_seconds, settings.extraction_memory_bytes)
-    return TextExtractor(settings.extraction_processes, limits)
+    for ending, function in settings.extractors.items():
+        module = function.partition(":")[0]
+        if not _is_on_path(module):
+            raise ConfigError(
+                f"ASSISTANT_EXTRACTORS has {function!r} for .{ending} files, and there is no module {module!r}. "
+                "Name a module that the app can import."
+            )
+    return TextExtractor(settings.extraction_processes, limits, settings.extractors)
+
+
+def _is_on_path(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # its package is missing; it is `__main__`
+        return False
 
 
 def _engine(app: Flask, settings: Settings, upstream: Upstream | None, models: Iterable[str]) -> Engine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -88,6 +89,8 @@ def _or_object(parse: Parse, kind: type[Any]) -> Parse:
     return parse_either
 
 
+_ENDING = re.compile(r"[^\W_][\w-]*")
+_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SWITCH = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromkeys(("off", "false", "no", "0"), False)}
 
 
@@ -168,6 +171,20 @@ def _headers(value: Any) -> Mapping[str, str]:
     if any(not part.isascii() or not part.isprintable() for pair in pairs.items() for part in pair):
         raise ValueError("a dict of headers of printable ASCII")
     return pairs
+
+
+def _extractors(value: Any) -> Mapping[str, str]:
+    shape = (
+        'a dict of endings and functions, like {"pages": "myapp.readers:read_pages"}, or ending=module:function pairs'
+    )
+    try:
+        pairs = _pairs(value)
+    except ValueError:
+        raise ValueError(shape) from None
+    named = {ending.lower().removeprefix("."): function for ending, function in pairs.items()}
+    if not all(map(_ENDING.fullmatch, named)) or not all(map(_FUNCTION.fullmatch, named.values())):
+        raise ValueError(shape)
+    return MappingProxyType(named)
 
 
 def _origins(value: Any) -> tuple[str, ...]:
@@ -316,6 +333,9 @@ class Settings:
     extraction_seconds: float = _seconds(120.0, "how long reading the text of one file may take")
     extraction_memory_bytes: int = _key(
         _number(int, 128 * 2**20, 2**40), 2**30, "how much memory reading the text of one file may take", unit="bytes"
+    )
+    extractors: Mapping[str, str] = _key(
+        _extractors, _NO_PAIRS, "your own readers of file types: a dict of endings and `module:function`, or pairs"
     )
     max_rounds: int = _key(
         _number(int, 1, 10_000),

@@ -75,6 +75,7 @@ class Options(TypedDict, total=False):
     extraction_processes: int | None
     extraction_seconds: float | None
     extraction_memory_bytes: int | None
+    extractors: Mapping[str, str] | str | None
     max_rounds: int | None
     titles: bool | str | None
     title_model: str | None

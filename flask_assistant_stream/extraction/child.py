@@ -57,7 +57,7 @@ def main() -> None:
 def _read(head: dict[str, Any], content: BinaryIO, memory: int) -> tuple[dict[str, Any], Iterable[Any]]:
     """Return the answer to a job and the pieces of the text: passages, or a text cut anywhere."""
     try:
-        extracted = extract_text(head["filename"], content)
+        extracted = extract_text(head["filename"], content, head["extractors"])
         text = extracted.text[: head["max_chars"]]
         pieces = _grouped(cut(text)) if head["cut"] else _halved(text)
         return {"note": extracted.note}, pieces

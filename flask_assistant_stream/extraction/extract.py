@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..errors import AssistantStreamError
 from .readers.base import Notes, Reader, invalid
+from .readers.host import reader_of
 from .readers.html import read_html
 from .readers.mail import read_eml
 from .readers.opendocument import read_odf
@@ -48,6 +49,9 @@ SEARCHABLE: frozenset[str] = frozenset(_READERS)
 """Endings of file names that can be read, lower case, without the dot."""
 
 
+NO_EXTRACTORS: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class ExtractedText:
     """What a reader returns.
@@ -66,19 +70,20 @@ def ending(filename: str) -> str:
     return filename.rpartition(".")[2].lower() if "." in filename else ""
 
 
-def extract_text(filename: str, content: BinaryIO) -> ExtractedText:
+def extract_text(filename: str, content: BinaryIO, extractors: Mapping[str, str] = NO_EXTRACTORS) -> ExtractedText:
     """Return the text of a file; blocks this thread.
 
     Args:
         filename: its ending selects the reader.
         content: at its beginning, seekable.
+        extractors: the host's own readers, `module:function` by ending; they come first.
 
     Raises:
         RequestError: there is no text; the message says why, and `code` is that of a failed `vector_store.file`:
             `unsupported_file` or `invalid_file`.
     """
     kind = ending(filename)
-    reader = _READERS.get(kind)
+    reader = reader_of(kind, extractors[kind]) if kind in extractors else _READERS.get(kind)
     if reader is None:
         raise invalid(f"Files ending in '{kind}' cannot be searched.", code="unsupported_file")
     notes = Notes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from ..errors import RequestError
 from ..per_process import PerProcess
 from ..threads import WORK
-from .extract import MAX_TEXT_CHARS, ExtractedText, extract_text
+from .extract import MAX_TEXT_CHARS, NO_EXTRACTORS, SEARCHABLE, ExtractedText, extract_text
 from .passages import cut
 from .processes import ExtractionProcess, Limits, TextPieces
 from .turns import Turns
@@ -42,13 +42,19 @@ class TextExtractor:
     Args:
         processes: how many files are read at the same time; with 0 they are read in this process, without limits.
         limits: of one file.
+        extractors: the host's own readers, `module:function` by ending.
 
     Attributes:
         processes: as the argument.
+        searchable: endings of the files that can be read.
     """
 
-    def __init__(self, processes: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self, processes: int = 1, limits: Limits | None = None, extractors: Mapping[str, str] = NO_EXTRACTORS
+    ) -> None:
         self.processes = processes
+        self.searchable = SEARCHABLE | extractors.keys()
+        self._extractors = dict(extractors)
         self._limits = limits or Limits()
         self._of_process = PerProcess(lambda: _Children(processes))
 
@@ -102,8 +108,8 @@ class TextExtractor:
         self, owner: str, filename: str, content: Iterable[bytes], max_chars: int, *, cut_it: bool, seconds: float
     ) -> TextPieces:
         if not self.processes:
-            return _read_here(filename, content, max_chars, cut_it=cut_it)
-        head = {"filename": filename, "cut": cut_it, "max_chars": max_chars}
+            return _read_here(filename, content, max_chars, self._extractors, cut_it=cut_it)
+        head = {"filename": filename, "cut": cut_it, "max_chars": max_chars, "extractors": self._extractors}
         with self._of_process.get().turns.turn(owner, seconds) as taken:
             if not taken:
                 raise RequestError("Other files are being read at the moment. Try again later.", param="file")
@@ -134,17 +140,21 @@ class TextExtractor:
         return None
 
 
-def _read_here(filename: str, content: Iterable[bytes], max_chars: int, *, cut_it: bool) -> TextPieces:
+def _read_here(
+    filename: str, content: Iterable[bytes], max_chars: int, extractors: Mapping[str, str], *, cut_it: bool
+) -> TextPieces:
     with SpooledTemporaryFile(MEMORY_BYTES) as file:
         for chunk in content:
             file.write(chunk)
         file.seek(0)
         # A SpooledTemporaryFile of Python 3.10 is not a whole file.
         whole = file if hasattr(file, "seekable") else io.BytesIO(file.read())
-        return WORK.run(_pieces, filename, cast(BinaryIO, whole), max_chars, cut_it)
+        return WORK.run(_pieces, filename, cast(BinaryIO, whole), max_chars, extractors, cut_it)
 
 
-def _pieces(filename: str, content: BinaryIO, max_chars: int, cut_it: bool) -> TextPieces:
-    extracted = extract_text(filename, content)
+def _pieces(
+    filename: str, content: BinaryIO, max_chars: int, extractors: Mapping[str, str], cut_it: bool
+) -> TextPieces:
+    extracted = extract_text(filename, content, extractors)
     text = extracted.text[:max_chars]
     return TextPieces(cut(text) if cut_it else [text], extracted.note)

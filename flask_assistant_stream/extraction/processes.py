@@ -99,7 +99,7 @@ class ExtractionProcess:
         """Return the text of a file; blocks this thread.
 
         Args:
-            head: `filename`, `cut`, `max_chars`.
+            head: `filename`, `cut`, `max_chars`, `extractors`.
 
         Raises:
             RequestError: there is no text; the message says why.

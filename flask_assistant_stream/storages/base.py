@@ -56,7 +56,7 @@ class Storage(ABC):
 
     name: ClassVar[str]
     """Stored with each vector store: under another name it is unknown to this storage."""
-    searchable: ClassVar[frozenset[str]]
+    searchable: frozenset[str]
     """Endings of file names that it can index, lower case, without the dot."""
     ask_seconds: ClassVar[float] = 1.0
     """Seconds for which an indexing status is valid; earlier calls return the cached status."""

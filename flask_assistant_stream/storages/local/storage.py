@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...errors import NotFound, RequestError
-from ...extraction.extract import SEARCHABLE, ending
+from ...extraction.extract import ending
 from ...extraction.extractor import TextExtractor
 from ...loggers import logger_of
 from ...per_process import PerProcess
@@ -60,7 +60,6 @@ class LocalStorage(Storage):
     """
 
     name = "offline"
-    searchable = SEARCHABLE
     ask_seconds = 0.0
     indexes_kept_bytes = True
 
@@ -95,6 +94,7 @@ class LocalStorage(Storage):
         """
         self._pending = PendingFiles(self._store, lease_seconds)
         self._at_once = not extractor.processes
+        self.searchable = extractor.searchable
         self._reading = FileReading(self._store, self._blobs, self._passages, extractor, self._pending)
         read = self._reading.read_claimed
         self._indexer = Indexer(self._pending, read, threads=extractor.processes, lease_seconds=lease_seconds)
