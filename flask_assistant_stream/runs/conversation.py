@@ -52,6 +52,7 @@ class Conversation:
         self._last = last_turn(messages)
         self._first = 0
         self._beside = 0
+        self._guess, self._named = 0.0, False
         self._shortened = self._cleaned = self._replaced = 0
         self._lost: set[str] = set()
         self._reported = (0, 0)
@@ -72,7 +73,7 @@ class Conversation:
         Args:
             items: the outputs of the run in the same request.
         """
-        room = self._learnt.room(self._model) if self._shortens else None
+        room = self._learnt.room(self._run.owner, self._model) if self._shortens else None
         if room is not None or self._shortened:
             self._beside = tokens_beside(self._run.body, items) + self._tokens(self._last)
         if room is not None:
@@ -96,7 +97,10 @@ class Conversation:
         """Note that the upstream took the last request."""
         if self._beside:
             tokens = self._beside + self._tokens(self._first, self._last)
-            self._learnt.took(self._model, tokens, refused_more=self._shortened > 0)
+            if self._shortened:
+                room = max(tokens, self._guess)
+                self._learnt.narrow(self._run.owner, self._model, room, for_all=self._named)
+            self._learnt.took(self._run.owner, self._model, tokens)
         self._learnt.lose(self._run.owner, self._lost)
         self._shortened = self._cleaned = 0
 
@@ -120,13 +124,13 @@ class Conversation:
             raise error.with_message(f"{error.message} The last message alone does not fit: send a shorter one.")
         self._beside = tokens_beside(self._run.body, items) + self._tokens(self._last)
         older = self._tokens(self._first, self._last)
-        room = older / 2
-        limit = getattr(error, "limit", None)
-        if limit and self._beside + older > limit:
-            room = min(SAFE_SHARE * limit - self._beside, SAFE_SHARE * older)
+        refused, limit = self._beside + older, getattr(error, "limit", None) or 0
+        self._named = 0 < limit < refused  # else our estimate is too low for these texts
+        self._guess = SAFE_SHARE * limit if self._named else refused / 2
+        room = self._guess - self._beside if self._named else older / 2
         if self._shortened == MAX_SHORTENED:
             room = 0
-        self._first = first_turn_within(self._messages, room)
+        self._first = first_turn_within(self._messages, min(room, SAFE_SHARE * older))
 
     def _tokens(self, first: int, last: int | None = None) -> int:
         return sum(message.tokens for message in self._messages[first:last])

@@ -18,9 +18,7 @@ DOUBLING_SECONDS = 900.0
 DOUBLINGS = 16
 GONE_SECONDS = 3600.0
 """How long a file or image counts as gone: a link may work again."""
-MAX_MODELS = 256
-"""Clients may name models."""
-MAX_GONE = 4096
+MAX_ROOMS = MAX_GONE = 4096
 
 
 class RefusedInputs:
@@ -32,23 +30,38 @@ class RefusedInputs:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rooms: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._rooms: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._gone: OrderedDict[str, float] = OrderedDict()
 
-    def room(self, model: str) -> float | None:
-        """Return how many tokens a request for a model may have, by our estimate; None if it refused none."""
-        entry = self._rooms.get(model)
+    def room(self, owner: str, model: str) -> float | None:
+        """Return how many tokens a request may have, by our estimate; None if nothing is known."""
+        rooms = (self._room(key) for key in (_of_all(model), _of_one(owner, model)))
+        return min((room for room in rooms if room is not None), default=None)
+
+    def narrow(self, owner: str, model: str, tokens: float, *, for_all: bool) -> None:
+        """Note a room after a refusal.
+
+        Args:
+            for_all: the upstream has named its limit. Else it is a guess from this owner's texts, which may have more
+                tokens than we estimate, so it holds for this owner only.
+        """
+        key = _of_all(model) if for_all else _of_one(owner, model)
+        _put(self._rooms, key, (tokens, self._clock()), MAX_ROOMS)
+
+    def took(self, owner: str, model: str, tokens: int) -> None:
+        """Note the size of a request that was not refused."""
+        for key in (_of_all(model), _of_one(owner, model)):
+            room = self._room(key)
+            if room is not None and tokens > room:
+                _put(self._rooms, key, (tokens, self._clock()), MAX_ROOMS)
+
+    def _room(self, key: str) -> float | None:
+        entry = self._rooms.get(key)
         if entry is None:
             return None
         tokens, since = entry
         doublings = (self._clock() - since) / DOUBLING_SECONDS
         return tokens * 2.0**doublings if doublings < DOUBLINGS else None
-
-    def took(self, model: str, tokens: int, *, refused_more: bool) -> None:
-        """Note the size of a request that a model took; it counts after a refusal, or if it was larger than known."""
-        room = self.room(model)
-        if refused_more or (room is not None and tokens > room):
-            _put(self._rooms, model, (tokens, self._clock()), MAX_MODELS)
 
     def are_gone(self, owner: str, sources: Iterable[str]) -> set[str]:
         """Return which of these ids and links of an owner were refused a short time ago."""
@@ -59,6 +72,14 @@ class RefusedInputs:
         """Note ids and links that the upstream refused."""
         for source in sources:
             _put(self._gone, _digest(owner, source), self._clock() + GONE_SECONDS, MAX_GONE)
+
+
+def _of_all(model: str) -> str:
+    return f"model {model}"
+
+
+def _of_one(owner: str, model: str) -> str:
+    return _digest(owner, model)
 
 
 def _put(table: OrderedDict[str, V], key: str, value: V, limit: int) -> None:

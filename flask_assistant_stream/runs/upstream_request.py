@@ -99,7 +99,7 @@ class RequestBuilder:
             conversation.fit(items),
             items,
             vector_store_ids=[*of_thread, *own, *self._shared],
-            code_files=_ids(resources, "code_interpreter", "file_ids"),
+            code_files=self._present(run.owner, _ids(resources, "code_interpreter", "file_ids")),
             extra_tools=self._extra_tools,
             reasoning_summaries=self._reasoning_summaries,
             search_results=bool(run.extra.get(SEARCH_RESULTS)),
@@ -149,6 +149,10 @@ class RequestBuilder:
             after = page.records[-1].id
             average = read // len(newest_first) if newest_first else 0
             limit = max(1, min(2 * limit, MAX_PAGE, PAGE_CHARS // max(average, 1)))
+
+    def _present(self, owner: str, file_ids: list[str]) -> list[str]:
+        gone = self._gone(owner, set(file_ids))
+        return [id for id in file_ids if id not in gone]
 
     def _gone(self, owner: str, sources: set[str]) -> set[str]:
         """Return which files the owner does not have any more: an upstream rejects a whole request for one."""

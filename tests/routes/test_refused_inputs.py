@@ -97,6 +97,15 @@ def test_the_limit_that_the_upstream_names_is_used(site: Site, upstream: FakeUps
     assert len(asked(upstream)) == 7, "three turns of about 110 tokens within 85 % of 500, and the newest message"
 
 
+def test_a_thread_of_one_huge_message_leaves_others_their_history(site: Site, upstream: FakeUpstream) -> None:
+    huge, other = site.new_thread(), grown(site, 3)
+    site.chat(f"{'word ' * 20_000}@@script:text?say=ok@@", threadId=huge)
+    assert run_of(site.chat("and now? @@script:full?items=1@@", threadId=huge))["status"] == "completed"
+    assert len(asked(upstream)) == 1
+    site.chat("next", threadId=other)
+    assert len(asked(upstream)) == 7
+
+
 def test_one_more_refusal_after_another_leaves_out_more(site: Site, upstream: FakeUpstream) -> None:
     thread_id = grown(site, 12)
     assert run_of(site.chat("the newest @@script:full?items=1@@", threadId=thread_id))["status"] == "completed"
@@ -208,6 +217,17 @@ def test_a_file_that_was_deleted_here_is_not_sent(site: Site, upstream: FakeUpst
     assert site.request("DELETE", f"/v1/files/{file_id}").status_code == 200
     assert run_of(site.chat("And now?", threadId=thread_id))["status"] == "completed"
     assert asked(upstream)[0]["content"][1] == {"type": "input_text", "text": FILE_GONE}
+
+
+def test_a_file_of_the_code_interpreter_that_was_deleted_here_is_not_sent(site: Site, upstream: FakeUpstream) -> None:
+    file_ids = [site.new_file("a.csv"), site.new_file("b.csv")]
+    resources = {"code_interpreter": {"file_ids": file_ids}}
+    message = {"role": "user", "content": "Add them up. @@script:text?say=3@@"}
+    thread = site.post("/v1/threads", {"tool_resources": resources, "messages": [message]}).get_json()
+    site.request("DELETE", f"/v1/files/{file_ids[0]}")
+    assert sdk_run(site, thread["id"], tools=[{"type": "code_interpreter"}])["status"] == "completed"
+    (tool,) = upstream.requests[-1].body["tools"]
+    assert tool["container"]["file_ids"] == file_ids[1:]
 
 
 def test_a_refusal_of_something_else_is_not_repeated(site: Site, upstream: FakeUpstream) -> None:

@@ -101,20 +101,28 @@ class Clock:
 def test_the_room_of_a_model_is_learnt_and_slowly_forgotten() -> None:
     clock = Clock()
     refused = RefusedInputs(clock)
-    assert refused.room("m") is None
-    refused.took("m", 100, refused_more=False)
-    assert refused.room("m") is None, "it has refused nothing"
-    refused.took("m", 1000, refused_more=True)
-    assert (refused.room("m"), refused.room("other")) == (1000, None)
-    refused.took("m", 1500, refused_more=False)
-    refused.took("m", 10, refused_more=False)
-    assert refused.room("m") == 1500
+    assert refused.room("ann", "m") is None
+    refused.took("ann", "m", 100)
+    assert refused.room("ann", "m") is None, "it has refused nothing"
+    refused.narrow("ann", "m", 1000, for_all=True)
+    assert (refused.room("ann", "m"), refused.room("ben", "m"), refused.room("ann", "other")) == (1000, 1000, None)
+    refused.took("ann", "m", 1500)
+    refused.took("ann", "m", 10)
+    assert refused.room("ann", "m") == 1500
     clock.now += DOUBLING_SECONDS
-    assert refused.room("m") == 3000
-    refused.took("m", 2000, refused_more=True)
-    assert refused.room("m") == 2000
+    assert refused.room("ann", "m") == 3000
+    refused.narrow("ann", "m", 2000, for_all=True)
+    assert refused.room("ann", "m") == 2000
     clock.now += 100 * DOUBLING_SECONDS
-    assert refused.room("m") is None
+    assert refused.room("ann", "m") is None
+
+
+def test_a_guess_from_the_texts_of_an_owner_does_not_limit_others() -> None:
+    refused = RefusedInputs(Clock())
+    refused.narrow("ann", "m", 50, for_all=False)
+    assert (refused.room("ann", "m"), refused.room("ben", "m")) == (50, None)
+    refused.narrow("ben", "m", 8000, for_all=True)
+    assert (refused.room("ann", "m"), refused.room("ben", "m")) == (50, 8000)
 
 
 def test_what_is_gone_is_an_owners_and_may_come_back() -> None:
@@ -128,11 +136,11 @@ def test_what_is_gone_is_an_owners_and_may_come_back() -> None:
 
 
 def test_the_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_assistant_stream.runs.refused_inputs.MAX_MODELS", 2)
+    monkeypatch.setattr("flask_assistant_stream.runs.refused_inputs.MAX_ROOMS", 2)
     monkeypatch.setattr("flask_assistant_stream.runs.refused_inputs.MAX_GONE", 2)
     refused = RefusedInputs(Clock())
     for name in ("one", "two", "three"):
-        refused.took(name, 5, refused_more=True)
+        refused.narrow("ann", name, 5, for_all=True)
         refused.lose("ann", {name})
-    assert [refused.room(name) for name in ("one", "two", "three")] == [None, 5, 5]
+    assert [refused.room("ann", name) for name in ("one", "two", "three")] == [None, 5, 5]
     assert refused.are_gone("ann", {"one", "two", "three"}) == {"two", "three"}
