@@ -117,6 +117,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
     readers = Readers(store, log, runner.cancel, grace)
     runner.on_sweep += [readers.look, storage.look, extractor.look]
+    runner.drain.at_end += [storage.stop, extractor.stop]
     return Registration(
         name=name,
         store=store,

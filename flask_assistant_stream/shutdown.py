@@ -78,6 +78,8 @@ class Shutdown:
         while not self._idle() and time.monotonic() < self._interrupt_at:
             time.sleep(LOOK_SECONDS)
         self._interrupt(time.monotonic())
+        for each in self._drains:
+            each.end()
         interrupted = sum(each.interrupted for each in self._drains)
         if interrupted:
             logger.warning("shut down, %d runs interrupted", interrupted)

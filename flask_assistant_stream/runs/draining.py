@@ -24,12 +24,16 @@ class Drain:
     Args:
         executions: the current runs of this process by id.
         take_over: ends a run whose thread hangs.
+
+    Attributes:
+        at_end: called when no run is under way any more; ends what a run may need.
     """
 
     def __init__(
         self, log: RunLog, executions: Mapping[str, Execution], take_over: Callable[[RunRecord], None]
     ) -> None:
         self.begun = False
+        self.at_end: list[Callable[[], None]] = []
         self._log = log
         self._executions = executions
         self._take_over = take_over
@@ -73,6 +77,11 @@ class Drain:
         for run_id, execution in list(self._executions.items()):
             self._interrupted.add(run_id)
             execution.stop(Ending.INTERRUPTED)
+
+    def end(self) -> None:
+        """End what the runs needed."""
+        for call in self.at_end:
+            call()
 
     def leave(self) -> None:
         """Take over the interrupted runs that have not ended: their threads hang."""

@@ -76,13 +76,22 @@ class Indexer:
             if self._pending.any():
                 self.wake()
 
-    def stop(self) -> None:
-        """Stop the threads of this process, and give their files back to other workers."""
+    def stop(self, end_reading: Callable[[], None]) -> None:
+        """Stop the threads of this process, and leave their files to other workers.
+
+        Args:
+            end_reading: ends what the threads wait for.
+        """
         here = self._here.get()
-        self._threads.stop(here.wanted.set)
-        for claim in list(here.claims):
-            with suppress(StoreError):
-                self._pending.release(claim)
+
+        def interrupt() -> None:
+            for claim in list(here.claims):  # first: what ends now says nothing about a file
+                with suppress(StoreError):
+                    self._pending.release(claim)
+            end_reading()
+            here.wanted.set()
+
+        self._threads.stop(interrupt)
 
     def read_next(self) -> bool:
         """Claim and read one file; return False if none waits or the store fails."""

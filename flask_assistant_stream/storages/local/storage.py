@@ -93,6 +93,7 @@ class LocalStorage(Storage):
             lease_seconds: how long a worker may be silent before another worker reads its files.
         """
         self._pending = PendingFiles(self._store, lease_seconds)
+        self._extractor = extractor
         self._at_once = not extractor.processes
         self.searchable = extractor.searchable
         self._reading = FileReading(self._store, self._blobs, self._passages, extractor, self._pending)
@@ -105,7 +106,7 @@ class LocalStorage(Storage):
 
     def stop(self) -> None:
         if not self._at_once:
-            self._indexer.stop()
+            self._indexer.stop(self._extractor.stop)
 
     # -- files --------------------------------------------------------------------------------------------
 
