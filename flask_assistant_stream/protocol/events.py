@@ -20,17 +20,17 @@ STORED_FIRST = STREAM_ENDINGS | {"thread.message.completed", "thread.message.inc
 """Names of events that the store has before any reader sees them."""
 
 REASONING_DELTA = "thread.run.x_reasoning.delta"
-LEFT_OUT = "thread.run.x_left_out"
-VENDOR_EVENTS = frozenset({"thread.title.updated", REASONING_DELTA, LEFT_OUT})
+CONTEXT_SHORTENED = "thread.context.shortened"
+VENDOR_EVENTS = frozenset({"thread.title.updated", REASONING_DELTA, CONTEXT_SHORTENED})
 """Names that the Assistants API does not know. The app's own routes send them, the routes under `/v1` do not.
 
 * `thread.title.updated`: the thread got its title during the run.
 * `thread.run.x_reasoning.delta`: a piece of a reasoning summary. `{"id": run id, "object":
   "thread.run.x_reasoning.delta", "item": n, "delta": "…"}`; `item` is a number from 0 within
   the run. The joined pieces of an item are one text with blank lines between paragraphs.
-* `thread.run.x_left_out`: what the run's requests leave out, because the upstream refuses it: `{"id": run id, "object":
-  "thread.run.x_left_out", "messages": n, "of_messages": n, "files": n}`: the oldest messages, and files and images of
-  older messages that a remark replaces.
+* `thread.context.shortened`: what the run's requests leave out, because the upstream refuses it: `{"id": thread id,
+  "object": "thread.context", "run_id": …, "messages": n, "of_messages": n, "files": n}`: the oldest messages, and files
+  and images of older messages that a remark replaces.
 """
 
 

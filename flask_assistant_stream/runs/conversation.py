@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from ..errors import ContextOverflow, EngineError, UnusableInput
-from ..protocol.events import LEFT_OUT
 from ..protocol.objects import Object
 from ..stores.base import RunRecord
 from ..translation.outputs import Item
@@ -111,7 +110,7 @@ class Conversation:
             return None
         self._reported = left_out
         counts = {"messages": self._first, "of_messages": len(self._messages), "files": self._replaced}
-        return {"id": self._run.id, "object": LEFT_OUT, **counts}
+        return {"id": self._run.parent, "object": "thread.context", "run_id": self._run.id, **counts}
 
     # -- a full context -----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ..engines.base import Engine, ItemStream
 from ..errors import EngineError, StoreError
 from ..files.files import Files
 from ..log.run_log import RunLost, Writer
-from ..protocol.events import LEFT_OUT, Event
+from ..protocol.events import CONTEXT_SHORTENED, Event
 from ..protocol.objects import Object
 from ..run_logger import RunLogger
 from ..stores.base import RunRecord
@@ -147,7 +147,7 @@ class Execution:
             conversation = self._read_conversation(context.requests)
             request = self._request(context.requests, conversation)
             if news := conversation.news():
-                self.announce(LEFT_OUT, news)
+                self.announce(CONTEXT_SHORTENED, news)
                 left_out = f"{news['messages']} of {news['of_messages']} earlier messages and {news['files']} files"
                 self._log.info(f"the request leaves out {left_out}")
             try:

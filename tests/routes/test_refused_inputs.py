@@ -17,7 +17,7 @@ from flask import Flask
 from flask_assistant_stream import ContextOverflow, EngineError, create_assistant_blueprint
 from flask_assistant_stream.engines.openai import http_connect
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.events import LEFT_OUT
+from flask_assistant_stream.protocol.events import CONTEXT_SHORTENED
 from flask_assistant_stream.protocol.text import FILE_GONE
 from flask_assistant_stream.stores.base import Kind, Record
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text, unfinished
@@ -77,7 +77,7 @@ def test_the_oldest_turns_are_left_out_of_a_full_context(
     assert [item["role"] for item in sent] == ["user", "assistant"] * 2 + ["user"]
     assert sent[0]["content"].startswith("message 3")
     assert sent[-1]["content"].startswith("the newest")
-    (told,) = [event.object() for event in events if event.name == LEFT_OUT]
+    (told,) = [event.object() for event in events if event.name == CONTEXT_SHORTENED]
     assert (told["messages"], told["of_messages"], told["files"]) == (6, 11, 0)
     assert "leaves out 6 of 11 earlier messages" in caplog.text
     assert len(upstream.requests) == before + 2
@@ -190,7 +190,7 @@ def test_an_old_picture_that_is_gone_is_replaced_by_a_remark(site: Site, upstrea
         {"type": "input_text", "text": "See."},
         {"type": "input_text", "text": FILE_GONE},
     ]
-    assert [event.object()["files"] for event in events if event.name == LEFT_OUT] == [1]
+    assert [event.object()["files"] for event in events if event.name == CONTEXT_SHORTENED] == [1]
     assert len(upstream.requests) == 2
     assert run_of(site.chat(content, threadId=thread_id))["status"] == "completed"
     assert len(upstream.requests) == 3, "it is known after one refusal"
