@@ -117,9 +117,7 @@ class Takeover:
     def _rows(self, run_id: str) -> list[Row]:
         rows: list[Row] = []
         while page := self._store.read(run_id, rows[-1].last if rows else 0, READ_ROWS):
-            rows += page
-            if len(page) < READ_ROWS:
-                break
+            rows += page  # a page may end early, for its bytes
         return rows
 
     def _state(self, run: RunRecord) -> Object | None:
