@@ -35,6 +35,7 @@ from .namespaces import FIRST, hides_data
 from .profiles import Profile, no_such_tool, profile_of
 from .routes.base import Registration
 from .routes.clients import Clients
+from .routes.receiving import Receiving
 from .runs.execution import RunContext
 from .runs.readers import Readers
 from .runs.runner import Runner, RunnerOptions
@@ -113,7 +114,8 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
     context = RunContext(engine, requests, server_tools, files)
     runner = Runner(store, log, context, _runner_options(settings), titles=titles)
     clients = Clients(settings.max_streams, settings.send_timeout_seconds)
-    log.on_tick.append(clients.check)
+    receiving = Receiving()
+    log.on_tick += [clients.check, receiving.check]
     grace = {"continue": None, "cancel": 0.0, "grace": settings.grace_seconds}[settings.on_disconnect]
     readers = Readers(store, log, runner.cancel, grace)
     runner.on_sweep += [readers.look, storage.look, extractor.look]
@@ -135,6 +137,7 @@ def assemble(app: Flask, name: str, options: dict[str, Any], tools: AppTools) ->
         max_content_chars=settings.max_content_chars,
         ui=settings.ui,
         clients=clients,
+        receiving=receiving,
         readers=readers,
         quickstart_compat=settings.quickstart_compat,
         model=settings.model,

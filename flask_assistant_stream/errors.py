@@ -6,6 +6,7 @@ AssistantStreamError
 │   ├── Unauthorized       401, no or a wrong credential
 │   ├── Forbidden          403, a foreign Origin
 │   ├── NotFound           404, an unknown id, or one of another owner
+│   ├── ReceivedTooSlowly  408, the body did not arrive in time
 │   ├── Gone               410, the run's events have expired
 │   ├── TooLarge           413, over a byte limit
 │   └── TooManyFiles       429, too many files of the owner wait until they are read
@@ -81,6 +82,13 @@ class NotFound(RequestError):
     """The owner has no object with that id."""
 
     status = 404
+
+
+class ReceivedTooSlowly(RequestError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class Gone(RequestError):

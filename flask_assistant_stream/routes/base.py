@@ -28,6 +28,7 @@ from ..storages.base import Upload
 from ..stores.base import Store
 from ..titles import Titles
 from .clients import Client, Clients
+from .receiving import Receiving
 
 STREAM_HEADERS = {
     # Without these, nginx and compressing proxies buffer a stream (`spec/clients.md#proxies`).
@@ -74,6 +75,7 @@ class Registration:
     attachments: Attachments
     titles: Titles
     clients: Clients
+    receiving: Receiving
     readers: Readers
     quickstart_compat: bool = False
     model: str = ""

@@ -78,15 +78,22 @@ class Client:
         self._cut = True
         logger.info("client disconnected: it does not read [%s]", request_log.readable(self._extra), extra=self._extra)
         self._follower.close()
-        # On a duplicate: on the socket itself, gevent would report a closed file instead of a broken pipe, and TLS
-        # would send a close message first. The shutdown ends reading and sending of both.
-        with suppress(OSError), socket.socket(fileno=os.dup(_fileno(self._connection))) as twin:
-            twin.shutdown(socket.SHUT_RDWR)
+        shut_down(self._connection, socket.SHUT_RDWR)
 
     @property
     def descriptor(self) -> int:
         """The file descriptor of its connection; -1 without one, or after the stream's end."""
         return -1 if self._follower is None or self._follower.closed else _fileno(self._connection)
+
+
+def shut_down(connection: Any, how: int) -> None:
+    """End reading from a connection, sending to it, or both, from any thread; nothing if it has no socket.
+
+    On a duplicate: on the socket itself, gevent would report a closed file instead of a broken pipe, and TLS would send
+    a close message first. The shutdown affects both.
+    """
+    with suppress(OSError), socket.socket(fileno=os.dup(_fileno(connection))) as twin:
+        twin.shutdown(how)
 
 
 def _fileno(connection: Any) -> int:

@@ -92,12 +92,15 @@ def _api_request(
     format: MakeEncoder | None = choose_format(request) if operation.negotiates else None
     query = {} if operation.query is None else load(operation.query, _arguments())
     body, upload, key = {}, None, None
+    receiving = registration.receiving.in_time(request._get_current_object())  # type: ignore[attr-defined]
     if operation.body is not None:
-        sent = read_object(request, body_limit(registration.max_content_chars))
+        with receiving:
+            sent = read_object(request, body_limit(registration.max_content_chars))
         body = load(operation.body, sent)
         key = read_key(request, operation, owner, path, sent)
     elif operation.upload is not None:
-        body, upload = read_upload(request, operation.upload, registration.files.max_bytes)
+        with receiving:
+            body, upload = read_upload(request, operation.upload, registration.files.max_bytes)
     if format is not None and _compat(registration, operation):
         if operation.begins:  # the request is valid: later errors are shown as a stream
             request_log.current().show_error = partial(compat.as_stream, format, path)

@@ -225,6 +225,14 @@ def test_foreign_origins(site: Site, thread: dict[str, Any], method: str, path: 
     assert "ASSISTANT_CORS_ORIGINS" in error["message"]
 
 
+@pytest.mark.parametrize("content", [b"", b'{"title": "cut"}'])
+@pytest.mark.parametrize("terminated", [True, False])
+def test_a_body_that_is_cut_off(site: Site, content: bytes, terminated: bool) -> None:
+    """Even one that would be valid: a connection that ends is not the end of a body."""
+    environ: dict[str, Any] = {"CONTENT_LENGTH": "100", **({"wsgi.input_terminated": True} if terminated else {})}
+    refused(site, "POST", "/threads", 400, input_stream=BytesIO(content), environ_overrides=environ)
+
+
 def test_a_body_over_the_limit_in_bytes(site: Site, tmp_path: Path) -> None:
     for path in ("/chat/stream", "/threads"):
         refused(site, "POST", path, 413, data=b'{"content": "' + b"x" * 300_000 + b'"}')
