@@ -65,7 +65,10 @@ class Titles:
         self._engine = engine
         self._model = model
         self._effort = effort
+        self._one_at_a_time = engine.one_at_a_time
         self._open: dict[ItemStream, float] = {}
+        self._yielding: set[ItemStream] = set()
+        self._yields = 0
         self._writing: set[str] = set()
 
     def make(self, owner: str, thread_id: str) -> str:
@@ -101,8 +104,19 @@ class Titles:
         if not self._wanted(run):
             return
         with self._alone(run.parent) as alone:
-            if alone and self._missing(run) and (title := self.write(self._first_text(run.owner, run.parent))):
-                self.keep(run.owner, run.parent, title)
+            if not (alone and self._missing(run)):
+                return
+            yields = self._yields
+            if title := self.write(self._first_text(run.owner, run.parent), yielding=self._one_at_a_time):
+                key = GENERATED if yields == self._yields else STOPGAP
+                self._store.update(Kind.THREAD, run.owner, run.parent, extra={key: title})
+
+    def yield_to_run(self) -> None:
+        """Close requests that may go before an answer; their threads show the first words until their next run."""
+        if self._yielding:
+            self._yields += 1
+            for stream in list(self._yielding):
+                stream.close()
 
     def bridge(self, run: RunRecord) -> None:
         """Show the first words as the title of a run's thread until a later run completes it: asks no model.
@@ -138,12 +152,17 @@ class Titles:
             if alone:
                 self._writing.discard(thread_id)
 
-    def write(self, text: str) -> str:
-        """Return a title for a message, or "" for one without text; if the model fails, its first words."""
+    def write(self, text: str, *, yielding: bool = False) -> str:
+        """Return a title for a message, or "" for one without text; if the model fails, its first words.
+
+        Args:
+            yielding: the request to the model ends if a run starts.
+        """
         if self._model is None or not self.asks_model or not text.strip():
             return shorten(text)
         try:
-            return tidy_title(self._answer(title_request(text, self._model, self._effort))) or shorten(text)
+            request = title_request(text, self._model, self._effort)
+            return tidy_title(self._answer(request, yielding)) or shorten(text)
         except EngineError as error:
             logger.warning("no title from the model, the first words are used: %s", error.message)
             return shorten(text)
@@ -159,8 +178,10 @@ class Titles:
             if now > deadline:
                 stream.close()
 
-    def _answer(self, request: Object) -> str:
+    def _answer(self, request: Object, yielding: bool) -> str:
         stream, answer = self._engine.stream(request), AnswerText()
+        if yielding:
+            self._yielding.add(stream)
         self._open[stream] = time.monotonic() + TITLE_SECONDS
         try:
             for items in stream:
@@ -169,6 +190,7 @@ class Titles:
                     break
         finally:
             del self._open[stream]
+            self._yielding.discard(stream)
             stream.close()
         return answer.text if answer.ended or (answer.whole and self._engine.bare_end) else ""
 

@@ -178,6 +178,23 @@ def test_a_server_that_answers_one_at_a_time_gets_the_title_request_after_the_an
     soon(lambda: title(client, thread_id) == "Getting a refund")
 
 
+def test_a_title_on_its_way_yields_to_the_next_answer(client_of: MakeClient) -> None:
+    engine = TwoModels(one_at_a_time=True)
+    engine.may_title.clear()
+    client = client_of(engine)
+    thread_id = thread_of(send(client, REFUND))
+    soon(lambda: engine.asked)
+    engine.may_end.clear()
+    response = client.post(f"{API}/chat/stream", json={"content": "And?", "threadId": thread_id}, buffered=False)
+    soon(lambda: title(client, thread_id) == REFUND)
+    engine.may_title.clear()
+    engine.may_end.set()
+    assert decode_ndjson(response.data)[-1].name == "thread.run.completed"
+    soon(lambda: len(engine.asked) == 2)
+    engine.may_title.set()
+    soon(lambda: title(client, thread_id) == "Getting a refund")
+
+
 @pytest.mark.parametrize("one_at_a_time", [True, False])
 def test_no_title_is_requested_before_the_answer_begins(client_of: MakeClient, one_at_a_time: bool) -> None:
     engine = TwoModels(one_at_a_time=one_at_a_time)

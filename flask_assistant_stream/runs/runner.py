@@ -262,6 +262,8 @@ class Runner:
 
     def _launch(self, execution: Execution) -> None:
         self._executions[execution.run.id] = execution
+        if self._titles is not None:
+            self._titles.yield_to_run()
         threading.Thread(target=self._execute, args=(execution,), name=execution.run.id, daemon=True).start()
 
     def _execute(self, execution: Execution) -> None:
