@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +94,28 @@ class RecordSuite(StoreFixtures):
         with pytest.raises(NotFound):
             store.get(kind, BOB, "one")
         assert store.get(kind, ANN, "one") == stored
+
+    def test_one_of_many_claims_to_a_file_is_stored(self, store: Store, other: Store) -> None:
+        for id, place in (("file-b", 2), ("file-a", 1), ("file-c", 2)):
+            store.insert(Record(Kind.EXTRACTION, "", {"id": id}, position=place))
+        claims = [Record(Kind.EXTRACTION, "", {"id": "file-a.1"}, "file-a", extra={"until": n}) for n in range(8)]
+        stored: list[Record] = []
+
+        def claim(number: int) -> None:
+            with suppress(Duplicate):
+                stored.append((store, other)[number % 2].insert(claims[number]))
+
+        threads = [threading.Thread(target=claim, args=(number,)) for number in range(len(claims))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (first,) = stored
+        assert other.get(Kind.EXTRACTION, "", "file-a.1", parent="file-a") == first
+        assert ids_of(store.list(Kind.EXTRACTION, "", order="asc").records) == ["file-a", "file-b", "file-c"]
+        store.delete(Kind.EXTRACTION, "", "file-a.1")
+        other.insert(claims[0])
+        other.delete(Kind.EXTRACTION, "", "file-a.1")
 
     def test_a_message_needs_its_thread(self, store: Store, thread: Record) -> None:
         for stranger in (a_thread(), replace(thread, owner=BOB)):
