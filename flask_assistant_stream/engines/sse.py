@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..errors import EngineError
 
+_SMALL = 8192
+"""Bytes of an event that are joined with each next piece, without a search for its end."""
 _BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 32 * 2**20
 """Limit of one event, so that an endless one does not fill the memory. The largest are images."""
@@ -37,10 +39,11 @@ class SSEDecoder:
             data = self._with_line_feeds(data)
         held = self._held
         if held:
-            if b"\n\n" not in data and not (data.startswith(b"\n") and held[-1].endswith(b"\n")):
+            ends = self._size <= _SMALL or b"\n\n" in data or (data.startswith(b"\n") and held[-1].endswith(b"\n"))
+            if not ends:
                 self._hold(data)  # joined once, when the event ends: an event may arrive in any number of pieces
                 return []
-            data = b"".join([*held, data])
+            data = held[0] + data if len(held) == 1 else b"".join([*held, data])
             held.clear()
             self._size = 0
         *blocks, rest = data.split(b"\n\n")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..protocol.objects import Object
 from ..protocol.writer import Closing, RunWriter
 from .calls import FunctionCall
-from .coerce import arguments_of, check_size, content_of, json_or_text, object_of, text_of
+from .coerce import OUTPUT_BYTES, InvalidResponse, arguments_of, content_of, json_or_text, object_of, text_of
 from .failures import Failure
 from .hosted import CodeInterpreter, McpCall
 from .options import TranslatorOptions
@@ -72,7 +72,7 @@ class ResponseReader:
         self._lane: tuple[Any, Any, Any] | None = None
         self._part: tuple[AssistantMessage, Part] | None = None
         self._pieces: list[str] = []
-        self._from = writer.size
+        self._full_at = writer.size + OUTPUT_BYTES
 
     def read(self, items: Sequence[Item]) -> ResponseEnd | None:
         """Take the items of one read, up to a terminal one, and return the end of the response.
@@ -102,7 +102,8 @@ class ResponseReader:
                 return end
         if pieces:
             self._flush()
-        check_size(self._writer.size - self._from, "output")
+        if self._writer.size > self._full_at:
+            raise InvalidResponse(f"The upstream sent more than {OUTPUT_BYTES} bytes of output.")
         return None
 
     def settle(self, closing: Closing, cut: Callable[[Output], bool]) -> Closing:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_assistant_stream.protocol.deltas import add_up
-from flask_assistant_stream.translation import coerce
+from flask_assistant_stream.translation import coerce, reader
 
 from .material import added, answer, call, done, message, play, played, terminal, text
 
@@ -62,6 +62,7 @@ def test_parts_annotations_outputs_and_results() -> None:
 
 def test_bytes_of_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coerce, "OUTPUT_BYTES", 20_000)
+    monkeypatch.setattr(reader, "OUTPUT_BYTES", 20_000)
     said = "The upstream sent more than 20000 bytes of output."
     fold = played([added(message()), *[text("x" * 1000)] * 30, terminal()])
     assert fold.run["last_error"]["message"] == said
@@ -79,7 +80,7 @@ def test_bytes_of_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_new_response_begins_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coerce, "OUTPUT_BYTES", 20_000)
+    monkeypatch.setattr(reader, "OUTPUT_BYTES", 20_000)
     made, _ = play([*answer("x" * 5000), done(call("{}"), 1), terminal()])
     made.tool_outputs({"call_u": "y"})
     for item in [*answer("x" * 5000), terminal()]:
