@@ -27,6 +27,7 @@ AssistantStreamError
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 
 class AssistantStreamError(Exception):
@@ -153,15 +154,24 @@ class EngineError(AssistantStreamError):
 
     `code` is one of a run's `last_error` codes, `server_error`, `rate_limit_exceeded` or `invalid_prompt`, or a code of
     the Responses API that becomes one of them (`spec/responses.md#error-codes`). The message reaches the client, so it
-    contains no key and no address with credentials.
+    contains no key, no address and no name of a setting.
+
+    Attributes:
+        detail: the cause and what to check, for the operator's log: no key, and no text of a prompt. By default the
+            message.
     """
 
     code = "server_error"
 
-    def with_message(self, message: str) -> EngineError:
-        """Return the same error with another message."""
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, detail: str = "") -> None:
+        super().__init__(message, param=param, code=code)
+        self.detail = detail or message
+
+    def masked(self, mask: Callable[[str], str]) -> EngineError:
+        """Return the same error with its texts masked."""
         same = copy.copy(self)
-        same.message, same.args = message, (message,)
+        same.message, same.detail = mask(self.message), mask(self.detail)
+        same.args = (same.message,)
         return same
 
 
@@ -174,8 +184,8 @@ class ContextOverflow(EngineError):
 
     code = "context_length_exceeded"
 
-    def __init__(self, message: str, *, limit: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, limit: int | None = None, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
         self.limit = limit
 
 
@@ -189,8 +199,8 @@ class UnusableInput(EngineError):
 
     code = "unusable_input"
 
-    def __init__(self, message: str, *, file_id: str | None = None, url: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, file_id: str | None = None, url: str | None = None, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
         self.file_id = file_id
         self.url = url
 

@@ -21,6 +21,9 @@ OPTIONAL_FIELDS = frozenset(
 )
 """Fields that may be omitted: no promise depends on them. `phase` is a field of messages."""
 
+LOADING_SECONDS = 600.0
+"""How long a server may load a model from a slow disk, and perhaps download it before."""
+
 PROMISES = frozenset(("max_output_tokens", "parallel_tool_calls", "text", "tool_choice"))
 """Fields that clients rely on and some servers ignore: responses are checked against them."""
 
@@ -41,6 +44,7 @@ class Profile:
         reasoning: whether reasoning items may be sent back to it.
         arrays: whether a function's output may be a list of parts.
         ignores: those of `PROMISES` that it may ignore.
+        first_seconds: how long it may be silent before its first byte: it loads a model with the first request.
         bare_end: whether its streams may end without a terminal event; then closed items mean completed.
         key: whether it rejects requests without a key.
         key_header: the header of the key, `BEARER` or `API_KEY`.
@@ -59,6 +63,7 @@ class Profile:
     reasoning: bool = False
     arrays: bool = False
     ignores: frozenset[str] = PROMISES
+    first_seconds: float = 0.0
     bare_end: bool = False
     key: bool = False
     key_header: str = BEARER
@@ -111,10 +116,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 tools=("code_interpreter", "mcp", "web_search_preview"),
                 reasoning=True,
             ),
-            Profile("ollama", "Ollama", ports=(11434,), reasoning=True),
-            Profile("llamacpp", "llama.cpp server"),
-            Profile("transformers", "transformers serve"),
-            Profile("lmstudio", "LM Studio", ports=(1234,), tools=("mcp",)),
+            Profile("ollama", "Ollama", ports=(11434,), reasoning=True, first_seconds=LOADING_SECONDS),
+            Profile("llamacpp", "llama.cpp server", first_seconds=LOADING_SECONDS),
+            Profile("transformers", "transformers serve", first_seconds=LOADING_SECONDS),
+            Profile("lmstudio", "LM Studio", ports=(1234,), tools=("mcp",), first_seconds=LOADING_SECONDS),
             Profile("sglang", "SGLang", ports=(30000,), tools=("code_interpreter", "web_search_preview")),
             Profile(
                 "ogx",

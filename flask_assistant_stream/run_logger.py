@@ -59,14 +59,22 @@ class RunLogger:
         self.info(f"first token after {self._seconds()} s")
         return True
 
-    def ended(self, translator: Translator) -> None:
-        """Log the status of a run that ended or waits, and its usage."""
+    def ended(self, translator: Translator, detail: str | None = None) -> None:
+        """Log the status of a run that ended or waits, and its usage; a failed one at WARNING.
+
+        Args:
+            detail: the cause of a failure, for the operator. Without one, the message of `last_error` is logged,
+                except the upstream's own: it may quote the prompt.
+        """
         run = translator.run
         usage = run["usage"] or {}
         text = f"run {run['status']} after {self._seconds()} s, {usage.get('total_tokens', 0)} tokens"
-        if run["last_error"]:
-            text += f", {run['last_error']['code']}: {run['last_error']['message']}"
-        self.info(text)
+        error = run["last_error"]
+        if error is None:
+            self.info(text)
+            return
+        own = "the upstream reported it" if translator.failing else error["message"]
+        self.warning(f"{text}, {error['code']}: {detail or own}")
 
     def _seconds(self) -> str:
         return f"{time.monotonic() - self._started:.3f}"

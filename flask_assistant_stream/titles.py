@@ -164,7 +164,7 @@ class Titles:
             request = title_request(text, self._model, self._effort)
             return tidy_title(self._answer(request, yielding)) or shorten(text)
         except EngineError as error:
-            logger.warning("no title from the model, the first words are used: %s", error.message)
+            logger.warning("no title from the model, the first words are used: %s", error.detail)
             return shorten(text)
 
     def keep(self, owner: str, thread_id: str, title: str) -> bool:

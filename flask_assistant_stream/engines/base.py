@@ -32,6 +32,11 @@ class ItemStream(ABC):
         EngineError: the upstream rejected the request, closed the connection early, or sent invalid data.
     """
 
+    @property
+    def begun(self) -> bool:
+        """Whether the upstream has sent a part of its answer; until then `Engine.first_seconds` counts as its limit."""
+        return True
+
     @abstractmethod
     def __iter__(self) -> Iterator[list[Item]]: ...
 
@@ -55,6 +60,8 @@ class Engine(ABC):
     """Whether a request may name files by id; otherwise their content is put into it."""
     ignores: frozenset[str] = frozenset()
     """Request fields that it may ignore silently; responses are checked against them."""
+    first_seconds: float = 0.0
+    """How long it may be silent before its first byte, if that is longer than the limit of all silence."""
     bare_end: bool = False
     """Whether a stream that ends without a terminal item is complete."""
 

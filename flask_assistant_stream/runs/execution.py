@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..engines.base import Engine, ItemStream
-from ..errors import EngineError, StoreError
+from ..errors import EngineError, NotFound, StoreError
 from ..files.files import Files
 from ..log.run_log import RunLost, Writer
 from ..protocol.events import CONTEXT_SHORTENED, Event
@@ -101,9 +101,14 @@ class Execution:
         self._stop_reason = self._stop_reason or (ending, error)
         self._abandon()
 
-    def stop_if_idle(self, now: float, limit: float) -> None:
-        """Make the run end as failed if its upstream was silent for `limit` seconds."""
-        if self._stream is not None and self._stop_reason is None and now - self._read_at > limit:
+    def stop_if_idle(self, now: float, limit: float, first: float = 0.0) -> None:
+        """Make the run end as failed if its upstream was silent for `limit` seconds, or `first` before its answer."""
+        stream = self._stream
+        if stream is None or self._stop_reason is not None:
+            return
+        if not stream.begun:
+            limit = max(limit, first)
+        if now - self._read_at > limit:
             message = f"The upstream sent nothing for {limit:g} seconds."
             self.stop(Ending.FAILED, {"code": "server_error", "message": message})
 
@@ -114,11 +119,16 @@ class Execution:
     def execute(self, context: RunContext) -> None:
         """Run to the end or to a required action; every error ends the run, too."""
         self._log.info("run started")
+        detail: str | None = None
         try:
             self._respond(context)
         except RunLost:
             self._log.warning("run lost to another worker")
+        except NotFound:  # its thread is read at its start; see docs/durability.md#who-wins-the-race
+            self._log.info("run ended, its thread was deleted")
+            self._close(Ending.CANCELLED)
         except EngineError as error:
+            detail = error.detail
             self._close(Ending.FAILED, {"code": error.code, "message": error.message})
         except StoreError as error:  # only for the log: a driver's message may name hosts
             self._log.error(f"run failed, store error: {error.message}")
@@ -128,7 +138,7 @@ class Execution:
             self._close(Ending.FAILED, {"code": "server_error", "message": "Internal error."})
         finally:
             self._abandon()
-            self._log.ended(self.translator)
+            self._log.ended(self.translator, detail)
 
     def _respond(self, context: RunContext) -> None:
         """Read responses and execute their calls until the run ends or waits for the client."""

@@ -293,7 +293,7 @@ class Runner:
     def _end_idle(self, now: float) -> None:
         """End the runs whose upstream was silent for too long; called by the log's ticker."""
         for execution in list(self._executions.values()):
-            execution.stop_if_idle(now, self.options.idle_seconds)
+            execution.stop_if_idle(now, self.options.idle_seconds, self._context.engine.first_seconds)
 
     # -- ending --------------------------------------------------------------------------------------------
 

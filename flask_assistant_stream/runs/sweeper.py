@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from ..errors import StoreError
+from ..errors import NotFound, StoreError
 from ..loggers import logger_of
 from ..per_process import ProcessThreads
 from ..stores.base import RunRecord, Store
@@ -102,6 +102,8 @@ class Sweeper:
                 return
             try:
                 self._takeover.finish(run, if_due=now)
+            except NotFound:
+                continue  # it was deleted with its thread
             except Exception as error:
                 failures.append(error)
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from ..errors import StoreError
+from ..errors import NotFound, StoreError
 from ..log.projection import project_events
 from ..log.run_log import WINDOW
 from ..protocol import ids
@@ -71,8 +71,14 @@ class Takeover:
             self._ended(claimed)
 
     def restore(self, run: RunRecord) -> Translator:
-        """Return the translator of a run as its stored events left it."""
+        """Return the translator of a run as its stored events left it.
+
+        Raises:
+            NotFound: the run was deleted meanwhile.
+        """
         rows = self._rows(run.id)
+        if not rows:
+            raise NotFound(f"No run found with id '{run.id}'.")
         return self._restore(run, [event for row in rows for event in row.events], rows[-1].last)
 
     def _restore(self, run: RunRecord, events: list[Event], last_seq: int) -> Translator:

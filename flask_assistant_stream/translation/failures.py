@@ -11,6 +11,7 @@ from ..protocol.objects import Object
 from ..protocol.text import mend
 from .coerce import json_or_text
 
+REJECTED = "The upstream rejected the credentials of this server."
 UNEXPLAINED = "The upstream failed without a reason."
 CODE_CHARS, MESSAGE_CHARS = 200, 2000
 
@@ -21,6 +22,11 @@ _INVALID = re.compile(
     r"|400|413|422)$"
 )
 _CREDENTIALS = re.compile(r"api_key|authentication|permission|unauthorized|forbidden|^40[13]$")
+_ADDRESS = re.compile(
+    r"(?P<documentation>https://(?:[\w-]{1,63}\.){0,4}(?:openai\.com|microsoft\.com|aka\.ms)(?![\w.:@-]*[\w@])[^\s'\"<>]*)"
+    r"|\w{1,20}://[^\s'\"<>]+|\blocalhost:\d+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9a-f:]{3,45}\]:\d+",
+    re.IGNORECASE,
+)
 _SECRET = re.compile(r"\bsk-[\w*.-]{4,}|(?<=://)[^/\s@]+@|(?i:(?<=bearer ))[^\s\"',]+")
 
 
@@ -52,14 +58,19 @@ class Failure:
     def last_error(self) -> Object:
         """Return the run's `last_error`; it reaches the client, so no credential is in it."""
         if _CREDENTIALS.search(self.code):
-            return {"code": SERVER_ERROR, "message": "The upstream rejected the credentials of this server."}
-        message = without_secrets(mend(self.message[: 2 * MESSAGE_CHARS]))[:MESSAGE_CHARS]
+            return {"code": SERVER_ERROR, "message": REJECTED}
+        message = without_addresses(without_secrets(mend(self.message[: 2 * MESSAGE_CHARS])))[:MESSAGE_CHARS]
         return {"code": classify(self.code), "message": message or UNEXPLAINED}
 
 
 def without_secrets(text: str) -> str:
     """Return a text with its credentials masked."""
     return _SECRET.sub("…", text)
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without URLs and network addresses, except links to the documentation of OpenAI and Azure."""
+    return _ADDRESS.sub(lambda match: match[0] if match["documentation"] else "…", text)
 
 
 def _weight(code: str) -> int:

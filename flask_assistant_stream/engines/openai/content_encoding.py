@@ -65,7 +65,7 @@ def inflater_of(encoding: str) -> Inflater | None:
         return None
     if encoding in (*_GZIP, "deflate"):
         return Inflater(encoding)
-    raise EngineError(
-        f"The upstream compressed its response with {encoding[:32]!r}, which was not requested and cannot be read. "
-        "Turn compression off at the upstream, or at the proxy before it."
+    message = (
+        f"The upstream compressed its response with {encoding[:32]!r}, which was not requested and cannot be read."
     )
+    raise EngineError(message, detail=f"{message} Turn compression off at the upstream, or at the proxy before it.")

@@ -12,7 +12,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...errors import ConfigError, ContextOverflow, EngineError, UnusableInput
@@ -29,6 +29,8 @@ from .notices import ShutdownNotices
 from .response_body import BodyReader
 
 DRAIN_SECONDS = 0.1
+REFUSED_SECONDS = 300.0
+"""How long `ping` reports a refused key without a request that succeeds."""
 MAX_WAIT_SECONDS = 20.0
 """If the upstream asks for a longer pause, the request is not retried."""
 REFUSAL_BYTES, REFUSAL_SECONDS = 65536, 5.0
@@ -53,7 +55,13 @@ class OpenAIEngine(Engine):
     name = "openai"
 
     def __init__(
-        self, upstream: Upstream, *, connect_timeout: float = 10.0, retries: int = 2, models: Iterable[str] = ()
+        self,
+        upstream: Upstream,
+        *,
+        connect_timeout: float = 10.0,
+        retries: int = 2,
+        models: Iterable[str] = (),
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
         self._profile = upstream.server
@@ -62,12 +70,16 @@ class OpenAIEngine(Engine):
         self._connections = ConnectionPool(self._address, connect_timeout)
         self._retries = retries
         self._learnt = Learnt()
+        self._models = frozenset(models)
+        self._now = now
+        self._refused_at: float | None = None
         self._notices = ShutdownNotices(
-            models if self._profile.model else (),
+            self._models if self._profile.model else (),
             lambda: self._list_models(ConnectionPool(Address.parse(upstream.url, "/models"), connect_timeout)),
         )
         self.ignores = self._profile.ignores
         self.bare_end = self._profile.bare_end
+        self.first_seconds = self._profile.first_seconds
         self.one_at_a_time = not self._profile.key  # a server that always needs a key is a public service
 
     def __repr__(self) -> str:
@@ -77,10 +89,19 @@ class OpenAIEngine(Engine):
         return _ResponseStream(self, request)
 
     def ping(self) -> str | None:
-        """Return an error if the address is known to require a key and neither the key nor a header is set."""
+        """Return an error if a required key is missing, or if the key was refused and no request succeeded since."""
         if profile_of(self._upstream.url).key and not self._upstream.secrets:
             return "OPENAI_API_KEY is not set."
+        if self._refused_at is not None and self._now() - self._refused_at < REFUSED_SECONDS:
+            return "The upstream refused OPENAI_API_KEY."
         return None
+
+    def _note_key(self, model: Any, *, refused: bool) -> None:
+        """Remember that the upstream accepted the key, or refused it for a model in use: clients may name others."""
+        if not refused:
+            self._refused_at = None
+        elif not self._models or model in self._models:
+            self._refused_at = self._now()
 
     def wake(self) -> None:
         """Read once per process which models the upstream will switch off."""
@@ -139,10 +160,14 @@ class _ResponseStream(ItemStream):
                 ) from None
         except EngineError as error:
             if not self._closed.is_set():
-                raise error.with_message(self._engine._upstream.masked(error.message)) from None
+                raise error.masked(self._engine._upstream.masked) from None
         finally:
             if not self._ended:
                 self._drop()
+
+    @property
+    def begun(self) -> bool:
+        return self._body is not None and self._body.begun
 
     @property
     def _ended(self) -> bool:
@@ -184,6 +209,7 @@ class _ResponseStream(ItemStream):
                     return None
                 if exchange.status == 200:
                     self._remember()
+                    self._engine._note_key(self._request.get("model"), refused=False)
                     return exchange
                 failure, pause, field = self._refusal(exchange, sent)
                 wait = wait if pause is None else pause
@@ -208,6 +234,8 @@ class _ResponseStream(ItemStream):
         body = exchange.read_rest(REFUSAL_BYTES, REFUSAL_SECONDS)
         headers = {**http_errors.inner_headers(body), **exchange.headers}
         failure = http_errors.refused(address, status, headers, body, sent)
+        if http_errors.refuses_key(status, body):
+            self._engine._note_key(self._request.get("model"), refused=True)
         if isinstance(failure, (ContextOverflow, UnusableInput)):
             return failure, math.inf, None
         if not http_errors.may_retry(status, headers):

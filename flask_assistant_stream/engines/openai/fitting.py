@@ -64,8 +64,9 @@ def _fit_tools(request: dict[str, Any], profile: Profile, choice: Any) -> None:
     """Check the tools; for a server that ignores `tool_choice`, reduce them to the chosen ones."""
     for tool in request.get("tools") or ():
         if tool["type"] not in OWN_TOOLS and tool["type"] not in profile.tools:
-            message = no_such_tool(profile, tool["type"])
-            raise EngineError(message[0].upper() + message[1:], code=INVALID_PROMPT)
+            detail = no_such_tool(profile, tool["type"])
+            message = f"The upstream ({profile.title}) does not run the tool {tool['type']!r}."
+            raise EngineError(message, code=INVALID_PROMPT, detail=detail[0].upper() + detail[1:])
     if "tool_choice" not in profile.ignores:
         return
     if choice == "none":

@@ -26,6 +26,10 @@ IDLE_SECONDS = 45.0
 _LOOPBACK = ("localhost", "::1")
 
 
+class Broken(OSError):
+    """The connection ended, or the response is not HTTP. The message names no address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """The parts of a base URL and a path."""
@@ -185,8 +189,9 @@ def _proxy(address: Address) -> _Proxy | None:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme != "http" or not parts.hostname:
         raise EngineError(
-            "The proxy that the environment names cannot be used: only http:// proxies can. "
-            "Set HTTPS_PROXY or HTTP_PROXY to one, or NO_PROXY for this host."
+            "The upstream cannot be reached.",
+            detail="The proxy that the environment names cannot be used: only http:// proxies can. "
+            "Set HTTPS_PROXY or HTTP_PROXY to one, or NO_PROXY for this host.",
         )
     return _Proxy(Address(False, parts.hostname, parts.port or 80, "", ""), _proxy_headers(parts))
 

@@ -17,16 +17,17 @@ from urllib.parse import urlsplit
 from ...errors import EngineError
 from ...protocol.last_errors import INVALID_PROMPT, RATE_LIMIT, SERVER_ERROR
 from ...translation.coerce import json_or_text, list_of, object_of, text_of
-from ...translation.failures import classify, without_secrets
+from ...translation.failures import REJECTED, classify, without_addresses, without_secrets
 from ...upstream import pauses
 from ..sse import SSEDecoder
-from .http_connect import Address
+from .http_connect import Address, Broken
 from .refusals import unusable_input
 
 MAX_TEXT = 1000
 MAX_DETAILS = 20
 _RETRIED = frozenset((408, 409, 429))
 _PROMPT_STATUSES = frozenset((400, 413, 422))
+UNREACHABLE = "The upstream cannot be reached."
 _NO_ROUTE = (404, 405, 501)
 _NO_RESPONSES = (
     "Check OPENAI_BASE_URL (most end in /v1) and the model's name; the server must offer POST /responses, "
@@ -50,15 +51,34 @@ def refused(
         sent: the refused request.
     """
     text, code = read_refusal(body)
-    explanation = _explanation(status, headers, text, code, len(body))
-    message = f"The upstream {address.authority} answered {status}{_phrase(status)}: {explanation}"
+    advice = _advice(status, headers, text, code, len(body))
+    detail = f"The upstream {address.authority} answered {status}{_phrase(status)}. {advice}".strip()
+    message = _message(address, status, headers, text, code)
     error = _error_object(body)
     words = text_of(object_of(error).get("message")) or text  # `text` is shortened
-    return unusable_input(message, status, words, error, sent) or EngineError(message, code=error_code(status, code))
+    return unusable_input(message, status, words, error, sent, detail) or EngineError(
+        message, code=error_code(status, code), detail=detail
+    )
 
 
-def _explanation(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:
-    """Return the received text, or what to check if the cause is known."""
+def refuses_key(status: int, body: bytes) -> bool:
+    """Return whether a refusal means that the key is wrong or may not do this."""
+    return status in (401, 403) or read_refusal(body)[1] in _NO_KEY
+
+
+def _message(address: Address, status: int, headers: Mapping[str, str], text: str, code: object) -> str:
+    """Return what visitors see: the upstream's own text, without addresses, if it is about the request."""
+    if status in (401, 403) or code in _NO_KEY:
+        return REJECTED
+    about_model = status in (400, *_NO_ROUTE) and (code in _NO_MODEL or _MODEL.search(text))
+    foreign = 300 <= status < 400 or "html" in headers.get("content-type", "") or status in _NO_ROUTE
+    shown = without_addresses(text.replace(address.authority, "…").replace(address.host, "…"))
+    explanation = f": {shown}" if shown and (about_model or not foreign) else "."
+    return f"The upstream answered {status}{_phrase(status)}{explanation}"
+
+
+def _advice(status: int, headers: Mapping[str, str], text: str, code: object, size: int) -> str:
+    """Return what the operator can check, or "" if the upstream's own text says it."""
     if status in (401, 403) or code in _NO_KEY:
         return "Check OPENAI_API_KEY (and the organisation and project, if set)."
     if 300 <= status < 400:
@@ -66,13 +86,13 @@ def _explanation(status: int, headers: Mapping[str, str], text: str, code: objec
     if "html" in headers.get("content-type", "") and status not in _NO_ROUTE:
         return f"It sent a web page ({text or 'untitled'}); check that OPENAI_BASE_URL is the API's address."
     if status in (400, *_NO_ROUTE) and (code in _NO_MODEL or _MODEL.search(text)):
-        return f"{_sentence(text)} Check the model's name (ASSISTANT_MODEL, or the assistant's) and OPENAI_BASE_URL."
+        return "Check the model's name (ASSISTANT_MODEL, or the assistant's) and OPENAI_BASE_URL."
     if status in _NO_ROUTE:
-        return f"{_sentence(text)} {_NO_RESPONSES}".lstrip()
+        return _NO_RESPONSES
     if not text:
         kind = headers.get("content-type", "no content type")
         return f"It sent {size} bytes of {kind} and no reason; check OPENAI_BASE_URL."
-    return text
+    return ""
 
 
 def error_code(status: int, code: object) -> str:
@@ -159,10 +179,6 @@ def _shown(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
-def _sentence(text: str) -> str:
-    return text if not text or text[-1] in ".!?…" else f"{text}."
-
-
 def _host(location: str) -> str:
     try:
         return _shown(urlsplit(location).hostname or location or "an address it does not name")
@@ -179,10 +195,13 @@ def _phrase(status: int) -> str:
 
 def broken(address: Address, error: OSError, *, streaming: bool = False) -> EngineError:
     """Return the error for a connection that failed, or that broke while the response was `streaming`."""
+    reason = _reason(error)
     if streaming:
-        return EngineError(f"The upstream {address.authority} broke off during its response: {_reason(error)}.")
+        detail = f"The upstream {address.authority} broke off during its response: {reason}."
+        return EngineError(f"The upstream broke off during its response: {reason}.", detail=detail)
     advice = "Check OPENAI_BASE_URL and that the upstream is reachable from here."
-    return EngineError(f"{_what_broke(address, error)} {advice}")
+    message = f"The upstream cannot be read: {reason}." if isinstance(error, Broken) else UNREACHABLE
+    return EngineError(message, detail=f"{_what_broke(address, error)} {advice}")
 
 
 def _what_broke(address: Address, error: OSError) -> str:

@@ -18,7 +18,7 @@ import httptools
 
 from ...errors import ConfigError, EngineError
 from .content_encoding import Inflater, inflater_of
-from .http_connect import Address, HTTPConnection
+from .http_connect import Address, Broken, HTTPConnection
 
 READ_BYTES = 65536
 HEAD_BYTES, HEADERS = 65536, 256
@@ -27,10 +27,6 @@ FRAMING_BYTES = 65536
 """Limit of bytes without content between two pieces of content: chunk extensions, trailers."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-
-class Broken(OSError):
-    """The connection ended, or the response is not HTTP."""
 
 
 class Exchange:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...errors import ContextOverflow, EngineError, UnusableInput
-from ...translation.coerce import list_of, object_of
+from ...translation.coerce import json_or_text, list_of, object_of
 from ...translation.failures import Failure
 from ..base import Item
 
@@ -72,30 +72,29 @@ _PATH = re.compile(r"\binput\[(\d{1,6})\](?:\.content\[(\d{1,6})\])?")
 
 
 def unusable_input(
-    message: str, status: int, text: str, error: Any = None, sent: dict[str, Any] | None = None
+    message: str, status: int, text: str, error: Any = None, sent: dict[str, Any] | None = None, detail: str = ""
 ) -> EngineError | None:
     """Return the `ContextOverflow` or `UnusableInput` that a refusal reports, or None for any other refusal.
 
     Args:
-        message: the message of the returned error.
+        message, detail: the texts of the returned error.
         status: of the response; 200 for a failure inside a stream.
         text: the upstream's own message.
         error: the upstream's error object, if there is one.
         sent: the refused request; a path in the refusal is looked up in it.
     """
     fields, text = object_of(error), text[:MAX_TEXT]
-    codes = {str(fields.get(key)).lower() for key in ("code", "type")}
+    codes = {json_or_text(fields.get(key)).lower() for key in ("code", "type")}
     param = fields.get("param")
     path = param if isinstance(param, str) else ""
     if codes & _OVERFLOW_CODES or (codes & _TOO_LONG_CODES and path.startswith("input")):
-        return ContextOverflow(message, limit=_limit(fields, text))
+        return ContextOverflow(message, limit=_limit(fields, text), detail=detail)
     if status in (500, *STATUSES) and _OVERFLOW.search(text):
-        return ContextOverflow(message, limit=_limit(fields, text))
-    return (
-        None
-        if status not in STATUSES
-        else _unusable(message, codes, text, _part(sent or {}, path) or _part(sent or {}, text))
-    )
+        return ContextOverflow(message, limit=_limit(fields, text), detail=detail)
+    if status not in STATUSES:
+        return None
+    named = _unusable(codes, text, _part(sent or {}, path) or _part(sent or {}, text))
+    return None if named is None else UnusableInput(message, file_id=named[0], url=named[1], detail=detail)
 
 
 def failed_input(items: Iterable[Item], sent: dict[str, Any]) -> EngineError | None:
@@ -105,7 +104,8 @@ def failed_input(items: Iterable[Item], sent: dict[str, Any]) -> EngineError | N
         error = object_of(item.get("response")).get("error") if whole else item.get("error", item)
         failure = Failure.of(error)
         fields = {**object_of(error), "code": failure.code}
-        refusal = unusable_input(failure.last_error()["message"], 200, failure.message, fields, sent)
+        detail = "The upstream reported a problem of the input inside its response."
+        refusal = unusable_input(failure.last_error()["message"], 200, failure.message, fields, sent, detail)
         if refusal is not None:
             return refusal
     return None
@@ -113,15 +113,16 @@ def failed_input(items: Iterable[Item], sent: dict[str, Any]) -> EngineError | N
 
 def _limit(fields: dict[str, Any], text: str) -> int | None:
     """Return the number of tokens that the model takes, if the refusal has it."""
-    if isinstance(fields.get("n_ctx"), int):
-        return int(fields["n_ctx"])
+    window = fields.get("n_ctx")
+    if isinstance(window, int) and 1 < window < 10**12:
+        return window
     matches = (pattern.search(text) for pattern in _LIMITS)
     number = next((match[1] for match in matches if match), "0")
     return int(re.sub("[,_]", "", number)) or None
 
 
-def _unusable(message: str, codes: set[str], text: str, part: dict[str, Any]) -> UnusableInput | None:
-    """Return the error for a file or image of the input, or None if the refusal is about something else."""
+def _unusable(codes: set[str], text: str, part: dict[str, Any]) -> tuple[str | None, str | None] | None:
+    """Return the file id and the URL that a refusal names, or None if it is not about a file or image of the input."""
     file_id, url = part.get("file_id"), part.get("image_url") or part.get("file_url")
     named = _FILE_ID.search(text)
     links = _URL.findall(text)
@@ -132,7 +133,7 @@ def _unusable(message: str, codes: set[str], text: str, part: dict[str, Any]) ->
     file_id = file_id or (named[0] if named else None)
     if url is None and file_id is None and links:
         url = links[0].rstrip(".,;:)]}")
-    return UnusableInput(message, file_id=file_id, url=url)
+    return file_id, url
 
 
 def _part(sent: dict[str, Any], text: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class BodyReader:
 
     Attributes:
         streaming: the body is a stream.
+        begun: its first bytes were read.
         ended: its terminal item was read.
     """
 
@@ -62,6 +63,7 @@ class BodyReader:
         stopped: Callable[[], bool],
     ) -> None:
         self.streaming = False
+        self.begun = False
         self.ended = False
         self._exchange = exchange
         self._upstream = upstream
@@ -81,6 +83,7 @@ class BodyReader:
         self.streaming = True
         decoder, silent, begun, size, reported = SSEDecoder(), 0, False, 0, 0
         while data := exchange.read():
+            self.begun = True
             size += len(data)
             if size > RESPONSE_BYTES:
                 raise EngineError(f"The upstream sent a response of more than {RESPONSE_BYTES} bytes.")

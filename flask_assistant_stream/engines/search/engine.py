@@ -36,6 +36,7 @@ class LocalSearchEngine(Engine):
         self.one_at_a_time = engine.one_at_a_time
         self.ignores = engine.ignores
         self.bare_end = engine.bare_end
+        self.first_seconds = engine.first_seconds
         self._engine = engine
         self._new_id = new_id
         self._now = now
@@ -83,6 +84,10 @@ class _SearchingStream(ItemStream):
             sources = results if may_cite(request) else []
             items = CitedItems(sources, [search_items[-1]["item"]] if search_items else [])
             yield from _led(search_items, _cited(inner, items))
+
+    @property
+    def begun(self) -> bool:
+        return self._inner is None or self._inner.begun
 
     def close(self) -> None:
         with self._lock:

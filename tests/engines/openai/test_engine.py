@@ -23,7 +23,7 @@ from flask_assistant_stream.engines.openai import response_body
 from flask_assistant_stream.engines.openai.engine import OpenAIEngine
 from flask_assistant_stream.engines.openai.response_body import KEEPALIVE
 from flask_assistant_stream.errors import ConfigError, ContextOverflow, EngineError, UnusableInput
-from flask_assistant_stream.profiles import PROFILES
+from flask_assistant_stream.profiles import LOADING_SECONDS, PROFILES
 from flask_assistant_stream.testing.engine_suite import EngineSuite, collect, text_of
 from flask_assistant_stream.upstream import Upstream
 from tests.fake_upstream import ANSWER, RECORDINGS, FakeUpstream, Gate, Pause, Reply, Stall, error_reply, json_reply
@@ -71,6 +71,12 @@ def until_error(engine: OpenAIEngine, request: dict[str, Any]) -> tuple[list[Ite
         items.extend(item for read in stream for item in read)
     stream.close()
     return items, caught.value
+
+
+def shown_to_visitors(error: EngineError, upstream: FakeUpstream) -> None:
+    """Check that the message of an error names neither the address nor a setting."""
+    for word in ("127.0.0.1", str(upstream.port), "OPENAI_", "ASSISTANT_", "://", KEY):
+        assert word not in error.message
 
 
 class TestSuite(EngineSuite):
@@ -353,19 +359,25 @@ def test_after_a_failure_the_wait_is_short(
         ("redirect", "server_error", "elsewhere.invalid"),
     ],
 )
-def test_refusals_are_errors_with_the_upstreams_words(engine: OpenAIEngine, line: str, code: str, said: str) -> None:
+def test_refusals_are_errors_with_the_upstreams_words(
+    upstream: FakeUpstream, engine: OpenAIEngine, line: str, code: str, said: str
+) -> None:
     items, error = until_error(engine, script(line))
     assert (items, error.code) == ([], code)
-    assert said in error.message
+    assert said in error.message or said in error.detail
+    assert f"127.0.0.1:{upstream.port}" in error.detail
+    shown_to_visitors(error, upstream)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_said_neutrally(upstream: FakeUpstream, engine: OpenAIEngine, status: int) -> None:
     upstream.play(error_reply(status, f"Incorrect API key provided: {KEY}"))
     _, error = until_error(engine, asking("hello"))
-    assert "OPENAI_API_KEY" in error.message
-    assert KEY not in error.message
-    assert "Incorrect" not in error.message
+    assert error.message == "The upstream rejected the credentials of this server."
+    assert "OPENAI_API_KEY" in error.detail
+    assert KEY not in error.detail
+    assert "Incorrect" not in error.detail
+    shown_to_visitors(error, upstream)
 
 
 def test_an_echoed_key_is_taken_out(upstream: FakeUpstream) -> None:
@@ -458,7 +470,8 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     _, error = until_error(OpenAIEngine(Upstream(KEY, f"http://127.0.0.1:{port}/v1")), asking("hello"))
-    assert all(word in error.message for word in (f"127.0.0.1:{port}", "refused", "OPENAI_BASE_URL")), error.message
+    assert all(word in error.message for word in ("upstream", "reached")), error.message
+    assert all(word in error.detail for word in (f"127.0.0.1:{port}", "refused", "OPENAI_BASE_URL")), error.detail
 
 
 def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +480,7 @@ def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
     _, error = until_error(OpenAIEngine(Upstream(KEY, "http://upstream.invalid/v1")), asking("hello"))
-    assert "upstream.invalid is unknown (DNS)" in error.message
+    assert "upstream.invalid is unknown (DNS)" in error.detail
 
 
 # ---- kept connections ----------------------------------------------------------------------------------------------
@@ -590,14 +603,14 @@ def test_an_untrusted_certificate_is_said_so(tls_upstream: FakeUpstream, monkeyp
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     _, error = until_error(OpenAIEngine(Upstream(KEY, tls_upstream.base_url)), asking("hello"))
-    assert "certificate" in error.message
-    assert "SSL_CERT_FILE" in error.message
+    assert "certificate" in error.detail
+    assert "SSL_CERT_FILE" in error.detail
 
 
 def test_plain_http_behind_https_is_said_so(upstream: FakeUpstream) -> None:
     url = upstream.base_url.replace("http:", "https:")
     _, error = until_error(OpenAIEngine(Upstream(KEY, url), retries=0), asking("hello"))
-    assert "TLS" in error.message
+    assert "TLS" in error.detail
 
 
 class Proxy:
@@ -690,8 +703,8 @@ def test_plain_http_is_forwarded_by_the_proxy_and_loopback_goes_past_it(
 def test_a_proxy_that_cannot_be_used_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://user:hidden@127.0.0.1:9")
     _, error = until_error(OpenAIEngine(Upstream(KEY, "https://upstream.test/v1")), asking("hello"))
-    assert "proxy" in error.message
-    assert "hidden" not in error.message
+    assert "proxy" in error.detail
+    assert "hidden" not in error.message + error.detail
 
 
 # ---- refusals that another request avoids --------------------------------------------------------------------------
@@ -730,3 +743,43 @@ def test_a_dead_image_is_named_as_the_request_names_it(upstream: FakeUpstream, e
     _, caught = until_error(engine, request)
     assert isinstance(caught, UnusableInput)
     assert caught.url == image["image_url"]
+
+
+# ---- a refused key -------------------------------------------------------------------------------------------------
+def test_a_refused_key_is_reported_until_a_request_succeeds_or_for_a_while(upstream: FakeUpstream) -> None:
+    now = 0.0
+    engine = OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0, models=["gpt-test"], now=lambda: now)
+    with closing(engine):
+        for refusal in (error_reply(401), error_reply(403), error_reply(400, "No connected db.", "no_db_connection")):
+            assert engine.ping() is None
+            upstream.play(refusal)
+            until_error(engine, asking("hello"))
+            assert engine.ping() == "The upstream refused OPENAI_API_KEY."
+            collect(engine.stream(asking("hello")))
+        upstream.play(error_reply(401))
+        until_error(engine, asking("hello"))
+        now = openai_engine.REFUSED_SECONDS + 1
+        assert engine.ping() is None
+
+
+def test_a_model_that_a_client_names_does_not_make_the_server_unready(upstream: FakeUpstream) -> None:
+    with closing(OpenAIEngine(Upstream(KEY, upstream.base_url), retries=0, models=["gpt-test"])) as engine:
+        upstream.play(error_reply(403, "no access to this model"))
+        until_error(engine, {**asking("hello"), "model": "theirs"})
+        assert engine.ping() is None
+
+
+def test_a_stream_has_begun_with_its_first_bytes(upstream: FakeUpstream, engine: OpenAIEngine) -> None:
+    assert engine.first_seconds == 0
+    gate = threading.Event()
+    upstream.play(Reply([{"type": "response.created"}, Gate(gate), {"type": "response.completed"}]))
+    stream = engine.stream(asking("hello"))
+    assert not stream.begun
+    reads = iter(stream)
+    next(reads)
+    assert stream.begun
+    gate.set()
+    list(reads)
+    stream.close()
+    loading = Upstream(KEY, upstream.base_url, profile=PROFILES["ollama"])
+    assert OpenAIEngine(loading).first_seconds == LOADING_SECONDS

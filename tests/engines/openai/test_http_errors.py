@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 import ssl
 
@@ -135,7 +136,7 @@ def test_the_field_at_fault(body: bytes, param: str | None) -> None:
     ("status", "headers", "body", "said"),
     [
         (500, {}, b"", "0 bytes of no content type"),
-        (999, {}, b"odd", "answered 999: odd"),
+        (999, {}, b"odd", "answered 999."),
         (307, {"location": "https://user:pw@other.example/v1"}, b"", "redirects to other.example"),
         (307, {"location": "http://[broken"}, b"", "cannot be read"),
         (404, {}, b"", "OPENAI_BASE_URL"),
@@ -146,9 +147,30 @@ def test_the_message_says_what_came_and_what_to_check(
     status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     error = http_errors.refused(HERE, status, headers, body)
-    assert said in error.message
-    assert "up.example" in error.message
-    assert "pw" not in error.message
+    assert said in error.detail
+    assert "up.example" in error.detail
+    assert "pw" not in error.detail
+    assert error.message.startswith(f"The upstream answered {status}")
+    assert ".example" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Quota. See https://platform.openai.com/docs/errors.", "Quota. See https://platform.openai.com/docs/errors."),
+        ("See https://go.microsoft.com/fwlink/?linkid=1", "See https://go.microsoft.com/fwlink/?linkid=1"),
+        ("cannot connect to http://10.0.0.5:11434/api: refused", "cannot connect to … refused"),
+        ("dial tcp 10.0.0.5:11434: refused", "dial tcp …: refused"),
+        ("no route to localhost:8080 or [::1]:80", "no route to … or …"),
+        ("up.example is busy, ask redis://cache/0", "… is busy, ask …"),
+        ("https://openai.com.evil.example/x https://openai.com@evil.example/", "… …"),
+        ("temperature 0.7 of model gpt-4.1, 3 of 4", "temperature 0.7 of model gpt-4.1, 3 of 4"),
+    ],
+)
+def test_visitors_see_the_upstreams_words_without_addresses(text: str, shown: str) -> None:
+    error = http_errors.refused(HERE, 429, {}, json.dumps({"error": {"message": text}}).encode())
+    assert error.message == f"The upstream answered 429 (Too Many Requests): {shown}"
+    assert text not in error.detail
 
 
 @pytest.mark.parametrize(
@@ -165,7 +187,8 @@ def test_the_message_says_what_came_and_what_to_check(
 )
 def test_a_connection_that_fails_says_why(error: OSError, said: str) -> None:
     told = http_errors.broken(HERE, error)
-    assert said in told.message
-    assert "OPENAI_BASE_URL" in told.message
+    assert said in told.detail
+    assert "OPENAI_BASE_URL" in told.detail
+    assert told.message == "The upstream cannot be reached."
     assert told.code == SERVER_ERROR
     assert "broke off" in http_errors.broken(HERE, error, streaming=True).message
