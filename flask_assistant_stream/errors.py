@@ -27,7 +27,6 @@ AssistantStreamError
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 
 class AssistantStreamError(Exception):
@@ -167,11 +166,11 @@ class EngineError(AssistantStreamError):
         super().__init__(message, param=param, code=code)
         self.detail = detail or message
 
-    def masked(self, mask: Callable[[str], str]) -> EngineError:
-        """Return the same error with its texts masked."""
+    def with_message(self, message: str, detail: str | None = None) -> EngineError:
+        """Return the same error with another message, and the same detail unless there is another one."""
         same = copy.copy(self)
-        same.message, same.detail = mask(self.message), mask(self.detail)
-        same.args = (same.message,)
+        same.message, same.detail = message, self.detail if detail is None else detail
+        same.args = (message,)
         return same
 
 

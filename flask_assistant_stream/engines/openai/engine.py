@@ -160,7 +160,8 @@ class _ResponseStream(ItemStream):
                 ) from None
         except EngineError as error:
             if not self._closed.is_set():
-                raise error.masked(self._engine._upstream.masked) from None
+                mask = self._engine._upstream.masked
+                raise error.with_message(mask(error.message), mask(error.detail)) from None
         finally:
             if not self._ended:
                 self._drop()

@@ -147,8 +147,8 @@ def test_the_message_of_the_error_is_the_callers() -> None:
     found = unusable_input("Words.", 400, "prompt is too long")
     assert found is not None
     assert (found.message, str(found)) == ("Words.", "Words.")
-    other = found.masked(str.upper)
-    assert (type(other), other.message, str(other), other.detail) == (ContextOverflow, "WORDS.", "WORDS.", "WORDS.")
+    other = found.with_message("Others.")
+    assert (type(other), other.message, str(other), other.detail) == (ContextOverflow, "Others.", "Others.", "Words.")
 
 
 @pytest.mark.parametrize(
