@@ -127,9 +127,10 @@ class Conversation:
         self._named = 0 < limit < refused  # else our estimate is too low for these texts
         self._guess = SAFE_SHARE * limit if self._named else refused / 2
         room = self._guess - self._beside if self._named else older / 2
-        if self._shortened == MAX_SHORTENED:
-            room = 0
-        self._first = first_turn_within(self._messages, min(room, SAFE_SHARE * older))
+        first = first_turn_within(self._messages, min(room, SAFE_SHARE * older))
+        if first == self._last and not self._named:  # one long turn is more than half: it may fit alone
+            first = max(last_turn(self._messages[: self._last]), self._first)
+        self._first = self._last if first == self._first or self._shortened == MAX_SHORTENED else first
 
     def _tokens(self, first: int, last: int | None = None) -> int:
         return sum(message.tokens for message in self._messages[first:last])

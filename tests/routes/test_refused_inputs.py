@@ -106,6 +106,14 @@ def test_a_thread_of_one_huge_message_leaves_others_their_history(site: Site, up
     assert len(asked(upstream)) == 7
 
 
+def test_one_turn_before_the_newest_message_is_tried_if_no_limit_is_known(site: Site, upstream: FakeUpstream) -> None:
+    thread_id = site.new_thread()
+    for said in ("1", "2", "a much longer message than those before it"):
+        site.chat(f"{said} @@script:text?say=ok@@", threadId=thread_id)
+    assert run_of(site.chat("the newest @@script:full@@", threadId=thread_id))["status"] == "completed"
+    assert [item["content"][:6] for item in asked(upstream)] == ["a much", "ok", "the ne"]
+
+
 def test_one_more_refusal_after_another_leaves_out_more(site: Site, upstream: FakeUpstream) -> None:
     thread_id = grown(site, 12)
     assert run_of(site.chat("the newest @@script:full?items=1@@", threadId=thread_id))["status"] == "completed"
