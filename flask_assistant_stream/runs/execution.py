@@ -166,6 +166,7 @@ class Execution:
                 if not self.translator.silent:  # clients have seen a part of the answer
                     raise
                 conversation.amend(error, self.translator.items())
+                self._abandon()
                 self._log.info(f"the upstream refused the request, {error.code}; it is sent again")
             else:
                 if not self.stopping:

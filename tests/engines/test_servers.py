@@ -55,6 +55,13 @@ def refused(engine: OpenAIEngine, request: dict[str, Any]) -> EngineError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("profile", "queues"), [("openai", False), ("azure", False), ("ollama", True), ("other", True)]
+)
+def test_local_servers_may_answer_one_request_after_the_other(profile: str, queues: bool, make: Make) -> None:
+    assert make(profile).one_at_a_time is queues
+
+
 # ---- fields --------------------------------------------------------------------------------------------------------
 OPTIONS = {"include": ["reasoning.encrypted_content"], "stream_options": {"include_obfuscation": False}}
 

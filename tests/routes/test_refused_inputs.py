@@ -21,7 +21,7 @@ from flask_assistant_stream.protocol.events import CONTEXT_SHORTENED
 from flask_assistant_stream.protocol.text import FILE_GONE
 from flask_assistant_stream.stores.base import Kind, Record
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text, unfinished
-from tests.fake_upstream import FakeUpstream, error_reply
+from tests.fake_upstream import FakeUpstream, Pause, Reply, error_reply
 
 from .conftest import MakeSite, Site, by_header, run_of
 
@@ -157,6 +157,18 @@ def test_outputs_of_tools_leave_less_room_for_old_messages(site: Site, upstream:
     assert len(sent) < 11
 
 
+def test_a_stream_that_fails_before_its_first_output_is_asked_for_again(site: Site, upstream: FakeUpstream) -> None:
+    thread_id = grown(site, 2)
+    created = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+    error = {"code": "context_length_exceeded", "message": "too long"}
+    failed = {"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "error": error}}
+    upstream.play(Reply([created, Pause(0.05), failed]), "text?say=Here.")
+    events = site.chat("the newest", threadId=thread_id)
+    assert [event.name for event in events].count("thread.run.in_progress") == 1
+    assert run_of(events)["status"] == "completed"
+    assert len(asked(upstream)) == 3
+
+
 @pytest.mark.parametrize("refusal", [EngineError("full", code="context_length_exceeded"), ContextOverflow("full")])
 def test_engines_of_hosts_are_asked_again_too(make_site: MakeSite, refusal: EngineError) -> None:
     site = make_site(text("One."), [refusal], text("Two."))
@@ -167,6 +179,7 @@ def test_engines_of_hosts_are_asked_again_too(make_site: MakeSite, refusal: Engi
         ["first", "One.", "second"],
         ["second"],
     ]
+    assert all(stream.closed.is_set() for stream in site.engine.streams)
 
 
 def test_an_answer_that_has_begun_is_not_asked_for_again(make_site: MakeSite) -> None:
