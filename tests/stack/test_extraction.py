@@ -8,11 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
+from flask_assistant_stream.stores.base import Kind
+from flask_assistant_stream.stores.sqlite import SQLiteStore
 from flask_assistant_stream.testing.decode import text_of
 from tests.files.hostile import open_paragraphs_html, repeated_form_pdf, shared_stream_pdf, unnamed_part_docx
-from tests.server_process import FLASK_RUN, GTHREAD, ServerProcess, gunicorn, serving
+from tests.server_process import FLASK_RUN, GTHREAD, PREFIX, ROOT, ServerProcess, gunicorn, serving
+from tests.stack.app import API_KEY
 from tests.stack.uploads import HANDBOOK, attached, of, upload
 from tests.waiting import soon
 
@@ -120,6 +124,47 @@ def test_a_killed_worker_leaves_no_process_and_another_one_reads_its_file(store:
         soon(lambda: status(server, quick["file_id"], "berta")["status"] == "processed")
         soon(lambda: status(server, slow["file_id"], "anna")["status"] == "error", 60)
         assert "takes longer than 4 seconds" in status(server, slow["file_id"], "anna")["status_details"]
+
+
+def test_the_helpers_of_the_official_client_wait_until_files_are_read(tmp_path: Path) -> None:
+    path, bad = tmp_path / "handbook.md", tmp_path / "bad.pdf"
+    path.write_text(HANDBOOK)
+    bad.write_text("no pdf")
+    with (
+        serving(gunicorn("--workers", "2"), tmp_path / "server", **OFFLINE) as server,
+        openai.OpenAI(base_url=f"{server.origin}{PREFIX}/v1", api_key=API_KEY, max_retries=0) as client,
+    ):
+        alone = client.files.create(file=path, purpose="assistants")
+        assert client.files.wait_for_processing(alone.id, poll_interval=0.05).status == "processed"
+        other = client.files.wait_for_processing(
+            client.files.create(file=bad, purpose="assistants").id, poll_interval=0.05
+        )
+        assert (other.status, bool(other.status_details)) == ("error", True)
+        store = client.vector_stores.create()
+        for attached_file in (
+            client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=path, poll_interval_ms=50),
+            client.vector_stores.files.create_and_poll(alone.id, vector_store_id=store.id, poll_interval_ms=50),
+        ):
+            assert attached_file.status == "completed"
+        batch = client.vector_stores.file_batches.upload_and_poll(store.id, files=[path, bad], poll_interval_ms=50)
+        assert (batch.status, batch.file_counts.completed, batch.file_counts.failed) == ("completed", 1, 1)
+        counts = client.vector_stores.retrieve(store.id).file_counts
+        assert (counts.completed, counts.failed, counts.in_progress) == (3, 1, 0)
+
+
+def test_a_worker_that_stops_gives_its_file_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    config = str(ROOT / "examples" / "gunicorn.conf.py")
+    with serving(gunicorn("--workers", "1", "--config", config), tmp_path, store=url, **OFFLINE) as server:
+        (left,) = attached(server, "form.pdf", repeated_form_pdf(), "anna")
+        soon(lambda: len(readers(server)) == 1)
+        (process,) = readers(server)
+        assert server.stop() == 0
+    soon(lambda: not Path(f"/proc/{process}").exists(), 5)
+    store = SQLiteStore(url)
+    assert [record.id for record in store.list(Kind.EXTRACTION, "").records] == [left["file_id"]]
+    assert store.list(Kind.EXTRACTION, "", parent=left["file_id"]).records == [], "no attempt is counted"
+    store.close()
 
 
 def test_a_restarted_server_reads_what_was_left(tmp_path: Path) -> None:

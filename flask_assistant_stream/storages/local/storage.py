@@ -205,7 +205,8 @@ class LocalStorage(Storage):
                     hit = {"file_id": passage.file_id, "filename": filename, "score": passage.score}
                     hits.append((holder, {**hit, "text": passage.text}))
         best = sorted(hits, key=lambda hit: -hit[1]["score"])[:limit]
-        return [self._noted(holder, hit) for holder, hit in best]
+        notes = {place: self._note(*place) for place in {(holder, hit["file_id"]) for holder, hit in best}}
+        return [_noted(hit, notes[holder, hit["file_id"]]) for holder, hit in best]
 
     # -- files in vector stores -----------------------------------------------------------------------------
 
@@ -323,13 +324,12 @@ class LocalStorage(Storage):
                 files.setdefault(holder, {}).update(self._searchable_members(vector_store))
         return files
 
-    def _noted(self, holder: str, hit: Object) -> Object:
-        """Return a hit with the note of its file, if it has one."""
+    def _note(self, holder: str, file_id: str) -> str:
+        """Return what is missing from the text of a file; "" if nothing is."""
         try:
-            note = self._get(Kind.FILE, holder, hit["file_id"]).extra.get(NOTE)
+            return str(self._get(Kind.FILE, holder, file_id).extra.get(NOTE) or "")
         except NotFound:
-            note = None
-        return {**hit, "note": note} if note else hit
+            return ""
 
     def _warn_missing(self, vector_store_id: str) -> None:
         """Log a configured vector store that is not in the app's store, once."""
@@ -374,6 +374,10 @@ def _result(member: Record, passage: FoundPassage) -> Object:
     attributes = member.body.get("attributes") or {}
     file = {"file_id": passage.file_id, "filename": member.extra["filename"]}
     return {**file, "score": passage.score, "attributes": attributes, "content": []}
+
+
+def _noted(hit: Object, note: str) -> Object:
+    return {**hit, "note": note} if note else hit
 
 
 def _expires_at(expires_after: Fields | None, last_active_at: int) -> int | None:
