@@ -11,6 +11,7 @@ from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import RequestError, TooLarge
+from .bounds import CODES, MISSING, MISSING_CODE, too_long
 
 BYTES_PER_CHAR = 12
 """The longest JSON escape of a character: two surrogates."""
@@ -60,7 +61,10 @@ def load(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:
         param, message = _first(error.messages)
-        raise RequestError(f"Invalid '{param}': {message}", param=param) from None
+        if message == MISSING:
+            raise RequestError(f"Missing required parameter: '{param}'.", param=param, code=MISSING_CODE) from None
+        code = CODES.get(message.partition(".")[0])
+        raise RequestError(f"Invalid '{param}': {message}", param=param, code=code) from None
     return loaded
 
 
@@ -68,7 +72,7 @@ def check_length(text: str, limit: int, param: str) -> None:
     """Reject a text of more than `limit` characters."""
     if len(text) > limit:
         raise RequestError(
-            f"Invalid '{param}': it is {len(text)} characters long, the limit is {limit}.",
+            f"Invalid '{param}': {too_long('string', limit, len(text))}",
             param=param,
             code="string_above_max_length",
         )

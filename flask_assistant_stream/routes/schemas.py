@@ -10,6 +10,7 @@ from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, pre_l
 
 from ..encoders.base import Position
 from ..protocol import ids, objects
+from . import bounds
 
 MAX_ID_CHARS = ids.MAX_CHARS
 MAX_TITLE_CHARS = 200
@@ -39,7 +40,7 @@ class Id(Text):
     """An id. Only its length is checked: a malformed id is unknown like any other."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Length(1, MAX_ID_CHARS), **kwargs)
+        super().__init__(validate=bounds.Length(1, MAX_ID_CHARS), **kwargs)
 
 
 class Digits(fields.Integer):
@@ -139,7 +140,7 @@ class AttachmentTool(AppBody):
 
 class Attachment(AppBody):
     file_id = Id(required=True)
-    tools = fields.List(fields.Nested(AttachmentTool), validate=validate.Length(1, 2))
+    tools = fields.List(fields.Nested(AttachmentTool), validate=bounds.Length(1, 2))
 
 
 class NewMessage(AppBody):
@@ -161,7 +162,7 @@ class NewMessage(AppBody):
             ],
         },
     )
-    attachments = fields.List(fields.Nested(Attachment), allow_none=True, validate=validate.Length(max=10))
+    attachments = fields.List(fields.Nested(Attachment), allow_none=True, validate=bounds.Length(max=10))
     assistant_id = Id(
         data_key="assistantId", allow_none=True, metadata={"description": "Instead of the default assistant."}
     )
@@ -171,7 +172,7 @@ class ThreadRef(Text):
     """The id of a thread; null or "" for a new one, as pages without a thread send it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, validate=validate.Length(max=MAX_ID_CHARS), **kwargs)
+        super().__init__(allow_none=True, validate=bounds.Length(max=MAX_ID_CHARS), **kwargs)
 
 
 class ChatMessage(NewMessage):
@@ -181,7 +182,7 @@ class ChatMessage(NewMessage):
 
 
 class NewThread(AppBody):
-    title = Text(allow_none=True, validate=validate.Length(max=MAX_TITLE_CHARS))
+    title = Text(allow_none=True, validate=bounds.Length(max=MAX_TITLE_CHARS))
     metadata = Metadata(allow_none=True)
 
 
@@ -204,7 +205,7 @@ class Actions(AppBody):
         fields.Nested(ToolOutput),
         required=True,
         data_key="toolCallOutputs",
-        validate=validate.Length(1, MAX_TOOL_OUTPUTS),
+        validate=bounds.Length(1, MAX_TOOL_OUTPUTS),
     )
 
 
@@ -224,7 +225,7 @@ class FileRef(AppBody):
 class ListQuery(Body):
     """A page of a list (`spec/assistants.md#lists`)."""
 
-    limit = Digits(load_default=20, validate=validate.Range(1, 100))
+    limit = Digits(load_default=20, validate=bounds.Range(1, 100))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
     after = Id(metadata={"description": "Id of the last object of the previous page."})
     before = Id(metadata={"description": "Id of the first object of the next page."})

@@ -158,7 +158,7 @@ def test_errors_of_messages(make_site: MakeSite) -> None:
         held.close()
     assert "No thread found" in shown_text(site.post("/threads/thread_unknown/messages", {"content": "?"}))
     assert "No thread found" in shown_text(site.post(path, {"content": "?"}, user="ben"))
-    assert "the limit is 10" in shown_text(site.post("/chat/stream", {"content": "far too long"}))
+    assert "maximum length 10" in shown_text(site.post("/chat/stream", {"content": "far too long"}))
     assert "assistant" in shown_text(site.post("/chat/stream", {"content": "?", "assistantId": "asst_unknown"}))
 
 

@@ -70,7 +70,8 @@ def bad(field: str, *values: Any, param: str = "") -> list[tuple[dict[str, Any],
 def refused(answer: TestResponse, status: int, message: str, param: str | None = None) -> None:
     assert answer.status_code == status, answer.text
     error = answer.get_json()["error"]
-    assert error["message"].startswith(message), error
+    missing = error["code"] == "missing_required_parameter"
+    assert error["message"].startswith(f"Missing required parameter: '{param}'." if missing else message), error
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert answer.headers["X-Request-Id"]
 

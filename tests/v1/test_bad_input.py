@@ -262,10 +262,7 @@ WITH_A_THREAD = [
 def test_runs(scene: Scene, path: str, body: dict[str, Any], param: str, stream: bool) -> None:
     answer = scene.request("POST", path, json={**DEFAULT, "stream": stream, **body})
     assert answer.content_type == "application/json"
-    error = answer.get_json()["error"]
-    code = "string_above_max_length" if param.endswith("content") and "characters long" in error["message"] else None
     refused(answer, 400, f"Invalid '{param}'", param)
-    assert error["code"] == code
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -305,7 +302,9 @@ def test_a_thread_whose_run_waits(scene: Scene) -> None:
 @pytest.mark.parametrize("path", ["/threads/{elsewhere}/messages", "/threads/{thread}/messages"])
 def test_a_message_over_the_limit(scene: Scene, path: str, role: str) -> None:
     answer = scene.request("POST", path, json={"role": role, "content": "x" * (LIMIT + 1)})
-    refused(answer, 400, f"Invalid 'content': it is {LIMIT + 1} characters long", "content")
+    refused(
+        answer, 400, f"Invalid 'content': string too long. Expected a string with maximum length {LIMIT}", "content"
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,5 +145,5 @@ def test_bad_messages(site: Site, fields: dict[str, Any], param: str) -> None:
 def test_a_message_over_the_limit(make_site: MakeSite) -> None:
     site = make_site(max_content_chars=5)
     answer = site.post("/v1/threads", {"messages": [{"role": "user", "content": "too long"}]})
-    refused(answer, 400, "Invalid 'messages[0].content': it is 8 characters long", "messages[0].content")
+    refused(answer, 400, "Invalid 'messages[0].content': string too long.", "messages[0].content")
     assert site.contents() == []

@@ -10,7 +10,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ...protocol import objects
 from ...protocol.objects import Object
-from ..schemas import MAX_ID_CHARS, Body, Id, Text, check_content, check_text
+from .. import bounds
+from ..schemas import Body, Id, Text, check_content, check_text
 
 MAX_DEPTH = 32
 """The depth of free JSON, within the limits of the stores."""
@@ -153,7 +154,7 @@ class _ImageFile(Body):
 
 
 class _ImageUrl(Body):
-    url = Text(required=True, validate=validate.Length(1, MAX_URL_CHARS))
+    url = Text(required=True, validate=bounds.Length(1, MAX_URL_CHARS))
     detail = Text(load_default="auto", validate=validate.OneOf(("auto", "low", "high")))
 
 
@@ -193,5 +194,4 @@ def _stored(part: Object) -> Object:
 
 def ids(most: int, **kwargs: Any) -> fields.List[str]:
     """Return a field for a list of up to `most` ids."""
-    too_many = f"It must have at most {most} of up to {MAX_ID_CHARS} characters."
-    return fields.List(Id(), validate=validate.Length(max=most, error=too_many), **kwargs)
+    return fields.List(Id(), validate=bounds.Length(max=most), **kwargs)

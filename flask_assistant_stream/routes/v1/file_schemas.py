@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from .. import schemas
+from .. import bounds, schemas
 from ..schemas import Body, Digits, Id, Metadata, Text
 from .fields import Attributes, Filters, Flag, Number, Variant, Whole, ids
 
@@ -23,8 +23,8 @@ MAX_QUERY_CHARS = 4096
 class FixedChunks(Body):
     """Chunks of one size."""
 
-    max_chunk_size_tokens = Whole(required=True, validate=validate.Range(100, 4096))
-    chunk_overlap_tokens = Whole(required=True, validate=validate.Range(min=0))
+    max_chunk_size_tokens = Whole(required=True, validate=bounds.Range(100, 4096))
+    chunk_overlap_tokens = Whole(required=True, validate=bounds.Range(min=0))
 
     @validates_schema
     def _overlaps_at_most_half(self, data: dict[str, Any], **_: Any) -> None:
@@ -73,9 +73,7 @@ class NewSearchStores(Body):
     """The vector store of a file search, or a new one."""
 
     vector_store_ids = ids(1)
-    vector_stores = fields.List(
-        fields.Nested(SearchedFiles), validate=validate.Length(max=1, error="It must have at most 1 vector store.")
-    )
+    vector_stores = fields.List(fields.Nested(SearchedFiles), validate=bounds.Length(max=1))
 
     @validates_schema
     def _not_both(self, data: dict[str, Any], **_: Any) -> None:
@@ -95,7 +93,7 @@ class NewFile(schemas.FileForm):
 
     purpose = Text(required=True, validate=validate.OneOf(PURPOSES))
     anchor = Text(data_key="expires_after[anchor]", validate=validate.OneOf(("created_at",)))
-    seconds = Digits(data_key="expires_after[seconds]", validate=validate.Range(3600, 30 * 86_400))
+    seconds = Digits(data_key="expires_after[seconds]", validate=bounds.Range(3600, 30 * 86_400))
 
     @validates_schema
     def _both_or_none(self, data: dict[str, Any], **_: Any) -> None:
@@ -112,7 +110,7 @@ class NewFile(schemas.FileForm):
 
 class FilesQuery(Body):
     purpose = Id()
-    limit = Digits(load_default=MAX_LISTED_FILES, validate=validate.Range(1, MAX_LISTED_FILES))
+    limit = Digits(load_default=MAX_LISTED_FILES, validate=bounds.Range(1, MAX_LISTED_FILES))
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
     after = Id(metadata={"description": "Id of the last object of the previous page."})
 
@@ -136,24 +134,24 @@ class ExpiresAfter(Body):
     """When a vector store expires after its last use."""
 
     anchor = Text(required=True, validate=validate.OneOf(("last_active_at",)))
-    days = Whole(required=True, validate=validate.Range(1, 365))
+    days = Whole(required=True, validate=bounds.Range(1, 365))
 
 
 class VectorStorePatch(Body):
-    name = Text(allow_none=True, validate=validate.Length(max=256))
+    name = Text(allow_none=True, validate=bounds.Length(max=256))
     expires_after = fields.Nested(ExpiresAfter, allow_none=True)
     metadata = Metadata(allow_none=True)
 
 
 class NewVectorStore(VectorStorePatch):
-    description = Text(allow_none=True, validate=validate.Length(max=512))
+    description = Text(allow_none=True, validate=bounds.Length(max=512))
     file_ids = ids(MAX_STORE_FILES, allow_none=True)
     chunking_strategy = _chunking()
 
 
 class SearchRanking(Body):
     ranker = Text(validate=validate.OneOf(RANKERS))
-    score_threshold = Number(validate=validate.Range(0, 1))
+    score_threshold = Number(validate=bounds.Range(0, 1, kind="decimal"))
 
 
 class Queries(fields.Field[list[str]]):
@@ -174,7 +172,7 @@ class VectorStoreSearch(Body):
         metadata={"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
     )
     rewrite_query = Flag(allow_none=True)
-    max_num_results = Whole(load_default=10, validate=validate.Range(1, 50))
+    max_num_results = Whole(load_default=10, validate=bounds.Range(1, 50))
     filters = Filters(allow_none=True)
     ranking_options = fields.Nested(SearchRanking, allow_none=True)
 
@@ -228,7 +226,7 @@ class NewBatch(Body):
     files = fields.List(
         fields.Nested(AttachedFile),
         allow_none=True,
-        validate=validate.Length(max=MAX_BATCH_FILES, error=f"It must have at most {MAX_BATCH_FILES} files."),
+        validate=bounds.Length(max=MAX_BATCH_FILES),
     )
     attributes = Attributes(allow_none=True)
     chunking_strategy = _chunking()

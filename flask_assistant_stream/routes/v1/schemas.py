@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from .. import schemas
+from .. import bounds, schemas
 from ..schemas import Body, Id, Metadata, Text
 from .fields import Flag, Free, MessageContent, Number, Variant, Whole
 from .file_schemas import AssistantsToolResources, NewToolResources
@@ -40,12 +40,12 @@ class Function(Body):
 
 
 class RankingOptions(Body):
-    score_threshold = Number(required=True, validate=validate.Range(0, 1))
+    score_threshold = Number(required=True, validate=bounds.Range(0, 1, kind="decimal"))
     ranker = Text(validate=validate.OneOf(RANKERS))
 
 
 class FileSearch(Body):
-    max_num_results = Whole(validate=validate.Range(1, 50))
+    max_num_results = Whole(validate=bounds.Range(1, 50))
     ranking_options = fields.Nested(RankingOptions)
 
 
@@ -81,7 +81,7 @@ class FunctionChoice(Body):
 
 
 class LastMessages(Body):
-    last_messages = Whole(required=True, validate=validate.Range(min=1))
+    last_messages = Whole(required=True, validate=bounds.Range(min=1))
 
 
 class Automatic(Body):
@@ -97,8 +97,7 @@ _TRUNCATION = {"auto": Automatic(), "last_messages": LastMessages()}
 
 
 def _tools(most: int) -> fields.List[Any]:
-    error = f"It must have at most {most} tools."
-    return fields.List(Variant(_TOOL), allow_none=True, validate=validate.Length(max=most, error=error))
+    return fields.List(Variant(_TOOL), allow_none=True, validate=bounds.Length(max=most))
 
 
 def _response_format() -> Variant:
@@ -111,21 +110,21 @@ def _response_format() -> Variant:
 class AssistantPatch(Body):
     """Changes of an assistant; null restores a default."""
 
-    model = Text(validate=validate.Length(1, 256))
-    name = Text(allow_none=True, validate=validate.Length(max=256))
-    description = Text(allow_none=True, validate=validate.Length(max=512))
-    instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
+    model = Text(validate=bounds.Length(1, 256))
+    name = Text(allow_none=True, validate=bounds.Length(max=256))
+    description = Text(allow_none=True, validate=bounds.Length(max=512))
+    instructions = Text(allow_none=True, validate=bounds.Length(max=MAX_INSTRUCTIONS))
     tools = _tools(MAX_ASSISTANT_TOOLS)
     tool_resources = fields.Nested(AssistantsToolResources, allow_none=True)
     metadata = Metadata(allow_none=True)
-    temperature = Number(allow_none=True, validate=validate.Range(0, 2))
-    top_p = Number(allow_none=True, validate=validate.Range(0, 1))
+    temperature = Number(allow_none=True, validate=bounds.Range(0, 2, kind="decimal"))
+    top_p = Number(allow_none=True, validate=bounds.Range(0, 1, kind="decimal"))
     response_format = _response_format()
     reasoning_effort = Text(allow_none=True, validate=validate.OneOf(EFFORTS))
 
 
 class NewAssistant(AssistantPatch):
-    model = Text(required=True, validate=validate.Length(1, 256))
+    model = Text(required=True, validate=bounds.Length(1, 256))
     tool_resources = fields.Nested(NewToolResources, allow_none=True)
 
 
@@ -139,7 +138,7 @@ class MetadataPatch(Body):
 class AssistantsAttachment(Body):
     file_id = Id(required=True)
     tools = fields.List(
-        Variant({"file_search": Body(), "code_interpreter": Body()}), allow_none=True, validate=validate.Length(max=2)
+        Variant({"file_search": Body(), "code_interpreter": Body()}), allow_none=True, validate=bounds.Length(max=2)
     )
 
 
@@ -155,13 +154,12 @@ class NewAssistantsMessage(Body):
             ],
         },
     )
-    attachments = fields.List(fields.Nested(AssistantsAttachment), allow_none=True, validate=validate.Length(max=20))
+    attachments = fields.List(fields.Nested(AssistantsAttachment), allow_none=True, validate=bounds.Length(max=20))
     metadata = Metadata(allow_none=True)
 
 
 def _messages() -> fields.List[Any]:
-    error = f"It must have at most {MAX_MESSAGES} messages."
-    length = validate.Length(max=MAX_MESSAGES, error=error)
+    length = bounds.Length(max=MAX_MESSAGES)
     return fields.List(fields.Nested(NewAssistantsMessage), allow_none=True, validate=length)
 
 
@@ -182,15 +180,15 @@ class RunOptions(Body):
     """The options of a run that override its assistant's."""
 
     assistant_id = Id(required=True)
-    model = Text(allow_none=True, validate=validate.Length(1, 256))
-    instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
+    model = Text(allow_none=True, validate=bounds.Length(1, 256))
+    instructions = Text(allow_none=True, validate=bounds.Length(max=MAX_INSTRUCTIONS))
     tools = _tools(MAX_RUN_TOOLS)
     metadata = Metadata(allow_none=True)
-    temperature = Number(allow_none=True, validate=validate.Range(0, 2))
-    top_p = Number(allow_none=True, validate=validate.Range(0, 1))
+    temperature = Number(allow_none=True, validate=bounds.Range(0, 2, kind="decimal"))
+    top_p = Number(allow_none=True, validate=bounds.Range(0, 1, kind="decimal"))
     stream = Flag(allow_none=True)
-    max_prompt_tokens = Whole(allow_none=True, validate=validate.Range(min=MIN_BUDGET))
-    max_completion_tokens = Whole(allow_none=True, validate=validate.Range(min=MIN_BUDGET))
+    max_prompt_tokens = Whole(allow_none=True, validate=bounds.Range(min=MIN_BUDGET))
+    max_completion_tokens = Whole(allow_none=True, validate=bounds.Range(min=MIN_BUDGET))
     truncation_strategy = Variant(_TRUNCATION, allow_none=True)
     tool_choice = Variant(_CHOICE, words=("none", "auto", "required"), allow_none=True)
     parallel_tool_calls = Flag(allow_none=True)
@@ -199,7 +197,7 @@ class RunOptions(Body):
 
 class NewRun(RunOptions):
     reasoning_effort = Text(allow_none=True, validate=validate.OneOf(EFFORTS))
-    additional_instructions = Text(allow_none=True, validate=validate.Length(max=MAX_INSTRUCTIONS))
+    additional_instructions = Text(allow_none=True, validate=bounds.Length(max=MAX_INSTRUCTIONS))
     additional_messages = _messages()
 
 
@@ -212,7 +210,7 @@ class ToolOutputs(Body):
     """The outputs of all pending calls of a run."""
 
     tool_outputs = fields.List(
-        fields.Nested(schemas.ToolOutput), required=True, validate=validate.Length(max=schemas.MAX_TOOL_OUTPUTS)
+        fields.Nested(schemas.ToolOutput), required=True, validate=bounds.Length(max=schemas.MAX_TOOL_OUTPUTS)
     )
     stream = Flag(allow_none=True)
 
