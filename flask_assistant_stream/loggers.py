@@ -33,6 +33,8 @@ def escaped(text: str) -> str:
 
 def _escape_record(record: logging.LogRecord) -> bool:
     """Escape the arguments, the extras and the traceback of a record; a filter, which keeps every record."""
+    if not record.args and not isinstance(record.msg, Lines):  # from a server that writes whole lines
+        record.msg = escaped(str(record.msg).rstrip("\n"))
     if isinstance(record.args, tuple):
         record.args = tuple(_escaped_argument(argument) for argument in record.args)
     for name in EXTRAS:

@@ -109,6 +109,13 @@ def test_arguments_and_attributes_of_records(output: Output) -> None:
     assert len(output.lines) == 3
 
 
+def test_a_line_that_a_server_writes(output: Output) -> None:
+    """gevent's server passes its own lines to the logger, with what it could not read of a request."""
+    logger_of("flask_assistant_stream.server").error(f"Invalid HTTP method: 'GET{FORGED}\x1b[2K'\n")
+    assert len(output.lines) == 1
+    assert "\\x1b[2K" in output.text
+
+
 def test_the_message_of_an_exception_looks_like_no_record(output: Output) -> None:
     try:
         raise ValueError(f"bad{FORGED}\x1b[2K")
