@@ -59,17 +59,23 @@ def seekable(content: BinaryIO) -> BinaryIO:
 
 
 def paragraphs(pieces: Iterable[str]) -> Iterator[str]:
-    """Yield lines with single spaces and at most one empty line between them; pieces may end anywhere."""
+    """Yield lines with single spaces and at most one empty line between them; pieces may end anywhere.
+
+    If the pieces end in an error, what came before is yielded first.
+    """
     rest, empty, begun = "", 0, False
-    for piece in pieces:
-        *lines, rest = (rest + piece).split("\n")
-        shown = []
-        for line in lines:
-            words = " ".join(line.split())
-            if words:
-                shown.append("\n" * min(empty, 2) + words if begun else words)
-                begun, empty = True, 0
-            empty += 1
-        yield "".join(shown)
+    try:
+        for piece in pieces:
+            *lines, rest = (rest + piece).split("\n")
+            shown = []
+            for line in lines:
+                if words := " ".join(line.split()):
+                    shown.append("\n" * min(empty, 2) + words if begun else words)
+                    begun, empty = True, 0
+                empty += 1
+            yield "".join(shown)
+    except Exception:
+        yield "\n" * min(empty, 2) + rest
+        raise
     if words := " ".join(rest.split()):
         yield "\n" * min(empty, 2) + words if begun else words

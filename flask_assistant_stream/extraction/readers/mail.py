@@ -15,10 +15,12 @@ from .decoding import codec_by_label, decoded
 from .html import html_text
 from .plain import read_bytes
 
-MAX_MAIL_BYTES = 32 * 1024 * 1024
+MAX_MAIL_BYTES = 16 * 1024 * 1024
 """Maximum that is read of a file; what follows are attachments, most often."""
 MAX_NESTED = 20
 MAX_MAIL_PARTS = 1000
+MAX_HEADER_CHARS = 20_000
+"""Limits of a message; a header takes time with the square of its length."""
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
@@ -48,11 +50,12 @@ class _Mail:
         yield from self._part(message, depth)
 
     def _part(self, part: Message, depth: int) -> Iterator[str]:
-        kind = part.get_content_type()
         self._parts += 1
-        if depth > MAX_NESTED or self._parts > MAX_MAIL_PARTS:
+        if any(len(value) > MAX_HEADER_CHARS for _, value in part.raw_items()):
+            self._notes.add("A part of the message is missing: its headers are too long.")
+        elif depth > MAX_NESTED or self._parts > MAX_MAIL_PARTS:
             self._notes.add("The message has too many parts; some are missing.")
-        elif kind in _ENCRYPTED:
+        elif (kind := part.get_content_type()) in _ENCRYPTED:
             self._notes.add("The message is encrypted or signed in a form that is not read.")
         elif part.is_multipart():
             yield from self._parts_of(part, kind, depth)
@@ -89,7 +92,7 @@ class _Mail:
 
 def _header(value: str) -> str:
     """Return a header with its encoded words decoded."""
-    raw = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    raw = value[:MAX_HEADER_CHARS].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         return " ".join("".join(_decoded_words(raw)).split())
     except ValueError:  # wrong base64

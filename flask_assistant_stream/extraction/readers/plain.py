@@ -13,12 +13,13 @@ from .decoding import decoded, marked
 MAX_TEXT_BYTES = 20_000_000
 """Maximum that is read of a file: four bytes for each character that is kept."""
 
+MANY_PIECES = 10_000
+
 _LABEL = re.compile(rb"<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
 _WIDE_STARTS = {b"<\0?\0": "utf-16le", b"\0<\0?": "utf-16be"}
 
 _ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
 _SIMPLE = {"n": "\n", "r": "\n", "t": "\t", "b": " ", "f": " ", "/": "/"}
-_STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
 _NOT_JSON = re.compile(r"[^\s{}\[\]:,\d.+\-eEtrufalsn]")
 _WRONG_ESCAPE = re.compile(r'\\(?:\\\\|[^"\\/bfnrtu]|u(?![0-9a-fA-F]{4}))')
 
@@ -44,12 +45,24 @@ def read_bytes(content: BinaryIO, limit: int, notes: Notes) -> tuple[bytes, bool
 def read_json(content: BinaryIO, notes: Notes) -> Iterator[str]:
     r"""Yield JSON, or lines of JSON, with `\u00fc` as ü and `\n` as a line end; other text unchanged."""
     text = "".join(read_plain(content, notes))
-    yield _ESCAPE.sub(_unescaped, text) if "\\" in text and _is_json(text) else text
+    if "\\" not in text or not _is_json(text):
+        yield text
+        return
+    pieces, place = list[str](), 0
+    for escape in _ESCAPE.finditer(text):
+        pieces += (text[place : escape.start()], _unescaped(escape))
+        place = escape.end()
+        if len(pieces) > MANY_PIECES:
+            yield "".join(pieces)
+            pieces.clear()
+    yield "".join([*pieces, text[place:]])
 
 
 def _is_json(text: str) -> bool:
     """Return whether a text consists of JSON's tokens: enough to know that a backslash begins an escape."""
-    return not _NOT_JSON.search(_STRING.sub("", text)) and not _WRONG_ESCAPE.search(text.replace("\\\\", ""))
+    bare = text.replace("\\\\", "")
+    outside = "".join(bare.replace('\\"', "").split('"')[::2])
+    return not _NOT_JSON.search(outside) and not _WRONG_ESCAPE.search(bare)
 
 
 def _unescaped(match: re.Match[str]) -> str:

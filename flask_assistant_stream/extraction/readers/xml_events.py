@@ -65,6 +65,7 @@ def walked(pieces: Iterable[bytes], walker: XmlWalker) -> Iterator[str]:
             yield walker.taken()
         parser.Parse(b"", True)
     except expat.ExpatError as error:
+        yield walker.taken()
         raise ValueError(f"not well-formed: {error}") from error
     yield walker.taken()
 
