@@ -12,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import RequestError, TooLarge
 from .bounds import CODES, MISSING, MISSING_CODE, too_long
+from .receiving import received_bytes
 
 BYTES_PER_CHAR = 12
 """The longest JSON escape of a character: two surrogates."""
@@ -112,7 +113,8 @@ def _read(request: Request, limit: int) -> bytes:
     # A chunked body has no length, and werkzeug silently stops reading it at the limit.
     if data is None or (request.content_length is None and len(data) >= limit):
         raise TooLarge(f"The body is too large: the limit is {limit} bytes.")
-    if request.stream.tell() < (request.content_length or 0):  # gunicorn's end of a connection looks like the body's
+    received = received_bytes(request)
+    if received is not None and received < (request.content_length or 0):  # gunicorn's end of data is also a body's
         raise RequestError("The body is incomplete: it has fewer bytes than its Content-Length. Send it again.")
     return data
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
 from ..errors import ReceivedTooSlowly, RequestError
 from .clients import connection_of, shut_down
@@ -34,11 +35,16 @@ class _IncomingBody:
         self._request = request
 
     def end_if_late(self, now: float) -> None:
-        stream = vars(self._request).get("stream")  # set once the body is read
-        received = 0 if stream is None else stream.tell()
+        received = received_bytes(self._request) or 0
         if not self.late and now - self._begun > FIRST_SECONDS + received / BYTES_PER_SECOND:
             self.late = True
             shut_down(connection_of(self._request.environ), socket.SHUT_RD)
+
+
+def received_bytes(request: Request) -> int | None:
+    """Return how many bytes of a body were read; None before the first, or if a hook of the host read it unlimited."""
+    stream = vars(request).get("stream")  # werkzeug's, set at its first use
+    return stream.tell() if isinstance(stream, LimitedStream) else None
 
 
 class Receiving:

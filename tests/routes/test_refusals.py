@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import request
 
 from flask_assistant_stream.testing.scripted import text
 
@@ -231,6 +232,36 @@ def test_a_body_that_is_cut_off(site: Site, content: bytes, terminated: bool) ->
     """Even one that would be valid: a connection that ends is not the end of a body."""
     environ: dict[str, Any] = {"CONTENT_LENGTH": "100", **({"wsgi.input_terminated": True} if terminated else {})}
     refused(site, "POST", "/threads", 400, input_stream=BytesIO(content), environ_overrides=environ)
+
+
+def test_a_body_that_a_hook_of_the_host_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under gunicorn, without a limit: the stream is then the server's own."""
+
+    class Input:
+        def __init__(self, content: bytes) -> None:
+            self._content = BytesIO(content)
+
+        def read(self, size: int = -1) -> bytes:
+            return self._content.read(size)
+
+    site = build(tmp_path, text("Hi."))
+
+    @site.app.before_request
+    def read() -> None:
+        request.get_data()
+
+    content, served = b'{"title": "read"}', site.app.wsgi_app
+
+    def gunicorn(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST":
+            environ |= {"wsgi.input": Input(content), "wsgi.input_terminated": True}
+        return served(environ, start_response)
+
+    monkeypatch.setattr(site.app, "wsgi_app", gunicorn)
+    answer = site.request("POST", "/threads", data=content)
+    assert answer.status_code == 200, answer.text
+    assert site.get(f"/threads/{answer.get_json()['threadId']}").get_json()["title"] == "read"
+    site.registration.store.close()
 
 
 def test_a_body_over_the_limit_in_bytes(site: Site, tmp_path: Path) -> None:

@@ -92,3 +92,12 @@ NO_IDS = ["..", ".", "a%3Fb", "a%23b", "a%25b", "a%20b", "a%5Cb", "a%00b", "a%0A
 def test_what_cannot_be_an_id_is_not_found(make_site: MakeSite, path: str, id: str) -> None:
     answer = make_site().get(path.replace("{}", id))
     assert answer.status_code == 404
+
+
+def test_a_deleted_thread_keeps_its_place(make_site: MakeSite) -> None:
+    site = make_site()
+    first, second, third = [site.post("/threads").get_json()["threadId"] for _ in range(3)]
+    site.request("DELETE", f"/threads/{second}")
+    assert site.get(f"/threads?limit=1&after={second}").get_json()["data"][0]["id"] == first
+    assert site.get(f"/threads?limit=1&before={second}").get_json()["data"][0]["id"] == third
+    assert site.get(f"/threads?after={second}", user="ben").status_code == 400
