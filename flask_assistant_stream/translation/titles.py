@@ -35,7 +35,10 @@ _THOUGHT = re.compile(
 """The tags around a model's thoughts, of many models (spec/servers.md#thoughts-in-the-text)."""
 _CUT_TAG = re.compile(r"[<◁]/?\w{0,20}\Z")
 _TOKEN = re.compile(r"<\|channel\|>final<\|message\|>|<\|start\|>assistant|<\|[^|<>]{1,40}\|>")
-_TAG = re.compile(r"</?(?:title|name|answer|h[1-6]|[biup]|em|strong|span|div|br)\b[^<>]{0,100}>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:title|name|answer|output|response|final|think|h[1-6]|[biup]|em|strong|span|div|br)\b[^<>]{0,100}>",
+    re.IGNORECASE,
+)
 _FENCE = re.compile(r"\s{0,10}(?:```|~~~)")
 _BLOCK = re.compile(r"(?:#{1,6} |#{1,6}(?=[^\W\d])|> ?|[-+*•] |1[.)] )+")
 _LABEL = re.compile(
@@ -124,7 +127,7 @@ def tidy_title(answer: str) -> str:
     lines = [" ".join(line[:LINE_CHARS].split()) for line in _spoken(answer).splitlines() if not _FENCE.match(line)]
     lines = [line for line in lines if line.strip(_MARKS + "-=")]
     titles = (title for line in lines if (title := _plain(line)) and not (title[-1] in ":：" and line is not lines[-1]))
-    return shorten(next(titles, ""))
+    return shorten(next(titles, "").rstrip(":： "))
 
 
 def _spoken(answer: str) -> str:
@@ -135,6 +138,8 @@ def _spoken(answer: str) -> str:
     """
     outside, depth, position = [], 0, 0
     for tag in _THOUGHT.finditer(answer):
+        if tag[0].endswith("/>"):
+            continue
         if depth == 0:
             outside.append(answer[position : tag.start()])
         if tag["opens"]:
@@ -158,7 +163,7 @@ def _plain(line: str) -> str:
         line = line.strip().rstrip(_PERIODS)
         for mark in (_BLOCK, _LABEL):
             if match := mark.match(line):
-                line = line[match.end() :] or line
+                line = line[match.end() :]
         line = _EMPHASIS.sub(r"\2", line)
         if match := _WHOLE.fullmatch(line):
             line = match[2]

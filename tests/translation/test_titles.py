@@ -120,12 +120,14 @@ def test_an_answer_of_any_shape_is_read(response: Any) -> None:
         ("---\n1. Getting a refund", "Getting a refund"),
         ('"Getting a refund".', "Getting a refund"),
         ("**Getting a refund", "Getting a refund"),
+        ("**Getting a refund:**", "Getting a refund"),
         ("Learning C#", "Learning C#"),
         ("*args and **kwargs", "*args and **kwargs"),
         ("2 * 3 * 4", "2 * 3 * 4"),
         ("List<String> in Java", "List<String> in Java"),
         ("“A” and “B”", "“A” and “B”"),
         ("***", ""),
+        ("Title:", ""),
     ],
 )
 def test_a_title_is_tidied(said: str, title: str) -> None:
@@ -142,6 +144,7 @@ def test_a_title_is_tidied(said: str, title: str) -> None:
         ("<think>a</think><think>b</think>Garden plans", "Garden plans"),
         ("Okay, a name.\n</think>\nGarden plans", "Garden plans"),
         ("Garden plans<think>Is that", "Garden plans"),
+        ("<think/>Garden plans", "Garden plans"),
         ("<think>\nOkay, so", ""),
         ("<think>a <think>b</think> c", ""),
         ("<think>\n</think>\n", ""),
