@@ -193,7 +193,8 @@ def test_a_missing_slide_is_mentioned() -> None:
 S = f'xmlns="{OFFICE}/spreadsheetml/2006/main" xmlns:r="{RELATIONS}"'
 STYLES = (
     f'<styleSheet {S}><numFmts><numFmt numFmtId="170" formatCode="yyyy\\-mm\\-dd"/>'
-    '<numFmt numFmtId="171" formatCode="0.0%"/><numFmt numFmtId="172" formatCode="[Red]0.00&quot; days&quot;"/></numFmts>'
+    '<numFmt numFmtId="171" formatCode="0.0%"/>'
+    '<numFmt numFmtId="172" formatCode="[Red]0.00&quot; days&quot;"/></numFmts>'
     '<cellStyleXfs><xf numFmtId="14"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/>'
     '<xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="20"/></cellXfs></styleSheet>'
 )
@@ -208,7 +209,9 @@ def a_workbook(rows: str, shared: str = "", properties: str = "") -> bytes:
         "xl/_rels/workbook.xml.rels": relations(
             worksheet="worksheets/sheet1.xml", sharedStrings="sharedStrings.xml", styles="styles.xml"
         ),
-        "xl/worksheets/sheet1.xml": f"<worksheet {S}><dimension ref='A1:XFD1048576'/><sheetData>{rows}</sheetData></worksheet>",
+        "xl/worksheets/sheet1.xml": (
+            f"<worksheet {S}><dimension ref='A1:XFD1048576'/><sheetData>{rows}</sheetData></worksheet>"
+        ),
         "xl/sharedStrings.xml": f"<sst {S}>{shared}</sst>",
         "xl/styles.xml": STYLES,
     }
@@ -275,11 +278,13 @@ def an_odt(body: str, styles: str = "", manifest: str = "") -> bytes:
 @pytest.mark.parametrize("name", ["a.odt", "a.ods", "a.odp"])
 def test_open_document(name: str) -> None:
     body = (
-        '<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes><text:h text:outline-level="2">Head</text:h>'
+        "<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>"
+        '<text:h text:outline-level="2">Head</text:h>'
         "<text:p>one<text:s text:c='3'/>two<text:tab/>three<text:note><text:note-citation>1</text:note-citation>"
         "<text:note-body><text:p>a footnote</text:p></text:note-body></text:note></text:p>"
         "<table:table><table:table-row><table:table-cell><text:p>a</text:p></table:table-cell>"
-        '<table:table-cell table:number-columns-repeated="16384"/><table:table-cell><text:p>b</text:p><text:p>c</text:p>'
+        '<table:table-cell table:number-columns-repeated="16384"/>'
+        "<table:table-cell><text:p>b</text:p><text:p>c</text:p>"
         '</table:table-cell></table:table-row><table:table-row table:number-rows-repeated="1048576"/></table:table>'
     )
     styles = "<style:style><text:p>no</text:p></style:style><style:header><text:p>a header</text:p></style:header>"
