@@ -14,6 +14,7 @@ from typing import Any
 
 from ..protocol.ids import NewId, new_id
 from .base import Engine, Item, ItemStream, Search
+from .examples import example_of
 from .file_search import file_search_of, input_of, results_of, shown_results
 from .quotes import Answer, fitting, quoting
 from .response_items import ResponseItems, by_delta, usage, words
@@ -115,9 +116,9 @@ def _command(request: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, 
     try:
         arguments = json.loads(match[2] or "{}")
     except (ValueError, RecursionError) as error:
-        return f'The text after `/{match[1]}` is not JSON: {error}. Write it like `/{match[1]} {{"key": "value"}}`.'
+        return f"The text after `/{match[1]}` is not JSON: {error}. Write {_hint(request, match[1])}."
     if not isinstance(arguments, dict):
-        return f'The text after `/{match[1]}` must be a JSON object, like `/{match[1]} {{"key": "value"}}`.'
+        return f"The text after `/{match[1]}` must be a JSON object. Write {_hint(request, match[1])}."
     return {"name": match[1], "arguments": arguments}
 
 
@@ -133,11 +134,7 @@ def _answer(request: dict[str, Any], items: list[dict[str, Any]], *, searched: b
 
 
 _OPENING = "This is the **offline engine**: no model is connected, and nothing leaves this machine. You wrote:"
-_CLOSING = """To talk to a model, start with a key:
-
-```sh
-OPENAI_API_KEY=... python -m flask_assistant_stream
-```"""
+_CLOSING = "To talk to a model, set `OPENAI_API_KEY` where the app is configured, and start the app again."
 
 
 def _facts(request: dict[str, Any], items: list[dict[str, Any]], searched: bool) -> Iterator[str]:
@@ -148,7 +145,17 @@ def _facts(request: dict[str, Any], items: list[dict[str, Any]], searched: bool)
     if request.get("instructions"):
         yield "- *Instructions:* the assistant has some; a model would follow them."
     for name in _functions(request):
-        yield f'- *Tool:* write `/{name} {{"key": "value"}}` and I call it with that JSON.'
+        hint = _hint(request, name)
+        yield f"- *Tool:* write {hint} and I call it{' with that JSON' if '{' in hint else ''}."
+
+
+def _hint(request: dict[str, Any], name: str) -> str:
+    """Return how to call a tool: with arguments that its schema accepts, if they can be derived from it."""
+    tool = next(tool for tool in request["tools"] if tool.get("name") == name)
+    arguments = example_of(tool.get("parameters") or {})
+    if not isinstance(arguments, dict):
+        return f"`/{name}`, followed by its arguments as a JSON object,"
+    return f"`/{name} {json.dumps(arguments, ensure_ascii=False)}`" if arguments else f"`/{name}`"
 
 
 def _functions(request: dict[str, Any]) -> list[str]:

@@ -24,6 +24,7 @@ AWKWARD = {
     "$ref": "#/definitions/a",
     "nested": [{"$ref": "#/x", "$id": "y", "$db": "z"}, {"a.b": {"$gt": 1, "": None, "100%": "%24"}}],
     "big": 1 << 40,
+    "bigger": [2**64 - 1, -(2**63) - 1, 10**300],
     "float": 0.1,
     "none": None,
     "flag": True,

@@ -61,7 +61,7 @@ def test_it_says_that_it_is_offline_and_echoes_in_markdown() -> None:
     assert "offline" in said
     assert "> hello *you*\n> over there" in said
     assert "\n- " in said
-    assert "```" in said
+    assert "set `OPENAI_API_KEY`" in said
     assert len(text_of(ask(user("x" * 100_000)))) < 5000, "a long question is not echoed for ever"
 
 
@@ -119,6 +119,27 @@ def test_arguments_that_are_no_object_are_said_so(rest: str) -> None:
     assert calls_of(items) == []
     assert "JSON" in text_of(items)
     assert "/get_weather" in text_of(items)
+
+
+COUNT = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}, "required": ["n"]}
+CODE = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}$"}}, "required": ["code"]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hint", "arguments"),
+    [
+        (WEATHER["parameters"], "`/get_weather` and I call it.", "{}"),
+        (COUNT, '`/get_weather {"n": 3}` and I call it with that JSON.', '{"n": 3}'),
+        (CODE, "`/get_weather`, followed by its arguments as a JSON object,", None),
+    ],
+)
+def test_the_hint_of_a_tool_works_as_it_is_written(parameters: Any, hint: str, arguments: str | None) -> None:
+    tool = {**WEATHER, "parameters": parameters}
+    said = text_of(ask(user("hello"), tools=[tool]))
+    assert hint in said
+    if arguments is not None:
+        assert calls_of(ask(user(hint.split("`")[1]), tools=[tool])) == [("get_weather", arguments)]
+    assert hint.split(" and")[0] in text_of(ask(user("/get_weather {"), tools=[tool])), "a broken call has the hint too"
 
 
 def test_tool_outputs_are_quoted() -> None:

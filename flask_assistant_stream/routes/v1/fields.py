@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,8 @@ from ..schemas import Body, Id, Text, check_content, check_text
 MAX_DEPTH = 32
 """The depth of free JSON, within the limits of the stores."""
 MAX_WHOLE = 2**53 - 1
+MAX_NUMBER = 10**308
+"""Of free JSON: clients and upstreams read larger ones as infinite."""
 MAX_URL_CHARS = 1_000_000
 MAX_FILTER_DEPTH = 4
 MAX_FILTERS = 32
@@ -65,8 +66,8 @@ def _check_json(value: Any, depth: int) -> None:
         raise ValidationError(f"It must not be nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, str):
         check_text(value)
-    elif isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) < 2**63):
-        raise ValidationError("Its numbers must fit into 64 bits.")
+    elif isinstance(value, (int, float)) and not -MAX_NUMBER <= value <= MAX_NUMBER:  # NaN, too
+        raise ValidationError("Its numbers must be finite, of at most 308 digits.")
     elif isinstance(value, dict):
         for key, inner in value.items():
             check_text(key)
@@ -121,6 +122,8 @@ def _check_filter(value: Any, depth: int) -> None:
 def _check_plain(value: Any) -> None:
     if not isinstance(value, (str, int, float)):
         raise ValidationError("Its values must be texts, numbers, true or false.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # they are compared by databases
+        raise ValidationError("Its whole numbers must fit into 64 bits.")
     _check_json(value, 0)
 
 

@@ -25,6 +25,8 @@ UNREAD: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocum
 _SPECIAL = re.compile(r"[%$.\0]")
 _ESCAPED = re.compile(r"%(25|24|2E|00)")
 _INT64 = 1 << 63
+_LARGE = "%int"
+"""The only field of a whole number beyond 64 bits, in digits: BSON has none. No JSON key becomes this name."""
 _LEASE = ("epoch", "due_at", "cancel_requested", "active", "last_seq")
 _ROW = ("run_id", "first", "last", "epoch", "token", "packed")
 """The attributes of `RunRecord` and `Row` that are stored unchanged, in their order."""
@@ -39,13 +41,15 @@ def encode(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return float(value)  # like JSON readers without big integers
+        return {_LARGE: str(value)}
     return value
 
 
 def decode(value: Any) -> Any:
     """Reverse `encode`."""
     if isinstance(value, dict):
+        if _LARGE in value:
+            return int(value[_LARGE])
         return {_ESCAPED.sub(_plain, key) if "%" in key else key: decode(item) for key, item in value.items()}
     if isinstance(value, list):
         return [decode(item) for item in value]

@@ -15,7 +15,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | st.integers()
     | st.floats(allow_nan=False)
     | TEXT
     | st.sampled_from(["$ref", "a.b", "%24", "\0"]),
@@ -51,7 +51,8 @@ def test_no_field_name_has_a_meaning_for_the_server(value: dict[str, Any]) -> No
         ("\ud83d\ude00 joined", "😀 joined"),
         ({"\ud83d": "\ude00"}, {"\ufffd": "\ufffd"}),
         ((1, "ä"), [1, "ä"]),
-        (1 << 63, float(1 << 63)),
+        (1 << 63, {"%int": "9223372036854775808"}),
+        ({"%int": "1"}, {"%25int": "1"}),
         (-(1 << 63), -(1 << 63)),
         ({"a.b": {"$gt": 1}}, {"a%2Eb": {"%24gt": 1}}),
     ],
