@@ -64,7 +64,7 @@ def test_strict_open_xml_and_other_places_of_the_main_part() -> None:
 
 
 def test_word_has_the_parts_beside_its_body_once() -> None:
-    parts = {
+    parts: dict[str, str | bytes] = {
         RELS: relations(
             footnotes="footnotes.xml",
             endnotes="endnotes.xml",
@@ -131,7 +131,7 @@ def test_limits_go_by_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = word_part("document", "<w:body>" + "<w:p/>" * 2_000_000 + "</w:body>")
     assert "compressed too much" in refusal("a.docx", a_package("word/document.bin", bomb))
     comments = word_part("comments", " " * 20_000_000)
-    parts = {RELS: relations(comments="comments.xml"), "word/comments.xml": comments}
+    parts: dict[str, str | bytes] = {RELS: relations(comments="comments.xml"), "word/comments.xml": comments}
     assert "compressed too much" in refusal("a.docx", a_word_file(WORDS, parts))
     assert text_of("a.docx", a_word_file(WORDS, {"word/comments.xml": comments})) == "words"
     monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 200_000)
@@ -205,7 +205,7 @@ def a_workbook(rows: str, shared: str = "", properties: str = "") -> bytes:
         f'<workbook {S}><workbookPr {properties}/><sheets><sheet name="Prices" sheetId="1" r:id="worksheet"/>'
         "</sheets></workbook>"
     )
-    parts = {
+    parts: dict[str, str | bytes] = {
         "xl/_rels/workbook.xml.rels": relations(
             worksheet="worksheets/sheet1.xml", sharedStrings="sharedStrings.xml", styles="styles.xml"
         ),

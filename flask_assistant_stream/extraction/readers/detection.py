@@ -1,6 +1,6 @@
 """The encoding of bytes that are neither UTF-8 nor declared, or none: `chardet`'s candidates that make sense as text.
 
-chardet always answers. For short texts its answer may be of another script; such an answer mixes scripts within words,
+chardet always guesses. For short texts its guess may be of another script; such a guess mixes scripts within words,
 is Japanese without kana, or is hardly better than the next one.
 """
 
@@ -20,7 +20,7 @@ READ_CHARACTERS = 5000
 
 MIN_CONFIDENCE, MIN_LEAD = 0.04, 1.2
 SHORT, MIN_SHORT_CONFIDENCE, MIN_SHORT_LEAD = 12, 0.08, 1.6
-"""chardet's confidence in an answer, and how many times that in the next one; higher for samples with fewer bytes
+"""chardet's confidence in a guess, and how many times that in the next one; higher for samples with fewer bytes
 beyond ASCII than `SHORT`. Measured with names of places, languages and currencies of ten other scripts: of twelve names
 in a row 1 % are rejected and none is read wrongly; of single names 30 % are rejected and 1 % read wrongly."""
 MIN_WESTERN_LEAD = 1.2
@@ -35,7 +35,7 @@ _CASED = "LATIN", "GREEK", "CYRILLIC"
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Guess:
     """A codec that makes sense of the sample, and how sure chardet is of it."""
 
     confidence: float
@@ -48,13 +48,13 @@ def detected(data: bytes) -> list[str]:
     from chardet import EncodingEra, detect_all
 
     sample, western = _sample(data)
-    answers: list[_Answer] = []
-    for answer in detect_all(sample, ignore_threshold=True, encoding_era=EncodingEra.MODERN_WEB):
-        name = (answer["encoding"] or "utf-8").lower()
+    guesses: list[_Guess] = []
+    for guess in detect_all(sample, ignore_threshold=True, encoding_era=EncodingEra.MODERN_WEB):
+        name = (guess["encoding"] or "utf-8").lower()
         text = "" if name.startswith("utf") else _text(sample, name)
-        if text and _makes_sense(text, answer["language"] or "", name):
-            answers.append(_Answer(answer["confidence"], name, text))
-    return _western(answers, sample) if western else _certain(answers, sample)
+        if text and _makes_sense(text, guess["language"] or "", name):
+            guesses.append(_Guess(guess["confidence"], name, text))
+    return _western(guesses, sample) if western else _certain(guesses, sample)
 
 
 def _sample(data: bytes) -> tuple[bytes, bool]:
@@ -79,29 +79,29 @@ def _text(sample: bytes, name: str) -> str:
 
 
 def _is_western(sample: bytes) -> bool:
-    """Return whether the sample is Latin text with single accents, so that a wrong answer changes few letters."""
+    """Return whether the sample is Latin text with single accents, so that a wrong guess changes few letters."""
     runs = _RUN.findall(sample)
     long = sum(len(run) > 2 for run in runs)
     few = sum(map(len, runs)) * 3 <= len(sample) and long * 5 <= len(runs)
     return few or len({*b"".join(runs)}) == 1
 
 
-def _western(answers: list[_Answer], sample: bytes) -> list[str]:
-    """Return Windows-1252 unless another answer leads clearly: it is the encoding of nearly all such files."""
-    usual = next((answer.confidence for answer in answers if answer.name == "windows-1252"), MIN_CONFIDENCE)
-    if answers and answers[0].confidence >= MIN_WESTERN_LEAD * usual:
-        return [answers[0].name, "windows-1252"]
+def _western(guesses: list[_Guess], sample: bytes) -> list[str]:
+    """Return Windows-1252 unless another guess leads clearly: it is the encoding of nearly all such files."""
+    usual = next((guess.confidence for guess in guesses if guess.name == "windows-1252"), MIN_CONFIDENCE)
+    if guesses and guesses[0].confidence >= MIN_WESTERN_LEAD * usual:
+        return [guesses[0].name, "windows-1252"]
     odd = _oddness(sample[:READ_CHARACTERS].decode("windows-1252", "replace"))
     return ["windows-1252"] if odd <= MAX_WESTERN_ODDNESS else []
 
 
-def _certain(answers: list[_Answer], sample: bytes) -> list[str]:
+def _certain(guesses: list[_Guess], sample: bytes) -> list[str]:
     short = len(_BEYOND_ASCII.findall(sample)) < SHORT
     enough, lead = (MIN_SHORT_CONFIDENCE, MIN_SHORT_LEAD) if short else (MIN_CONFIDENCE, MIN_LEAD)
-    if not answers or answers[0].confidence < enough:
+    if not guesses or guesses[0].confidence < enough:
         return []
-    rivals = [answer.confidence for answer in answers[1:] if not _alike(answer.text, answers[0].text)]
-    return [answers[0].name] if answers[0].confidence >= lead * max(rivals, default=0) else []
+    rivals = [guess.confidence for guess in guesses[1:] if not _alike(guess.text, guesses[0].text)]
+    return [guesses[0].name] if guesses[0].confidence >= lead * max(rivals, default=0) else []
 
 
 def _alike(one: str, other: str) -> bool:
