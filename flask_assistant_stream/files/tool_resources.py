@@ -59,12 +59,20 @@ class ToolResources:
         return file.body
 
     def own_files(self, owner: str) -> list[Object]:
-        """Return `{"file_id", "filename", "status"}` of every file in the owner's own vector store, newest first."""
+        """Return `{"file_id", "filename", "status"}` of every file in the owner's own vector store, newest first.
+
+        A failed file has its reason too, as `error`.
+        """
         own = self._own(owner)
         if own is None:
             return []
         return [
-            {"file_id": r.extra["file_id"], "filename": r.extra["filename"], "status": r.body["status"]}
+            {
+                "file_id": r.extra["file_id"],
+                "filename": r.extra["filename"],
+                "status": r.body["status"],
+                **_reason(r.body),
+            }
             for r in reversed(self._vector_stores.files.members(own))
         ]
 
@@ -326,3 +334,8 @@ def _file_ids(attachments: Iterable[Mapping[str, Any]], tool: str) -> list[str]:
         if any(entry_tool.get("type") == tool for entry_tool in entry.get("tools") or ())
     )
     return list(dict.fromkeys(ids))
+
+
+def _reason(vector_store_file: Object) -> Object:
+    error = vector_store_file.get("last_error")
+    return {"error": error["message"]} if error else {}

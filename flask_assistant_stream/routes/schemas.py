@@ -282,6 +282,7 @@ class OwnFile(Schema):
         required=True,
         metadata={"description": "The indexing status: `in_progress`, `completed`, `failed` or `cancelled`."},
     )
+    error = fields.String(metadata={"description": "Why the file failed; missing for others."})
 
 
 class AssistantId(Schema):

@@ -32,9 +32,11 @@ export class Api {
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
+   * @param {{idempotencyKey?: string}} [options]
    */
-  async json(method, path, body) {
-    const response = await this.#fetch(path, { method, body: body && JSON.stringify(body) });
+  async json(method, path, body, { idempotencyKey } = {}) {
+    const headers = idempotencyKey ? { "Idempotency-Key": idempotencyKey } : {};
+    const response = await this.#fetch(path, { method, body: body && JSON.stringify(body), headers });
     return parseJson(await response.text(), response);
   }
 

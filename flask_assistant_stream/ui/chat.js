@@ -4,6 +4,7 @@ import { Composer } from "./composer.js";
 import { Announcer } from "./elements/announcer.js";
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
+import { remedy } from "./errors.js";
 import { dropZone } from "./files/drop_zone.js";
 import { Files } from "./files/files.js";
 import { FilesPanel } from "./files/files_panel.js";
@@ -97,8 +98,13 @@ class Chat {
       this.empty,
       this.composer.element,
     );
+    const toMessage = (event) => {
+      event.preventDefault(); // the address stays
+      this.composer.box.focus();
+    };
+    const skip = element("a.skip", { href: "#message", text: "Skip to the message", onclick: toMessage });
     const shade = element("div.shade", { onclick: () => this.#toggleSidebar(false) });
-    root.replaceChildren(this.threads.element, shade, main, this.panel.element, this.status);
+    root.replaceChildren(skip, this.threads.element, shade, main, this.panel.element, this.status);
     dropZone(root, (files) => this.#dropped(files));
   }
 
@@ -164,7 +170,7 @@ class Chat {
       this.threads.refresh();
       this.#show(threadOfAddress());
     };
-    this.composer.showAlert(error.message, retry);
+    this.composer.showAlert(error.message, remedy(error, retry));
   }
 
   #openThread(log) {
@@ -197,15 +203,30 @@ class Chat {
       await this.#open.send(content, attachments);
     } catch (error) {
       this.#setEmpty(wasEmpty);
-      throw error;
+      throw this.#isGone(error) ? Object.assign(error, this.#newChatInstead()) : error;
     }
+  }
+
+  /** Return true for a message to a thread that was deleted elsewhere. */
+  #isGone({ status, param }) {
+    return status === 404 && this.#open.threadId !== null && (param === null || param === "thread_id");
+  }
+
+  /** Return what to show in place of the error: the message may be sent in a new chat. */
+  #newChatInstead() {
+    const onclick = () => {
+      this.composer.setNewId(null); // with text and files
+      this.#leave();
+      this.composer.submit();
+    };
+    return { message: "This chat no longer exists.", action: { text: "Send in a new chat", onclick } };
   }
 
   async #stop() {
     try {
       await this.#open.stop();
     } catch (error) {
-      this.composer.showAlert(error.message, () => this.#stop());
+      this.composer.showAlert(error.message, remedy(error, () => this.#stop()));
     }
   }
 

@@ -1,6 +1,7 @@
 /** The message box: text, attached files, send and stop. Drafts survive a reload and a failed request. */
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
+import { remedy } from "./errors.js";
 import { statusText } from "./files/files.js";
 
 const MAX_HEIGHT_SHARE = 0.4; // of the window
@@ -11,7 +12,8 @@ export class Composer {
   #files;
   #on;
   #attached = [];
-  #thread = null;
+  #thread; // undefined until a thread, or null for a new one, is shown
+  #others = new Map(); // thread → its attached files, while another one is shown
   #busy = false;
   #sending = false;
 
@@ -65,11 +67,14 @@ export class Composer {
   /** Show the draft of another thread. */
   setThread(id) {
     if (id === this.#thread) return;
+    this.#others.set(this.#thread, this.#attached);
+    this.#attached = this.#others.get(id) ?? [];
     this.#thread = id;
     this.#write(sessionStorage.getItem(DRAFT + (id ?? "")) ?? "");
+    this.#drawChips();
   }
 
-  /** Move the current draft to the new thread's id. */
+  /** Move the current draft to another thread's id, null for a new one. */
   setNewId(id) {
     sessionStorage.removeItem(DRAFT + (this.#thread ?? ""));
     this.#thread = id;
@@ -113,16 +118,21 @@ export class Composer {
       );
     } catch (error) {
       if (thread === this.#thread) this.#restore(text, attached, error);
-      else sessionStorage.setItem(DRAFT + (thread ?? ""), text);
+      else this.#restoreOther(thread, text, attached);
     } finally {
       this.#sending = false;
       this.#drawButton();
     }
   }
 
-  /** Show an error above the box, with a "Try again" button if `retry` is set; null removes it. */
-  showAlert(text, retry) {
-    const button = retry && element("button.link", { type: "button", text: "Try again", onclick: retry });
+  /**
+   * Show an error above the box; null removes it.
+   *
+   * @param {string|null} text
+   * @param {{text: string, onclick: () => void}} [action] a button
+   */
+  showAlert(text, action) {
+    const button = action && element("button.link", { type: "button", ...action });
     // Screen readers announce a new alert element, not a changed one.
     this.alert.replaceChildren(...(text ? [element("div", { role: "alert" }, element("span", { text }), button)] : []));
   }
@@ -132,8 +142,14 @@ export class Composer {
     this.#write([text, this.box.value].filter(Boolean).join("\n\n"));
     this.#keepDraft();
     this.#drawChips();
-    if (error.name !== "AbortError") this.showAlert(error.message, () => this.submit());
+    if (error.name !== "AbortError") this.showAlert(error.message, error.action ?? remedy(error, () => this.submit()));
     this.box.focus();
+  }
+
+  #restoreOther(thread, text, attached) {
+    const key = DRAFT + (thread ?? "");
+    sessionStorage.setItem(key, [text, sessionStorage.getItem(key)].filter(Boolean).join("\n\n"));
+    this.#others.set(thread, [...attached, ...(this.#others.get(thread) ?? [])].slice(0, MAX_ATTACHMENTS));
   }
 
   #write(text) {
@@ -174,7 +190,8 @@ export class Composer {
 
   #drawButton() {
     const name = this.#busy ? "Stop" : "Send";
-    this.button.disabled = !this.#busy && (this.#sending || !this.box.value.trim());
+    // Not `disabled`: that would drop the focus of a user who pressed Stop.
+    this.button.setAttribute("aria-disabled", String(!this.#busy && (this.#sending || !this.box.value.trim())));
     if (this.button.ariaLabel === name) return;
     this.button.setAttribute("aria-label", name);
     this.button.title = this.#busy ? "Stop (Esc)" : "Send (Enter)";

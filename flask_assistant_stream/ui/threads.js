@@ -2,6 +2,7 @@
 import { ask } from "./elements/dialogs.js";
 import { element } from "./elements/element.js";
 import { icon } from "./elements/icons.js";
+import { remedy } from "./errors.js";
 import { isId, path, withQuery } from "./paths.js";
 
 const PAGE = 50;
@@ -18,6 +19,7 @@ export class Threads {
   #current = null;
   #last = null; // last id of the pages loaded so far
   #more = true;
+  #refused = null; // a last id that the server did not accept
   #loading = null;
   #renaming = null;
 
@@ -125,11 +127,22 @@ export class Threads {
   }
 
   #failed(error, after) {
+    if (after && after !== this.#refused && [400, 404].includes(error.status)) {
+      this.#refused = after; // the last thread of the page was deleted elsewhere
+      return this.#restart();
+    }
     if (!after && this.#last) return; // keep the list that is already shown
     if (!after) this.#on.failed(error);
-    const retry = element("button.link", { type: "button", text: "Try again", onclick: () => this.#read(after) });
-    this.note.replaceChildren(error.message, ...(after ? [" ", retry] : []));
+    const action = after && remedy(error, () => this.#read(after));
+    const button = action && element("button.link", { type: "button", ...action });
+    this.note.replaceChildren(error.message, ...(button ? [" ", button] : []));
     this.note.hidden = false;
+  }
+
+  /** Read the pages again from the first one. */
+  #restart() {
+    this.#last = null;
+    setTimeout(() => this.refresh());
   }
 
   #onScroll() {
@@ -213,6 +226,7 @@ export class Threads {
         return void ask(this.element, { text: `The chat was not deleted. ${error.message}`, no: "Close" });
     }
     this.#threads.delete(thread.id);
+    if (thread.id === this.#last) this.#restart();
     this.#draw();
     this.element.querySelector(".new-chat").focus(); // the pressed button no longer exists
     this.#announcer.say("Chat deleted");

@@ -58,6 +58,9 @@ def test_a_rejected_file_shows_the_reason(chat: ChatPage, visitor: Visitor, mode
     path.write_text("MZ")
     chat.attach(path)
     expect(chat.page.get_by_text("exe").first).to_be_visible()
+    status = chat.page.locator(".attachment-status")
+    expect(status).to_contain_text(".txt")
+    assert status.evaluate("(node) => node.scrollHeight <= node.clientHeight")  # it is shown to its end
     expect(chat.alert.or_(chat.page.get_by_text("Failed")).first).to_be_visible()
     model.says("Of course.")
     chat.ask("Can we go on?", "Of course.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chat_page import ChatPage
@@ -144,3 +145,27 @@ def test_an_approval_with_keys(chat: ChatPage, model: Model) -> None:
     approve.press("Enter")
     chat.expect_answer("notes.txt is erased")
     assert chat.page.evaluate(FOCUSED)["tag"] != "body"
+
+
+@pytest.mark.parametrize("key", [True, False], ids=["key", "mouse"])
+def test_the_focus_stays_after_stop(key: bool, chat: ChatPage, model: Model) -> None:
+    model.holds("It", " is", " noon.")
+    chat.send("What time is it?")
+    expect(chat.answers.last).to_contain_text("It")
+    if key:
+        chat.stop_button.press("Enter")
+    else:
+        chat.stop_button.click()
+    chat.expect_idle()
+    expect(chat.status).to_have_text("Answer stopped")
+    assert chat.page.evaluate(FOCUSED)["tag"] != "body"
+
+
+def test_a_link_skips_the_threads(chat: ChatPage) -> None:
+    link = chat.page.get_by_role("link", name="Skip to the message")
+    assert stops(chat)[0]["name"] == "Skip to the message"
+    link.focus()
+    expect(link).to_be_in_viewport()
+    link.press("Enter")
+    expect(chat.message).to_be_focused()
+    assert "#" not in chat.page.url

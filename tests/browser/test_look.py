@@ -8,9 +8,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from flask_assistant_stream.engines.response_items import words
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import PHONE, Visitor
-from tests.browser.model import Model
+from tests.browser.model import Model, citation
 from tests.browser.watch import look_of
 
 LONG = "Antidisestablishmentarianism" * 12
@@ -135,3 +136,48 @@ def test_code_is_copied(visitor: Visitor, model: Model) -> None:
     chat.answers.last.hover()
     chat.answers.last.get_by_role("button", name="Copy message", exact=True).click()
     assert "That is *all*." in chat.page.evaluate(copied)
+
+
+TARGETS = """() => [...document.querySelectorAll("button, summary, nav a, .sources a, .attached a, input, textarea")]
+  .filter((node) => node.checkVisibility({ visibilityProperty: true }))
+  .map((node) => ({ html: node.outerHTML.slice(0, 80), box: node.getBoundingClientRect() }))
+  .filter(({ box }) => box.width < 44 || box.height < 44)
+  .map(({ html, box }) => `${box.width}x${box.height} ${html}`)"""
+
+
+def test_targets_for_fingers(visitor: Visitor, model: Model) -> None:
+    chat = visitor.arrive(viewport=PHONE, has_touch=True, is_mobile=True)
+    model.title = "Fingers"
+    id = visitor.upload("returns.txt")
+    model.calls("add", json.dumps({"a": 2, "b": 40}))
+    model.does(lambda items: items.text(words("See:\n\n```\ncode\n```\n\nDone"), [citation(id, "returns.txt", 4)]))
+    chat.ask("Show me.", "Done")
+    expect(chat.answers.last.get_by_text("Sources")).to_be_visible()
+    assert chat.page.evaluate(TARGETS) == []
+    chat.page.get_by_role("button", name="Threads", exact=True).click()
+    expect(chat.thread_link("Fingers")).to_be_in_viewport()
+    assert chat.page.evaluate(TARGETS) == []
+    chat.page.keyboard.press("Escape")
+    chat.open_files()
+    expect(chat.files_panel.get_by_role("listitem")).to_have_count(1)
+    assert chat.page.evaluate(TARGETS) == []
+
+
+WIDTHS = """(frame) => ({ frame: frame.clientWidth, table: frame.scrollWidth,
+  heights: [...frame.querySelectorAll("td")].map((cell) => cell.getBoundingClientRect().height) })"""
+
+
+@pytest.mark.parametrize(("width", "scrolls"), [(1280, False), (390, True)])
+def test_a_table_wraps_or_scrolls_only_without_room(width: int, scrolls: bool, visitor: Visitor, model: Model) -> None:
+    chat = visitor.arrive(viewport={"width": width, "height": 800})
+    row = "| Apple tart | " + "sweet " * 20 + "| 12 euros each | Shelf three, on the left |\n"
+    model.says(
+        f"| Name | Taste | Price | Place |\n|---|---|---|---|\n{row}\n\n| a b c | d e f |\n|---|---|\n| 1 2 3 | 4 5 6 |"
+    )
+    chat.ask("What is there?", "4 5 6")
+    frames = chat.answers.last.get_by_role("region", name="Table")
+    wide, small = (frames.nth(number).evaluate(WIDTHS) for number in (0, 1))
+    assert (wide["table"] > wide["frame"]) == scrolls
+    assert small["table"] <= small["frame"]
+    assert max(small["heights"]) < 50  # a line
+    assert "linear-gradient" in frames.first.evaluate("(frame) => getComputedStyle(frame).backgroundImage")

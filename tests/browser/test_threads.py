@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import Visitor
@@ -155,3 +155,27 @@ def test_a_long_list_of_threads_comes_in_pages(chat: ChatPage, visitor: Visitor)
             more.click()
         expect(links).not_to_have_count(seen)
     expect(links).to_have_count(130)
+
+
+def test_the_list_goes_on_when_its_last_thread_was_deleted(chat: ChatPage, visitor: Visitor) -> None:
+    """A server without the cursor's thread refuses the next page; the list begins again."""
+    visitor.watch.expect("status of 400")
+    create_threads(visitor, *(f"Thread {number}" for number in range(120)))
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        if "after=" in route.request.url and not refused:
+            refused.append(route.request.url)
+            route.fulfill(status=400, json={"error": {"message": "No thread found.", "param": "after"}})
+        else:
+            route.continue_()
+
+    chat.page.route("**/threads?*", refuse_once)
+    chat.reload()
+    expect(chat.thread_link("Thread 119")).to_be_visible()
+    links = chat.threads.get_by_role("link")
+    links.last.scroll_into_view_if_needed()
+    expect(links).to_have_count(100)
+    assert refused
+    links.last.scroll_into_view_if_needed()
+    expect(links).to_have_count(120)

@@ -20,19 +20,51 @@ def reject(route: Route, status: int, message: str, **headers: str) -> None:
     route.fulfill(status=status, json={"error": error}, headers=headers)
 
 
-def test_a_run_that_fails_can_be_tried_again(chat: ChatPage, model: Model) -> None:
-    model.breaks("I was about", message="The model broke.")
+def test_a_run_that_fails_can_be_tried_again(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    model.breaks("I was about", message="http://10.0.0.7:8000/v1 broke.")
     chat.send("Tell me.")
     alert = chat.log.get_by_role("alert")
-    expect(alert).to_contain_text("The model broke.")
+    expect(alert).to_contain_text("The assistant could not answer.")
+    expect(chat.page.locator("body")).not_to_contain_text("10.0.0.7")
     expect(chat.answers.last).to_contain_text("I was about")
     chat.expect_idle()
     model.says("Here it is.")
     alert.get_by_role("button", name="Try again").click()
     chat.expect_answer("Here it is.")
     expect(chat.alert).to_have_count(0)
-    chat.reload()
-    expect(chat.answers.last).to_contain_text("Here it is.")
+    for reloaded in (False, True):
+        if reloaded:
+            chat.reload()
+        expect(chat.answers.last).to_contain_text("Here it is.")
+        expect(chat.questions).to_have_count(1)
+    roles = [message["role"] for message in visitor.request("GET", f"/threads/{chat.thread_id}/messages")["data"]]
+    assert roles == ["assistant", "assistant", "user"]
+
+
+def test_the_notes_of_failures_stay(chat: ChatPage, model: Model) -> None:
+    model.breaks("I was about")
+    chat.send("Tell me.")
+    expect(chat.log.get_by_role("alert")).to_be_visible()
+    model.says("Another answer.")
+    chat.ask("And this?", "Another answer.")
+    thread = chat.thread_id
+    note = chat.log.get_by_text("The answer failed:")
+    expect(note).to_have_count(1)
+    chat.new_chat()
+    expect(note).to_have_count(0)
+    chat.threads.locator(f"a[href*={thread}]").click()
+    expect(note).to_have_count(1)
+    texts = chat.log.inner_text()
+    assert texts.index("I was about") < texts.index("The answer failed:") < texts.index("And this?")
+
+
+def test_a_failure_that_would_repeat_offers_no_retry(chat: ChatPage, model: Model) -> None:
+    model.does(lambda items: [items.fail("content_filter", "Filtered by llm.internal.")])
+    chat.send("Tell me.")
+    alert = chat.log.get_by_role("alert")
+    expect(alert).to_contain_text("Change your message")
+    expect(alert).not_to_contain_text("llm.internal")
+    expect(alert.get_by_role("button")).to_have_count(0)
 
 
 def test_a_reload_shows_a_failed_run(chat: ChatPage, model: Model) -> None:
@@ -54,20 +86,30 @@ def test_a_truncated_answer_is_marked(chat: ChatPage, model: Model) -> None:
     expect(chat.answers.last).to_contain_text("The sun is shining")
 
 
-@pytest.mark.parametrize("status", [400, 429, 500, 503])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Not right now."),
+        (413, "Not right now."),
+        (429, "Not right now."),
+        (500, "Something went wrong"),
+        (503, "not available"),
+    ],
+)
 def test_a_rejected_message_stays_and_can_be_sent_again(
-    status: int, chat: ChatPage, visitor: Visitor, model: Model
+    status: int, words: str, chat: ChatPage, visitor: Visitor, model: Model
 ) -> None:
     visitor.watch.expect(f"status of {status}")
     chat.page.route(SENDS, lambda route: reject(route, status, "Not right now."))
     chat.message.fill("Keep what I wrote.")
     chat.send_button.click()
-    expect(chat.alert).to_contain_text("Not right now.")
+    expect(chat.alert).to_contain_text(words)
     expect(chat.message).to_have_value("Keep what I wrote.")
     expect(chat.questions).to_have_count(0)
     chat.page.unroute(SENDS)
     model.says("It is kept.")
-    chat.try_again.click()
+    expect(chat.try_again).to_have_count(0 if status in (400, 413) else 1)
+    (chat.try_again if chat.try_again.count() else chat.send_button).click()
     chat.expect_answer("It is kept.")
     chat.expect_once("Keep what I wrote.")
     expect(chat.message).to_have_value("")
@@ -186,3 +228,48 @@ def test_a_logged_out_user_keeps_the_message(chat: ChatPage, visitor: Visitor, m
     chat.send_button.click()
     chat.expect_answer("It is kept.")
     expect(chat.alert).to_have_count(0)
+
+
+def test_a_draft_of_a_new_chat_survives_a_reload(chat: ChatPage, visitor: Visitor) -> None:
+    thread = visitor.request("POST", "/threads", {"title": "Old"})["threadId"]
+    chat.message.fill("Half a thought")
+    chat.reload()
+    expect(chat.message).to_have_value("Half a thought")
+    chat.open_thread(thread)
+    expect(chat.message).to_have_value("")
+    chat.new_chat()
+    expect(chat.message).to_have_value("Half a thought")
+
+
+def test_a_message_to_a_deleted_thread_starts_a_new_one(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    visitor.watch.expect("status of 404")
+    thread = visitor.request("POST", "/threads", {"title": "Old"})["threadId"]
+    chat.open_thread(thread)
+    visitor.request("DELETE", f"/threads/{thread}")
+    chat.message.fill("Is it gone?")
+    chat.send_button.click()
+    expect(chat.alert).to_contain_text("This chat no longer exists.")
+    expect(chat.message).to_have_value("Is it gone?")
+    model.says("It is.")
+    chat.page.get_by_role("button", name="Send in a new chat").click()
+    chat.expect_answer("It is.")
+    assert chat.thread_id != thread
+
+
+def test_a_broken_connection_can_be_retried_at_once(chat: ChatPage, visitor: Visitor, model: Model) -> None:
+    visitor.watch.expect("ERR_")
+    model.holds("The library opens", " at nine.").finish()
+
+    def cut(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(body=b"\n".join(answer.body().split(b"\n")[:6]) + b"\n", headers=answer.headers)
+
+    chat.page.route(SENDS, cut)
+    chat.page.route("**/runs/*/stream*", lambda route: route.abort("connectionrefused"))
+    chat.send("When is it open?")
+    retry = chat.log.get_by_role("button", name="Retry now")
+    expect(retry).to_be_visible()
+    chat.page.unroute("**/runs/*/stream*")
+    retry.click()
+    chat.expect_answer("The library opens at nine.")
+    expect(retry).to_be_hidden()

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../../flask_assistant_stream/ui/api.js";
-import { ApiError, errorOf } from "../../flask_assistant_stream/ui/errors.js";
+import { ApiError, errorOf, remedy } from "../../flask_assistant_stream/ui/errors.js";
 import { statusText } from "../../flask_assistant_stream/ui/files/files.js";
 
 const ndjson = { "Content-Type": "application/x-ndjson" };
@@ -47,14 +47,46 @@ test("an API error keeps its message, status and code", async (context) => {
   mockFetch(context, Response.json(body, { status: 400 }));
   const error = await new Api({ base: "" }).json("GET", "/").catch((thrown) => thrown);
   assert.ok(error instanceof ApiError);
-  assert.deepEqual([error.message, error.status, error.code], ["Too long.", 400, "string_above_max_length"]);
+  assert.deepEqual([error.status, error.code], [400, "string_above_max_length"]);
+  assert.equal(error.message, "The text is too long. Shorten it.");
+});
+
+const error = (message, more = {}) => JSON.stringify({ error: { message, ...more } });
+
+test("the words of a host and of a refused file reach the visitor", () => {
+  assert.equal(errorOf(429, error("Two questions a day.")).message, "Two questions a day.");
+  const refused = "'x.exe' cannot be searched; files must end in one of: .md, .txt.";
+  assert.equal(errorOf(400, error(refused, { param: "file" })).message, refused);
+});
+
+test("no address, id or parameter reaches the visitor", () => {
+  const jargon = [
+    [500, error("http://10.0.0.7:8000/v1 refused the connection.")],
+    [502, error("The upstream at llm.internal failed.")],
+    [400, error("Invalid 'content': Missing data.", { param: "content" })],
+    [400, error("Can't add messages to thread_abcdefgh1 while a run run_abcdefgh1 is active.")],
+    [400, error("The body is not valid JSON: x at character 3.")],
+    [404, error("No thread found with id 'thread_abcdefgh1'.")],
+    [429, error("60 per 1 minute")],
+  ];
+  for (const [status, body] of jargon) {
+    assert.doesNotMatch(errorOf(status, body).message, /http|internal|content|thread_|JSON|per 1/, body);
+  }
+});
+
+test("an error is repeated only where that can succeed", () => {
+  const offered = (status, message = "") => remedy(errorOf(status, error(message)), () => {})?.text;
+  for (const status of [400, 403, 404, 410, 413, 422]) assert.equal(offered(status), undefined, status);
+  for (const status of [408, 429, 500, 502, 503, 504]) assert.equal(offered(status), "Try again", status);
+  assert.equal(offered(401), "Reload");
+  assert.equal(offered(400, "The CSRF token has expired."), "Reload");
 });
 
 test("a missing login, a proxy's page and an unreachable server have clear messages", async (context) => {
   assert.equal(errorOf(401, '{"error": {"message": "Log in first."}}').message, "You are not logged in. Log in first.");
-  assert.equal(errorOf(413, "<html>nginx</html>").message, "The request is too large for the server.");
-  assert.equal(errorOf(418, "<html>").message, "The server responded with status 418.");
-  assert.equal(errorOf(500, "null").message, "The server responded with status 500.");
+  assert.equal(errorOf(413, "<html>nginx</html>").message, "This is too large for the server.");
+  assert.equal(errorOf(418, "<html>").message, "The server did not accept this.");
+  assert.equal(errorOf(500, "null").message, "Something went wrong on the server. Try again in a moment.");
   mockFetch(context, new TypeError("Failed to fetch"));
   const error = await new Api({ base: "" }).json("GET", "/").catch((thrown) => thrown);
   assert.deepEqual([error.message, error.status, error.code], ["The server cannot be reached.", 0, "unreachable"]);

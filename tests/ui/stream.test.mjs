@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { StreamGone, StreamLost, begin, events, follow, newKey } from "../../flask_assistant_stream/ui/thread/stream.js";
+import { StreamGone, StreamLost, begin, events, follow, newKey, pause } from "../../flask_assistant_stream/ui/thread/stream.js";
 
 const END = "thread.run.completed";
 const line = (seq, event = "thread.message.delta") => `${JSON.stringify({ event, data: { id: "x" }, seq })}\n`;
@@ -190,4 +190,11 @@ test("keys are unique without TLS", (context) => {
   const keys = [newKey(), newKey()];
   assert.notEqual(keys[0], keys[1]);
   assert.match(keys[0], /^[0-9a-f]{32}$/);
+});
+
+test("an impatient user ends a pause", async () => {
+  const impatient = new EventTarget();
+  const over = pause(2 ** 30, undefined, impatient);
+  impatient.dispatchEvent(new Event("online"));
+  await over;
 });

@@ -141,9 +141,10 @@ def _text(entry: Entry) -> str:
 
 
 def without_keys(entries: list[Entry]) -> list[Entry]:
-    """Return entries without the fields that only the sending page knows."""
+    """Return entries without the fields that only the sending page knows, or only a reloaded one."""
     own = {"key": "", "id": ""}
-    return [{**entry, **own, **({"runId": None} if entry.get("role") == "user" else {})} for entry in entries]
+    of_users = {"runId": None, "created": None}
+    return [{**entry, **own, **(of_users if entry.get("role") == "user" else {"created": None})} for entry in entries]
 
 
 def test_a_message_and_its_answer(page_of: Callable[..., Page]) -> None:
@@ -303,14 +304,45 @@ def test_reasoning_ends_when_the_answer_begins(page_of: Callable[..., Page]) -> 
     assert _text(answer) == "So be it."
 
 
+NEUTRAL = "The assistant could not answer. Try again in a moment."
+
+
 def test_a_failed_run_shows_its_error_and_a_retry(page_of: Callable[..., Page]) -> None:
     page = page_of(failure(message="It broke.", after="It is"), text("It is noon."))
     page.send("?")
     _, answer, ending = page.entries()
     assert (answer["status"], answer["reason"]) == ("incomplete", "run_failed")
-    assert (ending["status"], ending["message"], ending["again"]) == ("failed", "It broke.", True)
+    assert (ending["status"], ending["message"], ending["again"]) == ("failed", NEUTRAL, True)
     page.send("?")
     assert [entry["again"] for entry in page.entries() if entry["kind"] == "ending"] == [False]
+
+
+@pytest.mark.parametrize(("code", "again"), [("server_error", True), ("429", True), ("context_length_exceeded", False)])
+def test_a_failure_names_no_server_and_is_repeated_where_that_can_succeed(
+    code: str, again: bool, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(failure(code, "http://10.0.0.7:8000/v1 did not answer."))
+    page.send("?")
+    ending = page.entries()[-1]
+    assert "10.0.0.7" not in ending["message"]
+    assert ending["again"] == again
+
+
+@pytest.mark.parametrize("after", ["It is", ""], ids=["cut off", "no answer"])
+def test_a_reload_shows_the_notes_of_earlier_failures(after: str, page_of: Callable[..., Page]) -> None:
+    page = page_of(text("One."), failure(after=after), text("Three."))
+    for content in ("First?", "Second?", "Third?"):
+        page.send(content)
+    runs, history = page.get(f"/v1/threads/{page.thread}/runs?limit=20")["data"], page.history()
+    questions = [message for message in history if message["role"] == "user"]
+    for number, (question, run) in enumerate(zip(questions, reversed(runs), strict=True)):
+        question["created_at"] = run["created_at"] = 10 * number  # the test itself writes faster than a person
+    page.calls = [["addHistory", history], ["addEndings", runs], ["addEndings", runs], ["setRun", runs[0]]]
+    entries = page.entries()
+    (ending,) = [entry for entry in entries if entry["kind"] == "ending"]
+    assert (ending["past"], ending["again"], ending["status"]) == (True, False, "failed")
+    shown = [words for _, words in brief(entries)]
+    assert shown.index("Second?") < shown.index(NEUTRAL) < shown.index("Third?")
 
 
 def test_a_truncated_answer_shows_the_reason(page_of: Callable[..., Page]) -> None:

@@ -1,6 +1,7 @@
 /** The owner's files, without a DOM: uploads and indexing states. */
 
 const POLL_MS = 1000;
+const STATES = { completed: "Ready", cancelled: "Cancelled" };
 
 /**
  * @typedef {object} UserFile
@@ -16,7 +17,12 @@ const POLL_MS = 1000;
 export function statusText(file) {
   if (file.status === "uploading") return `Uploading ${Math.round(file.progress * 100)} %`;
   if (file.status === "failed") return file.error ? `Failed: ${file.error}` : "Failed";
-  return file.status === "completed" ? "Ready" : "Indexing";
+  return STATES[file.status] ?? "Indexing";
+}
+
+/** @returns {UserFile} */
+function userFile({ file_id: id, filename: name, status, error }) {
+  return { id, name, status, error, progress: 1 };
 }
 
 /** Dispatches "change" when a file changes. */
@@ -50,7 +56,7 @@ export class Files extends EventTarget {
     clearTimeout(this.#timer);
     const list = await this.#api.json("GET", "/files");
     const before = new Map(this.#listed.map((file) => [file.id, file]));
-    this.#listed = list.map(({ file_id, filename, status }) => ({ id: file_id, name: filename, status, progress: 1 }));
+    this.#listed = list.map(userFile);
     for (const file of this.#listed) this.#announce(before.get(file.id), file);
     this.#changed();
     clearTimeout(this.#timer);
@@ -106,9 +112,10 @@ export class Files extends EventTarget {
   #announce(before, file) {
     const uploaded = this.#uploads.find(({ id }) => id === file.id);
     const previous = before?.status ?? uploaded?.status;
-    if (uploaded) Object.assign(uploaded, { status: file.status, name: file.name });
+    if (uploaded) Object.assign(uploaded, { status: file.status, name: file.name, error: file.error });
     if (previous !== "in_progress" || file.status === previous) return;
-    this.#announcer.say(file.status === "completed" ? `File ${file.name} is ready` : `File ${file.name} failed`);
+    const reason = file.error ? `. ${file.error}` : "";
+    this.#announcer.say(file.status === "completed" ? `File ${file.name} is ready` : `File ${file.name} failed${reason}`);
   }
 
   #changed() {

@@ -34,13 +34,16 @@ function callText({ type, name }) {
 export class ActivityView {
   #text = element("span.what", { dir: "auto" });
   #since = element("span.since");
+  #retry;
   #connected = true;
   #lastEventAt = Date.now();
   #ticking = null;
 
-  constructor() {
+  /** @param {() => void} onReconnect the user wants a lost connection back now */
+  constructor(onReconnect) {
     const dots = element("span.dots", { ariaHidden: "true" }, element("i"), element("i"), element("i"));
-    this.element = element("div.activity", { hidden: true }, dots, this.#text, this.#since);
+    this.#retry = element("button.link", { type: "button", text: "Retry now", hidden: true, onclick: onReconnect });
+    this.element = element("div.activity", { hidden: true }, dots, this.#text, this.#since, this.#retry);
   }
 
   /** Record an event, or a lost or restored connection. */
@@ -53,9 +56,16 @@ export class ActivityView {
     const silent = Date.now() - this.#lastEventAt;
     const text = activityText(conversation, { connected: this.#connected, silent });
     this.element.hidden = text === null;
+    this.#offerRetry(text !== null && !this.#connected);
     if (text !== null && text !== this.#text.textContent) this.#text.textContent = text;
     this.#since.textContent = silent >= LONG ? `${Math.round(silent / 1000)} s` : "";
     this.#tick(conversation.busyRun ? conversation : null);
+  }
+
+  #offerRetry(offered) {
+    const focused = document.activeElement === this.#retry; // a hidden control loses the focus
+    this.#retry.hidden = !offered;
+    if (focused && !offered) this.element.closest("[role=log]")?.focus({ preventScroll: true });
   }
 
   #tick(conversation) {

@@ -24,19 +24,21 @@ export class Log {
   #scrolling;
   #inView;
 
-  activity = new ActivityView();
+  activity;
 
   /**
    * @param {HTMLElement} root becomes the log; it scrolls.
    * @param {import("../thread/conversation.js").Conversation} conversation
    * @param {{api: object, onRetry: (ending: object) => void,
    *   onAnswer: (call: object, output: string) => void, onCancel: (call: object) => void, onOlder: () => Promise<void>,
+   *   onReconnect: () => void,
    *   onRunInView: (runId: string) => void}} context
    */
   constructor(root, conversation, context) {
     this.#root = root;
     this.#conversation = conversation;
     this.#context = { ...context, images: new Images(context.api), fileNames: new FileNames(context.api) };
+    this.activity = new ActivityView(context.onReconnect);
     this.#older = element("button.older.quiet", {
       type: "button",
       text: "Load older messages",

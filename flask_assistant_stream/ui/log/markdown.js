@@ -23,6 +23,7 @@ const ALLOWED = {
 };
 // A remote image would reveal the reader to its server. A relative one would send invented requests to ours.
 const IMAGE = /^data:image\/(?:png|jpeg|gif|webp|avif)[;,]/i;
+const LONG_CELL = 30; // characters: a longer one may wrap
 const MAX_TAGS = 20_000; // of a block: a table with more cells takes seconds to lay out
 const BUSY_SHARE = 4; // rendering takes at most a fifth of the time, however long the last block is
 
@@ -207,7 +208,8 @@ function linkTo(image) {
 }
 
 function scrollable(table) {
-  const frame = element("div.table", { tabIndex: 0 });
+  for (const cell of table.querySelectorAll("th, td")) cell.classList.toggle("long", cell.textContent.length > LONG_CELL);
+  const frame = element("div.table", { tabIndex: 0, role: "region", ariaLabel: "Table" });
   table.replaceWith(frame);
   frame.append(table);
 }

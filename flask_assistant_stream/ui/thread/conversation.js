@@ -124,13 +124,37 @@ export class Conversation {
     this.#notify({});
   }
 
+  /**
+   * Add the endings of the runs that did not complete.
+   *
+   * @param {object[]} runs newest first; the first one is known, or shown by `setRun`
+   */
+  addEndings(runs) {
+    let before = this.entries.length; // entries from here on belong to newer runs
+    for (const [index, run] of runs.entries()) {
+      const first = this.entries.findIndex((entry) => entry.runId === run.id && entry.role !== "user");
+      const asked = (entry) => entry.role === "user" && entry.created !== null && entry.created <= run.created_at;
+      const at = first < 0 ? this.entries.slice(0, before).findLastIndex(asked) + 1 : this.#endOf(run.id);
+      if (at === 0) break; // its message is not loaded
+      before = first < 0 ? at : first;
+      const ending = index > 0 && hasEnded(run) && !this.#showsStop(run) && endingEntry(run);
+      if (ending) this.#insert([{ ...ending, again: false, past: true }], at);
+    }
+    this.#notify({});
+  }
+
+  /** Return when the oldest loaded message was created, in seconds. */
+  get oldestCreated() {
+    return this.entries.find((entry) => entry.kind === "message")?.created ?? 0;
+  }
+
   // -- messages and answers ---------------------------------------------------------------------------------
 
   /** Show a message that is being sent; returns its entry. */
   addDraft(content, attachments = []) {
     this.#drafts += 1;
     const entry = draftEntry(`draft-${this.#drafts}`, content, attachments);
-    this.#retireEndings();
+    this.retireEndings();
     this.#keys.set(entry.key, entry);
     this.entries.push(entry);
     this.#notify({ moved: true });
@@ -179,11 +203,6 @@ export class Conversation {
     if (call.question) this.change(call, { question: { ...call.question, ...changes } });
   }
 
-  /** Return the last message of the user before an entry. */
-  messageBefore(entry) {
-    return this.entries.slice(0, this.entries.indexOf(entry)).findLast((other) => other.role === "user");
-  }
-
   // -- events of a run --------------------------------------------------------------------------------------
 
   /** Apply an event of a run's stream; a known one changes nothing. */
@@ -228,18 +247,18 @@ export class Conversation {
   }
 
   #end(run) {
-    const last = this.entries.findLast((entry) => entry.runId === run.id);
-    const shown = run.status === "cancelled" && last?.status === "incomplete"; // the message shows "Stopped"
-    const ending = shown ? null : endingEntry(run);
+    const ending = this.#showsStop(run) ? null : endingEntry(run);
     if (ending) this.#put(ending);
     if (ending)
-      this.#change(ending, { again: ending.again && this.newestRun.id === run.id && this.#canRepeat(ending) });
+      this.#change(ending, { again: ending.again && this.newestRun.id === run.id });
     this.#endReasoning(run.id);
     for (const call of this.#callsOf(run.id)) if (OPEN.includes(call.state)) this.#change(call, { state: run.status });
   }
 
-  #canRepeat(ending) {
-    return Boolean(this.messageBefore(ending)?.parts.some((part) => part.text?.trim()));
+  /** Return true if the last message of a cancelled run shows "Stopped". */
+  #showsStop(run) {
+    const last = this.entries.findLast((entry) => entry.runId === run.id);
+    return run.status === "cancelled" && last?.status === "incomplete";
   }
 
   #addReasoning(runId, { item, delta }) {
@@ -320,8 +339,10 @@ export class Conversation {
   }
 
   #endOf(runId) {
-    const last = this.entries.findLastIndex((entry) => entry.runId === runId);
-    return last < 0 ? this.entries.length : last + 1;
+    const last = this.entries.findLastIndex((entry) => entry.runId === runId && entry.kind !== "ending");
+    if (last >= 0) return last + 1;
+    const ending = this.entries.findIndex((entry) => entry.runId === runId);
+    return ending < 0 ? this.entries.length : ending;
   }
 
   #drop(key) {
@@ -332,11 +353,12 @@ export class Conversation {
     this.#moved = true;
   }
 
-  /** Remove the retry of earlier failures; it is allowed only until the next message. */
-  #retireEndings() {
+  /** Remove the retry of earlier failures; it is allowed only until the next message or run. */
+  retireEndings() {
     for (const entry of this.entries) {
       if (entry.kind === "ending" && !entry.past) this.#change(entry, { again: false, past: true });
     }
+    this.#notify({});
   }
 
   #change(entry, changes) {

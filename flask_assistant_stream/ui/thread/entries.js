@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{kind: "message", key: string, id: ?string, runId: ?string, role: string, status: string, reason: ?string,
- *   parts: Part[], attachments: object[], error: ?string}} Message
+ *   parts: Part[], attachments: object[], created: ?number, error: ?string}} Message
  *   `status`: sending, refused, in_progress, completed, incomplete; `reason` of an incomplete one.
  * @typedef {{type: "text", text: string, annotations: object[], links: object[]} | {type: "refusal", text: string}
  *   | {type: "image", fileId: ?string, url: ?string}} Part
@@ -46,6 +46,7 @@ export function messageEntry(message) {
     reason: message.incomplete_details?.reason ?? null,
     parts: (message.content ?? []).map(part),
     attachments: message.attachments ?? [],
+    created: message.created_at ?? null,
     error: null,
   };
 }
@@ -145,13 +146,23 @@ export function endingEntry(run) {
     runId: run.id,
     status: run.status,
     message: endingMessage(run),
-    again: run.status !== "cancelled",
+    again: run.status !== "cancelled" && run.last_error?.code !== "invalid_prompt" && !isFull(run),
     past: false,
   };
 }
 
+/** Return true for a conversation that is too long for any answer. */
+const isFull = (run) => run.incomplete_details?.reason === "max_prompt_tokens";
+
+/** The reason of a failure is for the operator, who finds it in the log: it may name servers. */
+const FAILURES = {
+  invalid_prompt: "The assistant cannot answer this. Change your message, or start a new chat.",
+  rate_limit_exceeded: "The assistant has too many requests. Wait a moment, then try again.",
+  server_error: "The assistant could not answer. Try again in a moment.",
+};
+
 function endingMessage(run) {
-  if (run.status === "failed") return run.last_error?.message || "The answer failed.";
+  if (run.status === "failed") return FAILURES[run.last_error?.code] ?? FAILURES.server_error;
   if (run.status === "expired") return "No answer arrived in time, so the assistant stopped waiting.";
   if (run.status === "incomplete") return CUT_SHORT[run.incomplete_details?.reason] ?? "The answer was cut short.";
   return "Stopped";

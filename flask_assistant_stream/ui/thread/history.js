@@ -3,6 +3,7 @@
 import { path, withQuery } from "../paths.js";
 
 const PAGE = 30;
+const RUNS_PAGE = 20;
 const STEPS_PAGE = 100;
 const STEPS_AT_ONCE = 2;
 
@@ -11,6 +12,8 @@ export class History {
   #threadId;
   #conversation;
   #signal;
+  #runs = []; // newest first
+  #moreRuns = true;
   #requested = new Set(); // runs whose steps are loaded, loading, or arrive with their events
   #waiting = [];
   #loading = 0;
@@ -43,7 +46,26 @@ export class History {
   async older() {
     const { data, has_more: more } = await this.#messages(this.#conversation.messageId("oldest"));
     if (!this.#signal.aborted) this.#conversation.addHistory(data.reverse(), { older: true });
+    await this.endings();
     return more;
+  }
+
+  /** Add the endings of the runs of all loaded messages. Return the newest run as it was loaded, or undefined. */
+  async endings() {
+    while (this.#moreRuns && !(this.#runs.at(-1)?.created_at < this.#conversation.oldestCreated)) await this.moreRuns();
+    if (!this.#signal.aborted) this.#conversation.addEndings(this.#runs);
+    return this.#runs[0];
+  }
+
+  /** Load a page of runs. */
+  async moreRuns() {
+    const page = await this.#api.json("GET", this.#runsPage(RUNS_PAGE, this.#runs.at(-1)?.id));
+    this.#runs.push(...page.data);
+    this.#moreRuns = page.has_more;
+  }
+
+  #runsPage(limit, after) {
+    return withQuery(path`/v1/threads/${this.#threadId}/runs`, { limit, after });
   }
 
   #messages(after) {
@@ -51,7 +73,7 @@ export class History {
   }
 
   async newestRun() {
-    const { data } = await this.#api.json("GET", withQuery(path`/v1/threads/${this.#threadId}/runs`, { limit: 1 }));
+    const { data } = await this.#api.json("GET", this.#runsPage(1));
     return data[0];
   }
 

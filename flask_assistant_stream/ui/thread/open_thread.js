@@ -66,6 +66,7 @@ export class OpenThread extends EventTarget {
       onAnswer: (call, output) => this.#actions.answer(call, output),
       onCancel: (call) => this.#cancelCall(call),
       onOlder: () => this.#loadOlder(),
+      onReconnect: () => this.#reader.reconnect(),
       onRunInView: (runId) => this.#history?.wantSteps(runId),
     });
     this.#tabs = new OtherTabs(`assistant-chat:${api.url("")}`, (threadId) => this.#onNews(threadId));
@@ -85,7 +86,8 @@ export class OpenThread extends EventTarget {
   async open(threadId) {
     if (!threadId) return;
     this.#setThread(threadId);
-    const [more, run] = await Promise.all([this.#history.newest(), this.#history.newestRun()]);
+    const [more] = await Promise.all([this.#history.newest(), this.#history.moreRuns()]);
+    const run = await this.#history.endings();
     if (this.#closed) return;
     this.#log.setOlder(more);
     if (run) this.#show(run);
@@ -157,7 +159,7 @@ export class OpenThread extends EventTarget {
     const known = this.#conversation.runs.get(run.id);
     if (known?.status === run.status) return;
     if (known) return void this.#read(run.id);
-    const more = await this.#history.newest();
+    const [more] = await Promise.all([this.#history.newest(), this.#history.moreRuns()]);
     if (this.#closed) return;
     if (more) this.#log.setOlder(true);
     this.#readWaiting();
@@ -213,8 +215,12 @@ export class OpenThread extends EventTarget {
     own(runId);
     this.#conversation.accept(draft, runId);
     this.#readWaiting();
-    this.#read(runId, response);
     if (isNew) this.#emit("thread");
+    this.#followNew(runId, response);
+  }
+
+  #followNew(runId, response) {
+    this.#read(runId, response);
     this.#emit("activity");
     this.#tabs.notify(this.#threadId);
     if (this.#stopRequested) this.#cancel(runId).catch((error) => this.#announcer.say(error.message));
@@ -236,18 +242,34 @@ export class OpenThread extends EventTarget {
     this.#read(runId);
   }
 
-  /** Resume a lost run; for a failed one, send its message again. */
+  /** Resume a lost run; in place of a failed one, start another on the same messages. */
   async #retry(ending) {
     if (ending.status === "lost") {
       this.#conversation.clearLost(ending.runId);
       return this.#read(ending.runId);
     }
-    const message = this.#conversation.messageBefore(ending);
-    const content = message.parts.map((part) => part.text ?? "").join("\n\n");
-    const attachments = message.attachments.map(({ file_id, tools }) => ({ file_id, tools: tools ?? [] }));
-    return this.send(content, attachments).catch((error) => {
-      this.#conversation.change(ending, { message: error.message, again: true, past: false });
-    });
+    this.#conversation.retireEndings();
+    this.#stopRequested = false;
+    this.#changeSending(1);
+    try {
+      this.#begun(await this.#runAgain(this.#conversation.runs.get(ending.runId)));
+    } catch (error) {
+      this.#conversation.change(ending, { message: error.message, again: error.passing, past: false });
+    } finally {
+      this.#changeSending(-1);
+    }
+  }
+
+  #runAgain({ assistant_id }) {
+    const address = path`/v1/threads/${this.#threadId}/runs`;
+    return begin((idempotencyKey) => this.#api.json("POST", address, { assistant_id }, { idempotencyKey }));
+  }
+
+  #begun(run) {
+    if (this.#closed) return;
+    own(run.id);
+    this.#conversation.setRun(run);
+    this.#followNew(run.id);
   }
 
   // -- actions ----------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 /** Reads the events of a thread's runs; never reads the same run twice at once. */
 
 import { path, withQuery } from "../paths.js";
-import { StreamGone, follow } from "./stream.js";
+import { StreamGone, follow, pause } from "./stream.js";
 
 export class RunReader {
   #api;
   #signal;
   #on;
   #reading = new Set();
+  #impatient = new EventTarget();
 
   /**
    * @param {import("../api.js").Api} api
@@ -23,6 +24,11 @@ export class RunReader {
     this.#api = api;
     this.#signal = signal;
     this.#on = on;
+  }
+
+  /** Reconnect broken streams now, without the rest of their pause. */
+  reconnect() {
+    this.#impatient.dispatchEvent(new Event("online"));
   }
 
   reads(runId) {
@@ -47,7 +53,8 @@ export class RunReader {
     const signal = this.#signal;
     const address = path`/threads/${threadId}/runs/${runId}/stream`;
     const resume = (seen) => this.#api.stream(withQuery(address, { after: seen }), undefined, { signal });
-    const events = follow({ response, after, resume, signal, onConnection: this.#on.connection });
+    const wait = (milliseconds) => pause(milliseconds, signal, this.#impatient);
+    const events = follow({ response, after, resume, signal, onConnection: this.#on.connection, wait });
     for await (const event of events) {
       if (signal.aborted) return;
       this.#on.event(runId, event);

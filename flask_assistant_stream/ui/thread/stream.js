@@ -25,12 +25,13 @@ export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Wait; stop early when the network returns or the page becomes visible. */
-export function pause(milliseconds, signal) {
+/** Wait; stop early when the network returns, the page becomes visible, or `impatient` gets the event "online". */
+export function pause(milliseconds, signal, impatient) {
   return new Promise((resolve, reject) => {
     const over = () => {
       clearTimeout(timer);
       globalThis.removeEventListener?.("online", over);
+      impatient?.removeEventListener("online", over);
       globalThis.document?.removeEventListener("visibilitychange", over);
       signal?.removeEventListener("abort", over);
       if (signal?.aborted) reject(signal.reason);
@@ -38,6 +39,7 @@ export function pause(milliseconds, signal) {
     };
     const timer = setTimeout(over, milliseconds);
     globalThis.addEventListener?.("online", over);
+    impatient?.addEventListener("online", over);
     globalThis.document?.addEventListener("visibilitychange", over);
     signal?.addEventListener("abort", over);
     if (signal?.aborted) over();
