@@ -19,7 +19,7 @@ from .errors import ConfigError
 from .namespaces import FIRST
 from .routes import add_routes
 from .routes.base import EXTENSION, Registration
-from .routes.error_responses import CATCH_ALL
+from .routes.error_responses import ANY_PATH, CATCH_ALL, AnyPath
 from .shutdown import remember
 from .storages.base import Storage
 from .stores.base import Store
@@ -196,6 +196,7 @@ class AssistantBlueprint(Blueprint):
             )
         registrations[name] = self.assistant_stream.build(app, name, options.pop(OPTIONS, {}))
         remember(app)
+        app.url_map.converters.setdefault(ANY_PATH, AnyPath)
         super().register(app, options)
         for rule in app.url_map.iter_rules(f"{name}.{CATCH_ALL}"):
             rule.methods = None  # every method, even an unknown one: add_url_rule accepts a list only

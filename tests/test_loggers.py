@@ -60,6 +60,7 @@ EVIL_PATHS = (
     "/threads/{}/runs/{}/stream",
     "/v1/threads/{}/runs/{}",
     "/files/{}",
+    "/nowhere/{}",
 )
 
 

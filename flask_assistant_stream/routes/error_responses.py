@@ -8,6 +8,7 @@ import traceback
 
 from flask import Blueprint, Response, current_app, got_request_exception, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
+from werkzeug.routing import PathConverter
 
 from ..errors import AssistantStreamError, NotFound, RequestError, StoreError, Unauthorized, Unavailable, UpstreamError
 from ..loggers import Lines, logger_of
@@ -20,6 +21,15 @@ logger = logger_of(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 CATCH_ALL = "unknown_route"
+ANY_PATH = "assistant_path"
+"""The name of `AnyPath` among an app's converters."""
+REST = f"/<{ANY_PATH}:path>"
+
+
+class AnyPath(PathConverter):
+    """The rest of a path, also with line breaks, which Flask's own converter leaves to the host's 404 page."""
+
+    regex = "(?s:[^/].*?)"
 
 
 def add_error_responses(blueprint: Blueprint) -> None:
@@ -27,7 +37,7 @@ def add_error_responses(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(AssistantStreamError, _own_error)
     blueprint.register_error_handler(HTTPException, _http_error)
     blueprint.register_error_handler(Exception, _unexpected_error)
-    for rule in ("/", "/<path:path>"):
+    for rule in ("/", REST):
         blueprint.add_url_rule(
             rule, CATCH_ALL, unknown_route, methods=METHODS, provide_automatic_options=False, strict_slashes=False
         )
@@ -42,7 +52,7 @@ def unknown_route(**_path: str) -> Response:
         return Response(status=204, headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
     if allowed:
         raise MethodNotAllowed([*allowed, "OPTIONS"], f"{request.method} is not allowed here, {', '.join(allowed)} is.")
-    refuse_sdk("/<path:path>")
+    refuse_sdk(REST)
     raise NotFound(f"Unknown request URL: {request.method} {request.path}. The routes are in openapi.json.")
 
 
