@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import ContextOverflow, EngineError, UnusableInput
 from ...protocol.ids import NewId, new_id
+from ...translation.coerce import InvalidResponse
 from ..base import Engine, Item, ItemStream, Search
 from ..file_search import file_search_of, results_of, shown_results
 from ..response_items import ResponseItems
@@ -125,11 +126,18 @@ def _led(search_items: list[Item], reads: Iterator[list[Item]]) -> Iterator[list
     yield from pending
 
 
+def _read(items: CitedItems, read: list[Item]) -> list[Item]:
+    try:
+        return items.read(read)
+    except InvalidResponse as error:
+        raise EngineError(str(error)) from None
+
+
 def _cited(inner: ItemStream, items: CitedItems) -> Iterator[list[Item]]:
     """Yield rewritten reads, and at the end the withheld text, also if the upstream breaks off."""
     try:
         for read in inner:
-            if rewritten := items.read(read):
+            if rewritten := _read(items, read):
                 yield rewritten
     except EngineError:
         if withheld := items.finish():

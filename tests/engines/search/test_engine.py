@@ -372,3 +372,15 @@ def test_recorded_servers_say_the_same_through_it(path: Path) -> None:
     assert fold.texts == plain.texts
     assert (fold.run["status"], fold.run["usage"]) == (plain.run["status"], plain.run["usage"])
     assert len(fold.steps) == len(plain.steps) + 1
+
+
+def test_very_many_messages_are_an_error_of_the_upstream() -> None:
+    messages = [
+        {"type": "response.output_item.added", "item": {"type": "message", "id": f"m{number}"}}
+        for number in range(1001)
+    ]
+    engine = LocalSearchEngine(ScriptedEngine([messages]))
+    tools = [{"type": "file_search", "vector_store_ids": ["vs_1"]}]
+    stream = engine.stream({"input": "Hi", "tools": tools}, search=lambda *_: [])
+    with pytest.raises(EngineError, match="more than 1000 output items"):
+        list(stream)
