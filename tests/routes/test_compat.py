@@ -234,6 +234,7 @@ def test_other_routes_keep_their_errors(site: Site, caplog: pytest.LogCaptureFix
         assert answer.status_code == 404
         assert answer.get_json()["error"]["type"] == "invalid_request_error"
     caplog.set_level(logging.INFO, "flask_assistant_stream.requests")
+    caplog.clear()
     shown_text(site.post("/threads/thread_unknown/messages", {"content": "?"}))
     (record,) = [record for record in caplog.records if record.name == "flask_assistant_stream.requests"]
     assert vars(record)["status"] == 404, "the log has the real status"

@@ -107,7 +107,7 @@ def test_a_client_that_does_not_read_is_disconnected(name: str, serve: Serve, up
     server = serve(SERVERS[name], on_disconnect="cancel", send_timeout_seconds=SEND)
     server.chat("hello")
     began = time.monotonic()
-    with unread(server, "POST", "/chat/stream", {"content": "@@script:flood?size=50000&times=200@@"}) as client:
+    with unread(server, "POST", "/chat/stream", {"content": "@@script:flood?size=50000&times=120@@"}) as client:
         assert upstream.gone.acquire(timeout=PATIENCE), "its run has lost its last reader"
         took = time.monotonic() - began
         client.settimeout(PATIENCE)
@@ -125,7 +125,7 @@ def test_a_client_that_does_not_read_is_disconnected(name: str, serve: Serve, up
 def test_readers_that_do_not_read_take_little_memory_and_delay_no_other(
     name: str, serve: Serve, upstream: FakeUpstream
 ) -> None:
-    readers, size, times = 10, 10_000, 3000
+    readers, size, times = 10, 10_000, 750
     server = serve(SERVERS[name], send_timeout_seconds=PATIENCE)
     server.chat("hello")
     before = memory(server)
