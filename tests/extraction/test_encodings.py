@@ -43,6 +43,10 @@ def test_labels_mean_what_they_mean_in_browsers(label: str, encoding: str, text:
 @pytest.mark.parametrize(
     ("page", "text"),
     [
+        ("<!-- <meta charset=koi8-r> --><meta charset=windows-1251><p>Возврат".encode("cp1251"), "Возврат"),
+        ("<script>'<meta charset=koi8-r>'</script><meta charset=cp1251><p>Возврат".encode("cp1251"), "Возврат"),
+        ("<meta content='of charset=koi8-r'><meta charset=cp1251><p>Возврат".encode("cp1251"), "Возврат"),
+        (b"<style>" + b"a{}" * 9000 + "</style><meta charset=cp1251><p>Да".encode("cp1251"), "Да"),
         (b"<meta charset=utf-16le><p>plain ASCII page", "plain ASCII page"),
         (b"<meta charset=utf-16><p>caf\xc3\xa9", "café"),
         (b"<meta charset=x-user-defined><p>\x93quoted\x94", "“quoted”"),

@@ -19,6 +19,8 @@ from tests.extraction.reading import text_of
         (r'["\\u00fc", "\\\u00fc", "\""]', r'["\\u00fc", "\\ü", "\""]'),
         (r'["\ud800 alone", "\u0000", "\u0022"]', r'["\ufffd alone", "\u0000", "\u0022"]'.replace(r"\ufffd", "\ufffd")),
         ('{"a": 1}\n{"a": "\\u00fc"}', '{"a": 1}\n{"a": "ü"}'),
+        ('{"a": "\\u00e9"}\n{broken "line\n{"a": "\\u00fc"}', '{"a": "é"}\n{broken "line\n{"a": "ü"}'),
+        (r'{"a": NaN, "b": -Infinity, "c": "\u00fc"}', '{"a": NaN, "b": -Infinity, "c": "ü"}'),
         (r'{"dup": "\u00e9", "dup": 1e400}', '{"dup": "é", "dup": 1e400}'),
     ],
 )

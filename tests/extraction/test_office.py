@@ -181,6 +181,16 @@ def test_slides_in_their_order_with_notes_and_tables() -> None:
     assert text_of("a.pptx", data).split("\n\n") == ["a | b", "## Last", "body", "37", "a note"]
 
 
+def test_remarks_in_the_form_of_older_powerpoint() -> None:
+    parts: dict[str, str | bytes] = {
+        "ppt/slides/slide1.xml": slide("body"),
+        "ppt/slides/_rels/slide1.xml.rels": relations(comments="..\\comments\\c.xml"),
+        "ppt/comments/c.xml": f'<p:cmLst {P}><p:cm><p:pos x="1"/><p:text>a remark</p:text></p:cm></p:cmLst>',
+    }
+    data = a_presentation("slide_1", parts, slide_1="slides/slide1.xml")
+    assert text_of("a.pptx", data) == "body\n\na remark"
+
+
 def test_a_missing_slide_is_mentioned() -> None:
     parts: dict[str, str | bytes] = {"ppt/slides/slide1.xml": slide("here")}
     data = a_presentation("slide_1 slide_2", parts, slide_1="slides/slide1.xml", slide_2="slides/slide2.xml")
@@ -194,9 +204,11 @@ S = f'xmlns="{OFFICE}/spreadsheetml/2006/main" xmlns:r="{RELATIONS}"'
 STYLES = (
     f'<styleSheet {S}><numFmts><numFmt numFmtId="170" formatCode="yyyy\\-mm\\-dd"/>'
     '<numFmt numFmtId="171" formatCode="0.0%"/>'
+    '<numFmt numFmtId="173" formatCode="[h]:mm"/><numFmt numFmtId="174" formatCode="[mm]:ss"/>'
     '<numFmt numFmtId="172" formatCode="[Red]0.00&quot; days&quot;"/></numFmts>'
     '<cellStyleXfs><xf numFmtId="14"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/>'
-    '<xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="20"/></cellXfs></styleSheet>'
+    '<xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="20"/><xf numFmtId="173"/>'
+    '<xf numFmtId="174"/><xf numFmtId="46"/></cellXfs></styleSheet>'
 )
 
 
@@ -236,6 +248,9 @@ def rows_of(data: bytes) -> list[str]:
         ('<c s="1"><v>45992</v></c>', "2025-12-01"),
         ('<c s="2"><v>45992.5</v></c>', "2025-12-01 12:00"),
         ('<c s="5"><v>0.5</v></c>', "12:00"),
+        ('<c s="6"><v>1.0833333333</v></c>', "26:00"),
+        ('<c s="7"><v>0.0625</v></c>', "90:00"),
+        ('<c s="8"><v>2.500011574</v></c>', "60:00:01"),
         ('<c s="3"><v>0.375</v></c>', "37.5%"),
         ('<c s="4"><v>37</v></c>', "37"),
         ('<c s="99"><v>37</v></c>', "37"),
@@ -291,6 +306,15 @@ def test_open_document(name: str) -> None:
     assert text_of(name, an_odt(body, styles)).split("\n\n") == [
         *("## Head", "one two three", "a footnote", "a | b c", "a header"),
     ]
+
+
+def test_values_without_text_and_embedded_objects_of_open_document() -> None:
+    cells = '<table:table-cell office:value="12.5"/><table:table-cell office:value="2"><text:p>two</text:p>'
+    row = f"<table:table-row>{cells}</table:table-cell></table:table-row>"
+    assert text_of("a.ods", an_odt(f"<table:table>{row}</table:table>")) == "12.5 | two"
+    parts = {"content.xml": "<c xmlns:text='t'><text:p>words</text:p></c>", "Object 1/content.xml": "<math/>"}
+    result = extracted("a.odt", a_zip({name: data.encode() for name, data in parts.items()}))
+    assert (result.text, result.note) == ("words", "Embedded files are not read.")
 
 
 def test_an_encrypted_open_document_is_rejected() -> None:

@@ -22,7 +22,7 @@ def reader_of(kind: str, reference: str) -> Reader:
             text = pkgutil.resolve_name(reference)(content)
         except (AssistantStreamError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise invalid(f"The app's own reader of .{kind} files has failed ({type(error).__name__}).") from error
         if not isinstance(text, str):
             raise invalid(f"The app's own reader of .{kind} files returned {type(text).__name__} instead of a string.")

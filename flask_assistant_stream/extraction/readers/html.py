@@ -21,7 +21,15 @@ _BLOCKS |= {"ol", "ul", "dl", "table", "figure", "figcaption", "blockquote", "de
 _BLOCKS |= {"header", "footer", "nav", "form", "fieldset", "dialog", "center"}
 _BREAKS = {**dict.fromkeys(_LINES, "\n"), **dict.fromkeys(_BLOCKS, "\n\n")}
 _SHOWN_INPUTS = {"", "text", "search", "email", "tel", "url", "number", "date", "button", "submit", "reset"}
-_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_HEAD_BYTES = 1 << 16
+"""Where a page may declare its encoding. Browsers read on until they find it, too."""
+_NOT_MARKUP = re.compile(rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)", re.IGNORECASE | re.DOTALL)
+_ATTRIBUTE = rb"""\s+[\w:-]{1,50}(?:\s*=\s*(?:"[^"]{0,1000}"|'[^']{0,1000}'|[^\s"'>]{1,1000}))?"""
+_CHARSET = rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)"""
+_DECLARED = re.compile(
+    rb"<meta(?:%b){0,20}?\s+(?:%b|content\s*=\s*[\"']?\s*[\w/+.-]{1,50}\s*;\s*%b)" % (_ATTRIBUTE, _CHARSET, _CHARSET),
+    re.IGNORECASE,
+)
 _OF_META = {"utf-16": "utf-8", "utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
 """Labels that cannot be right where ASCII has been read, and what a browser uses."""
 _SPACES = re.compile(r"[ \t\n\r\f]+")
@@ -41,10 +49,10 @@ def html_text(data: bytes, notes: Notes, label: str = "") -> str:
 
 
 def _label(data: bytes) -> str:
-    declared = None if marked(data) else _DECLARED.search(data[:4096])
+    declared = None if marked(data) else _DECLARED.search(_NOT_MARKUP.sub(b"", data[:_HEAD_BYTES]))
     if declared is None:
         return xml_label(data)
-    label = declared[1].decode("ascii").lower()
+    label = (declared[1] or declared[2]).decode("ascii").lower()
     return _OF_META.get(label, label)
 
 
@@ -82,6 +90,8 @@ class _ShownText:
         return text
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "iframe" and attributes.get("srcdoc"):
+            self._notes.add("Pages inside frames are not read.")
         if name in _SILENT or self._silent:
             self._silent += name in _SILENT
             return
@@ -115,7 +125,9 @@ class _ShownText:
             self._text.append(text if self._kept else _SPACES.sub(" ", text))
 
     def comment(self, text: str) -> None:
-        """Ignore a comment."""
+        """Ignore a comment; one that is a CDATA section is text, as in XHTML and SVG."""
+        if text.startswith("[CDATA["):
+            self.data(text[len("[CDATA[") :].removesuffix("]]"))
 
     def pi(self, target: str, data: str | None = None) -> None:
         """Ignore a processing instruction."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import email
 import email.policy
+import re
 from collections.abc import Iterator
+from email.errors import InvalidBase64LengthDefect
 from email.header import decode_header
 from email.message import Message
 from typing import BinaryIO
@@ -29,7 +33,7 @@ _ENCRYPTED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pk
 def read_eml(content: BinaryIO, notes: Notes) -> Iterator[str]:
     """Yield the text of a message."""
     data, _ = read_bytes(content, MAX_MAIL_BYTES, notes)
-    message = email.message_from_bytes(data, policy=email.policy.compat32)
+    message = email.message_from_bytes(data.removeprefix(codecs.BOM_UTF8), policy=email.policy.compat32)
     if not message.keys():
         raise ValueError("no headers")
     yield from paragraphs(_Mail(notes).message(message, 0))
@@ -59,7 +63,7 @@ class _Mail:
             self._notes.add("The message is encrypted or signed in a form that is not read.")
         elif part.is_multipart():
             yield from self._parts_of(part, kind, depth)
-        elif kind.startswith("text/") and part.get_content_disposition() != "attachment":
+        elif kind.startswith(("text/", "multipart/")) and part.get_content_disposition() != "attachment":
             yield self._text(part, kind) + "\n\n"
         else:
             self._notes.add("Attachments are not read, except for their names.")
@@ -74,6 +78,8 @@ class _Mail:
         for child in children:
             if kind == "message/rfc822":
                 yield from self.message(child, depth + 1)
+            elif kind == "message/delivery-status":
+                yield "".join(f"{name}: {_header(value)}\n" for name, value in child.raw_items()) + "\n"
             else:
                 yield from self._part(child, depth + 1)
 
@@ -81,6 +87,9 @@ class _Mail:
         data, label = part.get_payload(decode=True), part.get_content_charset("")
         if not isinstance(data, bytes):
             return ""
+        if any(isinstance(defect, InvalidBase64LengthDefect) for defect in part.defects):
+            data = base64.b64decode(_whole_base64(data))
+            self._notes.add("A part of the message is damaged; its end is missing.")
         try:
             if kind == "text/html":
                 return html_text(data, self._notes, label)
@@ -105,7 +114,18 @@ def _decoded_words(value: str) -> Iterator[str]:
             yield text
             continue
         codec = codec_by_label(label or "")
-        yield codec.decode(text, "replace")[0] if codec else text.decode("utf-8" if label else "latin-1", "replace")
+        yield codec.decode(text, "replace")[0] if codec else _without_codec(text, label)
+
+
+def _without_codec(text: bytes, label: str | None) -> str:
+    """Return a word of an unknown encoding; `decode_header` itself wrote those without a label."""
+    return text.decode("utf-8", "replace") if label else text.decode("raw-unicode-escape")
+
+
+def _whole_base64(data: bytes) -> bytes:
+    """Return the beginning of a text in base64 that was cut or damaged."""
+    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    return digits[: len(digits) // 4 * 4]
 
 
 def _filename(part: Message) -> str:

@@ -22,6 +22,8 @@ _SKIPPED |= {"note-citation"}
 """Elements without visible text; `tracked-changes` has what was deleted."""
 _MARKS = {"tab": "\t", "line-break": "\n"}
 _CELLS = {"table-cell", "covered-table-cell"}
+_VALUES = ("string-value", "date-value", "time-value", "boolean-value", "value")
+"""Attributes with the value of a cell; programs that write files may leave out its text."""
 _PARAGRAPHS = {"p", "h"}
 _HEADERS = {f"{place}{kind}" for place in ("header", "footer") for kind in ("", "-left", "-first")}
 
@@ -33,6 +35,8 @@ def read_odf(content: BinaryIO, notes: Notes) -> Iterator[str]:
         raise invalid(ENCRYPTED)
     if "content.xml" not in package:
         raise ValueError("no content")
+    if any(name.endswith("/content.xml") for name in package.names("")):
+        notes.add("Embedded files are not read.")
     yield from paragraphs(_parts(package))
 
 
@@ -59,6 +63,7 @@ class _Content:
         self._rows: list[bool] = []  # whether each open row has text
         self._cells = 0
         self._bar = False  # before the text of this cell
+        self._value = ""  # of this cell, as long as it has no text
 
     def taken(self) -> str:
         """Return the text since the last call."""
@@ -82,6 +87,7 @@ class _Content:
         elif name in _CELLS and self._rows:
             self._bar = self._rows[-1]
             self._cells += 1
+            self._value = next((attributes[each] for each in _VALUES if each in attributes), "")
         elif name == "s":
             self._text.append(" ")
         elif name in ("title", "desc"):
@@ -100,6 +106,7 @@ class _Content:
         elif name == "table-row" and self._rows:
             self._rows.pop()
         elif name in _CELLS and self._cells:
+            self._take(self._value)
             self._cells -= 1
         elif name in ("title", "desc"):
             self._paragraphs -= 1
@@ -107,7 +114,10 @@ class _Content:
 
     def data(self, text: str) -> None:
         if self._paragraphs and not self._skipped and (self._inside or self._within is None):
-            if self._rows:
-                self._text.append(" | " if self._bar else "")
-                self._bar, self._rows[-1] = False, True
-            self._text.append(text)
+            self._take(text)
+
+    def _take(self, text: str) -> None:
+        if self._rows and text:
+            self._text.append(" | " if self._bar else "")
+            self._bar, self._rows[-1], self._value = False, True, ""
+        self._text.append(text)

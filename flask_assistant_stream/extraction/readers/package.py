@@ -71,6 +71,7 @@ class Package:
         self._clock = Clock(MAX_SECONDS)
         self._is_cut = False
         self._read: set[str] = set()
+        self._related: dict[str, list[Relationship]] = {}
 
     def __contains__(self, name: str) -> bool:
         return _key(name) in self._entries
@@ -123,10 +124,12 @@ class Package:
         part = posixpath.join(folder, "_rels", f"{base}.rels")
         if part not in self:
             return []
-        walker = _Relationships(folder)
-        for _ in self.walk_optional(part, walker):
-            pass
-        return walker.listed
+        if part not in self._related:
+            walker = _Relationships(folder)
+            for _ in self.walk_optional(part, walker):
+                pass
+            self._related[part] = walker.listed
+        return self._related[part]
 
     def main(self, usual: str) -> str:
         """Return the name of the main part: of the package's relationship, else the usual one.
@@ -159,7 +162,8 @@ class _Relationships(SilentWalker):
         target = attributes.get("Target", "")
         if name != "Relationship" or attributes.get("TargetMode") == "External" or not target or len(target) > 1000:
             return
-        path = posixpath.normpath(posixpath.join("/", self._folder, unquote(target.partition("#")[0])))
+        written = unquote(target.partition("#")[0]).replace("\\", "/")
+        path = posixpath.normpath(posixpath.join("/", self._folder, written))
         kind = attributes.get("Type", "").rpartition("/")[2]
         self.listed.append(Relationship(attributes.get("Id", ""), kind, path.lstrip("/")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -20,7 +21,7 @@ _WIDE_STARTS = {b"<\0?\0": "utf-16le", b"\0<\0?": "utf-16be"}
 
 _ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
 _SIMPLE = {"n": "\n", "r": "\n", "t": "\t", "b": " ", "f": " ", "/": "/"}
-_NOT_JSON = re.compile(r"[^\s{}\[\]:,\d.+\-eEtrufalsn]")
+_NOT_JSON = re.compile(r"[^\s{}\[\]:,\d.+\-eEtrufalsnNIiy]")
 _WRONG_ESCAPE = re.compile(r'\\(?:\\\\|[^"\\/bfnrtu]|u(?![0-9a-fA-F]{4}))')
 
 _REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -44,10 +45,14 @@ def read_bytes(content: BinaryIO, limit: int, notes: Notes) -> tuple[bytes, bool
 
 def read_json(content: BinaryIO, notes: Notes) -> Iterator[str]:
     r"""Yield JSON, or lines of JSON, with `\u00fc` as ü and `\n` as a line end; other text unchanged."""
-    text = "".join(read_plain(content, notes))
-    if "\\" not in text or not _is_json(text):
-        yield text
-        return
+    for line in io.StringIO("".join(read_plain(content, notes))):
+        if "\\" in line and _is_json(line):
+            yield from _without_escapes(line)
+        else:
+            yield line
+
+
+def _without_escapes(text: str) -> Iterator[str]:
     pieces, place = list[str](), 0
     for escape in _ESCAPE.finditer(text):
         pieces += (text[place : escape.start()], _unescaped(escape))
@@ -59,7 +64,7 @@ def read_json(content: BinaryIO, notes: Notes) -> Iterator[str]:
 
 
 def _is_json(text: str) -> bool:
-    """Return whether a text consists of JSON's tokens: enough to know that a backslash begins an escape."""
+    """Return whether a line consists of JSON's tokens, or `NaN`: enough to know that a backslash begins an escape."""
     bare = text.replace("\\\\", "")
     outside = "".join(bare.replace('\\"', "").split('"')[::2])
     return not _NOT_JSON.search(outside) and not _WRONG_ESCAPE.search(bare)

@@ -49,7 +49,7 @@ class _Group:
 
     Attributes:
         skipped: whether the text is not shown.
-        codec: of bytes; "" is the document's.
+        codec: of bytes; "" is that of the default font.
         replaced: bytes that follow a `\\u` in its place, for old programs.
         fonts: whether the group is in the table of fonts.
     """
@@ -78,6 +78,7 @@ class _Rtf:
         self._document_codec = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font = 0  # the one that is described
+        self._default_font = 0
         self._group = _Group()
         self._groups: list[_Group] = []
         self._starred = False
@@ -97,6 +98,8 @@ class _Rtf:
                 break  # what follows is not part of the document
         self._flush()
         yield self._taken()
+        if self._groups:
+            raise ValueError("the file ends within a group")
 
     def _taken(self) -> str:
         text = "".join(self._text)
@@ -136,7 +139,8 @@ class _Rtf:
 
     def _flush(self) -> None:
         if self._bytes:
-            self._text.append(self._bytes.decode(self._group.codec or self._document_codec, "replace"))
+            codec = self._group.codec or self._codec_of(self._default_font)
+            self._text.append(self._bytes.decode(codec, "replace"))
             self._bytes.clear()
 
     def _control(self, word: str, number: int | None) -> None:
@@ -150,6 +154,8 @@ class _Rtf:
             self._group = replace(self._group, replaced=max(number or 0, 0))
         elif word in ("ansicpg", *_SETS):
             self._document_codec = _SETS.get(word) or _known(f"cp{number}")
+        elif word == "deff":
+            self._default_font = number or 0
         elif word in ("f", "fcharset", "cpg", "plain"):
             self._set_font(word, number or 0)
         elif word in _SHOWN:
@@ -163,11 +169,14 @@ class _Rtf:
         if word in _WORDS:
             self._show(_WORDS[word])
 
+    def _codec_of(self, font: int) -> str:
+        return self._fonts.get(font, self._document_codec)
+
     def _set_font(self, word: str, number: int) -> None:
         if not self._group.fonts:
             self._flush()
             if word in ("f", "plain"):
-                self._group = replace(self._group, codec=self._fonts.get(number, "") if word == "f" else "")
+                self._group = replace(self._group, codec=self._codec_of(number) if word == "f" else "")
         elif word == "f":
             self._font = number
         elif word == "fcharset" and number in _CHARSETS:

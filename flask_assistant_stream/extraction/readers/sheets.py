@@ -18,11 +18,17 @@ from .xml_events import SilentWalker
 MAX_SHARED_CHARS = 20_000_000
 """Maximum of the strings that cells refer to."""
 
+MAX_DAYS = 2_958_466
+"""Excel's last day, in the year 9999."""
+
 _OTHER_PARTS = ("comments", "threadedComment", "drawing")
-_OF_DRAWING = ("chart", "diagramData")
+_OF_DRAWING = ("chart", "chartEx", "diagramData")
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _PERCENTAGES = {9, 10}
+_ELAPSED_HOURS = 46
 """Numbers of built-in formats."""
+_ELAPSED = re.compile(r"\[([hms])+\]", re.IGNORECASE)
+"""Marks the format of a duration, which may be longer than a day."""
 _LITERALS = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
 
 
@@ -141,7 +147,10 @@ class _Formats(SilentWalker):
             return value
         place = _number(style)
         format = self._of_style[place] if 0 <= place < len(self._of_style) else 0
-        code = _LITERALS.sub("", self._codes.get(format, "")).lower()
+        written = self._codes.get(format, "[h]" if format == _ELAPSED_HOURS else "")
+        if (elapsed := _ELAPSED.search(written)) and 0 <= number < MAX_DAYS:
+            return _duration(number, elapsed[1].lower())
+        code = _LITERALS.sub("", written).lower()
         if format in _PERCENTAGES or "%" in code:
             return f"{number * 100:.10g}%"
         if format in _DATES or re.search("[dmyhs]", code.replace("general", "")):
@@ -149,10 +158,19 @@ class _Formats(SilentWalker):
         return f"{number:.15g}" if abs(number) < 1e15 else value
 
 
+def _duration(days: float, unit: str) -> str:
+    """Return a time whose first part, hours, minutes or seconds, has no end."""
+    seconds = round(days * 86_400)
+    minutes, rest = divmod(seconds, 60)
+    if unit == "h":
+        return f"{minutes // 60}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")
+    return f"{minutes}:{rest:02}" if unit == "m" else str(seconds)
+
+
 def _date(days: float, from_1904: bool) -> str:
     """Return a date, a time, or both; "" if it is none."""
     begin = datetime(1904, 1, 1) if from_1904 else datetime(1899, 12, 31 if days < 60 else 30)  # Excel has 1900-02-29
-    if not 0 <= days < 2_958_466:
+    if not 0 <= days < MAX_DAYS:
         return ""
     try:
         moment = begin + timedelta(seconds=round(days * 86_400))

@@ -10,7 +10,7 @@ from .package import Package
 from .word import drawn_parts, drawn_text
 from .xml_events import SilentWalker
 
-_OTHER_PARTS = ("diagramData", "chart", "comments", "notesSlide")
+_OTHER_PARTS = ("diagramData", "chart", "chartEx", "comments", "notesSlide")
 
 
 def read_pptx(content: BinaryIO, notes: Notes) -> Iterator[str]:

@@ -14,10 +14,10 @@ _HEADING = re.compile(r"[Hh]eading ?([1-6])")
 _SKIPPED = {"moveFrom", "Fallback", "pPr", "rPr", "sectPr", "tblPr", "trPr", "tcPr", "rt"}
 """Elements without text of their own. `Fallback` repeats the text of its choice, `rt` that of the ruby base."""
 _MARKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "den": "/"}
-_TEXTS = {"t", "v"}
+_TEXTS = {"t", "v", "text"}
 _TITLES = {"title", "ctrTitle"}
 
-_OTHER_PARTS = ("footnotes", "endnotes", "comments", "header", "footer", "diagramData", "chart", "aFChunk")
+_OTHER_PARTS = ("footnotes", "endnotes", "comments", "header", "footer", "diagramData", "chart", "chartEx", "aFChunk")
 """Kinds of parts with text, in the order in which they follow the body."""
 _PAGES = (".html", ".htm", ".xhtml")
 
@@ -92,8 +92,8 @@ class DrawnText:
             self._heading = ""
         elif name == "ph":
             self._heading = "## " if attributes.get("type") in _TITLES else ""
-        elif name in ("docPr", "cNvPr"):
-            self._describe(attributes.get("descr", ""))
+        elif name in ("docPr", "cNvPr", "textpath"):
+            self._describe(attributes.get("descr") or attributes.get("string", ""))
         elif name == "sym":
             self._text.append(_symbol(attributes.get("char", "")))
         else:
