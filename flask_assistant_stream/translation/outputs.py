@@ -186,10 +186,11 @@ class AssistantMessage(Output):
 
     def take_part(self, index: int | None, content: Item) -> None:
         """Take a complete content part. Parts of other types, such as `reasoning_text`, are skipped."""
-        if content.get("type") == "output_text" and (content.get("text") or content.get("annotations")):
-            self.complete(self.part("text", index), content.get("text"), content.get("annotations"))
-        elif content.get("type") == "refusal" and content.get("refusal"):
-            self.complete(self.part("refusal", index), content["refusal"])
+        kind, text, notes = content.get("type"), content.get("text"), content.get("annotations")
+        if kind == "output_text" and (content_of(text, "a text") or notes):
+            self.complete(self.part("text", index), text, notes)
+        elif kind == "refusal" and (refusal := content_of(content.get("refusal"), "a text")):
+            self.complete(self.part("refusal", index), refusal)
 
     def open(self, writer: RunWriter) -> None:
         writer.open_message(self.phase)

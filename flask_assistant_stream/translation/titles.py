@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -26,9 +28,9 @@ _INSTRUCTIONS = (
 
 # Every pattern below is linear in the length of its text: what it repeats is bounded, or cannot match in two ways.
 _THOUGHT = re.compile(
-    r"(?P<opens><(?:\w{1,20}:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)\b[^<>]{0,100}>"
+    r"(?P<opens><(?:\w{1,20}:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)(?:_\w{1,20})?\b[^<>]{0,100}>"
     r"|\[think(?:ing)?\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>(?:analysis|commentary)[^<>]{0,100}<\|message\|>)"
-    r"|</(?:\w{1,20}:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)\s{0,20}>"
+    r"|</(?:\w{1,20}:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)(?:_\w{1,20})?\s{0,20}>"
     r"|\[/think(?:ing)?\]|◁/think▷|<\|end_of_thought\|>|<\|end\|>(?=<\|start\|>)",
     re.IGNORECASE,
 )
@@ -124,7 +126,8 @@ class AnswerText:
 
 def tidy_title(answer: str) -> str:
     """Return the title in a model's answer: its first line outside of thoughts, without marks; "" for none."""
-    lines = [" ".join(line[:LINE_CHARS].split()) for line in _spoken(answer).splitlines() if not _FENCE.match(line)]
+    spoken = html.unescape(_named_in_json(_spoken(answer)))
+    lines = [" ".join(line[:LINE_CHARS].split()) for line in spoken.splitlines() if not _FENCE.match(line)]
     lines = [line for line in lines if line.strip(_MARKS + "-=")]
     titles = (title for line in lines if (title := _plain(line)) and not (title[-1] in ":：" and line is not lines[-1]))
     return shorten(next(titles, "").rstrip(":： "))
@@ -153,6 +156,16 @@ def _spoken(answer: str) -> str:
         outside.append(_CUT_TAG.sub("", answer[position:]))
     texts = (_TAG.sub("", _TOKEN.sub("", text)) for text in reversed(outside))
     return next((text for text in texts if text.strip()), "")
+
+
+def _named_in_json(text: str) -> str:
+    """Return the title or name in a JSON object, as some models answer; any other text as it is."""
+    try:
+        value = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    except (ValueError, RecursionError):
+        return text
+    title = value.get("title", value.get("name"))
+    return title if isinstance(title, str) else text
 
 
 def _plain(line: str) -> str:

@@ -128,6 +128,10 @@ def test_an_answer_of_any_shape_is_read(response: Any) -> None:
         ("“A” and “B”", "“A” and “B”"),
         ("***", ""),
         ("Title:", ""),
+        ('{"title": "Getting a refund"}', "Getting a refund"),
+        ('```json\n{"emoji": "💸", "title": "Getting a refund"}\n```', "Getting a refund"),
+        ('{"a": 1} in JSON', '{"a": 1} in JSON'),
+        ("Salt &amp; pepper", "Salt & pepper"),
     ],
 )
 def test_a_title_is_tidied(said: str, title: str) -> None:
@@ -145,6 +149,7 @@ def test_a_title_is_tidied(said: str, title: str) -> None:
         ("Okay, a name.\n</think>\nGarden plans", "Garden plans"),
         ("Garden plans<think>Is that", "Garden plans"),
         ("<think/>Garden plans", "Garden plans"),
+        ("<reasoning_content>Okay</reasoning_content>Garden plans", "Garden plans"),
         ("<think>\nOkay, so", ""),
         ("<think>a <think>b</think> c", ""),
         ("<think>\n</think>\n", ""),
@@ -164,7 +169,21 @@ def test_thoughts_are_no_title(said: str, title: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        *("<", "<think>", "</think>", "<think ", "</think  ", "<|", "<|channel|>analysis", "<a:", "[THINK]"),
+        *(
+            "{",
+            '{"a":',
+            "&",
+            "&amp;",
+            "<",
+            "<think>",
+            "</think>",
+            "<think ",
+            "</think  ",
+            "<|",
+            "<|channel|>analysis",
+            "<a:",
+            "[THINK]",
+        ),
         *("*", "**a ", "_", "`", "#", "# ", "> ", "[", "[a](", '"', "Here is a title:\n", "title ", "the ", " ", "a"),
     ],
 )

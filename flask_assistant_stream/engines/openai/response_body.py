@@ -35,7 +35,7 @@ BODY_BYTES, BODY_SECONDS = 32 * 2**20, 20.0
 RESPONSE_BYTES = 128 * 2**20
 """Limit of a stream, keepalives included."""
 EVENT_VALUES = 1_000_000
-"""Limit of JSON values in one event: a small one takes many times its bytes in memory."""
+"""Limit of JSON values in an event or a whole response: a small one takes many times its bytes in memory."""
 PROGRESS_BYTES = 2**20
 """Bytes of an event that is not complete yet which count as a sign of life."""
 
@@ -127,8 +127,7 @@ class BodyReader:
         """Decode payloads up to the first unreadable one, skip other JSON values, and note the end of the stream."""
         items = []
         for payload in payloads:
-            if len(payload) > EVENT_VALUES and payload.count(b",") > EVENT_VALUES:
-                raise EngineError(f"The upstream sent an event of more than {EVENT_VALUES} values.")
+            _check_values(payload, "an event")
             try:
                 item = jiter.from_json(payload)
             except ValueError:
@@ -157,6 +156,7 @@ class BodyReader:
         body = exchange.read_rest(BODY_BYTES + 1, BODY_SECONDS)
         if len(body) > BODY_BYTES:
             raise EngineError(f"The upstream sent a response of more than {BODY_BYTES} bytes.")
+        _check_values(body, "a response")
         try:
             value = json.loads(body)
         except (ValueError, RecursionError):
@@ -164,6 +164,12 @@ class BodyReader:
         if isinstance(value, dict) and isinstance(value.get("output"), list) and not value.get("error"):
             return {"type": f"response.{value.get('status') or 'completed'}", "response": value}
         raise http_errors.refused(self._address, exchange.status, exchange.headers, body)
+
+
+def _check_values(text: bytes, name: str) -> None:
+    """Refuse JSON of more than `EVENT_VALUES` before it is decoded."""
+    if len(text) > EVENT_VALUES and text.count(b",") > EVENT_VALUES:
+        raise EngineError(f"The upstream sent {name} of more than {EVENT_VALUES} values.")
 
 
 def _from_json(payload: bytes) -> Any:

@@ -74,10 +74,12 @@ def test_an_event_of_many_values_is_not_decoded(monkeypatch: pytest.MonkeyPatch)
     assert "an event of more than 1000 values" in answer_of([PLAIN + event])[1]
 
 
-def test_a_whole_response_has_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_body, "BODY_BYTES", 1000)
+def test_a_whole_response_has_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response_body, "BODY_BYTES", 5000)
+    monkeypatch.setattr(response_body, "EVENT_VALUES", 1000)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-    assert "a response of more than 1000 bytes" in answer_of([head, b"[" * 2000])[1]
+    assert "a response of more than 5000 bytes" in answer_of([head, b"[" * 6000])[1]
+    assert "a response of more than 1000 values" in answer_of([head, b'{"output":[' + b"1," * 1001 + b"1]}"])[1]
 
 
 def test_trailers_and_chunk_extensions_are_passed_over() -> None:
