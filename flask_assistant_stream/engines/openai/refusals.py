@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...errors import ContextOverflow, EngineError, UnusableInput
-from ...translation.coerce import json_or_text, list_of, object_of
+from ...translation.coerce import json_or_text, list_of, object_of, objects_of
 from ...translation.failures import Failure
 from ..base import Item
 
 MAX_TEXT = 16384
 """Longer texts are cut before they are searched."""
 STATUSES = frozenset((200, 400, 404, 413, 422))
-"""Statuses under which a text counts; for a full context also 500. Others have causes of their own, such as a key."""
+"""Statuses under which a text counts; for a full context or a quoted link also 500. Others have other causes."""
 
 _OVERFLOW_CODES = frozenset(
     (
@@ -68,7 +68,7 @@ _DOWNLOAD = re.compile(
 )
 _FILE_ID = re.compile(r"\b(?:file|cfile|assistant)-[\w-]{1,128}|\bfile_(?=\w*\d)\w{1,128}")
 _URL = re.compile(r"https?://[^\s'\"<>]{1,8192}")
-_PATH = re.compile(r"\binput\[(\d{1,6})\](?:\.content\[(\d{1,6})\])?")
+_PATH = re.compile(r"\binput[\[.](\d{1,6})\]?(?:\.content[\[.](\d{1,6})\]?)?")
 
 
 def unusable_input(
@@ -91,9 +91,10 @@ def unusable_input(
         return ContextOverflow(message, limit=_limit(fields, text), detail=detail)
     if status in (500, *STATUSES) and _OVERFLOW.search(text):
         return ContextOverflow(message, limit=_limit(fields, text), detail=detail)
-    if status not in STATUSES:
+    quoted = _quoted(sent or {}, text)
+    if status not in STATUSES and not (status == 500 and quoted):
         return None
-    named = _unusable(codes, text, _part(sent or {}, path) or _part(sent or {}, text))
+    named = _unusable(codes, text, _part(sent or {}, path) or _part(sent or {}, text) or quoted)
     return None if named is None else UnusableInput(message, file_id=named[0], url=named[1], detail=detail)
 
 
@@ -142,6 +143,15 @@ def _part(sent: dict[str, Any], text: str) -> dict[str, Any]:
     item = _at(sent.get("input"), match[1]) if match else {}
     part = _at(item.get("content"), match[2]) if match and match[2] else {}
     return part if part.get("type") in ("input_image", "input_file") else {}
+
+
+def _quoted(sent: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the file or image whose link is in a text, such as `404, message='Not Found', url='LINK'`."""
+    links = _URL.findall(text)
+    parts = (
+        (part for item in objects_of(sent.get("input")) for part in objects_of(item.get("content"))) if links else ()
+    )
+    return next((part for part in parts if {part.get("image_url"), part.get("file_url")} & {*links}), {})
 
 
 def _at(value: Any, index: str) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def test_a_full_context_is_one_error_with_its_limit(status: int, error: dict[str
         (429, {"message": "Rate limit reached, please reduce the length of the messages."}),
         (401, {"message": "Incorrect API key provided: file-not-found"}),
         (500, {"message": "Failed to download the weights of the model."}),
+        (500, {"message": "404, message='Not Found', url='https://example.com/weights'"}),
         (400, {"message": "Failed to load model file."}),
         (400, {"message": "Invalid schema for response_format 'image'.", "param": "text.format.schema"}),
         (400, {"code": "string_above_max_length", "param": "instructions", "message": "too long"}),
@@ -126,6 +127,8 @@ SENT = {"input": [{"type": "message", "role": "user", "content": PARTS}, {"role"
         (400, {"code": "invalid_value", "param": "url", "message": f"Timeout while downloading {LINK}."}, None, LINK),
         (400, {"param": "input[0].content[1].image_url", "message": "Failed to download image."}, None, LINK),
         (400, {"message": "Invalid 'input[0].content[1].image_url'. Expected a valid URL."}, None, LINK),
+        (422, {"message": "body.input.0.content.1: invalid image"}, None, LINK),
+        (500, {"message": f"404, message='Not Found', url='{LINK}'", "code": 500}, None, LINK),
         (404, {"param": "id", "message": "No such File object: file-FZ3UiIdfjYFzAsooLLUtu01F"}, *(
             "file-FZ3UiIdfjYFzAsooLLUtu01F", None)),
         (400, {"message": "Files [file-abc] were not found."}, "file-abc", None),
