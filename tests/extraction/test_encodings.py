@@ -32,6 +32,32 @@ LABELLED = [
 ]
 
 
+UNLABELLED = [
+    ("cp1253", "Η Αθήνα είναι η πρωτεύουσα της Ελλάδας. Η εγγύηση διαρκεί τρία χρόνια."),
+    ("cp1255", "ירושלים היא בירת ישראל. האחריות נמשכת שלוש שנים."),
+    ("gbk", "产品保修期为三年,请保留发票。本公司不承担运费。"),
+    ("euc_kr", "대한민국의 수도는 서울입니다. 제품 보증 기간은 삼 년입니다."),
+    ("cp932", "日本の首都は東京です。製品の保証期間は三年です。"),
+    ("iso2022_jp", "日本の首都は東京です。製品の保証期間は三年です。"),
+    ("iso8859-2", "Vážení zákazníci, záruka trvá třicet šest měsíců. Vraťte výrobek v obalu, prosíme."),
+]
+
+
+@pytest.mark.parametrize("place", [0, 10, 20])
+@pytest.mark.parametrize(("encoding", "text"), UNLABELLED)
+def test_one_wrong_byte_does_not_change_what_is_detected(encoding: str, text: str, place: int) -> None:
+    lines = [text.encode(encoding)] * 20
+    result = extracted("a.txt", b"\n".join([*lines[:place], b"\xff", *lines[place:]]))
+    assert result.text.count(text) >= 19
+    assert result.note
+
+
+def test_western_text_of_dos_is_rejected_and_utf_16_is_known_without_a_mark() -> None:
+    assert "encoding" in refusal("a.txt", "Größe: fünf Äpfel und Übergänge über Straßen.".encode("cp850"))
+    for encoding in ("utf-16le", "utf-16be"):
+        assert text_of("a.txt", "Größe: fünf Äpfel".encode(encoding)) == "Größe: fünf Äpfel"
+
+
 @pytest.mark.parametrize(("label", "encoding", "text"), LABELLED)
 def test_labels_mean_what_they_mean_in_browsers(label: str, encoding: str, text: str) -> None:
     page = f"<meta charset={label}><p>{text}".encode(encoding)

@@ -14,6 +14,7 @@ from .base import Notes, invalid
 
 PIECE = 1 << 20
 """Bytes that are decoded at once."""
+MIN_WIDE_BYTES = 16
 SURE_CHARACTERS = 4
 """Valid UTF-8 with so many characters beyond ASCII is UTF-8, whatever it declares."""
 
@@ -79,8 +80,17 @@ def marked(data: bytes) -> str:
     return next((name for mark, name in _MARKS if data.startswith(mark)), "")
 
 
+def _wide(data: bytes) -> str:
+    """Return UTF-16 if mostly every second byte is zero and no other one, as in Western text without a mark."""
+    sample = data[: PIECE & ~1]
+    for name, high, low in (("utf-16le", sample[1::2], sample[::2]), ("utf-16be", sample[::2], sample[1::2])):
+        if len(sample) >= MIN_WIDE_BYTES and high.count(0) * 2 > len(high) and 0 not in low:
+            return name
+    return ""
+
+
 def _codec_of(data: bytes, notes: Notes, label: str, whole: bool) -> codecs.CodecInfo:
-    if name := marked(data):
+    if name := marked(data) or _wide(data):
         bad, good = _quality(data, codecs.lookup(name), whole)
         if bad * 4 > good:
             raise invalid(f"The file begins as {name.removesuffix('-sig').upper()} but is not valid.")
@@ -93,7 +103,8 @@ def _codec_of(data: bytes, notes: Notes, label: str, whole: bool) -> codecs.Code
         mislabelled = good and not bad and (wrong or good >= SURE_CHARACTERS or _is_single_byte(declared))
         if not mislabelled and (wrong <= 1 or wrong * 20 <= right):
             return declared
-    if not bad and (escaped := next((name for name, pattern in _ESCAPES if pattern.search(data)), "")):
+    escaped = next((name for name, pattern in _ESCAPES if pattern.search(data)), "")
+    if escaped and not good and bad <= data.count(b"\n") // 10 + 1:
         return codecs.lookup(escaped)
     if bad * 4 <= good or (bad == 1 and _CUT.search(data)):
         return utf_8

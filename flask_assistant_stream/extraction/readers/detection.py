@@ -23,6 +23,8 @@ SHORT, MIN_SHORT_CONFIDENCE, MIN_SHORT_LEAD = 12, 0.08, 1.6
 """chardet's confidence in a guess, and how many times that in the next one; higher for samples with fewer bytes
 beyond ASCII than `SHORT`. Measured with names of places, languages and currencies of ten other scripts: of twelve names
 in a row 1 % are rejected and none is read wrongly; of single names 30 % are rejected and 1 % read wrongly."""
+PARTS, LONG = 3, 40
+"""Parts of a text that are looked at, and the bytes beyond ASCII that each has."""
 MIN_WESTERN_LEAD = 1.2
 """The lead over Windows-1252 in Latin text; of twelve names in ten languages 2 % are read wrongly."""
 MAX_ODDNESS, MAX_WESTERN_ODDNESS = 0.15, 0.4
@@ -30,6 +32,8 @@ MAX_ODDNESS, MAX_WESTERN_ODDNESS = 0.15, 0.4
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ASCII = re.compile(rb"[\x00-\x7f]{24,}")
 _RUN = re.compile(rb"[\x80-\xff]+")
+_OUT_OF_USE = re.compile(r"utf|iso-8859-(?!2$)")
+"""Of these encodings only ISO-8859-2 is still met, beside those of Windows; UTF is tried before."""
 _WITHIN_WORDS = "’·‐‑–'”“"
 _CASED = "LATIN", "GREEK", "CYRILLIC"
 
@@ -44,14 +48,34 @@ class _Guess:
 
 
 def detected(data: bytes) -> list[str]:
-    """Return the names of codecs, the most likely one first; none if it is uncertain."""
+    """Return the names of codecs, the most likely one first; none if it is uncertain.
+
+    chardet excludes an encoding at its first wrong byte, so the parts of a long text have the word before the whole.
+    """
+    parts = Counter(names[0] for part in _parts(data) if (names := _detected(part)))
+    agreed = [name for name, votes in parts.items() if votes >= PARTS - 1]
+    return [*agreed, *(name for name in _detected(data) if name not in agreed)]
+
+
+def _parts(data: bytes) -> list[bytes]:
+    """Return parts of the sample, cut between lines; none if they would be short."""
+    first = _BEYOND_ASCII.search(data)
+    start = max(first.start() - 40, 0) if first else 0
+    lines = [line for line in data[start : start + SAMPLE_BYTES].splitlines(keepends=True) if not line.isascii()]
+    size = -(-len(lines) // PARTS)
+    parts = [b"".join(lines[place : place + size]) for place in range(0, len(lines), max(size, 1))]
+    return parts if len(parts) == PARTS and all(len(_BEYOND_ASCII.findall(part)) >= LONG for part in parts) else []
+
+
+def _detected(data: bytes) -> list[str]:
     from chardet import EncodingEra, detect_all
 
     sample, western = _sample(data)
     guesses: list[_Guess] = []
-    for guess in detect_all(sample, ignore_threshold=True, encoding_era=EncodingEra.MODERN_WEB):
+    eras = EncodingEra.MODERN_WEB | EncodingEra.LEGACY_ISO
+    for guess in detect_all(sample, ignore_threshold=True, encoding_era=eras):
         name = (guess["encoding"] or "utf-8").lower()
-        text = "" if name.startswith("utf") else _text(sample, name)
+        text = "" if _OUT_OF_USE.match(name) else _text(sample, name)
         if text and _makes_sense(text, guess["language"] or "", name):
             guesses.append(_Guess(guess["confidence"], name, text))
     return _western(guesses, sample) if western else _certain(guesses, sample)
@@ -89,10 +113,11 @@ def _is_western(sample: bytes) -> bool:
 def _western(guesses: list[_Guess], sample: bytes) -> list[str]:
     """Return Windows-1252 unless another guess leads clearly: it is the encoding of nearly all such files."""
     usual = next((guess.confidence for guess in guesses if guess.name == "windows-1252"), MIN_CONFIDENCE)
-    if guesses and guesses[0].confidence >= MIN_WESTERN_LEAD * usual:
-        return [guesses[0].name, "windows-1252"]
-    odd = _oddness(sample[:READ_CHARACTERS].decode("windows-1252", "replace"))
-    return ["windows-1252"] if odd <= MAX_WESTERN_ODDNESS else []
+    leading = [guess.name for guess in guesses[:1] if guess.confidence >= MIN_WESTERN_LEAD * usual]
+    text = sample[:READ_CHARACTERS].decode("windows-1252", "replace")
+    undefined = text.count("\ufffd")
+    of_dos = undefined > 1 and undefined * 20 > len(_BEYOND_ASCII.findall(sample[:READ_CHARACTERS]))
+    return leading if of_dos or _oddness(text) > MAX_WESTERN_ODDNESS else [*leading, "windows-1252"]
 
 
 def _certain(guesses: list[_Guess], sample: bytes) -> list[str]:

@@ -21,6 +21,7 @@ MAX_ANNOTATIONS = 1000
 LOOK_EVERY = 256
 """Drawing commands between two looks at the clock."""
 
+_NUMBERS = {"/Identity-H", "/Identity-V"}
 _NOT_SHOWN = {"/Link", "/Popup", "/Widget"}
 
 
@@ -44,14 +45,16 @@ def read_pdf(content: BinaryIO, notes: Notes) -> Iterator[str]:
     except (DependencyError, FileNotDecryptedError, NotImplementedError):  # the last one: other kinds of encryption
         raise invalid("The PDF is encrypted. Save it without a password and upload it again.") from None
     tree: Any = reader.root_object["/Pages"]
-    if tree.get("/Count", 0) > number_of_pages:
+    count: Any = tree.get("/Count")
+    count = count and count.get_object()
+    if isinstance(count, int) and count > number_of_pages:
         notes.add("Some pages of the PDF are damaged and missing.")
     yield from _text_of_pages(reader, number_of_pages, clock, notes)
     yield from _form(reader, notes)
 
 
 def _text_of_pages(reader: PdfReader, number_of_pages: int, clock: Clock, notes: Notes) -> Iterator[str]:
-    damaged, large, images = list[int](), list[int](), list[int]()
+    damaged, large, images, unknown = list[int](), list[int](), list[int](), list[int]()
     for number in range(1, number_of_pages + 1):
         try:
             page = reader.pages[number - 1]
@@ -59,6 +62,8 @@ def _text_of_pages(reader: PdfReader, number_of_pages: int, clock: Clock, notes:
                 large.append(number)
                 continue
             text = "".join([_page_text(page, clock, number, notes), *_annotations(page)])
+            if any(map(_has_no_characters, _fonts(page))):
+                unknown.append(number)
             if not text.strip() and _has_picture(page):
                 images.append(number)
         except _TakesTooLong:
@@ -71,7 +76,8 @@ def _text_of_pages(reader: PdfReader, number_of_pages: int, clock: Clock, notes:
             damaged.append(number)
             continue
         yield joined(text) + "\n\n"
-    for numbers, problem in ((damaged, "damaged and missing"), (large, "too large to read"), (images, "without text")):
+    problems = ((damaged, "damaged and missing"), (large, "too large to read"), (images, "without text"))
+    for numbers, problem in (*problems, (unknown, "written in a font that does not say its characters")):
         if numbers and (numbers is not images or len(images) < number_of_pages):
             pages = f"Page {numbers[0]} is" if len(numbers) == 1 else f"Pages {_listed(numbers)} are"
             notes.add(f"{pages} {problem}." + (" They may be scanned." if numbers is images else ""))
@@ -135,11 +141,25 @@ def _has_picture(page: PageObject) -> bool:
     return any(picture.get_object().get("/Subtype") == "/Image" for picture in islice(_pictures(page).values(), 100))
 
 
+def _fonts(page: PageObject) -> list[Any]:
+    resources = page.get("/Resources")
+    fonts = resources.get_object().get("/Font") if resources is not None else None
+    return [font.get_object() for font in (fonts.get_object() if fonts is not None else {}).values()]
+
+
+def _has_no_characters(font: Any) -> bool:
+    """Return whether the text of a font has only the numbers of its pictures; they are read as other characters."""
+    if font.get("/Encoding") not in _NUMBERS or "/ToUnicode" in font:
+        return False
+    described = font["/DescendantFonts"][0].get_object()
+    return bool(described["/CIDSystemInfo"]["/Ordering"] == "Identity")  # the numbers of other orderings are known
+
+
 def _annotations(page: PageObject) -> Iterator[str]:
     """Yield the texts that readers or writers have put onto a page."""
     for each in islice(page.annotations or (), MAX_ANNOTATIONS):
         annotation = each.get_object()
-        if annotation.get("/Subtype") not in _NOT_SHOWN and annotation.get("/Contents"):
+        if hasattr(annotation, "get") and annotation.get("/Subtype") not in _NOT_SHOWN and annotation.get("/Contents"):
             yield f"\n{annotation['/Contents']}"
 
 
