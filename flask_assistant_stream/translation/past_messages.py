@@ -158,7 +158,7 @@ def _user_part(part: Object) -> Item | None:
     if kind not in ("image_file", "image_url", "input_image"):
         return None
     named = part if kind == "input_image" else part.get(kind)
-    image = {"url": named} if isinstance(named, str) else object_of(named)
+    image = {"file_id" if kind == "image_file" else "url": named} if isinstance(named, str) else object_of(named)
     link = image.get("url") or image.get("image_url")
     file_id, url = text_of(image.get("file_id")), text_of(object_of(link).get("url") or link)
     if not file_id and not url:

@@ -113,6 +113,8 @@ def test_images_and_files() -> None:
     alone = {"type": "image_file", "image_file": {"file_id": "file_1", "detail": "high"}}
     (message,) = request([said("user", alone)])["input"]
     assert message["content"] == [{"type": "input_image", "file_id": "file_1", "detail": "high"}]
+    (message,) = request([said("user", {"type": "image_file", "image_file": "file_1"})])["input"]
+    assert message["content"] == [{"type": "input_image", "file_id": "file_1", "detail": "auto"}]
 
 
 def test_input_begins_with_a_role() -> None:
