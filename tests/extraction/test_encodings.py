@@ -39,6 +39,7 @@ UNLABELLED = [
     ("euc_kr", "대한민국의 수도는 서울입니다. 제품 보증 기간은 삼 년입니다."),
     ("cp932", "日本の首都は東京です。製品の保証期間は三年です。"),
     ("iso2022_jp", "日本の首都は東京です。製品の保証期間は三年です。"),
+    ("cp1252", "Der Käufer erhält fünf Jahre Gewähr für die Lüftung; größere Schäden gemäß §7."),
     ("iso8859-2", "Vážení zákazníci, záruka trvá třicet šest měsíců. Vraťte výrobek v obalu, prosíme."),
 ]
 

@@ -42,9 +42,10 @@ def test_an_unusual_count_of_pages_is_no_damage(count: bytes) -> None:
 @pytest.mark.parametrize(
     ("map", "ordering", "note"),
     [
-        (b"", b"Identity", "Page 1 is written in a font that does not say its characters."),
+        (b"", b"Identity", "Page 1 is uncertain: a font does not say its characters."),
         (b"", b"Japan1", ""),
         (b"/ToUnicode /Identity-H", b"Identity", ""),
+        (b"/DescendantFonts 9", b"Identity", ""),
     ],
 )
 def test_a_font_without_characters_has_a_note(map: bytes, ordering: bytes, note: str) -> None:

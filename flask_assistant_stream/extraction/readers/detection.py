@@ -32,7 +32,7 @@ MAX_ODDNESS, MAX_WESTERN_ODDNESS = 0.15, 0.4
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ASCII = re.compile(rb"[\x00-\x7f]{24,}")
 _RUN = re.compile(rb"[\x80-\xff]+")
-_OUT_OF_USE = re.compile(r"utf|iso-8859-(?!2$)")
+_OUT_OF_USE = re.compile(r"utf|iso-?8859-(?!2$)")
 """Of these encodings only ISO-8859-2 is still met, beside those of Windows; UTF is tried before."""
 _WITHIN_WORDS = "’·‐‑–'”“"
 _CASED = "LATIN", "GREEK", "CYRILLIC"

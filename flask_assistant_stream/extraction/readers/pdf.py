@@ -62,7 +62,7 @@ def _text_of_pages(reader: PdfReader, number_of_pages: int, clock: Clock, notes:
                 large.append(number)
                 continue
             text = "".join([_page_text(page, clock, number, notes), *_annotations(page)])
-            if any(map(_has_no_characters, _fonts(page))):
+            if _has_unknown_font(page):
                 unknown.append(number)
             if not text.strip() and _has_picture(page):
                 images.append(number)
@@ -77,7 +77,7 @@ def _text_of_pages(reader: PdfReader, number_of_pages: int, clock: Clock, notes:
             continue
         yield joined(text) + "\n\n"
     problems = ((damaged, "damaged and missing"), (large, "too large to read"), (images, "without text"))
-    for numbers, problem in (*problems, (unknown, "written in a font that does not say its characters")):
+    for numbers, problem in (*problems, (unknown, "uncertain: a font does not say its characters")):
         if numbers and (numbers is not images or len(images) < number_of_pages):
             pages = f"Page {numbers[0]} is" if len(numbers) == 1 else f"Pages {_listed(numbers)} are"
             notes.add(f"{pages} {problem}." + (" They may be scanned." if numbers is images else ""))
@@ -141,10 +141,13 @@ def _has_picture(page: PageObject) -> bool:
     return any(picture.get_object().get("/Subtype") == "/Image" for picture in islice(_pictures(page).values(), 100))
 
 
-def _fonts(page: PageObject) -> list[Any]:
-    resources = page.get("/Resources")
-    fonts = resources.get_object().get("/Font") if resources is not None else None
-    return [font.get_object() for font in (fonts.get_object() if fonts is not None else {}).values()]
+def _has_unknown_font(page: PageObject) -> bool:
+    resources: Any = page.get("/Resources")
+    try:
+        fonts = resources.get_object()["/Font"].values()
+        return any(_has_no_characters(font.get_object()) for font in fonts)
+    except (AttributeError, LookupError, TypeError):  # no fonts, or one that pypdf has understood anyway
+        return False
 
 
 def _has_no_characters(font: Any) -> bool:
