@@ -118,9 +118,9 @@ class Conversation:
         """Leave out the oldest turns: as many as the upstream's limit requires if it is known, else half of them."""
         self._shortened += 1
         if not self._shortens:
-            raise error.with_message(f"{error.message} Send fewer messages: `truncation_strategy` has their number.")
+            raise _with_advice(error, "Send fewer messages: `truncation_strategy` has their number.")
         if self._first >= self._last or self._shortened > MAX_SHORTENED:
-            raise error.with_message(f"{error.message} The last message alone does not fit: send a shorter one.")
+            raise _with_advice(error, "The last message alone does not fit: send a shorter one.")
         self._beside = tokens_beside(self._run.body, items) + self._tokens(self._last)
         older = self._tokens(self._first, self._last)
         refused, limit = self._beside + older, getattr(error, "limit", None) or 0
@@ -157,6 +157,10 @@ class Conversation:
             if cleaned is not message:
                 self._messages[index] = cleaned
                 self._replaced += sum(source in gone for source in message.sources)
+
+
+def _with_advice(error: EngineError, advice: str) -> EngineError:
+    return error.with_message(f"{error.message.rstrip('.')}. {advice}")
 
 
 def _matching(named: Sequence[str], sources: set[str]) -> set[str]:

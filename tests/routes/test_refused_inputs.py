@@ -125,7 +125,7 @@ def test_a_last_message_that_does_not_fit_alone_fails_with_that_reason(site: Sit
     run = run_of(site.chat("the newest @@script:full?items=0@@", threadId=thread_id))
     assert (run["status"], run["last_error"]["code"]) == ("failed", "invalid_prompt")
     assert "maximum context length is 8192 tokens" in run["last_error"]["message"]
-    assert "The last message alone does not fit" in run["last_error"]["message"]
+    assert "8192 tokens. The last message alone does not fit: send a shorter one." in run["last_error"]["message"]
     assert len(upstream.requests) < 2 + 8, "the attempts are few"
     assert run_of(site.chat("shorter", threadId=thread_id))["status"] == "completed"
 
