@@ -60,7 +60,7 @@ def test_an_owners_own_files_are_searched(worlds: tuple[World, World]) -> None:
 
 def test_files_without_a_text_reader_and_deleted_files_fail(worlds: tuple[World, World]) -> None:
     before, after = worlds
-    slides, gone = before.upload("talk.pptx", "PK"), before.upload("gone.txt", "blue")
+    slides, gone = before.upload("talk.doc", "PK"), before.upload("gone.txt", "blue")
     vector_store = before.vector_store(slides, gone)
     before.store.delete(Kind.FILE, ANN, gone)
     assert search(after, vector_store) == []
