@@ -106,11 +106,12 @@ class Exchange:
 
     def read_rest(self, limit: int, seconds: float) -> bytes:
         """Return the rest of the body, at most `limit` bytes within `seconds`, also of a broken response."""
-        deadline, body = time.monotonic() + seconds, b""
+        deadline, body = time.monotonic() + seconds, bytearray()
         with contextlib.suppress(OSError):
             while len(body) < limit and (data := self.read_until(deadline)):
                 body += data
-        return body[:limit]
+                time.sleep(0)  # as in `read_head`
+        return bytes(body[:limit])
 
     def abort(self) -> None:
         """Break the connection, which ends a waiting `read` with an OSError or the end. From any thread."""

@@ -82,6 +82,13 @@ def test_a_whole_response_has_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -
     assert "a response of more than 1000 values" in answer_of([head, b'{"output":[' + b"1," * 1001 + b"1]}"])[1]
 
 
+def test_a_large_whole_response_takes_no_longer_than_it_is_long() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+    errors: list[str] = []
+    within(2, lambda: errors.append(answer_of([head, *[b"1," * 2**19] * 31])[1]))
+    assert errors == ["The upstream sent a response of more than 1000000 values."]
+
+
 def test_trailers_and_chunk_extensions_are_passed_over() -> None:
     body = b"%x;name=value\r\n%s\r\n0\r\nContent-Encoding: br\r\n\r\n" % (len(DONE), DONE)
     items, error = answer_of([CHUNKED + body])
