@@ -91,7 +91,7 @@ def test_a_file_that_is_refused_is_an_error_that_can_be_read(chat: Chat) -> None
 
 def test_a_refused_message_is_said_and_comes_back_into_the_input(chat: Chat) -> None:
     chat.send("x" * 201)
-    expect(chat.alert).to_contain_text("the limit is 200")
+    expect(chat.alert).to_contain_text("maximum length 200")
     expect(chat.input).to_have_value("x" * 201)
     expect(chat.questions).to_have_count(0)
     chat.send("Shorter.")

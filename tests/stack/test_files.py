@@ -97,7 +97,7 @@ def test_refused_uploads_leave_nothing(offline: ServerProcess, filename: str, co
 
 def test_an_unreadable_file_is_listed_as_failed(offline: ServerProcess) -> None:
     broken = upload(offline, "broken.pdf", b"%PDF-1.4 nothing", user="unlucky").json
-    assert [file["status"] for file in offline.get("/files", headers=of("unlucky")).json] == ["failed"]
+    assert [file["status"] for file in listed(offline, "unlucky")] == ["failed"]
     assert "offline engine" in text_of(ask(offline, "What does it say?", "unlucky").events)
     offline.request("DELETE", "/files", {"fileId": broken["fileId"]}, headers=of("unlucky"))
     assert offline.get("/files", headers=of("unlucky")).json == []

@@ -152,11 +152,14 @@ def test_expected_success(browser: Browser, host: ServerProcess) -> None:
     [
         ("fail?after=4", [HALF, "The answer failed: The model broke."]),
         ("fail?after=0", ["The answer failed: The model broke."]),
-        ("status?code=400&message=No+such+model.", ["The answer failed: The upstream 127.0.0.1"]),
+        (
+            "status?code=400&message=No+such+model.",
+            ["The answer failed: The upstream answered 400 (Bad Request): No such"],
+        ),
         ("error_nested?after=4", [HALF, "The answer failed: Slow down."]),
         ("incomplete", [HALF, "The answer ends here: it has reached its maximum length."]),
         ("incomplete?reason=content_filter", [HALF, "The answer ends here: it was cut off."]),
-        ("reset?after=4", [HALF, "The answer failed: The upstream 127.0.0.1"]),
+        ("reset?after=4", [HALF, "The answer failed: The upstream broke off during its response"]),
         ("clean_eof?after=4", [HALF, "The answer failed: The upstream"]),
         ("html", ["The answer failed: "]),
     ],
