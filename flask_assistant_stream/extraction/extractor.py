@@ -16,10 +16,10 @@ from typing import BinaryIO, cast
 from ..errors import RequestError
 from ..per_process import PerProcess
 from ..threads import WORK
+from ..turns import Turns
 from .extract import MAX_TEXT_CHARS, NO_EXTRACTORS, SEARCHABLE, ExtractedText, extract_text
 from .passages import cut
 from .processes import ExtractionProcess, Limits, TextPieces
-from .turns import Turns
 
 IDLE_SECONDS = 60.0
 """How long a process without work is kept."""
@@ -110,7 +110,7 @@ class TextExtractor:
         if not self.processes:
             return _read_here(filename, content, max_chars, self._extractors, cut_it=cut_it)
         head = {"filename": filename, "cut": cut_it, "max_chars": max_chars, "extractors": self._extractors}
-        with self._of_process.get().turns.turn(owner, seconds) as taken:
+        with self._of_process.get().turns.turn(owner, seconds=seconds) as taken:
             if not taken:
                 raise RequestError("Other files are being read at the moment. Try again later.", param="file")
             with self._process() as process:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ...errors import NotFound, RequestError
+from ...errors import NotFound, RequestError, TooManySearches
 from ...extraction.extract import ending
 from ...extraction.extractor import TextExtractor
 from ...loggers import logger_of
@@ -23,6 +23,7 @@ from ...protocol import ids, objects
 from ...protocol.objects import Object
 from ...stores.base import Kind, Record, Store
 from ...stores.capabilities import Blobs, FoundPassage, Passages
+from ...turns import Turns
 from .. import vector_store_files
 from ..base import Storage, Upload
 from ..vector_store_files import EXPIRES_AT, IN_PROGRESS, members
@@ -30,7 +31,6 @@ from .filters import matches
 from .indexer import Indexer
 from .pending import PendingFiles
 from .reading import CODE, INDEXED, MESSAGE, NOTE, FileReading, status_of
-from .search_turns import WAITING, SearchTurns
 
 logger = logger_of(__name__)
 
@@ -42,6 +42,11 @@ LEASE_SECONDS = 15.0
 DEFAULT_RESULTS = 10
 PASSAGES_PER_RESULT = 5
 """Maximum of passages in a search result."""
+
+SEARCHES = 2
+"""Searches at once in a process, of different owners. More would not be faster: a search computes."""
+WAITING_SEARCHES = 16
+"""Requests of an owner that may wait; the next one is refused, because each holds a connection or a thread."""
 
 SEARCHED = "assistants"
 """The purpose of files that are read when they are uploaded."""
@@ -81,7 +86,7 @@ class LocalStorage(Storage):
         self._passages: Passages = store
         self._shared = frozenset(shared)
         self._missed: set[str] = set()
-        self._turns = PerProcess(SearchTurns)
+        self._turns = PerProcess(lambda: Turns(SEARCHES, per_owner=1))
         self._new_id = new_id
         self._clock = now
         self.extract_with(extractor or TextExtractor(processes=0))
@@ -178,7 +183,10 @@ class LocalStorage(Storage):
         threshold = (options.get("ranking_options") or {}).get("score_threshold") or 0.0
         limit = options.get("max_num_results") or DEFAULT_RESULTS
         vector_store = self._get(Kind.VECTOR_STORE, owner, vector_store_id)
-        with self._turns.get().turn(owner, waiting=WAITING):
+        turns = self._turns.get()
+        if turns.waiting_of(owner) >= WAITING_SEARCHES:
+            raise TooManySearches("Too many searches of yours wait for their turn. Try again in a moment.")
+        with turns.turn(owner):
             files = self._searchable_members(vector_store, options.get("filters"))
             hits = self._passages.search_passages(owner, list(files), query, limit * PASSAGES_PER_RESULT)
         results: dict[str, Object] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
-from flask_assistant_stream.errors import NotFound, RequestError, StoreError
+from flask_assistant_stream.errors import NotFound, RequestError, StoreError, TooManySearches
 from flask_assistant_stream.extraction.extract import ExtractedText
 from flask_assistant_stream.protocol.generated_files import GeneratedFile
 from flask_assistant_stream.storages.local.storage import LocalStorage
@@ -14,6 +15,7 @@ from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind
 from tests.files.material import a_pdf
 from tests.files.worlds import ANN, BOB, World, an_upload
+from tests.waiting import soon
 
 DAY = 86400
 
@@ -131,6 +133,36 @@ def test_a_search_is_filtered_and_bounded(world: World) -> None:
     for vector_store in (id, world.vector_store()):  # also an empty one
         with pytest.raises(RequestError, match="filters"):
             filenames(world, vector_store, "blue", filters={"type": "like"})
+
+
+def test_few_searches_of_an_owner_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    id, begun, end = world.vector_store(world.upload()), threading.Event(), threading.Event()
+    search, results, refused = world.store.search_passages, list[list[str]](), list[str]()
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        assert end.wait(30)
+        return search(*arguments)
+
+    def work() -> None:
+        try:
+            results.append(filenames(world, id, "sky"))
+        except TooManySearches as error:
+            refused.append(error.message)
+
+    monkeypatch.setattr(world.store, "search_passages", slow)
+    monkeypatch.setattr("flask_assistant_stream.storages.local.storage.WAITING_SEARCHES", 1)
+    searches = [threading.Thread(target=work) for _ in range(3)]
+    searches[0].start()
+    assert begun.wait(30)
+    for thread in searches[1:]:
+        thread.start()
+    soon(lambda: refused)
+    end.set()
+    for thread in searches:
+        thread.join(30)
+    assert refused == ["Too many searches of yours wait for their turn. Try again in a moment."]
+    assert results == [["facts.txt"]] * 2
 
 
 def test_an_expired_store_is_not_searched(world: World) -> None:
