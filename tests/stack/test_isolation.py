@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.storages.vector_store_files import member_record
 from flask_assistant_stream.stores import Passages, make_store
 from flask_assistant_stream.stores.base import Kind, Record
+from tests.engines.hose import PLAIN, endless, hose
 from tests.fake_upstream import UpstreamProcess
 from tests.server_process import FACTORY, FLASK_RUN, GTHREAD, Answer, ServerProcess, gunicorn, serving
 from tests.stack.uploads import of
@@ -101,3 +103,30 @@ def test_large_searches_of_one_owner(site: tuple[ServerProcess, str]) -> None:
     assert times["/health"] < HEALTH_SECONDS
     assert times["/health/ready"] < READY_SECONDS
     assert times["/threads"] < READY_SECONDS
+
+
+MANY_ITEMS = json.dumps(
+    {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [{}] * 100_000}}
+)
+FLOODED = {**XAI, "ASSISTANT_TITLES": "off"}
+
+
+def test_floods_of_the_upstream_of_one_run(module_store: str, tmp_path: Path) -> None:
+    floods = [
+        endless("header line"),
+        endless("event"),
+        iter([PLAIN, f"data: {MANY_ITEMS}\n\n".encode()]),
+    ]
+    with (
+        hose(*floods) as port,
+        serving(gunicorn(), tmp_path, store=module_store, upstream=f"http://127.0.0.1:{port}/v1", **FLOODED) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for bound in ("head of more than", "event of more than", "output items"):
+            run = pool.submit(lambda: server.chat("Hello", headers=of(ANNA)).run)
+            times = slowest(server, lambda: not run.done())  # noqa: B023
+            assert run.result()["status"] == "failed"
+            assert bound in run.result()["last_error"]["message"]
+            assert times["/health"] < HEALTH_SECONDS, bound
+            assert times["/health/ready"] < READY_SECONDS, bound
+            assert times["/threads"] < READY_SECONDS, bound
