@@ -35,8 +35,12 @@ class Turns:
             return len(self._waiting.get(owner, ()))
 
     @contextmanager
-    def turn(self, owner: str, *, seconds: float = threading.TIMEOUT_MAX) -> Iterator[bool]:
-        """Wait for a place and hold it within the context; yield False, without a place, if none was free in time."""
+    def turn(self, owner: str, *, seconds: float = -1.0) -> Iterator[bool]:
+        """Wait for a place and hold it within the context; yield False, without a place, if none was free in time.
+
+        Args:
+            seconds: how long to wait; -1 is without a limit.
+        """
         turn = _Turn(owner)
         with self._lock:
             self._waiting.setdefault(owner, deque()).append(turn)

@@ -517,8 +517,8 @@ def gone(body: Body, options: Options) -> Reply:
     what = options["what"]
     if json.dumps(what) not in json.dumps(body["input"]):
         return text(body, options)
-    said = "The image could not be processed." if "mute" in options else f"Error while downloading {what}."
-    return error_reply(400, said, "invalid_image_url")
+    message = "The image could not be processed." if "mute" in options else f"Error while downloading {what}."
+    return error_reply(400, message, "invalid_image_url")
 
 
 @script

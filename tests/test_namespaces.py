@@ -12,8 +12,11 @@ from flask import Blueprint, Flask, Request
 from flask.testing import FlaskClient
 
 from flask_assistant_stream import ConfigError, ToolContext, create_assistant_blueprint
+from flask_assistant_stream.namespaces import hides_data, stored_owner
 from flask_assistant_stream.routes.base import EXTENSION
 from flask_assistant_stream.shutdown import drain
+from flask_assistant_stream.storages.local.pending import PendingFiles
+from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.decode import decode_ndjson, text_of
 from flask_assistant_stream.testing.scripted import ScriptedEngine, text
@@ -154,6 +157,13 @@ def test_a_new_app_with_two_registrations_is_not_warned(store_url: str, caplog: 
         assert app.test_client().post("/a/threads").status_code == 200
         close(app)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_file_that_waits_to_be_read_is_no_data_of_an_owner(store_url: str) -> None:
+    store = make_store(store_url)
+    PendingFiles(store).add(stored_owner(SECOND, "1"), "file_1")
+    assert not hides_data(store, "third")
+    store.close()
 
 
 def test_an_app_starts_without_its_store() -> None:

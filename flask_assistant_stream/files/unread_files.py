@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import NotFound
 from ..protocol.objects import Object
@@ -29,16 +28,11 @@ class FileNotice:
 
 
 def attached_file_notices(
-    store: Store, owner: str, vector_store_ids: Sequence[str], messages: Sequence[Mapping[str, Any]]
+    store: Store, owner: str, vector_store_ids: Sequence[str], file_ids: Sequence[str]
 ) -> list[FileNotice]:
-    """Return the files of the newest user messages that are not searchable in any of these vector stores."""
-    file_ids: dict[str, None] = {}
-    for message in reversed(messages):
-        if message["role"] != "user":
-            break
-        file_ids |= dict.fromkeys(str(entry["file_id"]) for entry in message.get("attachments") or ())
+    """Return which of these files are not searchable in any of these vector stores."""
     notices = []
-    for file_id in [*file_ids][:MAX_NOTICES]:
+    for file_id in file_ids[:MAX_NOTICES]:
         attached = [_member(store, owner, id, file_id) for id in vector_store_ids]
         known = [member for member in attached if member is not None]
         if known and all(member.body["status"] != "completed" for member in known):

@@ -60,11 +60,10 @@ class Conversation:
             self._replace(gone(old) | learnt.are_gone(run.owner, old))
 
     @property
-    def attaching(self) -> list[Object]:
-        """The `role` and the `attachments` for tools of the newest messages of the user."""
+    def attached(self) -> list[str]:
+        """The ids of the files for tools in the newest messages of the user, the newest message first."""
         asking = takewhile(lambda message: message.asks, reversed(self._messages))
-        ids = [message.attached for message in asking]
-        return [{"role": "user", "attachments": [{"file_id": id} for id in attached]} for attached in reversed(ids)]
+        return [*dict.fromkeys(id for message in asking for id in message.attached)]
 
     def fit(self, items: Sequence[Item]) -> Sequence[PastMessage]:
         """Return the messages of the next request.

@@ -89,7 +89,7 @@ class RequestBuilder:
         own = self._own_store(run)
         self._await_indexing(run.owner, of_thread, INDEXING_SECONDS, stopping)
         own_read = self._await_indexing(run.owner, own, OWN_INDEXING_SECONDS, stopping)
-        notices = attached_file_notices(self._store, run.owner, of_thread, conversation.attaching)
+        notices = attached_file_notices(self._store, run.owner, of_thread, conversation.attached)
         notices += [] if own_read else unfinished_file_notices(self._store, run.owner, own)
         for notice in notices:
             logger.warning("run %s without file %s: %s", run.id, notice.file_id, notice.text)

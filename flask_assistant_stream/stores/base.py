@@ -52,6 +52,9 @@ PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
 PAGE_BYTES = 4 << 20
 """The most bytes of a page, as the store keeps its records, unless one record alone is larger."""
 
+OWNED = (Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.ASSISTANT)
+"""Kinds of an owner's data; each other record of an owner is below one of these."""
+
 CURSOR_SECONDS = 86_400.0
 """How long a deleted record keeps its place in its list, at least, so that a client can delete while it pages."""
 
@@ -390,7 +393,7 @@ class Store(ABC):
     # -- owners -------------------------------------------------------------------------------------------
 
     def has_owners_without(self, text: str) -> bool:  # noqa: ARG002
-        """Return whether some owner whose name lacks `text` has records; True if the store cannot tell."""
+        """Return whether some owner whose name lacks `text` has `OWNED` records; True if the store cannot tell."""
         return True
 
     def commit(self, writes: Sequence[tuple[Row, Projection | None]]) -> AppendResults:

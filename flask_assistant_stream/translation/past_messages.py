@@ -73,8 +73,8 @@ def past_message(message: Object) -> PastMessage | None:
     if message.get("role") == "assistant":
         text = "\n".join(filter(None, map(_model_text, _parts(message))))
         phase = {"phase": phase} if isinstance(phase := message.get("phase"), str) and phase else {}
-        said = {"type": "message", "role": "assistant", "content": text, **phase}
-        return PastMessage(said, tokens_of(text)) if text else None
+        answer = {"type": "message", "role": "assistant", "content": text, **phase}
+        return PastMessage(answer, tokens_of(text)) if text else None
     parts = [part for part in map(_user_part, _parts(message)) if part is not None]
     attachments = [entry for entry in objects_of(message.get("attachments")) if text_of(entry.get("file_id"))]
     loose = [entry for entry in attachments if not entry.get("tools")]  # sent (spec/responses.md#attachments)

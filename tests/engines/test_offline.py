@@ -57,11 +57,11 @@ class TestSlowly(TestSuite):
 
 
 def test_it_says_that_it_is_offline_and_echoes_in_markdown() -> None:
-    said = text_of(ask(user("hello *you*\nover there")))
-    assert "offline" in said
-    assert "> hello *you*\n> over there" in said
-    assert "\n- " in said
-    assert "set `OPENAI_API_KEY`" in said
+    answer = text_of(ask(user("hello *you*\nover there")))
+    assert "offline" in answer
+    assert "> hello *you*\n> over there" in answer
+    assert "\n- " in answer
+    assert "set `OPENAI_API_KEY`" in answer
     assert len(text_of(ask(user("x" * 100_000)))) < 5000, "a long question is not echoed for ever"
 
 
@@ -135,8 +135,8 @@ CODE = {"type": "object", "properties": {"code": {"type": "string", "pattern": "
 )
 def test_the_hint_of_a_tool_works_as_it_is_written(parameters: Any, hint: str, arguments: str | None) -> None:
     tool = {**WEATHER, "parameters": parameters}
-    said = text_of(ask(user("hello"), tools=[tool]))
-    assert hint in said
+    answer = text_of(ask(user("hello"), tools=[tool]))
+    assert hint in answer
     if arguments is not None:
         assert calls_of(ask(user(hint.split("`")[1]), tools=[tool])) == [("get_weather", arguments)]
     assert hint.split(" and")[0] in text_of(ask(user("/get_weather {"), tools=[tool])), "a broken call has the hint too"
@@ -150,8 +150,8 @@ def test_tool_outputs_are_quoted() -> None:
     ]
     items = ask(user("/get_weather {}"), call, *outputs, tools=[WEATHER])
     assert calls_of(items) == []
-    said = text_of(items)
-    assert said.index("`get_weather`") < said.index("sunny") < said.index('{"t": 7}')
+    answer = text_of(items)
+    assert answer.index("`get_weather`") < answer.index("sunny") < answer.index('{"t": 7}')
 
 
 def test_usage_counts_words() -> None:
@@ -290,8 +290,8 @@ def test_results_are_told_where_they_are_asked_for() -> None:
 
 def test_only_what_fits_well_is_quoted() -> None:
     found = [passage("Best.", 0.8), passage("Good.", 0.5), passage("Best.", 0.5), passage("Poor.", 0.3)]
-    said = text_of(look(Searched(*found)))
-    assert [line for line in said.splitlines() if line.startswith(">")] == ["> Best.", "> Good."]
+    answer = text_of(look(Searched(*found)))
+    assert [line for line in answer.splitlines() if line.startswith(">")] == ["> Best.", "> Good."]
     many = [passage(f"Number {number}.") for number in range(9)]
     assert len(cited(told(look(Searched(*many))))) == 3
 
@@ -356,8 +356,8 @@ def test_a_search_that_fails_fails_the_run() -> None:
 
 
 def test_a_limit_within_a_quote_leaves_its_citation_out() -> None:
-    said = look(Searched(passage("one two three")), user("a b"))
-    assert said[-1]["response"]["usage"]["input_tokens"] == 5, "what was found counts"
+    answer = look(Searched(passage("one two three")), user("a b"))
+    assert answer[-1]["response"]["usage"]["input_tokens"] == 5, "what was found counts"
     items = look(Searched(passage("one two three four")), max_output_tokens=20)
     assert text_of(items).endswith("> one two")
     assert items[-1]["response"]["output"][-1]["content"][0]["annotations"] == []
@@ -406,5 +406,5 @@ def test_a_short_passage_is_quoted_whole_and_a_sentence_is_never_cut() -> None:
 
 
 def test_lines_are_quoted_line_by_line() -> None:
-    said = text_of(look(Searched(passage("# Title\n\nname | age\nAnna | 7"))))
-    assert "\n\n> # Title\n>\n> name | age\n> Anna | 7\n\n" in said
+    answer = text_of(look(Searched(passage("# Title\n\nname | age\nAnna | 7"))))
+    assert "\n\n> # Title\n>\n> name | age\n> Anna | 7\n\n" in answer

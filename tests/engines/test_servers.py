@@ -150,7 +150,7 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
 
 # ---- errors --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (error_reply(402, "Insufficient credits"), "server_error", "Insufficient credits"),
         (error_reply(404, "The model `x` does not exist", "model_not_found"), "server_error", "ASSISTANT_MODEL"),
@@ -165,13 +165,13 @@ def test_a_limit_that_is_refused_is_kept_here(upstream: FakeUpstream, make: Make
         (Reply([b'data: {"error":{"message":"Slow","code":"429"}}\n\n'], 500), "rate_limit_exceeded", "Slow"),
     ],
 )
-def test_every_shape_of_refusal(upstream: FakeUpstream, make: Make, error: Reply, code: str, said: str) -> None:
+def test_every_shape_of_refusal(upstream: FakeUpstream, make: Make, error: Reply, code: str, message: str) -> None:
     upstream.play(error)
-    told = refused(make(retries=0), asking("text"))
-    assert told.code == code
-    assert said in told.message or said in told.detail
-    assert str(upstream.port) in told.detail
-    assert str(upstream.port) not in told.message
+    failure = refused(make(retries=0), asking("text"))
+    assert failure.code == code
+    assert message in failure.message or message in failure.detail
+    assert str(upstream.port) in failure.detail
+    assert str(upstream.port) not in failure.message
 
 
 def test_a_pause_that_only_the_body_asks_for_is_kept(upstream: FakeUpstream, make: Make) -> None:

@@ -1,4 +1,4 @@
-"""Small damage in a PDF does not cost a page; text that cannot be known is said to be so."""
+"""Small damage in a PDF does not cost a page; a note names text that cannot be known."""
 
 from __future__ import annotations
 

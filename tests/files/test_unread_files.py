@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from flask_assistant_stream.files.unread_files import (
@@ -20,35 +18,20 @@ def world(local_world: World) -> World:
     return local_world
 
 
-def user(*file_ids: str) -> dict[str, Any]:
-    return {"role": "user", "attachments": [{"file_id": file_id, "tools": []} for file_id in file_ids]}
-
-
 def set_status(world: World, vector_store: str, file_id: str, status: str) -> None:
     world.store.update(Kind.VECTOR_STORE_FILE, ANN, f"{vector_store}.{file_id}", body={"status": status})
 
 
-def texts(world: World, vector_store: str, *messages: dict[str, Any]) -> list[str]:
-    return [notice.text for notice in attached_file_notices(world.store, ANN, [vector_store], messages)]
+def texts(world: World, vector_store: str, *file_ids: str) -> list[str]:
+    return [notice.text for notice in attached_file_notices(world.store, ANN, [vector_store], file_ids)]
 
 
 def test_a_failed_attachment_is_mentioned_with_its_reason(world: World) -> None:
     good, bad = world.upload(), world.upload('a "scan".pdf', "no pdf")
     vector_store = world.vector_store(good, bad)
-    (notice,) = texts(world, vector_store, user(good, bad))
+    (notice,) = texts(world, vector_store, good, bad)
     assert notice.startswith("""The attached file "a 'scan'.pdf" could not be read""")
     assert notice.endswith("The reason: " + world.files_in(vector_store).get(bad)["last_error"]["message"])
-
-
-def test_attachments_of_earlier_messages_are_not_mentioned_again(world: World) -> None:
-    bad, other = world.upload("a.pdf", "no pdf"), world.upload("b.pdf", "no pdf")
-    vector_store = world.vector_store(bad, other)
-    answered = [user(bad), {"role": "assistant"}]
-    assert texts(world, vector_store, *answered, user()) == []
-    assert [text.split('"')[1] for text in texts(world, vector_store, *answered, user(other), user(bad))] == [
-        "a.pdf",
-        "b.pdf",
-    ]
 
 
 @pytest.mark.parametrize(("status", "words"), [("in_progress", "still being read"), ("cancelled", "was not read")])
@@ -56,7 +39,7 @@ def test_an_attachment_that_is_not_read_is_mentioned(world: World, status: str, 
     file_id = world.upload()
     vector_store = world.vector_store(file_id)
     set_status(world, vector_store, file_id, status)
-    (notice,) = texts(world, vector_store, user(file_id))
+    (notice,) = texts(world, vector_store, file_id)
     assert words in notice
 
 
@@ -64,7 +47,7 @@ def test_a_file_that_another_vector_store_has_is_not_mentioned(world: World) -> 
     file_id = world.upload()
     one, two = world.vector_store(file_id), world.vector_store(file_id)
     set_status(world, one, file_id, "cancelled")
-    assert attached_file_notices(world.store, ANN, [one, two], [user(file_id, "file-gone")]) == []
+    assert attached_file_notices(world.store, ANN, [one, two], [file_id, "file-gone"]) == []
 
 
 def test_unfinished_files_of_a_vector_store_are_mentioned(world: World) -> None:
@@ -79,7 +62,7 @@ def test_unfinished_files_of_a_vector_store_are_mentioned(world: World) -> None:
 
 def test_notices_are_behind_the_words_of_the_last_user_message(world: World) -> None:
     bad = world.upload("a.pdf", "no pdf")
-    notices = attached_file_notices(world.store, ANN, [world.vector_store(bad)], [user(bad)])
+    notices = attached_file_notices(world.store, ANN, [world.vector_store(bad)], [bad])
     items = [
         {"role": "user", "content": "Before."},
         {"role": "user", "content": "What is in it?"},

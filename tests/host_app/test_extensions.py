@@ -38,10 +38,10 @@ def test_a_tool_speaks_the_visitors_language_and_names_the_page(visit: Visit) ->
     anna = visit("anna")
     for headers, price in ((GERMAN, "1.049,50\xa0€"), ({"Accept-Language": "en"}, "€1,049.50")):
         page = anna.client.get("/", headers=headers).text
-        said = text_of(decode_ndjson(anna.post("/chat/stream", {"content": "/my_orders"}, **headers).data))
+        answer = text_of(decode_ndjson(anna.post("/chat/stream", {"content": "/my_orders"}, **headers).data))
         assert price in page
-        assert price in said
-        assert "http://localhost/" in said
+        assert price in answer
+        assert "http://localhost/" in answer
 
 
 # -- keys in the app's database ---------------------------------------------------------------------------------
@@ -202,6 +202,6 @@ def test_words_arrive_while_the_run_goes_on(server: ServerProcess, kind: str) ->
 
 
 def test_tools_of_a_real_worker_speak_the_visitors_language(server: ServerProcess) -> None:
-    said = server.chat("/my_orders", headers={"Authorization": f"Bearer {KEY}", **GERMAN}).events
-    assert "1.049,50\xa0€" in text_of(said)
-    assert f"{server.origin}/" in text_of(said)
+    events = server.chat("/my_orders", headers={"Authorization": f"Bearer {KEY}", **GERMAN}).events
+    assert "1.049,50\xa0€" in text_of(events)
+    assert f"{server.origin}/" in text_of(events)

@@ -74,9 +74,9 @@ def test_it_does_what_the_page_says(app: Flask) -> None:
     refused = send("hello", "")
     assert refused.status_code == 400
     assert refused.get_json()["error"]["message"] == "The CSRF token is missing."
-    said = text_of(decode_ndjson(send("/my_orders", token).data))
-    assert "A-100" in said
-    assert "B-200" not in said
+    answer = text_of(decode_ndjson(send("/my_orders", token).data))
+    assert "A-100" in answer
+    assert "B-200" not in answer
     answers = [send("again", token) for _ in range(20)]
     assert {answer.status_code for answer in answers[:19]} == {200}
     assert answers[19].status_code == 429
@@ -140,9 +140,9 @@ def test_the_policy_for_talisman_is_that_of_the_page(names: dict[str, Any], app:
     assert client.get(f"{ASSISTANT}/threads").status_code == 302
     assert client.get(f"{ASSISTANT}/health").status_code == 200
     policy = client.get("/login", base_url="https://localhost").headers["Content-Security-Policy"]
-    said = re.search(r"^default-src.*?(?=\n```)", read(PAGE), re.MULTILINE | re.DOTALL)
-    assert said is not None
-    assert policy == said[0].replace("\n", " ")
+    shown = re.search(r"^default-src.*?(?=\n```)", read(PAGE), re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    assert policy == shown[0].replace("\n", " ")
 
 
 @pytest.mark.slow

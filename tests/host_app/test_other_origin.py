@@ -96,8 +96,8 @@ SEND = "send('hello').then(async (r) => [await r.text(), r.headers.get('X-Thread
 def test_a_listed_page_chats_as_the_visitor(page: Page, host: dict[str, str]) -> None:
     page.goto(host["listed"])
     page.wait_for_function("'send' in window")
-    said, thread = page.evaluate(SEND)
-    assert "thread.run.completed" in said
+    stream, thread = page.evaluate(SEND)
+    assert "thread.run.completed" in stream
     assert [one["id"] for one in threads(page, host)] == [thread]
 
 

@@ -77,8 +77,8 @@ def test_the_oldest_turns_are_left_out_of_a_full_context(
     assert [item["role"] for item in sent] == ["user", "assistant"] * 2 + ["user"]
     assert sent[0]["content"].startswith("message 3")
     assert sent[-1]["content"].startswith("the newest")
-    (told,) = [event.object() for event in events if event.name == CONTEXT_SHORTENED]
-    assert (told["messages"], told["of_messages"], told["files"]) == (6, 11, 0)
+    (event,) = [event.object() for event in events if event.name == CONTEXT_SHORTENED]
+    assert (event["messages"], event["of_messages"], event["files"]) == (6, 11, 0)
     assert "leaves out 6 of 11 earlier messages" in caplog.text
     assert len(upstream.requests) == before + 2
 
@@ -108,8 +108,8 @@ def test_a_thread_of_one_huge_message_leaves_others_their_history(site: Site, up
 
 def test_one_turn_before_the_newest_message_is_tried_if_no_limit_is_known(site: Site, upstream: FakeUpstream) -> None:
     thread_id = site.new_thread()
-    for said in ("1", "2", "a much longer message than those before it"):
-        site.chat(f"{said} @@script:text?say=ok@@", threadId=thread_id)
+    for words in ("1", "2", "a much longer message than those before it"):
+        site.chat(f"{words} @@script:text?say=ok@@", threadId=thread_id)
     assert run_of(site.chat("the newest @@script:full@@", threadId=thread_id))["status"] == "completed"
     assert [item["content"][:6] for item in asked(upstream)] == ["a much", "ok", "the ne"]
 

@@ -9,9 +9,11 @@ import pytest
 
 from flask_assistant_stream.protocol import objects
 from flask_assistant_stream.runs import upstream_request
+from flask_assistant_stream.runs.conversation import Conversation
 from flask_assistant_stream.runs.refused_inputs import DOUBLING_SECONDS, GONE_SECONDS, RefusedInputs
 from flask_assistant_stream.runs.upstream_request import RequestBuilder
 from flask_assistant_stream.stores.base import Kind, Page, Record, RunRecord, Store
+from flask_assistant_stream.translation.past_messages import past_message
 from tests.runs.workers import ASSISTANT
 
 
@@ -29,13 +31,13 @@ class Counted:
         return page
 
 
-def history(store: Store, count: int, said: str = "", **fields: Any) -> tuple[list[str], int]:
+def history(store: Store, count: int, words: str = "", **fields: Any) -> tuple[list[str], int]:
     """Fill a thread; return the texts that a run of it sends, and how many messages were read."""
     thread = objects.thread("thread_1", 1)
     store.insert(Record(Kind.THREAD, "ann", thread))
     for number in range(count):
         role = "assistant" if number % 2 else "user"
-        body = objects.message(f"msg_{number}", 1, "thread_1", role, [objects.text_part(f"{number}{said}")])
+        body = objects.message(f"msg_{number}", 1, "thread_1", role, [objects.text_part(f"{number}{words}")])
         store.insert(Record(Kind.MESSAGE, "ann", body, "thread_1"))
     counted = Counted(store)
     run = RunRecord(Kind.RUN, "ann", {**objects.run("run_1", 1, "thread_1", ASSISTANT), **fields}, "thread_1")
@@ -144,3 +146,21 @@ def test_the_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         refused.lose("ann", {name})
     assert [refused.room("ann", name) for name in ("one", "two", "three")] == [None, 5, 5]
     assert refused.are_gone("ann", {"one", "two", "three"}) == {"two", "three"}
+
+
+def test_files_of_the_newest_messages_of_the_user_are_attached() -> None:
+    """Those of answered messages were mentioned before."""
+
+    def message(role: str, *file_ids: str) -> dict[str, Any]:
+        attachments = [{"file_id": id, "tools": [{"type": "file_search"}]} for id in file_ids]
+        return objects.message("msg_1", 1, "thread_1", role, [objects.text_part("x")], attachments=attachments)
+
+    run = RunRecord(Kind.RUN, "ann", objects.run("run_1", 1, "thread_1", ASSISTANT), "thread_1")
+    answered = [message("user", "file-a"), message("assistant")]
+
+    def attached(*messages: dict[str, Any]) -> list[str]:
+        sent = filter(None, map(past_message, [*answered, *messages]))
+        return Conversation(run, list(sent), RefusedInputs()).attached
+
+    assert attached(message("user")) == []
+    assert attached(message("user", "file-b", "file-c"), message("user", "file-c")) == ["file-c", "file-b"]

@@ -87,10 +87,10 @@ def test_a_hostile_file_ends_with_the_reason_and_the_next_file_is_read(
         answer = server.chat(RETURNS, assistantId="asst_search", attachments=[good], headers=of("anna"))
         assert "27 days" in text_of(answer.events)
         if file["status"] == "error":
-            said: dict[str, Any] = {"assistantId": "asst_search", "attachments": [bad]}
-            told = server.chat("What is in it?", headers=of("anna"), **said)
-            assert f'The attached file "{name}" could not be read' in text_of(told.events)
-            assert file["status_details"] in text_of(told.events)
+            fields: dict[str, Any] = {"assistantId": "asst_search", "attachments": [bad]}
+            answer = server.chat("What is in it?", headers=of("anna"), **fields)
+            assert f'The attached file "{name}" could not be read' in text_of(answer.events)
+            assert file["status_details"] in text_of(answer.events)
 
 
 def readers(server: ServerProcess) -> dict[int, int]:

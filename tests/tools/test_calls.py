@@ -194,9 +194,9 @@ def test_a_context_that_fails_is_a_tool_that_fails(when: str, records: Records) 
         raise RuntimeError("secret")
 
     assert make(asked("call_1", "who"), around=around).run() == {"call_1": "The tool who failed."}
-    level, said = records()[0]
+    level, record = records()[0]
     assert level == "ERROR"
-    assert re.fullmatch(r"tool who failed: RuntimeError at test_calls\.py:[0-9]+ in around", said)
+    assert re.fullmatch(r"tool who failed: RuntimeError at test_calls\.py:[0-9]+ in around", record)
 
 
 def test_a_tool_sees_nothing_of_the_caller_s_context() -> None:
@@ -234,8 +234,8 @@ def test_a_failure_is_logged_with_its_place_and_without_its_text(
 def test_an_object_of_the_hosts_own_is_named_with_the_fix(records: Records) -> None:
     assert make(asked("call_1", "strange")).run() == {"call_1": "The tool strange failed."}
     where = f"test_calls.py:{line_of(strange, 'tools.tool')} in strange"
-    said = f"tool strange returned object; return a dict, a string or a pydantic model, at {where}"
-    assert records()[0] == ("ERROR", said)
+    record = f"tool strange returned object; return a dict, a string or a pydantic model, at {where}"
+    assert records()[0] == ("ERROR", record)
 
 
 def test_the_text_of_a_failure_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:

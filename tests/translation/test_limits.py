@@ -63,9 +63,9 @@ def test_parts_annotations_outputs_and_results() -> None:
 def test_bytes_of_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coerce, "OUTPUT_BYTES", 20_000)
     monkeypatch.setattr(reader, "OUTPUT_BYTES", 20_000)
-    said = "The upstream sent more than 20000 bytes of output."
+    words = "The upstream sent more than 20000 bytes of output."
     fold = played([added(message()), *[text("x" * 1000)] * 30, terminal()])
-    assert fold.run["last_error"]["message"] == said
+    assert fold.run["last_error"]["message"] == words
     assert fold.texts[0].startswith("x" * 10_000), "the text before the limit is kept"
     code = {
         "type": "response.code_interpreter_call_code.delta",
@@ -73,7 +73,7 @@ def test_bytes_of_output(monkeypatch: pytest.MonkeyPatch) -> None:
         "output_index": 0,
         "delta": "x" * 1000,
     }
-    assert failure(added({"type": "code_interpreter_call", "id": "ci_1"}), *[code] * 30) == said
+    assert failure(added({"type": "code_interpreter_call", "id": "ci_1"}), *[code] * 30) == words
     results = [{"file_id": "file_1", "text": "x" * 20_001}]
     search = done({"type": "file_search_call", "id": "fs_1", "results": results})
     assert failure(search) == "The upstream sent more than 20000 bytes of results of a search."

@@ -97,7 +97,7 @@ def test_an_answer_of_any_shape_is_read(response: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "title"),
+    ("answer", "title"),
     [
         ("Getting a refund", "Getting a refund"),
         ('"Getting a refund."', "Getting a refund"),
@@ -134,12 +134,12 @@ def test_an_answer_of_any_shape_is_read(response: Any) -> None:
         ("Salt &amp; pepper", "Salt & pepper"),
     ],
 )
-def test_a_title_is_tidied(said: str, title: str) -> None:
-    assert tidy_title(said) == title
+def test_a_title_is_tidied(answer: str, title: str) -> None:
+    assert tidy_title(answer) == title
 
 
 @pytest.mark.parametrize(
-    ("said", "title"),
+    ("answer", "title"),
     [
         ("<think>\nOkay, a name.\n</think>\n\nGarden plans", "Garden plans"),
         ("<think>Okay, let me see</think>Garden plans", "Garden plans"),
@@ -162,8 +162,8 @@ def test_a_title_is_tidied(said: str, title: str) -> None:
         ),
     ],
 )
-def test_thoughts_are_no_title(said: str, title: str) -> None:
-    assert tidy_title(said) == title
+def test_thoughts_are_no_title(answer: str, title: str) -> None:
+    assert tidy_title(answer) == title
 
 
 @pytest.mark.parametrize(

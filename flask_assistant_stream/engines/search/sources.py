@@ -41,9 +41,9 @@ def query_of(request: dict[str, Any]) -> str:
     texts = [_words(item) for item in input_of(request) if item.get("role") == "user"]
     if not file_search_of(request) or not texts or not texts[-1]:
         return ""
-    said = [text for text in texts if text]
-    short = len(said[-1].split(None, SHORT_WORDS)) <= SHORT_WORDS
-    return "\n".join(_ends(text) for text in (said[-2:] if short else said[-1:]))
+    not_empty = [text for text in texts if text]
+    short = len(not_empty[-1].split(None, SHORT_WORDS)) <= SHORT_WORDS
+    return "\n".join(_ends(text) for text in (not_empty[-2:] if short else not_empty[-1:]))
 
 
 def _ends(text: str) -> str:

@@ -118,6 +118,11 @@ class Package:
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
             self._notes.add("A part of the document is damaged and missing.")
 
+    def visit(self, name: str, walker: SilentWalker) -> None:
+        """Let a walker collect from a part that may be damaged without loss of the others."""
+        for _ in self.walk_optional(name, walker):
+            pass
+
     def relationships(self, name: str = "") -> list[Relationship]:
         """Return a part's references to other parts, by default the whole package's; [] if they cannot be read."""
         folder, base = posixpath.split(name)
@@ -126,8 +131,7 @@ class Package:
             return []
         if part not in self._related:
             walker = _Relationships(folder)
-            for _ in self.walk_optional(part, walker):
-                pass
+            self.visit(part, walker)
             self._related[part] = walker.listed
         return self._related[part]
 

@@ -47,8 +47,7 @@ def _workbook(package: Package, notes: Notes) -> Iterator[str]:
     for kind, walker in (("sharedStrings", shared), ("styles", formats)):
         for each in related:
             if each.kind == kind and each.target in package:
-                for _ in package.walk_optional(each.target, walker):
-                    pass
+                package.visit(each.target, walker)
     targets = {each.id: each.target for each in related}
     for title, id in book.sheets:
         name = targets.get(id, "")

@@ -15,6 +15,7 @@ from ...protocol.run_states import RunStatus
 from ..base import (
     BELOW_VECTOR_STORE,
     CURSOR_SECONDS,
+    OWNED,
     TURN,
     AppendResults,
     Changes,
@@ -194,9 +195,8 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def has_owners_without(self, text: str) -> bool:
         others = {"owner": {"$not": {"$regex": re.escape(text)}}}
-        kinds = (Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.ASSISTANT)  # each other record is below one of these
         with self._connection.database() as db:
-            return any(db[COLLECTIONS[kind]].find_one(others, {"_id": True}) is not None for kind in kinds)
+            return any(db[COLLECTIONS[kind]].find_one(others, {"_id": True}) is not None for kind in OWNED)
 
     # -- runs ---------------------------------------------------------------------------------------------
 

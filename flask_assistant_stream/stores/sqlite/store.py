@@ -17,6 +17,7 @@ from ...protocol.run_states import RunStatus
 from ...threads import PROBE
 from ..base import (
     CURSOR_SECONDS,
+    OWNED,
     TURN,
     AppendResult,
     AppendResults,
@@ -190,8 +191,9 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.read(work)
 
     def has_owners_without(self, text: str) -> bool:
-        sql = "SELECT 1 FROM records WHERE instr(owner, ?) = 0 LIMIT 1"
-        return self._connections.read(lambda connection: connection.execute(sql, (text,)).fetchone()) is not None
+        kinds = [kind.value for kind in OWNED]
+        sql = f"SELECT 1 FROM records WHERE kind IN ({', '.join('?' * len(kinds))}) AND instr(owner, ?) = 0 LIMIT 1"
+        return self._connections.read(lambda connection: connection.execute(sql, (*kinds, text)).fetchone()) is not None
 
     # -- runs ---------------------------------------------------------------------------------------------
 

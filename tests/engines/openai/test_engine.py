@@ -347,7 +347,7 @@ def test_after_a_failure_the_wait_is_short(
 
 # ---- refusals and retries ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("line", "code", "said"),
+    ("line", "code", "words"),
     [
         ("status?code=400&message=Bad+tool", "invalid_prompt", "Bad tool"),
         ("status?code=429&message=Slow+down", "rate_limit_exceeded", "Slow down"),
@@ -360,11 +360,11 @@ def test_after_a_failure_the_wait_is_short(
     ],
 )
 def test_refusals_are_errors_with_the_upstreams_words(
-    upstream: FakeUpstream, engine: OpenAIEngine, line: str, code: str, said: str
+    upstream: FakeUpstream, engine: OpenAIEngine, line: str, code: str, words: str
 ) -> None:
     items, error = until_error(engine, script(line))
     assert (items, error.code) == ([], code)
-    assert said in error.message or said in error.detail
+    assert words in error.message or words in error.detail
     assert f"127.0.0.1:{upstream.port}" in error.detail
     shown_to_visitors(error, upstream)
 

@@ -148,7 +148,7 @@ def test_a_compressed_delta_is_read_when_it_is_flushed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body", "said"),
+    ("encoding", "body", "words"),
     [
         (b"br", b"\x0b\x02", "compressed its response with 'br', which was not requested"),
         (b"zstd", b"\x28", "compressed its response with 'zstd'"),
@@ -157,8 +157,8 @@ def test_a_compressed_delta_is_read_when_it_is_flushed() -> None:
         (b"gzip", gzip.compress(b"data: {}\n\n" * 1000, mtime=0)[:-12], "its compressed data ends too early"),
     ],
 )
-def test_other_compression_is_an_error_that_names_it(encoding: bytes, body: bytes, said: str) -> None:
-    assert said in answer_of(encoded(encoding, body))[1]
+def test_other_compression_is_an_error_that_names_it(encoding: bytes, body: bytes, words: str) -> None:
+    assert words in answer_of(encoded(encoding, body))[1]
 
 
 def test_a_compressed_refusal_is_read() -> None:

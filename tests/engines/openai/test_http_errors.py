@@ -133,7 +133,7 @@ def test_the_field_at_fault(body: bytes, param: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "said"),
+    ("status", "headers", "body", "words"),
     [
         (500, {}, b"", "0 bytes of no content type"),
         (999, {}, b"odd", "answered 999."),
@@ -144,10 +144,10 @@ def test_the_field_at_fault(body: bytes, param: str | None) -> None:
     ],
 )
 def test_the_message_says_what_came_and_what_to_check(
-    status: int, headers: dict[str, str], body: bytes, said: str
+    status: int, headers: dict[str, str], body: bytes, words: str
 ) -> None:
     error = http_errors.refused(HERE, status, headers, body)
-    assert said in error.detail
+    assert words in error.detail
     assert "up.example" in error.detail
     assert "pw" not in error.detail
     assert error.message.startswith(f"The upstream answered {status}")
@@ -174,7 +174,7 @@ def test_visitors_see_the_upstreams_words_without_addresses(text: str, shown: st
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "words"),
     [
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "Nothing listens at up.example"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "up.example is unknown"),
@@ -185,10 +185,10 @@ def test_visitors_see_the_upstreams_words_without_addresses(text: str, shown: st
         (OSError(), "OSError"),
     ],
 )
-def test_a_connection_that_fails_says_why(error: OSError, said: str) -> None:
-    told = http_errors.broken(HERE, error)
-    assert said in told.detail
-    assert "OPENAI_BASE_URL" in told.detail
-    assert told.message == "The upstream cannot be reached."
-    assert told.code == SERVER_ERROR
+def test_a_connection_that_fails_says_why(error: OSError, words: str) -> None:
+    failure = http_errors.broken(HERE, error)
+    assert words in failure.detail
+    assert "OPENAI_BASE_URL" in failure.detail
+    assert failure.message == "The upstream cannot be reached."
+    assert failure.code == SERVER_ERROR
     assert "broke off" in http_errors.broken(HERE, error, streaming=True).message
