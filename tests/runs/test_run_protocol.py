@@ -287,6 +287,7 @@ def test_an_answer_that_was_claimed_and_never_stored_can_be_sent_again(worker: M
     with pytest.raises(RequestError, match="do not accept tool outputs"):
         other.runner.submit("ann", begun.thread_id, begun.id, outputs)
     other.sweep(LEASE + 1)
+    soon(lambda: other.run(begun.id).body["status"] == "requires_action")  # its sweeper may have been first
     attached = other.runner.submit("ann", begun.thread_id, begun.id, outputs)
     assert endings(other.read(begun.id, attached.after)) == ["thread.run.completed"]
 
