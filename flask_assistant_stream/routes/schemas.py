@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -116,19 +117,19 @@ class AppBody(Body):
         spelled = dict(data)
         for name, field in self.load_fields.items():
             key = field.data_key or name
-            for other in (_camel(key), _snake(key)):
+            for other in _other_spellings(key):
                 if spelled.get(key) is None and other in data:
                     spelled[key] = data[other]
         return spelled
 
 
-def _camel(key: str) -> str:
+@functools.cache
+def _other_spellings(key: str) -> tuple[str, ...]:
+    """Return a declared key in camelCase and in snake_case, without its own spelling."""
     head, *words = key.split("_")
-    return head + "".join(word.capitalize() for word in words)
-
-
-def _snake(key: str) -> str:
-    return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
+    camel = head + "".join(word.capitalize() for word in words)
+    snake = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
+    return tuple({camel, snake} - {key})
 
 
 # -- bodies ---------------------------------------------------------------------------------------------------
