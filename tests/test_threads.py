@@ -45,14 +45,18 @@ FULL = """
 from gevent import monkey, joinall, spawn
 monkey.patch_all()
 from flask_assistant_stream.threads import PROBE, SEARCH, STORE, WORK, run_blocking
-event = monkey.get_original("threading", "Event")()
-full = [spawn(pool.run, event.wait) for pool in (SEARCH, WORK) for _ in range(20)]
+gate = monkey.get_original("_thread", "allocate_lock")()
+gate.acquire()
+def wait():
+    with gate:
+        pass
+full = [spawn(pool.run, wait) for pool in (SEARCH, WORK) for _ in range(20)]
 spawn(lambda: None).join()
 print(run_blocking(str, 1), PROBE.run(str, 2), flush=True)
-full += [spawn(run_blocking, event.wait) for _ in range(20)]
+full += [spawn(run_blocking, wait) for _ in range(20)]
 spawn(lambda: None).join()
 print(PROBE.run(str, 3), flush=True)
-event.set()
+gate.release()
 joinall(full)
 """
 
