@@ -13,17 +13,16 @@ from enum import Enum
 from typing import Any, Literal, TypeVar
 
 from ..errors import Duplicate, NotFound
+from ..protocol.dialects import ASSISTANTS
 from ..protocol.events import Event, pack, unpack
 from ..protocol.objects import Object
+from .lines import Fork, Lines, Span
 
 T = TypeVar("T")
 
 Order = Literal["asc", "desc"]
 Changes = Mapping[str, Any] | None
 """Values by top-level key."""
-
-TURN = 1 << 20
-"""Positions per turn of a thread: event `seq` of a run places its object at `turn * TURN + seq`."""
 
 
 class Kind(str, Enum):
@@ -58,8 +57,18 @@ OWNED = (Kind.THREAD, Kind.FILE, Kind.VECTOR_STORE, Kind.ASSISTANT)
 CURSOR_SECONDS = 86_400.0
 """How long a deleted record keeps its place in its list, at least, so that a client can delete while it pages."""
 
-BELOW_VECTOR_STORE = (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
-"""Kinds that are deleted with their vector store."""
+BELOW: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.THREAD: (Kind.MESSAGE, Kind.RUN),
+    Kind.RUN: (Kind.RUN_STEP,),
+    Kind.VECTOR_STORE: (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH),
+}
+"""The kinds below each kind; they are deleted with it."""
+
+IN_TURNS = frozenset({Kind.MESSAGE, Kind.RUN})
+"""Kinds that get their positions from their thread."""
+
+ON_LINES = frozenset({Kind.MESSAGE})
+"""Kinds whose records below a thread are on its lines; a change of one raises the thread's revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class Record:
         position: its place in lists, ascending. 0 on `insert` lets the store choose: the next turn of the
             thread for a message or run, the store's clock otherwise.
         extra: values that are not on the wire (a thread's title …); a flat JSON object.
+        line: the line of its thread that a message is on, or that the messages of a run are on; else 0.
     """
 
     kind: Kind
@@ -81,11 +91,27 @@ class Record:
     parent: str = ""
     position: int = 0
     extra: Object = field(default_factory=dict)
+    line: int = 0
 
     @property
     def id(self) -> str:
         """The object's id."""
         return str(self.body["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord(Record):
+    """A thread.
+
+    Attributes:
+        turns: how many turns it has given to messages and runs.
+        revision: grows with every change of its messages or lines, so that a cache of them checks one number.
+        lines: see `lines.Lines`.
+    """
+
+    turns: int = 0
+    revision: int = 0
+    lines: Lines = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +126,7 @@ class RunRecord(Record):
         active: not terminal; a thread has at most one active run.
         last_seq: the last event number that was projected.
         state: the translator's state while the run waits for tool outputs.
+        dialect: the name of its events' dialect (`protocol.dialects`).
     """
 
     epoch: int = 1
@@ -108,6 +135,7 @@ class RunRecord(Record):
     active: bool = True
     last_seq: int = 0
     state: Object | None = None
+    dialect: str = ASSISTANTS.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +148,7 @@ class Row:
         token: identifies the append, so that the store recognizes a repeated one.
         packed: `protocol.events.pack` of its events.
         state: the translator's state if the row ends with a required action.
+        dialect: of its events, as of its run.
     """
 
     run_id: str
@@ -129,6 +158,7 @@ class Row:
     token: str
     packed: bytes = b""
     state: Object | None = None
+    dialect: str = ASSISTANTS.name
 
     @property
     def events(self) -> list[Event]:
@@ -183,6 +213,7 @@ class Start:
         messages: the user's messages, in order.
         thread: a new thread for the run; None if the thread exists.
         touched: `extra` keys to set on the thread (`updated_at` …).
+        fork: begins a line there, which becomes the active one; None continues the active line.
     """
 
     run: RunRecord
@@ -190,6 +221,7 @@ class Start:
     messages: tuple[Record, ...] = ()
     thread: Record | None = None
     touched: Mapping[str, Any] = field(default_factory=dict)
+    fork: Fork | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +268,9 @@ class Store(ABC):
 
     @abstractmethod
     def insert(self, record: Record) -> Record:
-        """Store a new record and return it with its position.
+        """Store a new record and return it with its position; a `ThreadRecord` for a thread.
+
+        A message without a position goes to the end of the active line; one with a position to its own `line`.
 
         Raises:
             Duplicate: the id is taken (see `PER_OWNER`).
@@ -244,12 +278,28 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
-        """Return a record; a `RunRecord` for runs.
+    def find(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record | None:
+        """Return a record: a `RunRecord` for a run, a `ThreadRecord` for a thread.
 
-        Raises:
-            NotFound: the id is unknown, another owner's, or below another parent.
+        None if the id is unknown, another owner's, or below another parent.
         """
+
+    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
+        """Return what `find` returns; NotFound instead of None."""
+        record = self.find(kind, owner, id, parent=parent)
+        if record is None:
+            raise not_found(kind, id)
+        return record
+
+    def get_thread(self, owner: str, id: str) -> ThreadRecord:
+        """Return a thread; NotFound as `get`."""
+        record = self.get(Kind.THREAD, owner, id)
+        assert isinstance(record, ThreadRecord)
+        return record
+
+    @abstractmethod
+    def get_many(self, kind: Kind, owner: str, ids: Iterable[str]) -> dict[str, Record]:
+        """Return the owner's records by id; unknown ids are left out."""
 
     @abstractmethod
     def update(
@@ -267,8 +317,8 @@ class Store(ABC):
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         """Delete a record and what belongs to it.
 
-        A thread has messages, runs, steps and logs; a vector store has `BELOW_VECTOR_STORE`. The record's own place in
-        its list stays known for `CURSOR_SECONDS` (see `list`).
+        The records of `BELOW` go with it, those of all lines, and the logs of runs. The record's own place in its list
+        stays known for `CURSOR_SECONDS` (see `list`).
 
         Raises:
             NotFound: as `get`.
@@ -285,7 +335,7 @@ class Store(ABC):
         order: Order = "desc",
         after: str | None = None,
         before: str | None = None,
-        run_id: str | None = None,
+        spans: Sequence[Span] | None = None,
     ) -> Page:
         """Return up to `limit` records below `parent`, ordered by (position, id).
 
@@ -293,12 +343,31 @@ class Store(ABC):
         the records are read.
 
         Args:
-            after, before: ids of the same list that bound the page, in the requested order. With `before` alone, the
-                page ends next to it. An id that was deleted from the list bounds it as before.
-            run_id: only the messages of this run.
+            after, before: ids below `parent` that bound the page, in the requested order. With `before` alone, the page
+                ends next to it. An id that was deleted bounds it as before, and so does one outside the spans.
+            spans: ascending; only the records in them. None is everything below `parent`; of the messages of a thread,
+                those of its active line.
 
         Raises:
-            NotFound: `after` or `before` is not in the list, and was not deleted from it in the last `CURSOR_SECONDS`.
+            NotFound: `after` or `before` is not below `parent`, and was not deleted there in the last
+                `CURSOR_SECONDS`.
+        """
+
+    @abstractmethod
+    def of_owner(self, owner: str, kind: Kind, *, after: Record | None = None, limit: int = 500) -> Page:
+        """Return all records of an owner, whatever their parents, ordered by (parent, line, position, id).
+
+        Args:
+            after: the last record of the page before; it may have been deleted since.
+        """
+
+    @abstractmethod
+    def switch(self, owner: str, thread_id: str, line: int) -> ThreadRecord:
+        """Make a line of a thread the active one, and return the thread.
+
+        Raises:
+            ThreadBusy: the thread has an active run.
+            NotFound: the owner has no such thread, or the thread no such line.
         """
 
     # -- runs ---------------------------------------------------------------------------------------------
@@ -309,7 +378,8 @@ class Store(ABC):
 
         Raises:
             ThreadBusy: the thread has an active run.
-            NotFound: the owner has no such thread.
+            NotFound: the owner has no such thread, or the thread no line to fork.
+            RequestError: the thread has too many forks.
             Duplicate: the run or the new thread exists.
         """
 
