@@ -1,9 +1,9 @@
 """The lines of a thread: who shares whose messages, as pure functions.
 
-A thread has one line of messages until somebody forks it. A fork begins a line that shares the messages of another one
-before a position, and continues with its own. Nothing is copied or deleted, and a line never changes its parent. So the
-messages of a line are a few *spans*: parts of the positions of its ancestors, then all of its own. Spans ascend, because
-every line has its own messages at later positions than those it shares.
+A thread has one line of messages until somebody forks it. A fork begins a line that shares the messages of another
+one before a position, and continues with its own. Nothing is copied or deleted, and a line never changes its parent.
+So the messages of a line are a few *spans*: parts of the positions of its ancestors, then all of its own. Spans ascend,
+because every line has its own messages at later positions than those it shares.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def forked(lines: Lines, fork: Fork, number: int) -> Lines:
     _find(lines, fork.parent)
     if len(lines) > MAX_FORKS:
         raise RequestError(
-            f"The thread has {MAX_FORKS} forks, which is the maximum: continue one of its lines, or start a new thread.",
+            f"The thread has {MAX_FORKS} forks, the maximum: continue one of its lines, or start a new thread.",
             code="too_many_forks",
         )
     return (*lines, Line(number, *fork))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, RunStatus
 from .base import ON_LINES, AppendResult, Changes, Kind, Projection, Record, Row, RunRecord, Start, ThreadRecord
-from .lines import TURN, active_line, forked
+from .lines import TURN, active_line, forked, switched
 
 START_TURNS = 2
 """Turns of a thread that a start takes: one for the user's messages, one for the run."""
@@ -169,6 +169,20 @@ def changed_threads(projections: Iterable[Projection]) -> set[tuple[str, str]]:
 
 
 # -- threads ------------------------------------------------------------------------------------------------
+
+
+def as_thread(record: Record) -> Record:
+    """Return a new thread as the `ThreadRecord` that it becomes; other records as they are."""
+    if record.kind is not Kind.THREAD or isinstance(record, ThreadRecord):
+        return record
+    return ThreadRecord(record.kind, record.owner, record.body, record.parent, record.position, record.extra)
+
+
+def with_line(thread: ThreadRecord, line: int) -> ThreadRecord:
+    """Return a thread with another line active; NotFound: it has no such line."""
+    if active_line(thread.lines) == line:
+        return thread
+    return replace(thread, lines=switched(thread.lines, line), revision=thread.revision + 1)
 
 
 @dataclass(frozen=True, slots=True)

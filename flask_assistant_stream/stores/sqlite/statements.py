@@ -1,17 +1,20 @@
-"""The statements of the SQLite store, each on a given connection; none begins or ends a transaction."""
+"""The statements of the SQLite store, each on a given connection; none begins or ends a transaction.
+
+`stores.rules` decides what changes; here it is read and written.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ThreadBusy
 from ...protocol.events import dump
-from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ..base import (
-    BELOW_VECTOR_STORE,
+    BELOW,
+    ON_LINES,
     PER_OWNER,
     AppendResult,
     Kind,
@@ -19,50 +22,51 @@ from ..base import (
     Record,
     Row,
     RunRecord,
+    ThreadRecord,
     already_exists,
     not_found,
 )
+from ..lines import EVERYTHING, Line, Lines, Span, clipped, spans_of
+from ..rules import Lease, RunUpdate, append_result, changed_threads, projected_object, projected_run
 
 Connection = sqlite3.Connection
+Place = tuple[int, str]
+"""Position and id of a record in its list."""
 
 PURGE_RUNS = 200
 PURGE_ROWS = 5_000
 """Limits of one purge, so that it never delays a write for long."""
 
-_RECORD = "r.kind, r.owner, r.parent, r.position, r.body, r.extra"
-_RUN = "u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state"
-RUNS = f"SELECT {_RECORD}, {_RUN} FROM runs u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
-ALL = f"SELECT {_RECORD}, {_RUN} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
-PLACE = "SELECT position FROM records WHERE kind = 'thread.run' AND id = ?"
-"""The position where a run's messages begin; they have a turn of the thread to themselves."""
-_INSERT = "INSERT INTO records (kind, id, owner, parent, position, body, extra) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_KEEP_PLACE = "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?, ?)"
-_STANDS = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
-_INSERT_RUN = """
-    INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_COLUMNS = (
+    "r.kind, r.owner, r.parent, r.position, r.body, r.extra, r.line, r.last_turn, r.revision, r.lines,"
+    " u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state, u.dialect, u.line"
+)
+RUNS = f"SELECT {_COLUMNS} FROM runs u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
+ALL = f"SELECT {_COLUMNS} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
+_INSERT = """
+    INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_PROJECT = """
-    INSERT INTO records (kind, id, owner, parent, position, body, seq)
-    SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
-    ON CONFLICT (kind, id, owner) DO UPDATE SET
-        body = json_set(excluded.body, '$.metadata', json(json_extract(records.body, '$.metadata'))),
-        seq = excluded.seq
-    WHERE excluded.seq > records.seq
+_KEEP_PLACE = "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_RUN = """
+    INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state, dialect, line)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE_RUN = """
+    UPDATE runs SET epoch = ?, status = ?, due_at = ?, cancel_requested = ?, active = ?, last_seq = ?,
+        state = coalesce(?, state), ended_at = ?
+    WHERE id = ?
 """
 _APPEND = """
-    INSERT OR IGNORE INTO log (run_id, first, last, epoch, token, packed, state)
-    SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
+    INSERT OR IGNORE INTO log (run_id, first, last, epoch, token, packed, state, dialect)
+    SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
 """
 LOG = """
-    SELECT run_id, first, last, epoch, token, packed, state FROM log
+    SELECT run_id, first, last, epoch, token, packed, state, dialect FROM log
     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
 """
 """A run's rows unless the run ended before a time: an expired log is not readable even if it is still stored."""
 PACKED = 5
 """The column of `LOG` with the events."""
-
-_BELOW = {Kind.THREAD: (Kind.MESSAGE, Kind.RUN), Kind.VECTOR_STORE: BELOW_VECTOR_STORE}
 
 
 def to_json(value: object) -> str:
@@ -70,60 +74,71 @@ def to_json(value: object) -> str:
     return dump(value).decode("ascii")
 
 
-def allot_turns(connection: Connection, owner: str, thread_id: str, turns: int, touched: Mapping[str, Any]) -> int:
-    """Reserve the next turns of a thread, set keys of its `extra`, and return the last of the turns."""
-    thread = "WHERE kind = 'thread' AND id = ? AND owner = ?"
-    row = connection.execute(f"SELECT turns, extra FROM records {thread}", (thread_id, owner)).fetchone()
-    if row is None:
-        raise not_found(Kind.THREAD, thread_id)
-    last: int = row[0] + turns
-    extra = to_json({**json.loads(row[1]), **touched}) if touched else row[1]
-    connection.execute(f"UPDATE records SET turns = ?, extra = ? {thread}", (last, extra, thread_id, owner))
-    return last
+# -- records ------------------------------------------------------------------------------------------------
 
 
 def insert_record(connection: Connection, record: Record) -> None:
-    """Insert a record that has its position; for a run also its lease and state."""
+    """Insert a record in its place; for a run also its lease and state."""
     if isinstance(record, RunRecord):
         _insert_run(connection, record)
-    values = (record.kind.value, record.id, record.owner, record.parent, record.position)
+    if record.kind not in PER_OWNER and _is_taken(connection, record.kind, record.id):
+        raise already_exists(record.kind, record.id)
     try:
-        if record.kind not in PER_OWNER and connection.execute(_STANDS, values[:2]).fetchone():
-            raise sqlite3.IntegrityError
-        connection.execute(_INSERT, (*values, to_json(record.body), to_json(record.extra)))
+        _insert_row(connection, record)
     except sqlite3.IntegrityError:
         raise already_exists(record.kind, record.id) from None
+
+
+def _insert_row(connection: Connection, record: Record, seq: int = 0) -> None:
+    line = record.line if record.kind in ON_LINES else 0  # the runs of all lines are in one list
+    place = (record.kind.value, record.id, record.owner, record.parent, record.position)
+    connection.execute(_INSERT, (*place, to_json(record.body), to_json(record.extra), line, seq))
+
+
+def _is_taken(connection: Connection, kind: Kind, id: str) -> bool:
+    sql = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
+    return connection.execute(sql, (kind.value, id)).fetchone() is not None
 
 
 def _insert_run(connection: Connection, run: RunRecord) -> None:
     state = None if run.state is None else to_json(run.state)
     values = (run.id, run.parent, run.body["status"], run.epoch, run.due_at, run.cancel_requested, run.active)
     try:
-        connection.execute(_INSERT_RUN, (*values, run.last_seq, state))
+        connection.execute(_INSERT_RUN, (*values, run.last_seq, state, run.dialect, run.line))
     except sqlite3.IntegrityError:
-        if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+        if lease_of(connection, run.id) is not None:
             raise already_exists(run.kind, run.id) from None
-        (busy,) = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (run.parent,)).fetchone()
-        raise ThreadBusy(run.parent, busy) from None
+        raise_if_busy(connection, run.parent)
+        raise
+
+
+def raise_if_busy(connection: Connection, thread_id: str) -> None:
+    """Raise ThreadBusy if a thread has an active run."""
+    busy = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (thread_id,)).fetchone()
+    if busy is not None:
+        raise ThreadBusy(thread_id, busy[0])
+
+
+def find_record(connection: Connection, kind: Kind, owner: str, id: str, parent: str | None) -> Record | None:
+    """Return a record of an owner; None if the owner has none below that parent."""
+    sql = f"{ALL} WHERE r.kind = ? AND r.id = ? AND r.owner = ?"
+    row = connection.execute(sql, (kind.value, id, owner)).fetchone()
+    return None if row is None or parent not in (None, row[2]) else to_record(row)
 
 
 def get_record(connection: Connection, kind: Kind, owner: str, id: str, parent: str | None) -> Record:
-    """Return a record of an owner; NotFound if the owner has none."""
-    sql = f"{ALL} WHERE r.kind = ? AND r.id = ? AND r.owner = ?"
-    row = connection.execute(sql, (kind.value, id, owner)).fetchone()
-    if row is None or parent not in (None, row[2]):
+    """Return what `find_record` returns; NotFound instead of None."""
+    record = find_record(connection, kind, owner, id, parent)
+    if record is None:
         raise not_found(kind, id)
-    return to_record(row)
+    return record
 
 
-def place_of(connection: Connection, kind: Kind, owner: str, id: str, parent: str) -> tuple[int, str]:
-    """Return position and id of a record in its list, also of a deleted one; NotFound if it was never there."""
-    for table in ("records", "deleted"):
-        sql = f"SELECT position, id FROM {table} WHERE kind = ? AND id = ? AND owner = ? AND parent = ?"
-        place: tuple[int, str] | None = connection.execute(sql, (kind.value, id, owner, parent)).fetchone()
-        if place is not None:
-            return place
-    raise not_found(kind, id)
+def get_thread(connection: Connection, owner: str, id: str) -> ThreadRecord:
+    """Return a thread; NotFound if the owner has none."""
+    thread = get_record(connection, Kind.THREAD, owner, id, None)
+    assert isinstance(thread, ThreadRecord)
+    return thread
 
 
 def get_run(connection: Connection, run_id: str) -> RunRecord:
@@ -131,94 +146,22 @@ def get_run(connection: Connection, run_id: str) -> RunRecord:
     return to_run(connection.execute(f"{RUNS} WHERE u.id = ?", (run_id,)).fetchone())
 
 
-def stored_size(row: Sequence[Any]) -> int:
-    """Return the bytes of a row of `ALL`, which has ASCII."""
-    return len(row[4]) + len(row[5])
+def update_thread(connection: Connection, before: ThreadRecord, thread: ThreadRecord) -> None:
+    """Write what the rules have changed of a thread."""
+    changed: dict[str, Any] = {"last_turn": thread.turns, "revision": thread.revision}
+    if thread.extra != before.extra:
+        changed["extra"] = to_json(thread.extra)
+    if thread.lines is not before.lines:
+        changed["lines"] = to_json(thread.lines)
+    columns = ", ".join(f"{column} = ?" for column in changed)
+    where = "kind = 'thread' AND id = ? AND owner = ?"
+    connection.execute(f"UPDATE records SET {columns} WHERE {where}", (*changed.values(), thread.id, thread.owner))
 
 
-def to_record(row: Sequence[Any]) -> Record:
-    """Read a row of `ALL`."""
-    if row[6] is not None:
-        return to_run(row)
-    kind, owner, parent, position, body, extra = row[:6]
-    return Record(Kind(kind), owner, json.loads(body), parent, position, json.loads(extra))
-
-
-def to_run(row: Sequence[Any]) -> RunRecord:
-    """Read a row of `RUNS`."""
-    _, owner, parent, position, body, extra, epoch, due_at, cancel, active, last_seq, state = row
-    known = None if state is None else json.loads(state)
-    place = (Kind.RUN, owner, json.loads(body), parent, position, json.loads(extra))
-    return RunRecord(*place, epoch, due_at, bool(cancel), bool(active), last_seq, known)
-
-
-def to_row(row: Sequence[Any]) -> Row:
-    """Read a row of `LOG`."""
-    run_id, first, last, epoch, token, packed, state = row
-    return Row(run_id, first, last, epoch, token, packed, None if state is None else json.loads(state))
-
-
-def _row_values(row: Row) -> tuple[Any, ...]:
-    """Return the values that `_APPEND` takes."""
-    state = None if row.state is None else to_json(row.state)
-    return row.run_id, row.first, row.last, row.epoch, row.token, row.packed, state, row.run_id
-
-
-def append_rows(connection: Connection, rows: Sequence[Row]) -> list[AppendResult]:
-    """Append rows to the log; those of deleted runs are refused."""
-    if connection.executemany(_APPEND, [_row_values(row) for row in rows]).rowcount == len(rows):
-        return [AppendResult.STORED] * len(rows)
-    return [AppendResult.STORED if _token_at(connection, row) == row.token else AppendResult.REFUSED for row in rows]
-
-
-def _token_at(connection: Connection, row: Row) -> str | None:
-    """Return the token of the row in a row's place; None if there is none."""
-    sql = "SELECT token FROM log WHERE run_id = ? AND first = ?"
-    stored = connection.execute(sql, (row.run_id, row.first)).fetchone()
-    return None if stored is None else stored[0]
-
-
-def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
-    """Write the messages and steps, then the runs."""
-    values = [
-        (o.kind.value, o.id, o.owner, o.parent, o.position, to_json(o.body), seq, projection.run.id)
-        for projection in projections
-        for o, seq in zip(projection.objects, projection.seqs, strict=True)
-    ]
-    connection.executemany(_PROJECT, values)
-    for projection in projections:
-        _apply_to_run(connection, projection, now)
-
-
-def _apply_to_run(connection: Connection, projection: Projection, now: float) -> None:
-    """Change a run if it is active and in the epoch of its writer."""
-    run, changes = projection.run, projection.changes
-    status = changes.get("status")
-    ended = status is not None and RunStatus(status) not in RUN_ACTIVE
-    state = None if projection.state is None else to_json(projection.state)
-    ends = (not ended, now if ended else None)
-    written = connection.execute(
-        "UPDATE runs SET status = coalesce(?, status), active = ?, ended_at = ?, last_seq = max(last_seq, ?),"
-        " due_at = CASE WHEN cancel_requested THEN due_at ELSE coalesce(?, due_at) END, state = coalesce(?, state)"
-        " WHERE id = ? AND epoch = ? AND active",
-        (status, *ends, projection.last_seq, projection.due_at, state, run.id, run.epoch),
-    ).rowcount
-    if written and changes:
-        change_run(connection, run, "body", changes)
-
-
-def set_status(connection: Connection, run: RunRecord, status: RunStatus) -> None:
-    """Set the status of a run."""
-    connection.execute("UPDATE runs SET status = ? WHERE id = ?", (status.value, run.id))
-    change_run(connection, run, "body", {"status": status.value})
-
-
-def change_run(connection: Connection, run: RunRecord, column: str, changes: Mapping[str, Any]) -> None:
-    """Set keys of a run's `body` or `extra`."""
-    where = "WHERE kind = 'thread.run' AND id = ? AND owner = ?"
-    (stored,) = connection.execute(f"SELECT {column} FROM records {where}", (run.id, run.owner)).fetchone()
-    changed = to_json({**json.loads(stored), **changes})
-    connection.execute(f"UPDATE records SET {column} = ? {where}", (changed, run.id, run.owner))
+def raise_revisions(connection: Connection, threads: Iterable[tuple[str, str]]) -> None:
+    """Raise the revisions of threads, given as (owner, id)."""
+    sql = "UPDATE records SET revision = revision + 1 WHERE kind = 'thread' AND owner = ? AND id = ?"
+    connection.executemany(sql, threads)
 
 
 def delete_record(connection: Connection, record: Record, now: float) -> None:
@@ -226,13 +169,15 @@ def delete_record(connection: Connection, record: Record, now: float) -> None:
     kind, owner, id = record.kind, record.owner, record.id
     connection.execute(_KEEP_PLACE, (kind.value, id, owner, record.parent, record.position, now))
     connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
-    for kind_below in _BELOW.get(kind, ()):
+    for kind_below in BELOW.get(kind, ()):
         below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
         connection.execute(below, (kind_below.value, owner, id))
     if kind is Kind.THREAD:
         _delete_runs(connection, owner, "thread_id", id)
     if kind is Kind.RUN:
         _delete_runs(connection, owner, "id", id)
+    if kind in ON_LINES:
+        raise_revisions(connection, [(owner, record.parent)])
 
 
 def _delete_runs(connection: Connection, owner: str, column: str, value: str) -> None:
@@ -242,6 +187,168 @@ def _delete_runs(connection: Connection, owner: str, column: str, value: str) ->
     connection.execute(steps, (owner, value))
     connection.execute(f"DELETE FROM log WHERE run_id IN {which}", (value,))
     connection.execute(f"DELETE FROM runs WHERE {column} = ?", (value,))
+
+
+# -- lists --------------------------------------------------------------------------------------------------
+
+
+def place_of(connection: Connection, kind: Kind, owner: str, id: str, parent: str) -> Place:
+    """Return the place of a record in its list, also of a deleted one; NotFound if it was never there."""
+    for table in ("records", "deleted"):
+        sql = f"SELECT position, id FROM {table} WHERE kind = ? AND id = ? AND owner = ? AND parent = ?"
+        place: Place | None = connection.execute(sql, (kind.value, id, owner, parent)).fetchone()
+        if place is not None:
+            return place
+    raise not_found(kind, id)
+
+
+def default_spans(connection: Connection, kind: Kind, owner: str, parent: str) -> Sequence[Span]:
+    """Return the spans of a list that none are given for."""
+    if kind not in ON_LINES:
+        return EVERYTHING
+    sql = "SELECT lines FROM records WHERE kind = 'thread' AND id = ? AND owner = ?"
+    row = connection.execute(sql, (parent, owner)).fetchone()
+    return () if row is None else spans_of(_to_lines(row[0]))
+
+
+def select_list(
+    connection: Connection,
+    listed: tuple[Kind, str, str],
+    spans: Sequence[Span],
+    low: Place | None,
+    high: Place | None,
+    limit: int,
+    *,
+    descending: bool,
+) -> Iterator[Sequence[Any]]:
+    """Yield the rows of a list between two places: one indexed read for each span, until no more are taken."""
+    kind, owner, parent = listed
+    way = "DESC" if descending else "ASC"
+    parts = list(clipped(spans, low[0] if low else 0, high[0] if high else None))
+    for line, first, end in reversed(parts) if descending else parts:
+        where = "r.kind = ? AND r.owner = ? AND r.parent = ? AND r.line = ? AND r.position >= ?"
+        values: list[Any] = [kind.value, owner, parent, line, first]
+        if end is not None:
+            where, values = f"{where} AND r.position < ?", [*values, end]
+        for place, beyond in ((low, ">"), (high, "<")):
+            if place is not None:
+                where, values = f"{where} AND (r.position, r.id) {beyond} (?, ?)", [*values, *place]
+        sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
+        yield from connection.execute(sql, (*values, limit))
+
+
+def stored_size(row: Sequence[Any]) -> int:
+    """Return the bytes of a row of `ALL`, which has ASCII."""
+    return len(row[4]) + len(row[5]) + len(row[9] or "")
+
+
+def to_record(row: Sequence[Any]) -> Record:
+    """Read a row of `ALL`."""
+    if row[10] is not None:
+        return to_run(row)
+    kind, owner, parent, position, body, extra, line, turns, revision, lines = row[:10]
+    record = (Kind(kind), owner, json.loads(body), parent, position, json.loads(extra), line)
+    return ThreadRecord(*record, turns, revision, _to_lines(lines)) if kind == "thread" else Record(*record)
+
+
+def to_run(row: Sequence[Any]) -> RunRecord:
+    """Read a row of `RUNS`."""
+    _, owner, parent, position, body, extra, *_ = row
+    epoch, due_at, cancel, active, last_seq, state, dialect, line = row[10:]
+    known = None if state is None else json.loads(state)
+    record = (Kind.RUN, owner, json.loads(body), parent, position, json.loads(extra), line)
+    return RunRecord(*record, epoch, due_at, bool(cancel), bool(active), last_seq, known, dialect)
+
+
+def _to_lines(stored: str | None) -> Lines:
+    return () if stored is None else tuple(Line(*line) for line in json.loads(stored))
+
+
+# -- runs ---------------------------------------------------------------------------------------------------
+
+
+def lease_of(connection: Connection, run_id: str) -> Lease | None:
+    """Return the lease of a run; None if there is no such run."""
+    sql = "SELECT epoch, status, due_at, cancel_requested, active, last_seq FROM runs WHERE id = ?"
+    row = connection.execute(sql, (run_id,)).fetchone()
+    return None if row is None else Lease(*row)
+
+
+def update_run(connection: Connection, update: RunUpdate, lease: Lease | None, now: float) -> bool:
+    """Change a run with this lease, and return whether the update allows it."""
+    if lease is None or not update.allowed(lease):
+        return False
+    state = None if update.state is None else to_json(update.state)
+    values = (*update.applied(lease), state, now if update.ends else None, update.run_id)
+    connection.execute(_UPDATE_RUN, values)
+    for column, changes in (("body", update.body), ("extra", update.extra)):
+        if changes:
+            _merge(connection, update.run_id, column, changes)
+    return True
+
+
+def _merge(connection: Connection, run_id: str, column: str, changes: Mapping[str, Any]) -> None:
+    """Set keys of a run's `body` or `extra`."""
+    where = "WHERE kind = 'thread.run' AND id = ?"
+    (stored,) = connection.execute(f"SELECT {column} FROM records {where}", (run_id,)).fetchone()
+    changed = to_json({**json.loads(stored), **changes})
+    connection.execute(f"UPDATE records SET {column} = ? {where}", (changed, run_id))
+
+
+def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
+    """Write the messages and steps of runs, then the runs; nothing of a deleted run."""
+    leases = {projection.run.id: lease_of(connection, projection.run.id) for projection in projections}
+    there = [projection for projection in projections if leases[projection.run.id] is not None]
+    for projection in there:
+        for new, seq in zip(projection.objects, projection.seqs, strict=True):
+            _project(connection, new, seq)
+    raise_revisions(connection, changed_threads(there))
+    for projection in there:
+        update_run(connection, projected_run(projection), lease_of(connection, projection.run.id), now)
+
+
+def _project(connection: Connection, new: Record, seq: int) -> None:
+    """Write a version of an object if it replaces the stored one."""
+    stored, stored_seq = None, 0
+    sql = "SELECT owner, body, seq FROM records WHERE kind = ? AND id = ?"
+    if row := connection.execute(sql, (new.kind.value, new.id)).fetchone():
+        owner, body, stored_seq = row
+        stored = Record(new.kind, owner, json.loads(body))
+    version = projected_object(new, seq, stored, stored_seq)
+    if version is not None and stored is None:
+        _insert_row(connection, version, seq)
+    elif version is not None:
+        values = (to_json(version.body), seq, new.kind.value, new.id, version.owner)
+        connection.execute("UPDATE records SET body = ?, seq = ? WHERE kind = ? AND id = ? AND owner = ?", values)
+
+
+# -- the log ------------------------------------------------------------------------------------------------
+
+
+def to_row(row: Sequence[Any]) -> Row:
+    """Read a row of `LOG`."""
+    run_id, first, last, epoch, token, packed, state, dialect = row
+    return Row(run_id, first, last, epoch, token, packed, None if state is None else json.loads(state), dialect)
+
+
+def _row_values(row: Row) -> tuple[Any, ...]:
+    """Return the values that `_APPEND` takes."""
+    state = None if row.state is None else to_json(row.state)
+    return row.run_id, row.first, row.last, row.epoch, row.token, row.packed, state, row.dialect, row.run_id
+
+
+def append_rows(connection: Connection, rows: Sequence[Row]) -> list[AppendResult]:
+    """Append rows to the log; those of deleted runs are refused."""
+    if connection.executemany(_APPEND, [_row_values(row) for row in rows]).rowcount == len(rows):
+        return [AppendResult.STORED] * len(rows)
+    return [append_result(row, _token_at(connection, row)) for row in rows]
+
+
+def _token_at(connection: Connection, row: Row) -> str | None:
+    """Return the token of the row in a row's place; None if there is none."""
+    sql = "SELECT token FROM log WHERE run_id = ? AND first = ?"
+    stored = connection.execute(sql, (row.run_id, row.first)).fetchone()
+    return None if stored is None else stored[0]
 
 
 def purge_logs(connection: Connection, before: float) -> bool:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 from ...errors import ConfigError, Duplicate, StoreError
 from ...loggers import logger_of
-from ...protocol.run_states import RunStatus
 from ...threads import PROBE
 from ..base import (
     CURSOR_SECONDS,
+    IN_TURNS,
+    ON_LINES,
     OWNED,
-    TURN,
     AppendResult,
     AppendResults,
     Changes,
@@ -33,10 +31,13 @@ from ..base import (
     Runs,
     Start,
     Store,
+    ThreadRecord,
     first_fitting,
     placed,
     stored_projections,
 )
+from ..lines import Span
+from ..rules import as_thread, begin, cancellation, claim, placed_in_turn, renewal, with_line
 from .blobs import SQLiteBlobs
 from .connections import SQLiteConnections
 from .passages import SQLitePassages
@@ -44,31 +45,35 @@ from .statements import (
     ALL,
     LOG,
     PACKED,
-    PLACE,
     RUNS,
-    allot_turns,
     append_rows,
     apply_projections,
-    change_run,
+    default_spans,
     delete_record,
+    find_record,
     get_record,
     get_run,
+    get_thread,
     insert_record,
+    lease_of,
     place_of,
     purge_logs,
     purge_places,
-    set_status,
+    raise_if_busy,
+    raise_revisions,
+    select_list,
     stored_size,
     to_json,
     to_record,
     to_row,
     to_run,
+    update_run,
+    update_thread,
 )
 
 logger = logger_of(__name__)
 
 Connection = sqlite3.Connection
-Values = list[Any]
 
 PURGE_SECONDS = 60.0
 """How often expired logs are deleted."""
@@ -122,18 +127,25 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
     def insert(self, record: Record) -> Record:
         def work(connection: Connection) -> Record:
-            position = record.position
-            if record.kind in (Kind.MESSAGE, Kind.RUN):
-                turn = allot_turns(connection, record.owner, record.parent, 0 if position else 1, {})
-                position = position or turn * TURN
-            stored = placed(record, position or self._next_position())
+            stored = record
+            if record.kind in IN_TURNS:
+                before = get_thread(connection, record.owner, record.parent)
+                thread, stored = placed_in_turn(before, record)
+                update_thread(connection, before, thread)
+            stored = as_thread(placed(stored, stored.position or self._next_position()))
             insert_record(connection, stored)
             return stored
 
         return self._connections.write(work)
 
-    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
-        return self._connections.read(lambda connection: get_record(connection, kind, owner, id, parent))
+    def find(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record | None:
+        return self._connections.read(lambda connection: find_record(connection, kind, owner, id, parent))
+
+    def get_many(self, kind: Kind, owner: str, ids: Iterable[str]) -> dict[str, Record]:
+        sql = f"{ALL} WHERE r.kind = ? AND r.owner = ? AND r.id IN (SELECT value FROM json_each(?))"
+        values = (kind.value, owner, to_json([*ids]))
+        records = self._connections.read(lambda connection: [*map(to_record, connection.execute(sql, values))])
+        return {record.id: record for record in records}
 
     def update(
         self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
@@ -146,6 +158,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
                 "UPDATE records SET body = ?, extra = ? WHERE kind = ? AND id = ? AND owner = ?",
                 (to_json(record.body), to_json(record.extra), kind.value, id, owner),
             )
+            if kind in ON_LINES:
+                raise_revisions(connection, [(owner, record.parent)])
             return record
 
         return self._connections.write(work)
@@ -166,29 +180,49 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         order: Order = "desc",
         after: str | None = None,
         before: str | None = None,
-        run_id: str | None = None,
+        spans: Sequence[Span] | None = None,
     ) -> Page:
         # `before` alone reads backwards, so that the page ends next to it.
         backwards = before is not None and after is None
         descending = (order == "desc") is not backwards
 
         def work(connection: Connection) -> Page:
-            where = "r.kind = ? AND r.owner = ? AND r.parent = ?"
-            values: Values = [kind.value, owner, parent]
-            for cursor, follows in ((after, True), (before, False)):
-                if cursor is not None:
-                    where += f" AND (r.position, r.id) {'<' if (order == 'desc') is follows else '>'} (?, ?)"
-                    values += place_of(connection, kind, owner, cursor, parent)
-            if run_id is not None:
-                where += f" AND r.position BETWEEN ({PLACE}) AND ({PLACE}) + ? AND json_extract(r.body, '$.run_id') = ?"
-                values += [run_id, run_id, TURN, run_id]
-            way = "DESC" if descending else "ASC"
-            sql = f"{ALL} WHERE {where} ORDER BY r.position {way}, r.id {way} LIMIT ?"
-            rows, has_more = first_fitting(connection.execute(sql, (*values, limit + 1)), stored_size, limit)
+            first, last = (
+                cursor if cursor is None else place_of(connection, kind, owner, cursor, parent)
+                for cursor in ((after, before) if order == "asc" else (before, after))
+            )
+            parts = default_spans(connection, kind, owner, parent) if spans is None else spans
+            listed = (kind, owner, parent)
+            found = select_list(connection, listed, parts, first, last, limit + 1, descending=descending)
+            rows, has_more = first_fitting(found, stored_size, limit)
             page = [to_record(row) for row in rows]
             return Page(page[::-1] if backwards else page, has_more)
 
         return self._connections.read(work)
+
+    def of_owner(self, owner: str, kind: Kind, *, after: Record | None = None, limit: int = 500) -> Page:
+        where = "r.kind = ? AND r.owner = ?"
+        values: tuple[str | int, ...] = (kind.value, owner)
+        if after is not None:
+            where += " AND (r.parent, r.line, r.position, r.id) > (?, ?, ?, ?)"
+            values += (after.parent, after.line if kind in ON_LINES else 0, after.position, after.id)
+        sql = f"{ALL} WHERE {where} ORDER BY r.parent, r.line, r.position, r.id LIMIT ?"
+
+        def work(connection: Connection) -> Page:
+            rows, has_more = first_fitting(connection.execute(sql, (*values, limit + 1)), stored_size, limit)
+            return Page([to_record(row) for row in rows], has_more)
+
+        return self._connections.read(work)
+
+    def switch(self, owner: str, thread_id: str, line: int) -> ThreadRecord:
+        def work(connection: Connection) -> ThreadRecord:
+            before = get_thread(connection, owner, thread_id)
+            thread = with_line(before, line)
+            raise_if_busy(connection, thread_id)
+            update_thread(connection, before, thread)
+            return thread
+
+        return self._connections.write(work)
 
     def has_owners_without(self, text: str) -> bool:
         kinds = [kind.value for kind in OWNED]
@@ -202,47 +236,43 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             run = start.run
             if start.thread is not None:
                 insert_record(connection, placed(start.thread, self._next_position()))
-            turn = allot_turns(connection, run.owner, run.parent, 2, start.touched)
-            run = replace(run, position=turn * TURN)
-            insert_record(connection, run)
-            for number, message in enumerate(start.messages):
-                insert_record(connection, placed(message, (turn - 1) * TURN + number))
+            before = get_thread(connection, run.owner, run.parent)
+            beginning = begin(before, start)
+            update_thread(connection, before, beginning.thread)
+            for record in (beginning.run, *beginning.messages):
+                insert_record(connection, record)
             if append_rows(connection, [start.row]) != [AppendResult.STORED]:
                 raise Duplicate(f"The log of run '{run.id}' already exists.")
-            return run
+            return beginning.run
 
         return self._connections.write(work)
 
     def claim(
         self, run: RunRecord, *, due_at: float, if_due: float | None = None, extra: Changes = None
     ) -> RunRecord | None:
+        update, now = claim(run, due_at, if_due, extra), self.now()
+
         def work(connection: Connection) -> RunRecord | None:
-            changed = connection.execute(
-                "UPDATE runs SET epoch = epoch + 1, due_at = ?"
-                " WHERE id = ? AND epoch = ? AND status = ? AND active AND due_at <= ?",
-                (due_at, run.id, run.epoch, run.body["status"], float("inf") if if_due is None else if_due),
-            ).rowcount
-            if changed and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
-                set_status(connection, run, RunStatus.QUEUED)
-            if changed and extra:
-                change_run(connection, run, "extra", extra)
+            changed = update_run(connection, update, lease_of(connection, run.id), now)
             return get_run(connection, run.id) if changed else None
 
         return self._connections.write(work)
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
-        sql = "UPDATE runs SET due_at = ? WHERE id = ? AND epoch = ? AND active AND NOT cancel_requested"
-        sql += f" AND status != '{RunStatus.REQUIRES_ACTION.value}'"
-        values = [(due_at, run_id, epoch) for run_id, epoch in runs]
-        self._connections.write(lambda connection: connection.executemany(sql, values) and None)
+        now = self.now()
+
+        def work(connection: Connection) -> None:
+            for run_id, epoch in runs:
+                update_run(connection, renewal(run_id, epoch, due_at), lease_of(connection, run_id), now)
+
+        self._connections.write(work)
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
+        now = self.now()
+
         def work(connection: Connection) -> RunRecord:
             get_record(connection, Kind.RUN, owner, run_id, None)
-            connection.execute(
-                "UPDATE runs SET cancel_requested = 1, due_at = min(due_at, ?) WHERE id = ? AND active",
-                (due_at, run_id),
-            )
+            update_run(connection, cancellation(run_id, due_at), lease_of(connection, run_id), now)
             return get_run(connection, run_id)
 
         return self._connections.write(work)
