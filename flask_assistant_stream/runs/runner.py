@@ -19,7 +19,8 @@ from ..protocol import ids, objects
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..run_logger import RunLogger
-from ..stores.base import TURN, Kind, RunRecord, Store
+from ..stores.base import Kind, RunRecord, Store
+from ..stores.lines import TURN
 from ..titles import TITLED, Titles
 from ..translation.options import TranslatorOptions
 from ..translation.past_messages import message_text

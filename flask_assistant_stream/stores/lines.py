@@ -136,8 +136,8 @@ def last_used(lines: Lines, fork: Fork) -> dict[int, int]:
             shown[each] = shown[number]
         return shown[number]
 
-    found = {variant(line.number): line.number for line in lines}
-    return {shows: line for shows, line in found.items() if shows is not None}
+    by_variant = {variant(line.number): line.number for line in lines}
+    return {shows: line for shows, line in by_variant.items() if shows is not None}
 
 
 def clipped(spans: Sequence[Span], low: int, high: int | None) -> Iterator[Span]:

@@ -186,7 +186,7 @@ def with_line(thread: ThreadRecord, line: int) -> ThreadRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class PlacedStart:
     """The records of a start: the thread after it, the run and its messages, all in their places."""
 
     thread: ThreadRecord
@@ -194,7 +194,7 @@ class Beginning:
     messages: tuple[Record, ...]
 
 
-def begin(thread: ThreadRecord, start: Start) -> Beginning:
+def begin(thread: ThreadRecord, start: Start) -> PlacedStart:
     """Return what a start stores on a thread as it is.
 
     Raises:
@@ -205,9 +205,9 @@ def begin(thread: ThreadRecord, start: Start) -> Beginning:
     first = turn - 1 if start.messages else turn
     lines = thread.lines if start.fork is None else forked(thread.lines, start.fork, first)
     line = active_line(lines)
-    changes = {"turns": turn, "revision": thread.revision + 1, "lines": lines}
-    return Beginning(
-        replace(thread, extra={**thread.extra, **start.touched}, **changes),
+    extra = {**thread.extra, **start.touched}
+    return PlacedStart(
+        replace(thread, extra=extra, turns=turn, revision=thread.revision + 1, lines=lines),
         replace(start.run, position=turn * TURN, line=line),
         tuple(
             replace(message, position=(turn - 1) * TURN + number, line=line)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from ..errors import Duplicate, NotFound, ThreadBusy
-from ..stores.base import TURN, Kind, Projection, Record, RunRecord, Store
+from ..stores.lines import TURN
+from ..stores.base import Kind, Projection, Record, RunRecord, Store
 from .store_material import (
     ANN,
     AWKWARD,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.lint.source import PACKAGE, ROOT, modules, problem, tree
 
-DOMAIN = "errors per_process protocol stores.base run_logger"
+DOMAIN = "errors per_process protocol stores.base stores.lines run_logger"
 """What the parts of the run protocol share."""
 
 WEB = "flask werkzeug marshmallow apispec"

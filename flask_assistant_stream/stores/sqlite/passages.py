@@ -19,7 +19,7 @@ from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import SEARCH_SECONDS, FoundPassage, Passages, search_timed_out
 from .connections import SQLiteConnections
-from .statements import to_json
+from .records import to_json
 
 Connection = sqlite3.Connection
 

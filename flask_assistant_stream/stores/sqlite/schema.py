@@ -89,6 +89,17 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX deleted_oldest ON deleted (deleted_at)
     """,
+    """
+    ALTER TABLE records ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE records ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE records ADD COLUMN lines TEXT;
+    ALTER TABLE runs ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN dialect TEXT NOT NULL DEFAULT 'assistants';
+    ALTER TABLE log ADD COLUMN dialect TEXT NOT NULL DEFAULT 'assistants';
+    ALTER TABLE records RENAME COLUMN turns TO last_turn;
+    DROP INDEX records_listed;
+    CREATE INDEX records_listed ON records (kind, owner, parent, line, position, id)
+    """,
 )
 
 

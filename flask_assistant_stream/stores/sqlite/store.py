@@ -40,36 +40,25 @@ from ..lines import Span
 from ..rules import as_thread, begin, cancellation, claim, placed_in_turn, renewal, with_line
 from .blobs import SQLiteBlobs
 from .connections import SQLiteConnections
+from .lists import default_spans, place_of, select_list, stored_size
+from .log import LOG, PACKED, append_rows, purge_logs, purge_places, to_row
 from .passages import SQLitePassages
-from .statements import (
+from .records import (
     ALL,
-    LOG,
-    PACKED,
     RUNS,
-    append_rows,
-    apply_projections,
-    default_spans,
     delete_record,
     find_record,
     get_record,
-    get_run,
     get_thread,
     insert_record,
-    lease_of,
-    place_of,
-    purge_logs,
-    purge_places,
     raise_if_busy,
     raise_revisions,
-    select_list,
-    stored_size,
     to_json,
     to_record,
-    to_row,
     to_run,
-    update_run,
     update_thread,
 )
+from .runs import apply_projections, get_run, lease_of, update_run
 
 logger = logger_of(__name__)
 
@@ -193,8 +182,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             )
             parts = default_spans(connection, kind, owner, parent) if spans is None else spans
             listed = (kind, owner, parent)
-            found = select_list(connection, listed, parts, first, last, limit + 1, descending=descending)
-            rows, has_more = first_fitting(found, stored_size, limit)
+            selected = select_list(connection, listed, parts, first, last, limit + 1, descending=descending)
+            rows, has_more = first_fitting(selected, stored_size, limit)
             page = [to_record(row) for row in rows]
             return Page(page[::-1] if backwards else page, has_more)
 
@@ -237,13 +226,13 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
             if start.thread is not None:
                 insert_record(connection, placed(start.thread, self._next_position()))
             before = get_thread(connection, run.owner, run.parent)
-            beginning = begin(before, start)
-            update_thread(connection, before, beginning.thread)
-            for record in (beginning.run, *beginning.messages):
+            placed_start = begin(before, start)
+            update_thread(connection, before, placed_start.thread)
+            for record in (placed_start.run, *placed_start.messages):
                 insert_record(connection, record)
             if append_rows(connection, [start.row]) != [AppendResult.STORED]:
                 raise Duplicate(f"The log of run '{run.id}' already exists.")
-            return beginning.run
+            return placed_start.run
 
         return self._connections.write(work)
 
