@@ -15,7 +15,7 @@ import pytest
 from flask_assistant_stream.errors import ConfigError, NotFound, StoreError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, Store
-from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, statements
+from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, log
 from flask_assistant_stream.stores.sqlite.group_commit import Job
 from flask_assistant_stream.testing.store_blobs import BlobSuite
 from flask_assistant_stream.testing.store_material import ANN, a_message, a_row, a_start, a_thread, changed
@@ -146,7 +146,7 @@ def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
 
 
 def test_expired_logs_are_deleted(sqlite_url: str, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements, "PURGE_ROWS", 3)
+    monkeypatch.setattr(log, "PURGE_ROWS", 3)
 
     def rows(run: Record) -> int:
         sql = "SELECT count(*) FROM log WHERE run_id = ?"
@@ -174,7 +174,7 @@ def test_expired_logs_are_deleted(sqlite_url: str, path: Path, clock: Clock, mon
 def test_places_of_deleted_records_expire(
     sqlite_url: str, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "PURGE_ROWS", 2)
+    monkeypatch.setattr(log, "PURGE_ROWS", 2)
     store = SQLiteStore(sqlite_url, clock=clock)
     for _ in range(5):
         store.delete(Kind.THREAD, ANN, store.insert(a_thread()).id)
