@@ -1,4 +1,4 @@
-"""Small measurements in one process: import times, and pages of a long thread and a long list."""
+"""Small measurements in one process: import times, and pages of a long thread, a forked thread and a long list."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from pathlib import Path
 from flask.testing import FlaskClient
 
 from flask_assistant_stream.protocol import ids, objects
+from flask_assistant_stream.protocol.run_states import RunStatus
 from flask_assistant_stream.routes.base import EXTENSION
-from flask_assistant_stream.stores.base import Kind, Record, Store
+from flask_assistant_stream.stores.base import Kind, Projection, Record, Row, RunRecord, Start, Store
+from flask_assistant_stream.stores.lines import fork_at
 
 from .app import OWNER, create_app
 
 IMPORT_RUNS = 7
 PAGE_RUNS = 50
 SHORT, LONG = 100, 10_000
+FORKS = 50
+"""Forks of the forked thread, each within the messages of the one before, so that a page may cross many of them."""
 IMPORTS = ("flask_assistant_stream", "flask_assistant_stream.extension")
 """The package alone, and with all that a host app imports: Flask, flask-cors, marshmallow."""
 
@@ -46,14 +50,39 @@ def page_milliseconds(store_url: str) -> list[tuple[str, float, float]]:
     thread = store.insert(Record(Kind.THREAD, OWNER, objects.thread(ids.new_id(ids.THREAD), 0))).id
     messages: list[str] = []
     threads: list[str] = []
-    found = []
+    measured = []
     for count in (SHORT, LONG):
         _fill_messages(store, thread, messages, count)
         _fill_threads(store, threads, count)
-        found.append(_pages(client, thread, messages, threads))
+        measured.append(_pages(client, thread, messages, threads) | _forked_pages(client, store, count))
     store.close()
-    few, many = found
+    few, many = measured
     return [(name, few[name], many[name]) for name in few]
+
+
+def _forked_pages(client: FlaskClient, store: Store, count: int) -> dict[str, float]:
+    """Measure pages of the newest line of a thread with `FORKS` forks and `count` messages."""
+    thread = store.insert(Record(Kind.THREAD, OWNER, objects.thread(ids.new_id(ids.THREAD), 0))).id
+    messages: list[str] = []
+    for number in range(FORKS):
+        _fill_messages(store, thread, messages, count * (number + 1) // FORKS)
+        _fork(store, thread)
+    middle = f"/threads/{thread}/messages?limit=20&after={messages[count // 2]}"
+    return {
+        f"{FORKS} forks, newest messages": _median(client, f"/threads/{thread}/messages?limit=20"),
+        f"{FORKS} forks, from the middle": _median(client, middle),
+    }
+
+
+def _fork(store: Store, thread_id: str) -> None:
+    """Fork a thread before its newest message; the run ends without an answer."""
+    thread = store.get_thread(OWNER, thread_id)
+    (newest,) = store.list(Kind.MESSAGE, OWNER, parent=thread_id, limit=1).records
+    body = objects.run(ids.new_id(ids.RUN), 0, thread_id, objects.assistant("asst", 0, "model"))
+    row = Row(body["id"], 1, 1, 1, "token")
+    fork = fork_at(thread.lines, newest.line, newest.position)
+    run = store.start(Start(RunRecord(Kind.RUN, OWNER, body, thread_id), row, fork=fork))
+    store.project([Projection(run, changes={"status": RunStatus.FAILED.value}, last_seq=1)])
 
 
 def _pages(client: FlaskClient, thread: str, messages: list[str], threads: list[str]) -> dict[str, float]:
