@@ -32,17 +32,17 @@ def lease_of(connection: Connection, run_id: str) -> Lease | None:
     return None if row is None else Lease(*row)
 
 
-def update_run(connection: Connection, update: RunUpdate, lease: Lease | None, now: float) -> bool:
-    """Change a run with this lease, and return whether the update allows it."""
+def update_run(connection: Connection, update: RunUpdate, lease: Lease | None, now: float) -> Lease | None:
+    """Change a run with this lease and return the lease after that; None if the update does not allow it."""
     if lease is None or not update.allowed(lease):
-        return False
+        return None
+    after = update.applied(lease)
     state = None if update.state is None else to_json(update.state)
-    values = (*update.applied(lease), state, now if update.ends else None, update.run_id)
-    connection.execute(_UPDATE_RUN, values)
+    connection.execute(_UPDATE_RUN, (*after, state, now if update.ends else None, update.run_id))
     for column, changes in (("body", update.body), ("extra", update.extra)):
         if changes:
             _merge(connection, update.run_id, column, changes)
-    return True
+    return after
 
 
 def _merge(connection: Connection, run_id: str, column: str, changes: Mapping[str, Any]) -> None:
@@ -55,14 +55,15 @@ def _merge(connection: Connection, run_id: str, column: str, changes: Mapping[st
 
 def apply_projections(connection: Connection, projections: Sequence[Projection], now: float) -> None:
     """Write the messages and steps of runs, then the runs; nothing of a deleted run."""
-    leases = {projection.run.id: lease_of(connection, projection.run.id) for projection in projections}
-    there = [projection for projection in projections if leases[projection.run.id] is not None]
-    for projection in there:
-        for new, seq in zip(projection.objects, projection.seqs, strict=True):
-            _project(connection, new, seq)
+    there = []
+    for projection in projections:
+        lease = lease_of(connection, projection.run.id)
+        if lease is not None:
+            there.append(projection)
+            for new, seq in zip(projection.objects, projection.seqs, strict=True):
+                _project(connection, new, seq)
+            update_run(connection, projected_run(projection), lease, now)
     raise_revisions(connection, changed_threads(there))
-    for projection in there:
-        update_run(connection, projected_run(projection), lease_of(connection, projection.run.id), now)
 
 
 def _project(connection: Connection, new: Record, seq: int) -> None:

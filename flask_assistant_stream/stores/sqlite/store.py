@@ -243,7 +243,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
         def work(connection: Connection) -> RunRecord | None:
             changed = update_run(connection, update, lease_of(connection, run.id), now)
-            return get_run(connection, run.id) if changed else None
+            return None if changed is None else get_run(connection, run.id)
 
         return self._connections.write(work)
 
