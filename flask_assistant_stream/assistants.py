@@ -134,11 +134,10 @@ class Assistants:
         assistant_id = self._default_id if assistant_id is None else assistant_id
         if assistant_id in self._declared_alone:
             return FoundAssistant(self._declared[assistant_id])
-        try:
-            record = self._store.get(Kind.ASSISTANT, owner, assistant_id)
-        except NotFound:
+        record = self._store.find(Kind.ASSISTANT, owner, assistant_id)
+        if record is None:
             if assistant_id != self._default_id:
-                raise NotFound(f"No assistant found with id '{assistant_id}'.") from None
+                raise NotFound(f"No assistant found with id '{assistant_id}'.")
             return self._built(owner)
         built_from = json.loads(record.extra.get(BUILT_FROM, "null"))
         return FoundAssistant(record.body) if built_from in (None, self._default) else self._changed(record, built_from)

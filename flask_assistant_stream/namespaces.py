@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from .errors import Duplicate, NotFound
+from .errors import Duplicate
 from .stores.base import Kind, Record, Store
 
 FIRST = "assistant_stream"
@@ -34,9 +34,7 @@ def hides_data(store: Store, namespace: str) -> bool:
     A store without such data remembers the namespace, so that an app that has several from its start is never warned.
     """
     nameless = stored_owner(namespace, "")
-    try:
-        store.get(Kind.OWNER, nameless, MARK)
-    except NotFound:
+    if store.find(Kind.OWNER, nameless, MARK) is None:
         if store.has_owners_without(SEPARATOR):
             return True
         with suppress(Duplicate):  # another worker was first

@@ -134,10 +134,10 @@ class Files:
         """
         return self._record(owner, file_id).body
 
-    def has(self, owner: str, file_id: str) -> bool:
-        """Return whether a file is known, the owner's, and not being deleted."""
-        record = self._known(owner, file_id)
-        return record is not None and not record.extra.get(DELETING)
+    def present(self, owner: str, file_ids: Iterable[str]) -> set[str]:
+        """Return which files are known, the owner's, not expired, and not being deleted."""
+        records = self._store.get_many(Kind.FILE, owner, file_ids).values()
+        return {record.id for record in records if not record.extra.get(DELETING) and not self._expired(record)}
 
     def content(self, owner: str, file_id: str) -> FileContent:
         """Return a file's bytes.
@@ -199,7 +199,9 @@ class Files:
         Raises:
             NotFound: a file is unknown, another owner's, or being deleted; `param` names the field.
         """
-        records = [self._record(owner, file_id, param) for file_id in dict.fromkeys(file_ids)]
+        ids = [*dict.fromkeys(file_ids)]
+        found = self._store.get_many(Kind.FILE, owner, ids) if ids else {}
+        records = [self._current(found.get(id), id, param) for id in ids]
         for record in records:
             if record.extra.get(DELETING):
                 raise _not_found(record.id, param)
@@ -245,10 +247,12 @@ class Files:
         vector_store_files.drop(self._store, Kind.FILE, owner, file_id)
 
     def _record(self, owner: str, file_id: str, param: str | None = None) -> Record:
-        try:
-            record = self._store.get(Kind.FILE, owner, file_id)
-        except NotFound:
-            raise _not_found(file_id, param) from None
+        return self._current(self._store.find(Kind.FILE, owner, file_id), file_id, param)
+
+    def _current(self, record: Record | None, file_id: str, param: str | None) -> Record:
+        """Return the record that was found of a file; NotFound if there is none, or the file's time is over."""
+        if record is None:
+            raise _not_found(file_id, param)
         if self._expired(record):
             self._delete_expired(record)
             raise _not_found(file_id, param)

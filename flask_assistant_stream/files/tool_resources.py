@@ -92,9 +92,8 @@ class ToolResources:
 
     def gone(self, owner: str, sources: Iterable[str]) -> set[str]:
         """Return which of these files, given by id, the owner does not have (any more); links are not looked up."""
-        return {
-            id for id in sources if "://" not in id and not id.startswith("data:") and not self._files.has(owner, id)
-        }
+        ids = {id for id in sources if "://" not in id and not id.startswith("data:")}
+        return ids - self._files.present(owner, ids) if ids else ids
 
     # -- tool resources -----------------------------------------------------------------------------------
 
@@ -208,11 +207,8 @@ class ToolResources:
         return vector_store if vector_store is not None and self._vector_stores.is_usable(vector_store) else None
 
     def _own_id(self, owner: str) -> str | None:
-        try:
-            id: str | None = self._store.get(Kind.OWNER, owner, OWNER_ID).body.get("vector_store_id")
-        except NotFound:
-            return None
-        return id
+        settings = self._store.find(Kind.OWNER, owner, OWNER_ID)
+        return None if settings is None else settings.body.get("vector_store_id")
 
     def _own(self, owner: str) -> Record | None:
         id = self._own_id(owner)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import NotFound
 from ..protocol.objects import Object
 from ..storages import vector_store_files
 from ..storages.vector_store_files import IN_PROGRESS, members
@@ -31,10 +30,10 @@ def attached_file_notices(
     store: Store, owner: str, vector_store_ids: Sequence[str], file_ids: Sequence[str]
 ) -> list[FileNotice]:
     """Return which of these files are not searchable in any of these vector stores."""
-    notices = []
-    for file_id in file_ids[:MAX_NOTICES]:
-        attached = [_member(store, owner, id, file_id) for id in vector_store_ids]
-        known = [member for member in attached if member is not None]
+    notices, file_ids = [], file_ids[:MAX_NOTICES]
+    attached = [vector_store_files.attached(store, owner, id, file_ids) for id in vector_store_ids if file_ids]
+    for file_id in file_ids:
+        known = [found[file_id] for found in attached if file_id in found]
         if known and all(member.body["status"] != "completed" for member in known):
             notices.append(_notice("attached file", known[0]))
     return notices
@@ -58,13 +57,6 @@ def with_notices(request: Object, notices: Sequence[FileNotice]) -> Object:
     added = [{"type": "input_text", "text": f"[{notice.text}]"} for notice in notices]
     items[users[-1]] = {**item, "content": [*parts, *added]}
     return {**request, "input": items}
-
-
-def _member(store: Store, owner: str, vector_store_id: str, file_id: str) -> Record | None:
-    try:
-        return vector_store_files.get(store, owner, vector_store_id, file_id)
-    except NotFound:
-        return None
 
 
 def _notice(what: str, member: Record) -> FileNotice:

@@ -231,7 +231,8 @@ class VectorStoreFiles:
     ) -> Object:
         """Call `attach` of the storage; if a later step fails, detach the files that were not in the vector store."""
         owner, id = vector_store.owner, vector_store.id
-        new = [file.id for file in files if not vector_store_files.contains(self._store, owner, id, file.id)]
+        attached = vector_store_files.attached(self._store, owner, id, [file.id for file in files])
+        new = [file.id for file in files if file.id not in attached]
         rollback.add(f"records in {id}", lambda: vector_store_files.remove(self._store, owner, [(id, f) for f in new]))
         rollback.add(f"files in {id}", lambda: self._detach_all(vector_store, new))
         try:
@@ -264,10 +265,10 @@ class VectorStoreFiles:
             return self._store.update(kind, owner, id, body=record.body, extra=record.extra)
 
     def _batch(self, vector_store: Record, batch_id: str) -> Record:
-        try:
-            return self._store.get(Kind.FILE_BATCH, vector_store.owner, batch_id, parent=vector_store.id)
-        except NotFound:
-            raise NotFound(f"No file batch found with id '{batch_id}'.") from None
+        record = self._store.find(Kind.FILE_BATCH, vector_store.owner, batch_id, parent=vector_store.id)
+        if record is None:
+            raise NotFound(f"No file batch found with id '{batch_id}'.")
+        return record
 
     def _write_batch(self, record: Record, body: Object) -> Object:
         changes = {"status": body["status"], "file_counts": body["file_counts"]}

@@ -177,19 +177,16 @@ class VectorStores:
         Raises:
             NotFound: it is unknown, or another owner's; the error is the same.
         """
-        try:
-            return self._store.get(Kind.VECTOR_STORE, owner, vector_store_id)
-        except NotFound:
-            raise unknown_vector_store(vector_store_id, param) from None
+        record = self.find(owner, vector_store_id)
+        if record is None:
+            raise unknown_vector_store(vector_store_id, param)
+        return record
 
     # -- for `ToolResources` ----------------------------------------------------------------------------------
 
     def find(self, owner: str, vector_store_id: str) -> Record | None:
         """Return the record of an owner's vector store, or None if there is none."""
-        try:
-            return self.record(owner, vector_store_id)
-        except NotFound:
-            return None
+        return self._store.find(Kind.VECTOR_STORE, owner, vector_store_id)
 
     def is_usable(self, vector_store: Record) -> bool:
         """Return whether files can be attached to a vector store and searched: it is indexed here and not expired."""

@@ -13,6 +13,7 @@ from ..errors import NotFound, StoreError
 from ..protocol.objects import Object
 from ..runs.start_request import MessageDraft, RunPosition, StartRequest
 from ..stores.base import Kind
+from ..stores.lines import spans_of
 from . import schemas
 from .base import ApiRequest, Resource
 from .body import check_length
@@ -26,8 +27,8 @@ resource = Resource("messages")
 @resource.route("GET", "/threads/<thread_id>/messages", query=schemas.ListQuery(), answer=schemas.MessagePage())
 def list_messages(request: ApiRequest, thread_id: str) -> Object:
     """List the messages of a thread, newest first by default."""
-    request.registration.store.get(Kind.THREAD, request.owner, thread_id)
-    return list_page(request, Kind.MESSAGE, thread_id)
+    thread = request.registration.store.get_thread(request.owner, thread_id)
+    return list_page(request, Kind.MESSAGE, thread_id, spans=spans_of(thread.lines))
 
 
 @resource.route("POST", "/threads/<thread_id>/messages", body=schemas.NewMessage(), stream=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound, RequestError
 from ..protocol.objects import Object, page
 from ..stores.base import Kind, Record
+from ..stores.lines import TURN, Span
 from .base import ApiRequest
 
 
@@ -17,17 +18,26 @@ def list_page(
     kind: Kind,
     parent: str = "",
     *,
-    run_id: str | None = None,
+    spans: Sequence[Span] | None = None,
     shown: Callable[[Record], Object] = attrgetter("body"),
 ) -> Object:
-    """Return the page that a `ListQuery` requests, each record as `shown`; RequestError for an unknown cursor."""
+    """Return the page that a `ListQuery` requests, each record as `shown`; RequestError for an unknown cursor.
+
+    Args:
+        spans: as for `Store.list`.
+    """
     query = request.query
     window: dict[str, Any] = {key: query.get(key) for key in ("limit", "order", "after", "before")}
     try:
-        records = request.registration.store.list(kind, request.owner, parent=parent, run_id=run_id, **window)
+        records = request.registration.store.list(kind, request.owner, parent=parent, spans=spans, **window)
     except NotFound as error:
         raise _not_in_list(error.param or ("after" if "after" in query else "before")) from None
     return page([shown(record) for record in records.records], has_more=records.has_more)
+
+
+def spans_of_run(run: Record) -> tuple[Span, ...]:
+    """Return where the messages of a run are, whatever line it is on."""
+    return (Span(run.line, run.position, run.position + TURN),)
 
 
 def page_from(

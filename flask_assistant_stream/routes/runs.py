@@ -12,6 +12,7 @@ from ..runs.start_request import RunPosition
 from ..stores.base import Kind, RunRecord
 from . import schemas
 from .base import ApiRequest, Resource
+from .paging import spans_of_run
 from .stream import stream
 
 resource = Resource("runs")
@@ -39,9 +40,8 @@ def cancel_run(request: ApiRequest, thread_id: str, run_id: str) -> Object:
 
 def _what_is_left(request: ApiRequest, run: RunRecord) -> str:
     """Return where the answer of a run is after its events have expired."""
-    messages = request.registration.store.list(
-        Kind.MESSAGE, request.owner, parent=run.parent, run_id=run.id, limit=1
-    ).records
+    store, spans = request.registration.store, spans_of_run(run)
+    messages = store.list(Kind.MESSAGE, request.owner, parent=run.parent, spans=spans, limit=1).records
     if not messages:
         return f"it ended {run.body['status']} and left no message"
     return f"its answer is message {messages[0].id} of thread {run.parent}"

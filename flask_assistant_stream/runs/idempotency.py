@@ -32,11 +32,8 @@ class Repeated(AssistantStreamError):
 
 def find_run(store: Store, owner: str, run_id: str) -> RunRecord | None:
     """Return a run, or None if it does not exist."""
-    try:
-        run = store.get(Kind.RUN, owner, run_id)
-    except NotFound:
-        return None
-    assert isinstance(run, RunRecord)
+    run = store.find(Kind.RUN, owner, run_id)
+    assert run is None or isinstance(run, RunRecord)
     return run
 
 

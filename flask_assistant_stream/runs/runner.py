@@ -21,6 +21,7 @@ from ..protocol.run_states import RunStatus
 from ..run_logger import RunLogger
 from ..stores.base import Kind, RunRecord, Store
 from ..stores.lines import TURN
+from ..stores.rules import START_TURNS
 from ..titles import TITLED, Titles
 from ..translation.options import TranslatorOptions
 from ..translation.past_messages import message_text
@@ -36,8 +37,6 @@ from .takeover import Takeover
 
 logger = logger_of(__name__)
 
-START_TURNS = 2
-"""Turns of a thread that a start takes: the first start of a thread is within them."""
 CANCEL_SECONDS = 1.0
 """Seconds after a cancel until a run is taken from its worker (`spec/run-protocol.md#cancellation`)."""
 
@@ -106,7 +105,7 @@ class Runner:
 
         Raises:
             NotFound: no such thread for this owner; nothing was stored.
-            RequestError: another run is active; nothing was stored.
+            RequestError: another run is active, or the thread has too many forks; nothing was stored.
             Repeated: the key has started its run before; nothing was stored now.
             StoreError: the store does not answer; nothing goes upstream.
             Unavailable: the process is shutting down; nothing was stored.

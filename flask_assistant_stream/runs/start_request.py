@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..protocol import ids, objects
 from ..protocol.objects import Object
+from ..stores.lines import Fork
 from .request_key import RequestKey
 
 Busy = Literal["replace", "reject", "queue"]
 """The policy for a message on a thread with an active run: cancel that run, refuse the message, or wait."""
+
+
+FindFork = Callable[[], Fork | None]
+"""Returns where a new line of the thread begins; None continues the active one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class StartRequest:
         new_thread: the new thread's `metadata` and `tool_resources`.
         overrides: fields of the run request.
         extra: stored with the run beside its body.
+        fork: where the run begins a line, on an existing thread. Called for each try: an active run may add to the
+            thread before it ends.
         busy: the policy for a thread with an active run; None takes that of `RunnerOptions`.
         titled: the thread gets a title from its first message, unless it has one.
         request_id: appears in the log records of this run.
@@ -53,6 +60,7 @@ class StartRequest:
     new_thread: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    fork: FindFork = lambda: None
     busy: Busy | None = None
     titled: bool = False
     key: RequestKey | None = None

@@ -45,7 +45,11 @@ class Draft:
     def of(
         cls, request: StartRequest, translator: Translator, thread: Object | None, *, due_at: float, new_id: ids.NewId
     ) -> Draft:
-        """Assemble the records of a start with a new `thread`, or on the run's; `due_at` is the end of its lease."""
+        """Assemble the records of a start with a new `thread`, or on the run's; `due_at` is the end of its lease.
+
+        Raises:
+            RequestError, NotFound: as the request's `fork`.
+        """
         events = translator.start(thread)
         owner, body = request.owner, translator.run
         extra = {**request.extra, **({} if request.key is None else request.key.start_extra)}
@@ -58,6 +62,7 @@ class Draft:
             tuple(Record(Kind.MESSAGE, owner, message, parent) for message in bodies),
             None if thread is None else Record(Kind.THREAD, owner, thread),
             {"updated_at": now},
+            request.fork(),
         )
         return cls(translator, events, start, bodies)
 

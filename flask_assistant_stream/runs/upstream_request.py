@@ -16,6 +16,7 @@ from ..files.unread_files import attached_file_notices, unfinished_file_notices,
 from ..loggers import logger_of
 from ..protocol.objects import Object
 from ..stores.base import Kind, RunRecord, Store
+from ..stores.lines import EVERYTHING, spans_of
 from ..translation.past_messages import BYTES_PER_TOKEN, PastMessage, past_message
 from ..translation.request import last_messages, to_responses
 from ..translation.translator import Translator
@@ -123,16 +124,19 @@ class RequestBuilder:
         return Conversation(run, list(past), self._refused, partial(self._gone, run.owner))
 
     def history(self, run: RunRecord) -> list[PastMessage]:
-        """Return the stored messages, oldest first: the newest, back to the first limit that a request has anyway.
+        """Return the messages of the run's line, oldest first: the newest, back to a limit that a request has anyway.
 
         The limits are `HISTORY_CHARS`, `HISTORY_ITEMS`, and the run's `last_messages` and `max_prompt_tokens`.
         """
         newest_first: list[PastMessage] = []
         left = min(last_messages(run.body) or HISTORY_ITEMS, HISTORY_ITEMS)
         room = min(HISTORY_CHARS, BYTES_PER_TOKEN * (run.body.get("max_prompt_tokens") or HISTORY_CHARS))
+        thread = self._store.get_thread(run.owner, run.parent) if run.line else None
+        spans = EVERYTHING if thread is None else spans_of(thread.lines, run.line)
+        listed: dict[str, Any] = {"parent": run.parent, "spans": spans}
         after, limit, read = None, FIRST_PAGE, 0
         while True:
-            page = self._store.list(Kind.MESSAGE, run.owner, parent=run.parent, limit=min(limit, left), after=after)
+            page = self._store.list(Kind.MESSAGE, run.owner, limit=min(limit, left), after=after, **listed)
             for record in page.records:
                 if record.body.get("run_id") == run.id:
                     continue

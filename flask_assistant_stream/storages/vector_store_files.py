@@ -48,11 +48,15 @@ def members(store: Store, owner: str, vector_store_id: str) -> list[Record]:
 
 def of_file(store: Store, owner: str, file_id: str) -> list[Record]:
     """Return the records of a file in all vector stores of its owner."""
-    records = []
-    for vector_store in all_records(store, Kind.VECTOR_STORE, owner):
-        with suppress(NotFound):
-            records.append(get(store, owner, vector_store.id, file_id))
-    return records
+    ids = [member_id(vector_store.id, file_id) for vector_store in all_records(store, Kind.VECTOR_STORE, owner)]
+    return [*store.get_many(Kind.VECTOR_STORE_FILE, owner, ids).values()]
+
+
+def attached(store: Store, owner: str, vector_store_id: str, file_ids: Iterable[str]) -> dict[str, Record]:
+    """Return the records of those files that are in a vector store, by file id."""
+    ids = [member_id(vector_store_id, file_id) for file_id in file_ids]
+    records = store.get_many(Kind.VECTOR_STORE_FILE, owner, ids).values()
+    return {record.extra["file_id"]: record for record in records}
 
 
 def get(store: Store, owner: str, vector_store_id: str, file_id: str) -> Record:
@@ -61,19 +65,10 @@ def get(store: Store, owner: str, vector_store_id: str, file_id: str) -> Record:
     Raises:
         NotFound: the file is not in the vector store.
     """
-    try:
-        return store.get(Kind.VECTOR_STORE_FILE, owner, member_id(vector_store_id, file_id), parent=vector_store_id)
-    except NotFound:
-        raise NotFound(f"No file found with id '{file_id}' in vector store '{vector_store_id}'.") from None
-
-
-def contains(store: Store, owner: str, vector_store_id: str, file_id: str) -> bool:
-    """Return whether a file is in a vector store."""
-    try:
-        get(store, owner, vector_store_id, file_id)
-    except NotFound:
-        return False
-    return True
+    record = store.find(Kind.VECTOR_STORE_FILE, owner, member_id(vector_store_id, file_id), parent=vector_store_id)
+    if record is None:
+        raise NotFound(f"No file found with id '{file_id}' in vector store '{vector_store_id}'.")
+    return record
 
 
 def remove(store: Store, owner: str, ids: Iterable[tuple[str, str]]) -> None:

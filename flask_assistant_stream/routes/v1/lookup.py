@@ -13,10 +13,10 @@ _WORDS = {Kind.RUN_STEP: "run step"}
 
 def find(request: ApiRequest, kind: Kind, id: str, *, parent: str | None = None) -> Record:
     """Return a record of the request's owner; NotFound if there is none below that parent."""
-    try:
-        return request.registration.store.get(kind, request.owner, id, parent=parent)
-    except NotFound:
-        raise unknown(kind, id) from None
+    record = request.registration.store.find(kind, request.owner, id, parent=parent)
+    if record is None:
+        raise unknown(kind, id)
+    return record
 
 
 def unknown(kind: Kind, id: str) -> NotFound:

@@ -9,10 +9,11 @@ from ...protocol import ids
 from ...protocol.objects import Object
 from ...runs.start_request import MessageDraft
 from ...stores.base import Kind, Record
+from ...stores.lines import spans_of
 from .. import schemas as app_schemas
 from ..base import ApiRequest, Resource
 from ..body import check_length
-from ..paging import list_page
+from ..paging import list_page, spans_of_run
 from ..responses import deleted
 from . import schemas
 from .lookup import check_idle, check_written, find, patch_metadata
@@ -39,9 +40,13 @@ def create_message(request: ApiRequest, thread_id: str) -> Object:
 
 @resource.route("GET", MESSAGES, query=schemas.MessagesQuery(), answer=app_schemas.MessagePage())
 def list_messages(request: ApiRequest, thread_id: str) -> Object:
-    """List the messages of a thread, or of one of its runs."""
-    find(request, Kind.THREAD, thread_id)
-    return list_page(request, Kind.MESSAGE, thread_id, run_id=request.query.get("run_id"))
+    """List the messages of a thread's active line, or of one of its runs."""
+    store, run_id = request.registration.store, request.query.get("run_id")
+    spans = spans_of(store.get_thread(request.owner, thread_id).lines)
+    if run_id is not None:
+        run = store.find(Kind.RUN, request.owner, run_id, parent=thread_id)
+        spans = () if run is None else spans_of_run(run)
+    return list_page(request, Kind.MESSAGE, thread_id, spans=spans)
 
 
 @resource.route("GET", f"{MESSAGES}/<message_id>", answer=app_schemas.Message())

@@ -121,10 +121,8 @@ class PendingFiles:
                 return claim
             except Duplicate:
                 pass
-            try:
-                if self._store.get(Kind.EXTRACTION, NO_OWNER, claim.id).extra[_UNTIL] > now:
-                    return None
-            except NotFound:  # removed or released meanwhile
+            rival = self._store.find(Kind.EXTRACTION, NO_OWNER, claim.id)
+            if rival is None or rival.extra[_UNTIL] > now:  # none: removed or released meanwhile
                 return None
         return None
 

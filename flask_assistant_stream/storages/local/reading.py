@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from ...errors import NotFound, RequestError
@@ -81,8 +80,8 @@ class FileReading:
     def _claimed_file(self, claim: Claim) -> Record | None:
         """Return the record of a claimed file; None if there is none, also after a short wait."""
         for wait in (RECORD_SECONDS, 0.0):
-            with suppress(NotFound):
-                return self._store.get(Kind.FILE, claim.owner, claim.file_id)
+            if (file := self._store.find(Kind.FILE, claim.owner, claim.file_id)) is not None:
+                return file
             time.sleep(wait)
         return None
 

@@ -327,17 +327,15 @@ class LocalStorage(Storage):
             if holder is None:
                 self._warn_missing(id)
                 continue
-            with suppress(NotFound):
-                vector_store = self._get(Kind.VECTOR_STORE, holder, id)
+            vector_store = self._store.find(Kind.VECTOR_STORE, holder, id)
+            if vector_store is not None:
                 files.setdefault(holder, {}).update(self._searchable_members(vector_store))
         return files
 
     def _note(self, holder: str, file_id: str) -> str:
         """Return what is missing from the text of a file; "" if nothing is."""
-        try:
-            return str(self._get(Kind.FILE, holder, file_id).extra.get(NOTE) or "")
-        except NotFound:
-            return ""
+        file = self._store.find(Kind.FILE, holder, file_id)
+        return "" if file is None else str(file.extra.get(NOTE) or "")
 
     def _warn_missing(self, vector_store_id: str) -> None:
         """Log a configured vector store that is not in the app's store, once."""
@@ -355,10 +353,9 @@ class LocalStorage(Storage):
         body = member.body
         if body["status"] != IN_PROGRESS:
             return {key: body[key] for key in ("status", "usage_bytes", "last_error")}
-        try:
-            return status_of(self._get(Kind.FILE, member.owner, member.extra["file_id"]).extra)
-        except NotFound:
-            return status_of({INDEXED: True, CODE: "server_error", MESSAGE: "The file is deleted."})
+        file = self._store.find(Kind.FILE, member.owner, member.extra["file_id"])
+        gone = {INDEXED: True, CODE: "server_error", MESSAGE: "The file is deleted."}
+        return status_of(gone if file is None else file.extra)
 
     def _index(self, owner: str, file_id: str) -> Object:
         """Let a file wait to be read unless it is read already; return status, size and error."""
