@@ -63,6 +63,8 @@ def active_line(lines: Lines) -> int:
 
 def spans_of(lines: Lines, line: int | None = None) -> tuple[Span, ...]:
     """Return the spans of a line, ascending; None is the active line. NotFound: no such line."""
+    if not lines and not line:
+        return EVERYTHING
     spans: list[Span] = []
     end: int | None = None
     for ancestor in _ancestry(lines, active_line(lines) if line is None else line):
