@@ -15,8 +15,9 @@ from bson import ObjectId
 from ...errors import NotFound, StoreError
 from ...loggers import logger_of
 from ..capabilities import CHUNK_BYTES, Blobs, cut
-from .connection import BLOBS, PIECES, Db, MongoDBConnection
+from .connection import MongoDBConnection
 from .documents import Document, owned_id
+from .schema import BLOBS, PIECES, Db
 
 logger = logger_of(__name__)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from ...errors import StoreError
 from ..capabilities import Push
-from .connection import LOG, MongoDBConnection
+from .connection import MongoDBConnection
 from .documents import Document
+from .schema import LOG
 
 AWAIT_MS = 500
 """How long the server waits for a change, and so how long a closed store keeps its connection."""

@@ -1,4 +1,4 @@
-"""The connection to the MongoDB database, and its collections with their indexes.
+"""The connection to the MongoDB database.
 
 Driver errors become `StoreError`, without the address of the server.
 """
@@ -7,30 +7,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymongo
 from bson.errors import BSONError
-from pymongo import ASCENDING, MongoClient, ReadPreference, WriteConcern
-from pymongo.database import Database
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from ...errors import ConfigError, StoreError
 from ...per_process import PerProcess
-from ..base import Kind
 from .documents import Document
-
-Db = Database[Document]
+from .migration_lock import WAIT_SECONDS, still_migrating
+from .schema import Db, migrate
 
 DATABASE = "assistant_stream"
 """The database if the URI names none."""
 PING_SECONDS = 2.0
 FRESH_SECONDS = 1.0
 """How long the server counts as reachable after an answer."""
+CHECK_SECONDS = 60.0
+"""How often a process looks whether a newer version of this library has migrated the database meanwhile."""
 OPTIONS: dict[str, Any] = {
     "appname": "flask-assistant-stream",
     "serverSelectionTimeoutMS": 5_000,
@@ -42,89 +42,51 @@ OPTIONS: dict[str, Any] = {
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 """Acknowledged writes survive the loss of a server (`spec/run-protocol.md#what-a-store-guarantees`)."""
 
-COLLECTIONS = {
-    Kind.ASSISTANT: "assistant_assistants",
-    Kind.THREAD: "assistant_threads",
-    Kind.MESSAGE: "assistant_messages",
-    Kind.RUN: "assistant_runs",
-    Kind.RUN_STEP: "assistant_run_steps",
-    Kind.FILE: "assistant_files",
-    Kind.VECTOR_STORE: "assistant_vector_stores",
-    Kind.VECTOR_STORE_FILE: "assistant_vector_store_files",
-    Kind.FILE_BATCH: "assistant_file_batches",
-    Kind.OWNER: "assistant_owners",
-    Kind.EXTRACTION: "assistant_extractions",
-}
-LOG = "assistant_run_log"
-META = "assistant_meta"
-DELETED = "assistant_deleted"
-BLOBS, PIECES = "assistant_blobs", "assistant_blob_pieces"
-PASSAGES = "assistant_passages"
-RUNS, THREADS = COLLECTIONS[Kind.RUN], COLLECTIONS[Kind.THREAD]
-
-
-def _listed(db: Db, *kinds: Kind) -> None:
-    for kind in kinds:
-        listed = [(key, ASCENDING) for key in ("owner", "parent", "position", "_id")]
-        db[COLLECTIONS[kind]].create_index(listed, name="listed")
-
-
-def _first_version(db: Db) -> None:
-    _listed(db, Kind.ASSISTANT, Kind.THREAD, Kind.MESSAGE, Kind.RUN, Kind.RUN_STEP)
-    db[COLLECTIONS[Kind.MESSAGE]].create_index("body.run_id", name="of_run")
-    active = {"active": True}
-    db[RUNS].create_index("parent", name="one_active", unique=True, partialFilterExpression=active)
-    db[RUNS].create_index("due_at", name="due", partialFilterExpression=active)
-    db[RUNS].create_index("cancel_requested", name="to_end", partialFilterExpression=active)
-    db[LOG].create_index([("run_id", ASCENDING), ("last", ASCENDING)], name="read")
-    db[LOG].create_index("expires_at", name="expiry", expireAfterSeconds=0)
-
-
-def _with_files(db: Db) -> None:
-    _listed(db, Kind.FILE, Kind.VECTOR_STORE, Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)
-    db[PIECES].create_index("expires_at", name="expiry", expireAfterSeconds=0)
-    in_file = [(key, ASCENDING) for key in ("owner", "file_id", "number")]
-    db[PASSAGES].create_index(in_file, name="in_file", unique=True)
-    db[PASSAGES].create_index([("owner", ASCENDING), ("words", ASCENDING)], name="words")
-
-
-def _with_places_of_deleted(db: Db) -> None:
-    db[DELETED].create_index("expires_at", name="expiry", expireAfterSeconds=0)
-
-
-def _with_extractions(db: Db) -> None:
-    _listed(db, Kind.EXTRACTION)
-
-
-Migration = Callable[[Db], None]
-
-MIGRATIONS: tuple[Migration, ...] = (_first_version, _with_files, _with_places_of_deleted, _with_extractions)
-"""From each version to the next; each may run twice, even in two processes at once. A released one never changes."""
-
-
-def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Migrate the database to the newest version; ConfigError if a newer version of this library wrote it."""
-    newest = len(migrations)
-    schema = db[META].find_one({"_id": "schema"})
-    version = schema["version"] if schema else 0
-    if version > newest:
-        raise ConfigError(
-            f"The MongoDB database has schema version {version}, this flask-assistant-stream supports {newest}: "
-            "upgrade the package or set ASSISTANT_STORE to another database."
-        )
-    for migration in migrations[version:]:
-        migration(db)
-    if version < newest:
-        db[META].update_one({"_id": "schema"}, {"$max": {"version": newest}}, upsert=True)
-
 
 class _ProcessClient:
-    """The client of one process, and whether it has migrated the database."""
+    """The client of one process, and whether the database has this version of the library."""
 
     def __init__(self, url: str) -> None:
         self.client = make_client(url)
-        self.migrated = False
-        self.migrating = threading.Lock()
+        self._migrated = False
+        self._migrating = threading.Lock()
+        self._check_at = 0.0
+
+    def database(self) -> Db:
+        """Return the database, migrated.
+
+        Raises:
+            ConfigError: a newer version of this library wrote it.
+            StoreError: a newer version has migrated it since the first call, or another process migrates it now.
+        """
+        db = default_database(self.client)
+        if not self._migrated:
+            self._migrate(db)
+        elif time.monotonic() >= self._check_at:
+            self._check(db)
+        return db
+
+    def _migrate(self, db: Db) -> None:
+        if not self._migrating.acquire(timeout=WAIT_SECONDS):  # other threads wait for it instead of migrating as well
+            raise still_migrating()
+        try:
+            if not self._migrated:
+                migrate(db)
+                self._check_at = time.monotonic() + CHECK_SECONDS
+                self._migrated = True
+        finally:
+            self._migrating.release()
+
+    def _check(self, db: Db) -> None:
+        """Migrate again, which is one read if nothing has changed."""
+        self._check_at = time.monotonic() + CHECK_SECONDS  # other threads need not check meanwhile
+        try:
+            migrate(db)
+        except BaseException as error:
+            self._check_at = 0.0
+            if isinstance(error, ConfigError):
+                raise StoreError(error.message) from None
+            raise
 
 
 class MongoDBConnection:
@@ -142,14 +104,7 @@ class MongoDBConnection:
     def database(self) -> Iterator[Db]:
         """Give the migrated database; driver errors become `StoreError`."""
         with _translated():
-            process = self._processes.get()
-            db = default_database(process.client)
-            if not process.migrated:
-                with process.migrating:  # other threads wait for it instead of migrating as well
-                    if not process.migrated:
-                        migrate(db)
-                        process.migrated = True
-            yield db
+            yield self._processes.get().database()
             self._answered_at = time.monotonic()
 
     def expect_answers(self) -> None:

@@ -15,7 +15,9 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-from ..base import PER_OWNER, Kind, Record, Row, RunRecord
+from ...protocol.dialects import ASSISTANTS
+from ..base import PER_OWNER, Kind, Record, Row, RunRecord, ThreadRecord
+from ..lines import Line, Lines
 
 Document = dict[str, Any]
 
@@ -86,7 +88,7 @@ def owned_id(owner: str, id: str) -> str:
 
 
 def to_document(record: Record) -> Document:
-    """Return a new record as a document."""
+    """Return a new record as a document; only a record on a line that a fork began has a `line`."""
     document: Document = {
         "_id": record_id(record.kind, record.owner, record.id),
         "owner": record.owner,
@@ -95,10 +97,15 @@ def to_document(record: Record) -> Document:
         "body": encode(record.body),
         "extra": encode(record.extra),
     }
+    if record.line:
+        document["line"] = record.line
     if isinstance(record, RunRecord):
         document |= {**{key: getattr(record, key) for key in _LEASE}, "state": encode(record.state)}
-    elif record.kind is Kind.THREAD:
-        document["turns"] = 0
+        document["dialect"] = record.dialect
+    elif isinstance(record, ThreadRecord):
+        document |= {"turns": record.turns, "revision": record.revision}
+        if record.lines:
+            document["lines"] = encode(record.lines)
     else:
         document["seq"] = 0
     return document
@@ -116,18 +123,40 @@ def decode_document(document: RawBSONDocument) -> Document:
 
 def to_record(kind: Kind, document: Document) -> Record:
     """Return the record of a document."""
-    return to_run(document) if kind is Kind.RUN else Record(*_record_values(kind, document))
+    if kind is Kind.RUN:
+        return to_run(document)
+    return to_thread(document) if kind is Kind.THREAD else Record(**_record_values(kind, document))
 
 
 def to_run(document: Document) -> RunRecord:
     """Return the run of a document."""
-    lease = [document[key] for key in _LEASE]
-    return RunRecord(*[*_record_values(Kind.RUN, document), *lease, decode(document["state"])])
+    lease = {key: document[key] for key in _LEASE}
+    state, dialect = decode(document["state"]), document.get("dialect", ASSISTANTS.name)
+    return RunRecord(**_record_values(Kind.RUN, document), **lease, state=state, dialect=dialect)
 
 
-def _record_values(kind: Kind, document: Document) -> tuple[Any, ...]:
-    place = (document["parent"], document["position"])
-    return kind, document["owner"], decode(document["body"]), *place, decode(document["extra"])
+def to_thread(document: Document) -> ThreadRecord:
+    """Return the thread of a document."""
+    turns, revision = document["turns"], document.get("revision", 0)
+    values = _record_values(Kind.THREAD, document)
+    return ThreadRecord(**values, turns=turns, revision=revision, lines=to_lines(document))
+
+
+def to_lines(document: Document) -> Lines:
+    """Return the lines of a thread's document."""
+    return tuple(Line(*line) for line in document.get("lines", ()))
+
+
+def _record_values(kind: Kind, document: Document) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "owner": document["owner"],
+        "body": decode(document["body"]),
+        "parent": document["parent"],
+        "position": document["position"],
+        "extra": decode(document["extra"]),
+        "line": document.get("line", 0),
+    }
 
 
 def row_id(run_id: str, first: int) -> str:
@@ -141,13 +170,15 @@ def row_to_document(row: Row, expires_at: datetime) -> Document:
         "_id": row_id(row.run_id, row.first),
         **{key: getattr(row, key) for key in _ROW},
         "state": encode(row.state),
+        "dialect": row.dialect,
         "expires_at": expires_at,
     }
 
 
 def to_row(document: Document) -> Row:
     """Return the log row of a document."""
-    return Row(**{key: document[key] for key in _ROW}, state=decode(document["state"]))
+    values = {key: document[key] for key in _ROW}
+    return Row(**values, state=decode(document["state"]), dialect=document.get("dialect", ASSISTANTS.name))
 
 
 def assignments(prefix: str, changes: Mapping[str, Any]) -> Document:
@@ -164,3 +195,8 @@ def change_if(condition: Any, changes: Mapping[str, Any]) -> list[Document]:
 def literal(value: Any) -> Document:
     """Return an expression for a value, so that a text like `$owner` does not name a field."""
     return {"$literal": encode(value)}
+
+
+def merged(field: str, changes: Mapping[str, Any]) -> Document:
+    """Return an expression for an object field with some of its keys set."""
+    return {"$mergeObjects": [field, literal(changes)]}

@@ -18,8 +18,9 @@ from ...threads import SEARCH, WORK
 from .. import ranking
 from ..base import PER_OWNER, Kind
 from ..capabilities import SEARCH_SECONDS, FoundPassage, Passages, search_timed_out
-from .connection import COLLECTIONS, PASSAGES, Db, MongoDBConnection
+from .connection import MongoDBConnection
 from .documents import Document, encode, owned_id
+from .schema import COLLECTIONS, PASSAGES, Db
 
 GROUP = 50
 """Passages per write."""

@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from ...errors import StoreError
-from ...protocol.run_states import RunStatus
 from ..base import (
-    BELOW_VECTOR_STORE,
+    BELOW,
     CURSOR_SECONDS,
+    IN_TURNS,
+    ON_LINES,
     OWNED,
-    TURN,
     AppendResults,
     Changes,
     Kind,
@@ -30,30 +30,25 @@ from ..base import (
     Runs,
     Start,
     Store,
+    ThreadRecord,
     already_exists,
     first_fitting,
     not_found,
     placed,
     stored_projections,
 )
+from ..lines import Span
+from ..rules import as_thread, cancellation, claim, placed_in_turn, renewal
 from .blobs import MongoDBBlobs
 from .changes import MongoDBPush
-from .connection import COLLECTIONS, DELETED, LOG, RUNS, Db, MongoDBConnection
-from .documents import (
-    UNREAD,
-    Document,
-    assignments,
-    change_if,
-    decode_document,
-    record_id,
-    size_of,
-    to_document,
-    to_record,
-    to_row,
-    to_run,
-)
+from .connection import MongoDBConnection
+from .documents import Document, assignments, record_id, to_document, to_record, to_row, to_run
+from .lists import default_spans, deleted_id, place_of, read_list, read_of_owner
 from .passages import MongoDBPassages
-from .starting import Beginning, allot_turns, insert_run
+from .runs import insert_run, update_run, update_runs
+from .schema import COLLECTIONS, DELETED, LOG, RUNS, Db
+from .starting import start_run
+from .threads import raise_revisions, switch_line, take_turns
 from .writing import append_rows, apply_projections, existing_runs
 
 CLOCK_SECONDS = 60.0
@@ -115,21 +110,37 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def insert(self, record: Record) -> Record:
         with self._connection.database() as db:
-            stored = placed(record, record.position or self._position_of(db, record))
+            stored = record
+            if record.kind in IN_TURNS:
+                turns = 0 if record.position else 1
+                thread = take_turns(db, record.owner, record.parent, turns, revises=record.kind in ON_LINES)
+                _, stored = placed_in_turn(thread, record)
+            stored = as_thread(placed(stored, stored.position or self._next_position()))
             if isinstance(stored, RunRecord):
                 insert_run(db, stored)
                 return stored
-            if record.kind is Kind.MESSAGE and record.position:
-                _find(db, Kind.THREAD, record.owner, record.parent, None)
             try:
                 db[COLLECTIONS[record.kind]].insert_one(to_document(stored))
             except DuplicateKeyError:
                 raise already_exists(record.kind, record.id) from None
+            _revise(db, stored)
             return stored
 
-    def get(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record:
+    def find(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record | None:
         with self._connection.database() as db:
-            return to_record(kind, _find(db, kind, owner, id, parent))
+            document = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
+        if document is None or document["owner"] != owner or parent not in (None, document["parent"]):
+            return None
+        return to_record(kind, document)
+
+    def get_many(self, kind: Kind, owner: str, ids: Iterable[str]) -> dict[str, Record]:
+        keys = [record_id(kind, owner, id) for id in ids]
+        if not keys:
+            return {}
+        with self._connection.database() as db:
+            documents = db[COLLECTIONS[kind]].find({"_id": {"$in": keys}})
+            records = [to_record(kind, document) for document in documents if document["owner"] == owner]
+        return {record.id: record for record in records}
 
     def update(
         self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
@@ -137,29 +148,36 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         changes = assignments("body", body or {}) | assignments("extra", extra or {})
         if not changes:
             return self.get(kind, owner, id, parent=parent)
+        query: Document = {"_id": record_id(kind, owner, id), "owner": owner}
+        if kind in ON_LINES:
+            parent = self.get(kind, owner, id, parent=parent).parent
+        if parent is not None:
+            query["parent"] = parent
         with self._connection.database() as db:
+            if kind in ON_LINES:
+                raise_revisions(db, [(owner, query["parent"])])
             document = db[COLLECTIONS[kind]].find_one_and_update(
-                _query(kind, owner, id, parent), {"$set": changes}, return_document=ReturnDocument.AFTER
+                query, {"$set": changes}, return_document=ReturnDocument.AFTER
             )
             if document is None:
                 raise not_found(kind, id)
-            return to_record(kind, document)
+            record = to_record(kind, document)
+            _revise(db, record)
+            return record
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
-        # What belongs to the record goes first, so that an interrupted delete can be repeated.
+        record = self.get(kind, owner, id, parent=parent)
         with self._connection.database() as db:
-            document = _find(db, kind, owner, id, parent)
-            self._keep_place(db, kind, document)
-            query = {"_id": document["_id"], "owner": owner}
-            if kind is Kind.THREAD:
-                _delete_runs(db, {"owner": owner, "parent": id})
-                db[COLLECTIONS[Kind.MESSAGE]].delete_many({"owner": owner, "parent": id})
-            for below in BELOW_VECTOR_STORE if kind is Kind.VECTOR_STORE else ():
-                db[COLLECTIONS[below]].delete_many({"owner": owner, "parent": id})
+            self._keep_place(db, record)
+            _revise(db, record)
+            # What belongs to the record goes first, so that an interrupted delete can be repeated.
             if kind is Kind.RUN:
-                _delete_runs(db, query)
-            else:
-                db[COLLECTIONS[kind]].delete_one(query)
+                _delete_runs(db, {"_id": id, "owner": owner})
+                return
+            for below in reversed(BELOW.get(kind, ())):  # runs before messages: their workers write those
+                _delete_below(db, below, {"owner": owner, "parent": id})
+            db[COLLECTIONS[kind]].delete_one({"_id": record_id(kind, owner, id), "owner": owner})
+            _revise(db, record)
 
     def list(
         self,
@@ -171,27 +189,27 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         order: Order = "desc",
         after: str | None = None,
         before: str | None = None,
-        run_id: str | None = None,
+        spans: Sequence[Span] | None = None,
     ) -> Page:
         # `before` alone reads backwards, so that the page ends next to it.
         backwards = before is not None and after is None
-        way = DESCENDING if (order == "desc") is not backwards else ASCENDING
-        listed: Document = {"owner": owner, "parent": parent}
-        if run_id is not None:
-            listed["body.run_id"] = run_id
+        descending = (order == "desc") is not backwards
         with self._connection.database() as db:
-            collection = db[COLLECTIONS[kind]]
-            bounds: list[Document] = []
-            for cursor, follows in ((after, True), (before, False)):
-                if cursor is not None:
-                    place = _place(db, kind, owner, cursor, parent)
-                    bounds.append(_beyond(*place, "$lt" if (order == "desc") is follows else "$gt"))
-            where = {**listed, "$and": bounds} if bounds else listed
-            order_by = [("position", way), ("_id", way)]
-            with collection.with_options(UNREAD).find(where).sort(order_by).limit(limit + 1) as cursor:
-                documents, has_more = first_fitting(cursor, size_of, limit)
-        page = [to_record(kind, decode_document(document)) for document in documents]
-        return Page(page[::-1] if backwards else page, has_more)
+            low, high = (
+                cursor if cursor is None else place_of(db, kind, owner, cursor, parent)
+                for cursor in ((after, before) if order == "asc" else (before, after))
+            )
+            parts = default_spans(db, kind, owner, parent) if spans is None else spans
+            page = read_list(db, (kind, owner, parent), parts, low, high, limit, descending=descending)
+        return Page(page.records[::-1], page.has_more) if backwards else page
+
+    def of_owner(self, owner: str, kind: Kind, *, after: Record | None = None, limit: int = 500) -> Page:
+        with self._connection.database() as db:
+            return read_of_owner(db, kind, owner, after, limit)
+
+    def switch(self, owner: str, thread_id: str, line: int) -> ThreadRecord:
+        with self._connection.database() as db:
+            return switch_line(db, owner, thread_id, line)
 
     def has_owners_without(self, text: str) -> bool:
         others = {"owner": {"$not": {"$regex": re.escape(text)}}}
@@ -203,50 +221,23 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
     def start(self, start: Start) -> RunRecord:
         self._connection.expect_answers()
         with self._connection.database() as db:
-            beginning = Beginning(db, start, self._next_position(), self._expiry(ABANDONED))
-            try:
-                return beginning.begin()
-            except BaseException:
-                beginning.undo()
-                raise
+            return start_run(db, start, self._next_position(), self._expiry(ABANDONED))
 
     def claim(
         self, run: RunRecord, *, due_at: float, if_due: float | None = None, extra: Changes = None
     ) -> RunRecord | None:
-        status = run.body["status"]
-        same = {
-            **_query(Kind.RUN, run.owner, run.id, run.parent),
-            "epoch": run.epoch,
-            "body.status": status,
-            "active": True,
-        }
-        if if_due is not None:
-            same["due_at"] = {"$lte": if_due}
-        changes: Document = {"due_at": due_at, **assignments("extra", extra or {})}
-        if status == RunStatus.REQUIRES_ACTION.value:
-            changes["body.status"] = RunStatus.QUEUED.value
         with self._connection.database() as db:
-            claimed = db[RUNS].find_one_and_update(
-                same, {"$inc": {"epoch": 1}, "$set": changes}, return_document=ReturnDocument.AFTER
-            )
-            return None if claimed is None else to_run(claimed)
+            return update_run(db, run.owner, claim(run, due_at, if_due, extra))
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
-        leased = {"$ne": ["$body.status", RunStatus.REQUIRES_ACTION.value]}
-        by_epoch: dict[int, list[str]] = {}
-        for run_id, epoch in runs:
-            by_epoch.setdefault(epoch, []).append(run_id)
         with self._connection.database() as db:
-            for epoch, ids in by_epoch.items():
-                held = ["$active", {"$eq": ["$epoch", epoch]}, {"$not": ["$cancel_requested"]}, leased]
-                db[RUNS].update_many({"_id": {"$in": ids}}, change_if({"$and": held}, {"due_at": due_at}))
+            update_runs(db, [renewal(run_id, epoch, due_at) for run_id, epoch in runs])
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
-        change = {"$set": {"cancel_requested": True}, "$min": {"due_at": due_at}}
         with self._connection.database() as db:
-            active = {**_query(Kind.RUN, owner, run_id, None), "active": True}
-            noted = db[RUNS].find_one_and_update(active, change, return_document=ReturnDocument.AFTER)
-            return to_run(_find(db, Kind.RUN, owner, run_id, None) if noted is None else noted)
+            noted = update_run(db, owner, cancellation(run_id, due_at)) or self.get(Kind.RUN, owner, run_id)
+        assert isinstance(noted, RunRecord)
+        return noted
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
         # Few runs of a database have a pending cancel, so an index on it finds them at once.
@@ -299,56 +290,36 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     # -- positions and times ------------------------------------------------------------------------------
 
-    def _position_of(self, db: Db, record: Record) -> int:
-        if record.kind in (Kind.MESSAGE, Kind.RUN):
-            return (int(allot_turns(db, record.owner, record.parent, 1, {})["turns"]) + 1) * TURN
-        return self._next_position()
-
     def _next_position(self) -> int:
         self._last_position = max(self._last_position + 1, int(self.now() * 1e9))
         return self._last_position
 
-    def _keep_place(self, db: Db, kind: Kind, deleted: Document) -> None:
+    def _keep_place(self, db: Db, record: Record) -> None:
         """Store the place of a record before it is deleted."""
         expires_at = datetime.fromtimestamp(self.now() + CURSOR_SECONDS, timezone.utc)
-        place = {**{key: deleted[key] for key in ("owner", "parent", "position")}, "expires_at": expires_at}
-        db[DELETED].replace_one({"_id": _deleted_id(kind, deleted["_id"])}, place, upsert=True)
+        place = {"owner": record.owner, "parent": record.parent, "position": record.position, "expires_at": expires_at}
+        key = record_id(record.kind, record.owner, record.id)
+        db[DELETED].replace_one({"_id": deleted_id(record.kind, key)}, place, upsert=True)
 
     def _expiry(self, more: timedelta = timedelta()) -> datetime:
         seconds = timedelta(seconds=self._log_seconds)
         return datetime.fromtimestamp(self.now(), timezone.utc) + seconds + more
 
 
-def _query(kind: Kind, owner: str, id: str, parent: str | None) -> Document:
-    query: Document = {"_id": record_id(kind, owner, id), "owner": owner}
-    return query if parent is None else {**query, "parent": parent}
+def _revise(db: Db, record: Record) -> None:
+    """Raise the revision of the thread that a record is on, before and after a change of the record.
+
+    If the process dies in between, the revision has grown; if a reader comes in between, it grows once more.
+    """
+    if record.kind in ON_LINES:
+        raise_revisions(db, [(record.owner, record.parent)])
 
 
-def _find(db: Db, kind: Kind, owner: str, id: str, parent: str | None) -> Document:
-    document = db[COLLECTIONS[kind]].find_one({"_id": record_id(kind, owner, id)})
-    if document is None or document["owner"] != owner or parent not in (None, document["parent"]):
-        raise not_found(kind, id)
-    return document
-
-
-def _place(db: Db, kind: Kind, owner: str, id: str, parent: str) -> tuple[int, str]:
-    """Return position and `_id` of a record in its list, also of a deleted one; NotFound if it was never there."""
-    key, listed = record_id(kind, owner, id), {"owner": owner, "parent": parent}
-    for collection, query in ((COLLECTIONS[kind], {"_id": key}), (DELETED, {"_id": _deleted_id(kind, key)})):
-        if document := db[collection].find_one({**query, **listed}, {"position": True}):
-            return document["position"], key
-    raise not_found(kind, id)
-
-
-def _deleted_id(kind: Kind, key: str) -> str:
-    return f"{kind.value}/{key}"
-
-
-def _beyond(position: int, key: str, way: str) -> Document:
-    """Return the condition for the records on one side of a record in the order of (position, id)."""
-    same_place = {"position": position, "_id": {way: key}}
-    # The first condition is redundant but bounds the index scan, which `$or` does not.
-    return {"position": {f"{way}e": position}, "$or": [{"position": {way: position}}, same_place]}
+def _delete_below(db: Db, kind: Kind, which: Document) -> None:
+    if kind is Kind.RUN:
+        _delete_runs(db, which)
+    else:
+        db[COLLECTIONS[kind]].delete_many(which)
 
 
 def _delete_runs(db: Db, which: Document) -> None:

@@ -12,11 +12,13 @@ from datetime import datetime
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from ...protocol.run_states import RUN_ACTIVE, RunStatus
 from ..base import AppendResult, Kind, Projection, Record, Row
-from .connection import COLLECTIONS, LOG, RUNS, Db
-from .documents import Document, change_if, encode, literal, record_id, row_id, row_to_document
+from ..rules import append_result, changed_threads, projected_run
+from .documents import change_if, literal, record_id, row_id, row_to_document, to_document
+from .runs import update_runs
+from .schema import COLLECTIONS, LOG, RUNS, Db
 from .starting import DUPLICATE_KEY
+from .threads import raise_revisions
 
 
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
@@ -34,12 +36,9 @@ def append_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[Appen
     wanted = [row for row in rows if row.run_id in there]
     taken = {(wanted[n].run_id, wanted[n].first) for n in _insert_rows(db, wanted, expires_at)}
     tokens = _tokens(db, taken)
-    return [
-        AppendResult.STORED
-        if row.run_id in there and tokens.get(row_id(row.run_id, row.first), row.token) == row.token
-        else AppendResult.REFUSED
-        for row in rows
-    ]
+    own = {row_id(row.run_id, row.first): row.token for row in wanted}
+    stored = own | tokens
+    return [append_result(row, stored.get(row_id(row.run_id, row.first))) for row in rows]
 
 
 def _insert_rows(db: Db, rows: Sequence[Row], expires_at: datetime) -> list[int]:
@@ -61,18 +60,18 @@ def _tokens(db: Db, places: Iterable[tuple[str, int]]) -> dict[str, str]:
 
 
 def apply_projections(db: Db, projections: Sequence[Projection], expires_at: datetime) -> None:
-    """Write the messages and steps, then the expiry of the logs of ended runs, then the runs.
+    """Write the messages and steps, the revisions of their threads, the expiry of ended logs, then the runs.
 
-    The expiry comes first: if the worker dies in between, the run is still active, and its takeover sets it again.
+    The runs come last: if the worker dies in between, they are still active, and their takeovers do all of it again.
     """
     for kind in (Kind.MESSAGE, Kind.RUN_STEP):
         _apply_objects(db, kind, projections)
-    ended = [projection.run.id for projection in projections if _ends(projection)]
+    raise_revisions(db, changed_threads(projections))
+    updates = [projected_run(projection) for projection in projections]
+    ended = [update.run_id for update in updates if update.ends]
     if ended:
         db[LOG].update_many({"run_id": {"$in": ended}}, {"$set": {"expires_at": expires_at}})
-    runs = [_run_change(projection) for projection in projections]
-    if runs:
-        db[RUNS].bulk_write(runs)
+    update_runs(db, updates)
 
 
 def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> None:
@@ -92,37 +91,15 @@ def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> Non
 
 
 def _version(record: Record, seq: int) -> UpdateOne:
-    """Return the upsert of an object, which replaces only an older version and keeps metadata, place and `extra`."""
-    owner = literal(record.owner)
-    place = {"owner": record.owner, "parent": record.parent, "position": record.position, "extra": encode(record.extra)}
-    newer = [{"$lt": [{"$ifNull": ["$seq", -1]}, seq]}, {"$eq": [{"$ifNull": ["$owner", owner]}, owner]}]
+    """Return the upsert of an object, which the server evaluates as `rules.projected_object` does."""
+    new = {"$eq": [{"$type": "$owner"}, "missing"]}
+    newer = {"$and": [{"$lt": ["$seq", seq]}, {"$eq": ["$owner", literal(record.owner)]}]}
     kept = {"$cond": [{"$eq": [{"$type": "$body.metadata"}, "missing"]}, {}, {"metadata": "$body.metadata"}]}
-    body = {"$mergeObjects": [literal(record.body), kept]}
-    version = {"$mergeObjects": [{"$literal": place}, "$$ROOT", {"seq": seq, "body": body}]}
+    first = {"$literal": {**to_document(record), "seq": seq}}
+    version = {"seq": seq, "body": {"$mergeObjects": [literal(record.body), kept]}}
+    changes = {"$cond": [new, first, version]}
     query = {"_id": record_id(record.kind, record.owner, record.id), "parent": record.parent}
-    return UpdateOne(query, change_if({"$and": newer}, version), upsert=True)
-
-
-def _run_change(projection: Projection) -> UpdateOne:
-    """Return the update of an active run with the writer's epoch (`spec/run-protocol.md#epochs`)."""
-    run = projection.run
-    writable = {"$and": [{"$eq": ["$epoch", run.epoch]}, "$active"]}
-    changes: Document = {
-        "last_seq": {"$max": ["$last_seq", projection.last_seq]},
-        "body": {"$mergeObjects": ["$body", literal(projection.changes)]},
-    }
-    if _ends(projection):
-        changes["active"] = False
-    if projection.due_at is not None:
-        changes["due_at"] = {"$cond": ["$cancel_requested", "$due_at", projection.due_at]}
-    if projection.state is not None:
-        changes["state"] = literal(projection.state)
-    return UpdateOne({"_id": run.id}, change_if(writable, changes))
-
-
-def _ends(projection: Projection) -> bool:
-    status = projection.changes.get("status")
-    return status is not None and RunStatus(status) not in RUN_ACTIVE
+    return UpdateOne(query, change_if({"$or": [new, newer]}, changes), upsert=True)
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:

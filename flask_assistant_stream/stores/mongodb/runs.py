@@ -1,0 +1,98 @@
+"""Changes of runs, each a condition and its changes in one update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from ...errors import StoreError, ThreadBusy
+from ...protocol.run_states import RunStatus
+from ..base import RunRecord, already_exists
+from ..rules import Due, Lease, RunUpdate
+from .documents import Document, change_if, literal, merged, to_document, to_run
+from .schema import RUNS, Db
+
+ATTEMPTS = 3
+
+
+def update_run(db: Db, owner: str, update: RunUpdate) -> RunRecord | None:
+    """Change an owner's run, and return it as it is then; None if the update does not allow it."""
+    before = db[RUNS].find_one_and_update({"_id": update.run_id}, _conditional(update, owner))
+    if before is None or before["owner"] != owner or not update.allowed(Lease.of(run := to_run(before))):
+        return None
+    return _changed(run, update)
+
+
+def update_runs(db: Db, updates: Iterable[RunUpdate]) -> None:
+    """Change the runs whose update allows it."""
+    changes = [UpdateOne({"_id": update.run_id}, _conditional(update)) for update in updates]
+    if changes:
+        db[RUNS].bulk_write(changes, ordered=False)
+
+
+def _conditional(update: RunUpdate, owner: str | None = None) -> list[Document]:
+    """Return the update that the server evaluates as `RunUpdate.allowed` and `RunUpdate.applied` do."""
+    conditions: list[Any] = ["$active"]
+    if owner is not None:
+        conditions.append({"$eq": ["$owner", literal(owner)]})
+    if update.epoch is not None:
+        conditions.append({"$eq": ["$epoch", update.epoch]})
+    if update.status is not None:
+        conditions.append({"$eq": ["$body.status", literal(update.status)]})
+    if update.due_until is not None:
+        conditions.append({"$lte": ["$due_at", update.due_until]})
+    if update.held:
+        conditions += [{"$not": ["$cancel_requested"]}, {"$ne": ["$body.status", RunStatus.REQUIRES_ACTION.value]}]
+
+    changes: Document = {}
+    if update.claims:
+        changes["epoch"] = {"$add": ["$epoch", 1]}
+    if update.due_at is not None:
+        changes["due_at"] = {
+            Due.AT: update.due_at,
+            Due.AT_MOST: {"$min": ["$due_at", update.due_at]},
+            Due.UNLESS_CANCELLED: {"$cond": ["$cancel_requested", "$due_at", update.due_at]},
+        }[update.due]
+    if update.cancels:
+        changes["cancel_requested"] = True
+    if update.last_seq:
+        changes["last_seq"] = {"$max": ["$last_seq", update.last_seq]}
+    if update.state is not None:
+        changes["state"] = literal(update.state)
+    if update.ends:
+        changes["active"] = False
+    for name, values in (("body", update.body), ("extra", update.extra)):
+        if values:
+            changes[name] = merged(f"${name}", values)
+    return change_if({"$and": conditions}, changes)
+
+
+def _changed(run: RunRecord, update: RunUpdate) -> RunRecord:
+    lease = update.applied(Lease.of(run))._asdict()
+    del lease["status"]  # which the body has
+    state = run.state if update.state is None else update.state
+    return replace(run, **lease, body={**run.body, **update.body}, extra={**run.extra, **update.extra}, state=state)
+
+
+def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:
+    """Insert a run, marked with the start that `begun` it; Duplicate or ThreadBusy as `Store.start`."""
+    for _ in range(ATTEMPTS):
+        try:
+            db[RUNS].insert_one({**to_document(run), "begun": begun})
+            return
+        except DuplicateKeyError:
+            if db[RUNS].find_one({"_id": run.id}, {"_id": True}):
+                raise already_exists(run.kind, run.id) from None
+            busy = active_run(db, run.parent)
+            if busy is not None:
+                raise ThreadBusy(run.parent, busy["_id"]) from None
+    raise StoreError(f"Thread {run.parent} is used by many runs at once. Try again.")
+
+
+def active_run(db: Db, thread_id: str) -> Document | None:
+    """Return `_id` and line of the active run of a thread."""
+    return db[RUNS].find_one({"parent": thread_id, "active": True}, {"line": True})
