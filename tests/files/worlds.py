@@ -16,7 +16,7 @@ from flask_assistant_stream.storages.local.storage import LocalStorage
 from flask_assistant_stream.storages.openai.storage import UpstreamStorage
 from flask_assistant_stream.stores.base import Kind, Record, Store
 from flask_assistant_stream.stores.listing import all_records
-from flask_assistant_stream.stores.mongodb.connection import BLOBS, PASSAGES
+from flask_assistant_stream.stores.mongodb.schema import BLOBS, PASSAGES
 from flask_assistant_stream.stores.sqlite import SQLiteStore
 from flask_assistant_stream.upstream import Upstream
 from tests.fake_files import FakeFiles

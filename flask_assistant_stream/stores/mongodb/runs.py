@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from ...errors import StoreError, ThreadBusy
 from ...protocol.run_states import RunStatus
 from ..base import RunRecord, already_exists
-from ..rules import Due, Lease, RunUpdate
+from ..rules import Due, RunUpdate
 from .documents import Document, change_if, literal, merged, to_document, to_run
 from .schema import RUNS, Db
 
@@ -21,24 +20,21 @@ ATTEMPTS = 3
 
 def update_run(db: Db, owner: str, update: RunUpdate) -> RunRecord | None:
     """Change an owner's run, and return it as it is then; None if the update does not allow it."""
-    before = db[RUNS].find_one_and_update({"_id": update.run_id}, _conditional(update, owner))
-    if before is None or before["owner"] != owner or not update.allowed(Lease.of(run := to_run(before))):
-        return None
-    return _changed(run, update)
+    allowed = {"_id": update.run_id, "owner": owner, "$expr": _condition(update)}
+    changed = db[RUNS].find_one_and_update(allowed, _change(update), return_document=ReturnDocument.AFTER)
+    return None if changed is None else to_run(changed)
 
 
 def update_runs(db: Db, updates: Iterable[RunUpdate]) -> None:
     """Change the runs whose update allows it."""
-    changes = [UpdateOne({"_id": update.run_id}, _conditional(update)) for update in updates]
+    changes = [UpdateOne({"_id": update.run_id}, _change(update)) for update in updates]
     if changes:
         db[RUNS].bulk_write(changes, ordered=False)
 
 
-def _conditional(update: RunUpdate, owner: str | None = None) -> list[Document]:
-    """Return the update that the server evaluates as `RunUpdate.allowed` and `RunUpdate.applied` do."""
+def _condition(update: RunUpdate) -> Document:
+    """Return `RunUpdate.allowed` as an expression for the server."""
     conditions: list[Any] = ["$active"]
-    if owner is not None:
-        conditions.append({"$eq": ["$owner", literal(owner)]})
     if update.epoch is not None:
         conditions.append({"$eq": ["$epoch", update.epoch]})
     if update.status is not None:
@@ -47,7 +43,11 @@ def _conditional(update: RunUpdate, owner: str | None = None) -> list[Document]:
         conditions.append({"$lte": ["$due_at", update.due_until]})
     if update.held:
         conditions += [{"$not": ["$cancel_requested"]}, {"$ne": ["$body.status", RunStatus.REQUIRES_ACTION.value]}]
+    return {"$and": conditions}
 
+
+def _change(update: RunUpdate) -> list[Document]:
+    """Return `RunUpdate.applied` as an update by the server, of a run that allows it."""
     changes: Document = {}
     if update.claims:
         changes["epoch"] = {"$add": ["$epoch", 1]}
@@ -68,14 +68,7 @@ def _conditional(update: RunUpdate, owner: str | None = None) -> list[Document]:
     for name, values in (("body", update.body), ("extra", update.extra)):
         if values:
             changes[name] = merged(f"${name}", values)
-    return change_if({"$and": conditions}, changes)
-
-
-def _changed(run: RunRecord, update: RunUpdate) -> RunRecord:
-    lease = update.applied(Lease.of(run))._asdict()
-    del lease["status"]  # which the body has
-    state = run.state if update.state is None else update.state
-    return replace(run, **lease, body={**run.body, **update.body}, extra={**run.extra, **update.extra}, state=state)
+    return change_if(_condition(update), changes)
 
 
 def insert_run(db: Db, run: RunRecord, *, begun: str = "") -> None:

@@ -11,7 +11,7 @@ from ...errors import StoreError, ThreadBusy
 from ..base import Kind, ThreadRecord, not_found
 from ..lines import Lines, active_line
 from ..rules import with_line
-from .documents import Document, change_if, literal, merged, to_thread
+from .documents import Document, change_if, encode, literal, merged, to_thread
 from .runs import active_run
 from .schema import THREADS, Db
 
@@ -52,10 +52,9 @@ def raise_revisions(db: Db, threads: Iterable[tuple[str, str]]) -> None:
 
 def set_lines(db: Db, owner: str, id: str, lines: Lines, *, before: Lines) -> bool:
     """Set the lines of a thread and raise its revision; False if they are not those of `before`."""
-    same = {"$eq": [{"$ifNull": ["$lines", []]}, literal(before)]}
-    changes = {"lines": literal(lines), **_REVISED}
-    document = db[THREADS].find_one_and_update({"_id": id}, change_if({"$and": [_owned(owner), same]}, changes))
-    return document is not None and document["owner"] == owner and to_thread(document).lines == before
+    same = {"_id": id, "owner": owner, "lines": encode(before) or None}
+    change: Document = {"$set": {"lines": encode(lines)}} if lines else {"$unset": {"lines": ""}}
+    return bool(db[THREADS].update_one(same, {**change, "$inc": {"revision": 1}}).matched_count)
 
 
 def switch_line(db: Db, owner: str, id: str, line: int) -> ThreadRecord:

@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
 from flask_assistant_stream.stores.base import Store
-from flask_assistant_stream.stores.mongodb.connection import Db
+from flask_assistant_stream.stores.mongodb.schema import Db
 from tests.mongodb_server import opened, reading
 
 

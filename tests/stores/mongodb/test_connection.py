@@ -14,16 +14,8 @@ from flask_assistant_stream.errors import ConfigError, StoreError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Store
 from flask_assistant_stream.stores.mongodb import store as mongodb_store
-from flask_assistant_stream.stores.mongodb.connection import (
-    META,
-    MIGRATIONS,
-    RUNS,
-    Db,
-    MongoDBConnection,
-    default_database,
-    make_client,
-    migrate,
-)
+from flask_assistant_stream.stores.mongodb.connection import MongoDBConnection, default_database, make_client
+from flask_assistant_stream.stores.mongodb.schema import LOG, MESSAGES, RUNS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_thread
 from tests.stores.scripts import run_script
 
@@ -123,40 +115,14 @@ def test_a_store_connects_at_the_first_call(store: Store, closed_port: int) -> N
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
 
 
-def test_data_is_migrated(store: Store, db: Db) -> None:
-    store.open()
-    ran: list[int] = []
-    steps = (*MIGRATIONS, lambda db: ran.append(1), lambda db: ran.append(2))
-    for _ in range(2):
-        migrate(db, steps)
-        assert ran == [1, 2]
-    assert db[META].find_one({"_id": "schema"}) == {"_id": "schema", "version": len(steps)}
-
-
-def test_a_failed_migration_is_repeated(store: Store, db: Db) -> None:
-    def broken(db: Db) -> None:
-        raise OSError
-
-    store.open()
-    with pytest.raises(OSError):
-        migrate(db, (*MIGRATIONS, broken))
-    migrate(db, MIGRATIONS)
-
-
-def test_data_of_a_newer_version_is_rejected(store: Store, db: Db) -> None:
-    db[META].insert_one({"_id": "schema", "version": 99})
-    for call in (store.open, lambda: store.insert(a_thread())):
-        with pytest.raises(ConfigError, match="99"):
-            call()
-
-
 def test_indexes_exist(store: Store, db: Db) -> None:
     store.open()
     indexes = db[RUNS].index_information()
     one_active = indexes["one_active"]
     assert (one_active["unique"], one_active["partialFilterExpression"]) == (True, {"active": True})
     assert {"listed", "due"} <= set(indexes)
-    assert db["assistant_run_log"].index_information()["expiry"]["expireAfterSeconds"] == 0
+    assert set(db[MESSAGES].index_information()) == {"_id_", "on_line"}
+    assert db[LOG].index_information()["expiry"]["expireAfterSeconds"] == 0
 
 
 def test_greenlets_share_a_worker(mongodb_url: str) -> None:

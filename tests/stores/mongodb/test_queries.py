@@ -12,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from flask_assistant_stream.stores.mongodb import connection
+from flask_assistant_stream.stores.mongodb import connection, schema
 from flask_assistant_stream.testing.decode import decode_ndjson
 from flask_assistant_stream.testing.scripted import call, text
 from tests.routes.conftest import build, run_of
@@ -72,8 +72,8 @@ def test_every_query_names_its_subject(listener: Listener, mongodb_url: str, tmp
     assert newest["content"][0]["text"]["value"] == "Seen."
     site.registration.runner.stop()
     site.registration.store.close()
-    hot = [(where, how, keys) for where, how, keys in listener.filters if where != connection.META]
-    assert {where for where, _, _ in hot} > {connection.RUNS, connection.THREADS, connection.LOG}
+    hot = [(where, how, keys) for where, how, keys in listener.filters if where != schema.META]
+    assert {where for where, _, _ in hot} > {schema.RUNS, schema.THREADS, schema.LOG}
     assert [query for query in hot if not query[2] & NAMES and query[2] not in SWEEPS] == []
     upserts = [keys for where, how, keys in hot if how == "update" and where.endswith(("messages", "run_steps"))]
     assert upserts

@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from flask_assistant_stream.errors import NotFound, StoreError
 from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, Record, RunRecord, Store
-from flask_assistant_stream.stores.mongodb.connection import COLLECTIONS, LOG, THREADS, Db
+from flask_assistant_stream.stores.mongodb.schema import COLLECTIONS, LOG, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, again, changed
 from tests.stores.mongodb.conftest import break_after
 
