@@ -13,7 +13,8 @@ from flask_assistant_stream.errors import NotFound, RequestError, StoreError
 from flask_assistant_stream.stores.base import Kind, placed
 from flask_assistant_stream.stores.capabilities import CHUNK_BYTES
 from flask_assistant_stream.stores.mongodb import MongoDBStore, passages
-from flask_assistant_stream.stores.mongodb.connection import (
+from flask_assistant_stream.stores.mongodb.documents import to_document
+from flask_assistant_stream.stores.mongodb.schema import (
     BLOBS,
     COLLECTIONS,
     META,
@@ -23,7 +24,7 @@ from flask_assistant_stream.stores.mongodb.connection import (
     Db,
     migrate,
 )
-from flask_assistant_stream.stores.mongodb.documents import to_document
+from flask_assistant_stream.stores.rules import as_thread
 from flask_assistant_stream.testing.store_material import ANN, a_thread
 from tests.stores.mongodb.conftest import break_after
 from tests.stores.scripts import run_script
@@ -137,7 +138,7 @@ def test_failed_passages_can_be_written_again(store: MongoDBStore, monkeypatch: 
 
 def test_data_of_the_first_version_is_kept(store: MongoDBStore, db: Db) -> None:
     migrate(db, MIGRATIONS[:1])
-    thread = placed(a_thread(title="Kept"), 7)
+    thread = as_thread(placed(a_thread(title="Kept"), 7))
     db[COLLECTIONS[Kind.THREAD]].insert_one(to_document(thread))
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
     store.write_passages(ANN, "file", ["apples"])
