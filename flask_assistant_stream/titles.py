@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from .engines.base import Engine, ItemStream
 from .errors import AssistantStreamError, EngineError, RequestError
 from .loggers import logger_of
+from .protocol.events import TITLE_UPDATED
 from .protocol.objects import Object
 from .stores.base import Kind, Record, RunRecord, Store
 from .translation.past_messages import message_text
@@ -19,7 +20,6 @@ from .translation.titles import AnswerText, shorten, tidy_title, title_request
 
 logger = logger_of(__name__)
 
-EVENT = "thread.title.updated"
 BY_HAND = "title"
 GENERATED = "generated_title"
 STOPGAP = "first_words"
@@ -97,7 +97,7 @@ class Titles:
         with self._alone(thread_id) as alone:
             title = self.write(text) if alone else ""
             if title and self.keep(owner, thread_id, title):
-                announce(EVENT, {"id": thread_id, "object": "thread.title", "title": title})
+                announce(TITLE_UPDATED, {"id": thread_id, "object": "thread.title", "title": title})
 
     def complete(self, run: RunRecord) -> None:
         """Write the title of an ended run's thread, unless it has one, is getting one, or should have none."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from tests.example_server import ExampleServer, gunicorn_server
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ class Reader:
                 lines = [(json.loads(line), time.monotonic()) for line in answer if line.strip()]
         self.events = [event for event, _ in lines]
         self.begun, self.ended = lines[0][1], lines[-1][1]
-        self.endings = [event["event"] for event in self.events if event["event"] in RUN_ENDINGS]
+        self.endings = [event["event"] for event in self.events if event["event"] in ASSISTANTS.run_endings]
         self.run_id = next(event["data"]["id"] for event in self.events if event["event"] == "thread.run.created")
 
 

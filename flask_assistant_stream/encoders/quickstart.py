@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 from ..errors import AssistantStreamError
 from ..protocol import ids, objects
-from ..protocol.events import RUN_ENDINGS, Event
+from ..protocol.dialects import ASSISTANTS
+from ..protocol.events import Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..protocol.writer import WHOLE, RunWriter
 from .base import Encoder, Wrapper
 
-UNREADABLE = RUN_ENDINGS - {"thread.run.completed"}
+UNREADABLE = ASSISTANTS.run_endings - {"thread.run.completed"}
 """Endings after which that page shows nothing and stays closed (`spec/clients.md#only-completed-reopens-the-input`)."""
 
 ADDED = 7

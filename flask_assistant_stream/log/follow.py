@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from ..errors import Gone, StoreError
-from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
+from ..protocol.dialects import ASSISTANTS, Dialect, dialect_of
+from ..protocol.events import Event
 from ..stores.base import Store
 from .signals import Signal
 from .watch import POLL_SECONDS, LogWatch
@@ -28,6 +29,7 @@ AWAY_SECONDS = 0.5
 class LogTail(Protocol):
     """The end of a run's log in the memory of the process that writes it; see `run_log.Writer`."""
 
+    dialect: Dialect
     followers: set[Follower]
     lost: bool
     finished: bool
@@ -56,7 +58,7 @@ class Logs(Protocol):
 class Follower:
     """A reader of a run's log: a context manager, and an iterator over lists of consecutive events.
 
-    An empty list means that a heartbeat is due. The iteration ends after an event of `STREAM_ENDINGS` that is the
+    An empty list means that a heartbeat is due. The iteration ends after an event that ends a stream and is the
     last of the log: it continues past a required action that has been answered, and ends at once at the end.
 
     Attributes:
@@ -78,6 +80,7 @@ class Follower:
         self.patient = True
         self._logs = logs
         self._closed = False
+        self._dialect = ASSISTANTS
         self._last_name = ""
         self._has_read = False
         self._beyond_end = False
@@ -113,6 +116,7 @@ class Follower:
 
     def _from_memory(self, tail: LogTail) -> Iterator[list[Event]]:
         """Follow a run that this process writes until it is finished or lost."""
+        self._dialect = tail.dialect
         tail.followers.add(self)
         self._logs.followers.add(self)
         try:
@@ -147,7 +151,7 @@ class Follower:
                 events = yield from self._retrying(self._stored_events)
                 if events:
                     yield from self._once_projected(events)
-                elif self._last_name in STREAM_ENDINGS or self._logs.writer(self.run_id) is not None:
+                elif self._last_name in self._dialect.stream_endings or self._logs.writer(self.run_id) is not None:
                     return
                 else:
                     yield from self._pause(watch.poll_seconds)
@@ -159,7 +163,7 @@ class Follower:
 
         So a client that reads the end of a message on one worker finds the message in the history of every worker.
         """
-        needed = max((event.seq for event in events if event.name in STORED_FIRST), default=0)
+        needed = max((event.seq for event in events if event.name in self._dialect.stored_first), default=0)
         pause = PROJECTION_SECONDS
         while needed and not self._closed:
             projected = yield from self._retrying(lambda: self._logs.store.projected(self.run_id))
@@ -203,6 +207,7 @@ class Follower:
             if rows[0].first > position + 1:
                 raise Gone(f"The events of run {self.run_id} after number {self.position} have expired.", param="after")
             has_read = True
+            self._dialect = dialect_of(rows[-1].dialect)
             in_rows = [event for row in rows for event in row.events]
             self._last_name = in_rows[-1].name if in_rows else self._last_name
             position = max(position, rows[-1].last)
@@ -218,6 +223,7 @@ class Follower:
         if row.last > position:
             return True
         self._beyond_end = row.last < position
+        self._dialect = dialect_of(row.dialect)
         names = [event.name for event in row.events]
         self._last_name = names[-1] if names else ""
         return False
@@ -229,9 +235,9 @@ class Follower:
         """Return whether nothing follows: any worker may have answered a required action meanwhile."""
         if self._closed:
             return True
-        if self._last_name not in STREAM_ENDINGS:
+        if self._last_name not in self._dialect.stream_endings:
             return False
-        if self._last_name != "thread.run.requires_action":
+        if self._last_name not in self._dialect.pauses:
             return True
         if self._logs.writer(self.run_id) is not None:
             return False

@@ -6,6 +6,8 @@ nothing (`spec/run-protocol.md#projections`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..protocol.events import Event
 from ..protocol.objects import RUN_VOLATILE, Object
 from ..protocol.run_states import RunStatus
@@ -35,7 +37,7 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
         else:
             continue
         first = objects.get(record.id, (record, 0))[0]
-        objects[record.id] = (Record(record.kind, run.owner, record.body, record.parent, first.position), event.seq)
+        objects[record.id] = (replace(record, position=first.position), event.seq)
     if state is not None and (step := state["step"]) is not None:  # the open step, with its unanswered calls
         place = objects[step["id"]][0].position if step["id"] in objects else run.position + events[-1].seq
         objects[step["id"]] = (Record(Kind.RUN_STEP, run.owner, step, run.id, place), events[-1].seq)
@@ -59,4 +61,4 @@ def _changes(event: Event) -> Object:
 
 
 def _record(run: RunRecord, event: Event, kind: Kind, parent: str) -> Record:
-    return Record(kind, run.owner, event.object(), parent, run.position + event.seq)
+    return Record(kind, run.owner, event.object(), parent, run.position + event.seq, line=run.line)

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from ..errors import AssistantStreamError, StoreError
 from ..loggers import logger_of
 from ..per_process import ProcessThreads
-from ..protocol.events import STORED_FIRST, STREAM_ENDINGS, Event
+from ..protocol.dialects import dialect_of
+from ..protocol.events import Event
 from ..protocol.objects import Object
-from ..stores.base import AppendResult, Projection, Row, RunRecord, Store
+from ..stores.base import WINDOW, AppendResult, Projection, Row, RunRecord, Store
 from .follow import Follower
 from .projection import project_events
 from .signals import Signal
@@ -24,8 +25,6 @@ from .watch import LogWatch
 
 logger = logger_of(__name__)
 
-WINDOW = 64
-"""Events of a run shown before they are stored (`spec/run-protocol.md#the-window`); a fence has the same width."""
 FLUSH_SECONDS = 0.04
 """How long a flush waits for more deltas; an urgent one does not wait."""
 TICK_SECONDS = 0.5
@@ -45,6 +44,7 @@ class Writer:
 
     Attributes:
         run: the run as claimed or started; every row carries its epoch.
+        dialect: of its events.
         stored: the last event number in the store.
         written: the last event number appended.
         lost: the run belongs to another worker.
@@ -53,6 +53,7 @@ class Writer:
 
     def __init__(self, log: RunLog, run: RunRecord, events: list[Event], stored: int) -> None:
         self.run = run
+        self.dialect = dialect_of(run.dialect)
         self.stored = stored
         self.written = stored
         self.lost = False
@@ -87,7 +88,7 @@ class Writer:
             raise AssertionError(f"event {events[0].seq} does not follow {self.written}")
         with self._lock:
             self._tail += events
-            self._holds += [event.seq for event in events if event.name in STORED_FIRST]
+            self._holds += [event.seq for event in events if event.name in self.dialect.stored_first]
             self._state = state
             self.written = events[-1].seq
         self._log.request_flush(self, urgent=bool(self._holds) or self.written - self.stored >= WINDOW // 2)
@@ -129,8 +130,8 @@ class Writer:
         if self.in_flight is None and self.written > self.stored:
             with self._lock:
                 events = self._tail[self.stored - self.written :]
-                state = self._state if events[-1].name == "thread.run.requires_action" else None
-            row = Row.of(self.run.id, self.run.epoch, secrets.token_hex(8), events, state)
+                state = self._state if events[-1].name in self.dialect.pauses else None
+            row = Row.of(self.run, secrets.token_hex(8), events, state)
             self.in_flight = (row, project_events(self.run, events, state))
             self.flush_since = time.monotonic()
         return self.in_flight
@@ -149,7 +150,7 @@ class Writer:
             keep = max(KEPT, self.written - self.stored)
             if len(self._tail) > 2 * keep:
                 del self._tail[:-keep]
-            self.finished = self.stored == self.written and self._tail[-1].name in STREAM_ENDINGS
+            self.finished = self.stored == self.written and self._tail[-1].name in self.dialect.stream_endings
         if self.finished:
             self._log.close(self)
         self._progress.set()

@@ -1,17 +1,68 @@
-"""Dialects: the languages that the events of a run may be in, and what the names of events mean in each."""
+"""Dialects: the languages that the events of a run may be in. Runs and log rows name theirs.
+
+The log stores and replays events of any dialect. What it must know about their names is in a row of the table.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from .events import RUN_ENDINGS, STORED_FIRST, STREAM_ENDINGS, VENDOR_EVENTS
+from ..errors import StoreError
+from .events import CONTEXT_SHORTENED, REASONING_DELTA, TITLE_UPDATED
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the log must know about the names of a run's events."""
+    """What the names of a run's events mean.
+
+    Attributes:
+        name: as stored with a run and its rows; never changes.
+        run_endings: terminal events of a run. No numbered event follows.
+        pauses: the run waits for its client. A stream ends there if the log has no more events; an answer adds some.
+        stream_endings: `run_endings` and `pauses`.
+        stored_first: events that the store has before any reader sees them.
+        vendor_events: events that the protocol's clients do not know. Only the app's own routes send them.
+    """
 
     name: str
+    run_endings: frozenset[str]
+    pauses: frozenset[str]
+    stream_endings: frozenset[str]
+    stored_first: frozenset[str]
+    vendor_events: frozenset[str]
+
+    @classmethod
+    def of(
+        cls, name: str, *, run_endings: set[str], pauses: set[str], stored_first: set[str], vendor_events: set[str]
+    ) -> Dialect:
+        """Return a dialect; the endings of its streams are stored first, beside `stored_first`."""
+        endings = frozenset(run_endings | pauses)
+        return cls(
+            name,
+            frozenset(run_endings),
+            frozenset(pauses),
+            endings,
+            endings | stored_first,
+            frozenset(vendor_events),
+        )
 
 
-ASSISTANTS = Dialect("assistants")
+ASSISTANTS = Dialect.of(
+    "assistants",
+    run_endings={f"thread.run.{status}" for status in ("completed", "incomplete", "failed", "cancelled", "expired")},
+    pauses={"thread.run.requires_action"},
+    stored_first={"thread.message.completed", "thread.message.incomplete"},
+    vendor_events={TITLE_UPDATED, REASONING_DELTA, CONTEXT_SHORTENED},
+)
+"""The events of the Assistants API (`spec/assistants.md#event-order`)."""
+
+DIALECTS = {ASSISTANTS.name: ASSISTANTS}
+
+
+def dialect_of(name: str) -> Dialect:
+    """Return a dialect by its name; StoreError if a newer version of this library wrote the run."""
+    try:
+        return DIALECTS[name]
+    except KeyError:
+        message = f"The run's events are in the dialect '{name}': upgrade flask-assistant-stream."
+        raise StoreError(message) from None

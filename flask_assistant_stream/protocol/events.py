@@ -5,23 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-RUN_ENDINGS = frozenset(
-    f"thread.run.{status}" for status in ("completed", "incomplete", "failed", "cancelled", "expired")
-)
-"""Names of the terminal events of a run. No numbered event follows."""
-
 STEP_ENDINGS = frozenset(f"thread.run.step.{status}" for status in ("completed", "failed", "cancelled", "expired"))
 """Names of the terminal events of a run step."""
 
-STREAM_ENDINGS = RUN_ENDINGS | {"thread.run.requires_action"}
-"""Names after which a stream ends if the log has no more events. A submit may add events later."""
-
-STORED_FIRST = STREAM_ENDINGS | {"thread.message.completed", "thread.message.incomplete"}
-"""Names of events that the store has before any reader sees them."""
-
+TITLE_UPDATED = "thread.title.updated"
 REASONING_DELTA = "thread.run.x_reasoning.delta"
 CONTEXT_SHORTENED = "thread.context.shortened"
-VENDOR_EVENTS = frozenset({"thread.title.updated", REASONING_DELTA, CONTEXT_SHORTENED})
 """Names that the Assistants API does not know. The app's own routes send them, the routes under `/v1` do not.
 
 * `thread.title.updated`: the thread got its title during the run.

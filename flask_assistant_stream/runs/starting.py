@@ -58,7 +58,7 @@ class Draft:
         bodies = [message.body(new_id, now, parent) for message in request.messages]
         start = Start(
             run,
-            Row.of(run.id, run.epoch, secrets.token_hex(8), events),
+            Row.of(run, secrets.token_hex(8), events),
             tuple(Record(Kind.MESSAGE, owner, message, parent) for message in bodies),
             None if thread is None else Record(Kind.THREAD, owner, thread),
             {"updated_at": now},

@@ -11,6 +11,7 @@ from functools import partial
 from ..errors import NotFound, StoreError
 from ..loggers import logger_of
 from ..per_process import ProcessThreads
+from ..protocol.dialects import DIALECTS
 from ..stores.base import RunRecord, Store
 from ..translation.translator import Ending
 from .execution import Execution
@@ -60,7 +61,7 @@ class Sweeper:
         if time.monotonic() < self._claim_from:
             return
         now = self._store.now()
-        due = self._store.due(now)
+        due = [run for run in self._store.due(now) if run.dialect in DIALECTS]  # else a newer worker's
         self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
 
     def _keep_mine(self) -> None:

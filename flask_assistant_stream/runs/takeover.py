@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from ..errors import NotFound, StoreError
 from ..log.projection import project_events
-from ..log.run_log import WINDOW
 from ..protocol import ids
-from ..protocol.events import RUN_ENDINGS, Event
+from ..protocol.dialects import dialect_of
+from ..protocol.events import Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import AppendResult, Row, RunRecord, Store
@@ -55,14 +55,15 @@ class Takeover:
         Args:
             if_due: only if its lease was not renewed since this time.
         """
+        dialect = dialect_of(run.dialect)  # before the claim: a run in an unknown one is for a newer worker
         waiting = run.body["status"] == RunStatus.REQUIRES_ACTION.value
         claimed = self._store.claim(run, due_at=self._store.now() + self._lease_seconds, if_due=if_due)
         if claimed is None:
             return
         events, last = self._fence(claimed)
         name = events[-1].name if events else ""
-        unanswered = name == "thread.run.requires_action" and not waiting and not claimed.cancel_requested
-        if name in RUN_ENDINGS or unanswered:
+        unanswered = name in dialect.pauses and not waiting and not claimed.cancel_requested
+        if name in dialect.run_endings or unanswered:
             self._project(claimed, events, self._state(claimed) if unanswered else None)
         else:
             ending = Ending.EXPIRED if waiting else Ending.INTERRUPTED
@@ -100,7 +101,7 @@ class Takeover:
     def _close(self, run: RunRecord, events: list[Event], last_seq: int, ending: Ending) -> None:
         """Append the events that close the run; on a conflict another worker has claimed the run and closes it."""
         closing = self._restore(run, events, last_seq).close(ending)
-        row = Row.of(run.id, run.epoch, secrets.token_hex(8), closing)
+        row = Row.of(run, secrets.token_hex(8), closing)
         self._store.commit([(row, project_events(run, [*events, *closing]))])
 
     def _fence(self, run: RunRecord) -> tuple[list[Event], int]:
@@ -109,13 +110,14 @@ class Takeover:
         The fence covers events that the worker may have sent without storing them, so a number never means two
         events. An ended run needs none.
         """
+        endings = dialect_of(run.dialect).run_endings
         for _ in range(FENCE_TRIES):
             rows = self._rows(run.id)
             events = [event for row in rows for event in row.events]
             last = rows[-1].last if rows else 0
-            if events and events[-1].name in RUN_ENDINGS:
+            if events and events[-1].name in endings:
                 return events, last
-            fence = Row(run.id, last + 1, last + WINDOW, run.epoch, secrets.token_hex(8))
+            fence = Row.fence(run, last, secrets.token_hex(8))
             if self._store.append([fence])[0] is AppendResult.STORED:
                 return events, fence.last
         raise StoreError(f"Other workers keep writing to run {run.id}; try again.")

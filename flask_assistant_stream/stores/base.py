@@ -45,6 +45,9 @@ class Kind(str, Enum):
     every worker finds those of all owners in one list."""
 
 
+WINDOW = 64
+"""Events of a run shown before they are stored (`spec/run-protocol.md#the-window`); a fence has the same width."""
+
 PER_OWNER = frozenset({Kind.ASSISTANT, Kind.OWNER})
 """Kinds whose ids are unique per owner; every other id is unique in a store."""
 
@@ -166,9 +169,14 @@ class Row:
         return unpack(self.first, self.packed)
 
     @classmethod
-    def of(cls, run_id: str, epoch: int, token: str, events: list[Event], state: Object | None = None) -> Row:
-        """Return the row of consecutive events."""
-        return cls(run_id, events[0].seq, events[-1].seq, epoch, token, pack(events), state)
+    def of(cls, run: RunRecord, token: str, events: list[Event], state: Object | None = None) -> Row:
+        """Return the row of consecutive events of a run."""
+        return cls(run.id, events[0].seq, events[-1].seq, run.epoch, token, pack(events), state, run.dialect)
+
+    @classmethod
+    def fence(cls, run: RunRecord, last: int, token: str) -> Row:
+        """Return the fence behind event `last` of a claimed run (`spec/run-protocol.md#fences`)."""
+        return cls(run.id, last + 1, last + WINDOW, run.epoch, token, dialect=run.dialect)
 
 
 class AppendResult(Enum):

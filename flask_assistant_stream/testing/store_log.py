@@ -56,7 +56,7 @@ class LogSuite(StoreFixtures):
 
     def test_a_read_is_bounded_in_bytes(self, store: Store, run: RunRecord) -> None:
         data = b'{"id":"%s"}' % (b"x" * (PAGE_BYTES // 2))
-        rows = [Row.of(run.id, 1, str(seq), [Event(seq, "thread.run.queued", data)]) for seq in range(2, 5)]
+        rows = [Row.of(run, str(seq), [Event(seq, "thread.run.queued", data)]) for seq in range(2, 5)]
         for row in rows:
             assert store.append([row]) == [AppendResult.STORED]
         read: list[Row] = []

@@ -48,7 +48,7 @@ def a_message(thread: Record, text: str = "Hello", **fields: Any) -> Record:
 def a_row(run: RunRecord, first: int = 1, last: int | None = None, *, token: str | None = None) -> Row:
     """Return a row of equal events."""
     events = [Event(seq, "thread.run.queued", b'{"id":"x"}') for seq in range(first, (last or first) + 1)]
-    return Row.of(run.id, run.epoch, token or new_id("token"), events)
+    return Row.of(run, token or new_id("token"), events)
 
 
 def a_start(thread: Record, /, *texts: str, due_at: float = 100.0, **fields: Any) -> Start:

@@ -14,8 +14,8 @@ import pytest
 from ..errors import Duplicate, NotFound
 from ..protocol import objects
 from ..protocol.ids import new_id
-from ..stores.lines import TURN
 from ..stores.base import PAGE_BYTES, AppendResult, Kind, Order, Projection, Record, RunRecord, Store
+from ..stores.lines import TURN
 from .store_material import (
     ANN,
     ASSISTANT,

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from ..errors import Duplicate, NotFound, ThreadBusy
-from ..stores.lines import TURN
 from ..stores.base import Kind, Projection, Record, RunRecord, Store
+from ..stores.lines import TURN
 from .store_material import (
     ANN,
     AWKWARD,

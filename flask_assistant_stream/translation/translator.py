@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Any
 
 from ..errors import RequestError
-from ..protocol.events import STEP_ENDINGS, VENDOR_EVENTS, Event
+from ..protocol.dialects import ASSISTANTS
+from ..protocol.events import STEP_ENDINGS, Event
 from ..protocol.generated_files import GeneratedFile
 from ..protocol.ids import NewId
 from ..protocol.last_errors import SERVER_ERROR
@@ -393,7 +394,7 @@ class Translator:
         if state is not None:
             self._items, self._usage, self._rounds = list(state["items"]), state["usage"], state["rounds"]
             since, counted = state["seq"], state["step"] if state["calls"] else None
-        later = [event for event in events if event.seq > since and event.name not in VENDOR_EVENTS]
+        later = [event for event in events if event.seq > since and event.name not in ASSISTANTS.vendor_events]
         if state is not None and state["calls"] and not later:
             self._calls = PendingCalls.load(state["calls"])
             self._reader.usage = state["response_usage"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask_assistant_stream.protocol.events import STREAM_ENDINGS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from tests.chaos.app import WORKER
 from tests.server_process import PREFIX, ServerProcess
 
@@ -204,7 +204,9 @@ class Reading:
     def ended(self) -> bool:
         """Whether the last event is one that ends a stream (and, in SSE, the stream has said so)."""
         names = self.names
-        return bool(names and names[-1] in STREAM_ENDINGS and (self.form == "ndjson" or not self.frames[-1].seq))
+        return bool(
+            names and names[-1] in ASSISTANTS.stream_endings and (self.form == "ndjson" or not self.frames[-1].seq)
+        )
 
     @property
     def body(self) -> bytes:

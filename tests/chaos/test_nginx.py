@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flask_assistant_stream.engines.response_items import ResponseItems, usage
-from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from tests.chaos.conftest import LEASE, Serve
 from tests.chaos.reading import PATIENCE, Reading
 from tests.chaos.scorecard import Scorecard
@@ -36,7 +36,7 @@ def test_a_worker_dies_behind_nginx(
         reading.read()
         broken = reading.broken
         assert broken == (version == "1.1"), "as HTTP tells it"
-        assert not [name for name in reading.names if name in RUN_ENDINGS]
+        assert not [name for name in reading.names if name in ASSISTANTS.run_endings]
         errors = [node_decode(version, reading.body).error for version in NODE_VERSIONS]
         assert errors == ["Final run has not been received"] * len(NODE_VERSIONS)
         reading.read_to_end()

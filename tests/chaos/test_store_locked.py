@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from flask_assistant_stream.log.run_log import WINDOW
+from flask_assistant_stream.stores.base import WINDOW
 from tests.chaos.conftest import Serve
 from tests.chaos.reading import PATIENCE, Reading, whole_run
 from tests.chaos.scorecard import Scorecard, amount

@@ -12,7 +12,7 @@ from http.client import HTTPException
 
 import pytest
 
-from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from tests.chaos.conftest import LEASE, Serve, wait_for_workers
 from tests.chaos.reading import PATIENCE, Reading, wait_for, whole_run
 from tests.chaos.scorecard import Scorecard, amount
@@ -56,7 +56,7 @@ class Asker:
 def check_ending(asker: Asker) -> int:
     """Check what became of one run; return how many events were shown and not stored."""
     reading, whole = asker.reading, whole_run(asker.reading)
-    ends = [name for name in reading.names if name in RUN_ENDINGS]
+    ends = [name for name in reading.names if name in ASSISTANTS.run_endings]
     assert ends == [reading.names[-1]], "one end, and nothing behind it"
     assert ends[0] in ("thread.run.completed", "thread.run.failed")
     seen = {frame.seq: frame.data for frame in reading.events}
@@ -142,7 +142,7 @@ def test_a_worker_sleeps_longer_than_its_lease(serve: Serve, sqlite_url: str, sc
                 assert whole.body == other.body, "what had ended stays as it was"
                 seen = {frame.seq: frame.data for frame in whole.events}
                 assert all(seen.get(f.seq, f.data) == f.data for f in reading.events), "a number is one event"
-                ends = [at for at, name in enumerate(reading.names) if name in RUN_ENDINGS]
+                ends = [at for at, name in enumerate(reading.names) if name in ASSISTANTS.run_endings]
                 late += len(reading.names) - 1 - ends[0]
             runs += len(his)
             for reading in readings:

@@ -17,7 +17,8 @@ from flask_assistant_stream.encoders.quickstart import (
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.encoders.vendor import WithoutVendorEvents
 from flask_assistant_stream.protocol import objects
-from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event, dump
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
+from flask_assistant_stream.protocol.events import Event, dump
 from flask_assistant_stream.testing.decode import decode_sse, text_of
 from flask_assistant_stream.testing.encoder_suite import Decode, LosslessEncoderSuite, MakeEncoder
 from tests.translation.checker import check
@@ -84,7 +85,7 @@ def test_every_reader_receives_the_same_ending(status: str) -> None:
 
 
 def test_all_endings_are_known() -> None:
-    assert {f"thread.run.{status}" for status in ENDINGS} | {"thread.run.completed"} == RUN_ENDINGS
+    assert {f"thread.run.{status}" for status in ENDINGS} | {"thread.run.completed"} == ASSISTANTS.run_endings
 
 
 @pytest.mark.parametrize("events", [[], log_of("completed"), log_of("requires_action"), log_of("failed")[:3]])

@@ -53,7 +53,7 @@ TABLE = {
     "log.projection": DOMAIN,
     "log.signals": "",
     "log.watch": "errors stores.base stores.capabilities log.signals",
-    "log.follow": "errors protocol.events stores.base log.signals log.watch",
+    "log.follow": "errors protocol.events protocol.dialects stores.base log.signals log.watch",
     "titles": f"{DOMAIN} translation engines.base",
     "runs": f"{DOMAIN} translation log runs",
     "runs.request_key": "errors protocol",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask_assistant_stream.log.projection import project_events
-from flask_assistant_stream.stores.base import TURN, Kind, RunRecord
+from flask_assistant_stream.stores.base import Kind, RunRecord
+from flask_assistant_stream.stores.lines import TURN
 from tests.translation.material import run, translator
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}

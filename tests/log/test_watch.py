@@ -30,7 +30,7 @@ def begun(store: Store) -> RunRecord:
 
 
 def an_end(run: RunRecord, seq: int = 2) -> Row:
-    return Row.of(run.id, run.epoch, "end", [Event(seq, "thread.run.failed", b'{"object":"thread.run"}')])
+    return Row.of(run, "end", [Event(seq, "thread.run.failed", b'{"object":"thread.run"}')])
 
 
 class Reading:

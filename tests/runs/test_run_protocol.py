@@ -13,11 +13,10 @@ import pytest
 
 from flask_assistant_stream.errors import Gone, NotFound, RequestError, StoreError
 from flask_assistant_stream.log.projection import project_events
-from flask_assistant_stream.log.run_log import WINDOW
 from flask_assistant_stream.protocol import ids, objects
 from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.runs.runner import RunnerOptions
-from flask_assistant_stream.stores.base import AppendResult, Kind, Record, Row, RunRecord
+from flask_assistant_stream.stores.base import WINDOW, AppendResult, Kind, Record, Row, RunRecord
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.scripted import call, text, unfinished
 from flask_assistant_stream.testing.store_material import at_once

@@ -8,7 +8,8 @@ from typing import Any
 from flask_assistant_stream.log.projection import project_events
 from flask_assistant_stream.log.run_log import RunLog
 from flask_assistant_stream.protocol import ids, objects
-from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
+from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.runs.execution import RunContext
 from flask_assistant_stream.runs.runner import Runner, RunnerOptions
 from flask_assistant_stream.runs.start_request import MessageDraft, RunPosition, StartRequest
@@ -88,7 +89,7 @@ class Begun:
         self.run = worker.store.start(
             Start(
                 run,
-                Row.of(run.id, 1, ids.new_id("t"), events),
+                Row.of(run, ids.new_id("t"), events),
                 (Record(Kind.MESSAGE, "ann", message, thread["id"]),),
                 Record(Kind.THREAD, "ann", thread),
             )
@@ -105,7 +106,7 @@ class Begun:
 
     def row(self, events: list[Event]) -> Row:
         state = self.translator.state() if self.translator.waiting else None
-        return Row.of(self.id, self.run.epoch, ids.new_id("t"), events, state)
+        return Row.of(self.run, ids.new_id("t"), events, state)
 
     def store_row(self, row: Row, *, project: bool = True) -> AppendResult:
         outcome = self.worker.store.append([row])[0]
@@ -116,7 +117,7 @@ class Begun:
 
 
 def endings(events: list[Event]) -> list[str]:
-    return [event.name for event in events if event.name in RUN_ENDINGS]
+    return [event.name for event in events if event.name in ASSISTANTS.run_endings]
 
 
 def assert_numbers_are_unique_and_ascending(events: list[Event]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import openai
 
-from flask_assistant_stream.protocol.events import RUN_ENDINGS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from flask_assistant_stream.testing.decode import decode_ndjson
 from tests.server_process import PREFIX, ServerProcess, texts
 from tests.stack.app import API_KEY
@@ -78,7 +78,7 @@ class AppFace:
         for event in events:
             validate_event(event)
         assert fold.run is not None
-        return Heard(fold.run, fold.messages, [event.name for event in events if event.name in RUN_ENDINGS])
+        return Heard(fold.run, fold.messages, [event.name for event in events if event.name in ASSISTANTS.run_endings])
 
 
 class SdkFace:
@@ -121,7 +121,7 @@ class SdkFace:
                 messages.append(data)
             elif data["object"] == "thread.run":
                 run = data
-            if event.event in RUN_ENDINGS:
+            if event.event in ASSISTANTS.run_endings:
                 ends.append(event.event)
         return Heard(run, messages, ends)
 

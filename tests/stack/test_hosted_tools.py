@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.protocol.events import VENDOR_EVENTS
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
 from flask_assistant_stream.testing.decode import decode_sse, objects_of, text_of
 from tests.fake_upstream import CODE, PIXEL, UpstreamProcess
 from tests.node_clients import NodeDecoder, python_decode_sse
@@ -143,6 +143,6 @@ def test_the_sdk_face_sends_no_vendor_events(server: ServerProcess) -> None:
     body = {"assistant_id": "asst_code", "thread": {"messages": [message]}, "stream": True}
     events = decode_sse(server.post("/v1/threads/runs", body).body)
     assert events[-1].name == "thread.run.completed"
-    assert not {event.name for event in events} & VENDOR_EVENTS
+    assert not {event.name for event in events} & ASSISTANTS.vendor_events
     seqs = [event.seq for event in events]
     assert seqs == sorted(seqs)

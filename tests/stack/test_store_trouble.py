@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from flask_assistant_stream.log.run_log import WINDOW
-from flask_assistant_stream.protocol.events import RUN_ENDINGS, Event
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
+from flask_assistant_stream.protocol.events import Event
+from flask_assistant_stream.stores.base import WINDOW
 from flask_assistant_stream.testing.decode import text_of
 from flask_assistant_stream.testing.store_material import at_once
 from tests.fake_upstream import UpstreamProcess
@@ -94,7 +95,7 @@ class Tail:
 
     @property
     def endings(self) -> list[str]:
-        return [event.name for event in self.events if event.name in RUN_ENDINGS]
+        return [event.name for event in self.events if event.name in ASSISTANTS.run_endings]
 
     def join(self) -> list[Event]:
         self._thread.join(PATIENCE)

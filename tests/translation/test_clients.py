@@ -10,7 +10,8 @@ import pytest
 from flask_assistant_stream.encoders.ndjson import NDJSONEncoder
 from flask_assistant_stream.encoders.sse import SSEEncoder
 from flask_assistant_stream.engines.response_items import ResponseItems, container_file_citation, url_citation
-from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
+from flask_assistant_stream.protocol.events import Event
 from flask_assistant_stream.translation.translator import Ending
 from tests.node_clients import NodeDecoder, python_decode_sse
 
@@ -146,7 +147,7 @@ def test_node_takes_tools(streams: list[list[Event]], node_decode: NodeDecoder, 
 
 @pytest.mark.parametrize("streams", SCENARIOS.values(), ids=SCENARIOS)
 def test_python_takes_tools(streams: list[list[Event]]) -> None:
-    events = [event for stream in streams for event in stream if event.name not in VENDOR_EVENTS]
+    events = [event for stream in streams for event in stream if event.name not in ASSISTANTS.vendor_events]
     fold = check(events, gaps=True)
     decoded = python_decode_sse(SSEEncoder().encode(events) + SSEEncoder().end(), chunk=64)
     assert decoded.error is None

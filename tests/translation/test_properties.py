@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_assistant_stream.protocol.events import VENDOR_EVENTS, Event, pack, unpack
+from flask_assistant_stream.protocol.dialects import ASSISTANTS
+from flask_assistant_stream.protocol.events import Event, pack, unpack
 from flask_assistant_stream.translation.options import TranslatorOptions
 from flask_assistant_stream.translation.translator import Ending, Translator
 
@@ -138,7 +139,7 @@ def test_always_a_stream_that_ends_once(reads: list[list[Item]], options: Any, o
 def test_objects_are_valid(reads: list[list[Item]], options: Any, output: str) -> None:
     made = translator(**options)
     for event in follow(made, reads) + finish(made, [reads], output):
-        if event.name not in VENDOR_EVENTS:
+        if event.name not in ASSISTANTS.vendor_events:
             validate_event(event)
 
 

@@ -16,8 +16,8 @@ from flask_assistant_stream.errors import ConfigError
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, placed
 from flask_assistant_stream.stores.capabilities import Passages
-from flask_assistant_stream.stores.sqlite.schema import MIGRATIONS, migrate
 from flask_assistant_stream.stores.sqlite.records import insert_record
+from flask_assistant_stream.stores.sqlite.schema import MIGRATIONS, migrate
 from flask_assistant_stream.testing.store_material import ANN, a_thread
 
 FIRST = "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('one')"
