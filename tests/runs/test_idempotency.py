@@ -180,16 +180,16 @@ def test_a_start_under_way_on_another_worker_is_waited_for(worker: MakeWorker, m
     one, two = worker(text("Hello you.")), worker()
     first, waited = start(one), threading.Event()
     read_all(one, first)
-    real_get, real_last = two.store.get, two.store.last_row
+    real_find, real_last = two.store.find, two.store.last_row
 
     def active(*arguments: Any, **options: Any) -> Any:
-        found: Any = real_get(*arguments, **options)
+        found: Any = real_find(*arguments, **options)
         return found if waited.is_set() else replace(found, active=True)
 
     def no_row(run_id: str) -> Any:
         return real_last(run_id) if waited.is_set() else None
 
-    monkeypatch.setattr(two.store, "get", active)
+    monkeypatch.setattr(two.store, "find", active)
     monkeypatch.setattr(two.store, "last_row", no_row)
     timer = threading.Timer(0.2, waited.set)
     timer.start()
