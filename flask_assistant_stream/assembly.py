@@ -375,7 +375,7 @@ def _cors(origins: tuple[str, ...]) -> Callable[[Response], Response]:
     decorate = cross_origin(
         # Patterns, as flask-cors takes text with a bracket (an IPv6 address) for one anyway.
         origins=[re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
-        methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
+        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers="*",  # those that the preflight names: SDKs, tracing and CSRF checks have headers of their own
         expose_headers=[
             "X-Request-Id",

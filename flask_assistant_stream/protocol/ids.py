@@ -16,9 +16,12 @@ CALL = "call"
 FILE = "file"
 VECTOR_STORE = "vs"
 FILE_BATCH = "vsfb"
+LINE = "line"
 
 MAX_CHARS = 128
 _SEGMENT = re.compile(rf"(?!\.{{1,2}}\Z)[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff/\\?#%;]{{1,{MAX_CHARS}}}")
+
+_LINE = re.compile(rf"{LINE}_(0|[1-9][0-9]{{0,14}})")
 
 NewId = Callable[[str], str]
 
@@ -29,6 +32,17 @@ _LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 def is_segment(id: str) -> bool:
     """Return whether an id can be one segment of a URL's path, and leads nowhere else."""
     return _SEGMENT.fullmatch(id) is not None
+
+
+def line_id(number: int) -> str:
+    """Return the id of a line of a thread."""
+    return f"{LINE}_{number}"
+
+
+def line_number(id: str) -> int | None:
+    """Return the number of a line by its id; None if no line can have this id."""
+    match = _LINE.fullmatch(id)
+    return int(match[1]) if match else None
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from . import actions, chat, files, health, messages, root, runs, threads, v1
+from . import actions, chat, files, forks, health, messages, root, runs, threads, v1
 from .base import Resource
 from .dispatch import add_operation, finish
 from .error_responses import add_error_responses
@@ -12,7 +12,7 @@ from .openapi import openapi_resource
 from .page import add_page
 
 _DESCRIBED: tuple[Resource, ...] = (
-    *(module.resource for module in (chat, threads, messages, actions, runs, files, root, health)),
+    *(module.resource for module in (chat, threads, messages, forks, actions, runs, files, root, health)),
     *v1.RESOURCES,
 )
 RESOURCES = (*_DESCRIBED, openapi_resource(_DESCRIBED))

@@ -11,7 +11,7 @@ from flask import Response
 from ..assistants import FoundAssistant
 from ..errors import NotFound, StoreError
 from ..protocol.objects import Object
-from ..runs.start_request import MessageDraft, RunPosition, StartRequest
+from ..runs.start_request import FindFork, MessageDraft, RunPosition, StartRequest, no_fork
 from ..stores.base import Kind
 from ..stores.lines import spans_of
 from . import schemas
@@ -43,16 +43,27 @@ def send(request: ApiRequest, thread_id: str | None) -> RunPosition:
 
 
 def _send(request: ApiRequest, thread_id: str | None) -> RunPosition:
-    registration, content = request.registration, request.body["content"]
-    check_length("".join(part["text"]["value"] for part in content), registration.max_content_chars, "content")
-    messages = [MessageDraft(content, attachments=request.body.get("attachments"))]
+    return answer(
+        request, thread_id, [MessageDraft(request.body["content"], attachments=request.body.get("attachments"))]
+    )
+
+
+def answer(
+    request: ApiRequest, thread_id: str | None, messages: Sequence[MessageDraft], fork: FindFork = no_fork
+) -> RunPosition:
+    """Start a run that answers messages of a request on a thread, or on a new line of it."""
+    registration = request.registration
+    for message in messages:
+        text = "".join(part["text"]["value"] for part in message.content)
+        check_length(text, registration.max_content_chars, "content")
     registration.attachments.check_messages(request.owner, messages)
     assistant = find_assistant(request, request.body.get("assistant_id"), "assistantId")
     # Attachments change the thread before the run starts, so they wait until the thread is free.
-    waits = thread_id is not None and messages[0].attachments
+    waits = thread_id is not None and any(message.attachments for message in messages)
     free = registration.runner.free(request.owner, thread_id or "", request.key) if waits else nullcontext()
     with free, registration.attachments.attaching(request.owner, messages, thread_id) as new_thread:
-        return start_run(request, assistant, messages, thread_id=thread_id, new_thread=new_thread, titled=True)
+        options = {"thread_id": thread_id, "new_thread": new_thread, "fork": fork}
+        return start_run(request, assistant, messages, titled=True, **options)
 
 
 def start_run(

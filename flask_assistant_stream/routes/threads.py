@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..protocol import ids, objects
 from ..protocol.objects import Object
-from ..stores.base import Kind, Record
+from ..stores.base import Kind, Record, ThreadRecord
+from ..stores.lines import active_line
 from ..titles import BY_HAND, named, shown_title
 from . import schemas
 from .base import ApiRequest, Resource
@@ -27,13 +28,13 @@ def create_thread(request: ApiRequest) -> Object:
 @resource.route("GET", "/threads", query=schemas.ListQuery(), answer=schemas.ThreadPage())
 def list_threads(request: ApiRequest) -> Object:
     """List your threads, newest first by default."""
-    return list_page(request, Kind.THREAD, shown=_body)
+    return list_page(request, Kind.THREAD, shown=shown_thread)
 
 
 @resource.route("GET", "/threads/<thread_id>", answer=schemas.Thread())
 def get_thread(request: ApiRequest, thread_id: str) -> Object:
     """Return a thread."""
-    return _body(request.registration.store.get(Kind.THREAD, request.owner, thread_id))
+    return shown_thread(request.registration.store.get(Kind.THREAD, request.owner, thread_id))
 
 
 @resource.route("PATCH", "/threads/<thread_id>", body=schemas.ThreadPatch(), answer=schemas.Thread())
@@ -43,7 +44,9 @@ def update_thread(request: ApiRequest, thread_id: str) -> Object:
     extra: Object = {}
     if "title" in request.body:
         extra = named(_title(request.body["title"]))
-    return _body(request.registration.store.update(Kind.THREAD, request.owner, thread_id, body=body, extra=extra))
+    return shown_thread(
+        request.registration.store.update(Kind.THREAD, request.owner, thread_id, body=body, extra=extra)
+    )
 
 
 @resource.route("POST", "/threads/<thread_id>/title", answer=schemas.Title())
@@ -67,9 +70,16 @@ def remove(request: ApiRequest, thread_id: str) -> Object:
     return deleted(thread_id, "thread.deleted")
 
 
-def _body(record: Record) -> Object:
-    updated_at = record.extra.get("updated_at", record.body["created_at"])
-    return {**record.body, "title": shown_title(record), "updated_at": updated_at}
+def shown_thread(record: Record) -> Object:
+    """Return a thread as this face shows it."""
+    assert isinstance(record, ThreadRecord)
+    return {
+        **record.body,
+        "title": shown_title(record),
+        "updated_at": record.extra.get("updated_at", record.body["created_at"]),
+        "line_id": ids.line_id(active_line(record.lines)),
+        "revision": record.revision,
+    }
 
 
 def _title(text: str | None) -> str | None:

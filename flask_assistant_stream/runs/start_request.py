@@ -19,6 +19,11 @@ FindFork = Callable[[], Fork | None]
 """Returns where a new line of the thread begins; None continues the active one."""
 
 
+def no_fork() -> Fork | None:
+    """Continue the active line."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
     """A message to add to a thread: validated, `content` in stored form."""
@@ -60,7 +65,7 @@ class StartRequest:
     new_thread: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
-    fork: FindFork = lambda: None
+    fork: FindFork = no_fork
     busy: Busy | None = None
     titled: bool = False
     key: RequestKey | None = None

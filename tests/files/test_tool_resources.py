@@ -483,13 +483,16 @@ def test_an_upload_reads_the_records_that_guard_a_race_and_no_others(
 ) -> None:
     local_world.own("first.txt")
     reads: Counter[Kind] = Counter()
-    get = local_world.store.get
 
-    def counted(kind: Kind, *args: Any, **options: Any) -> Any:
-        reads[kind] += 1
-        return get(kind, *args, **options)
+    def counted(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(kind: Kind, *args: Any, **options: Any) -> Any:
+            reads[kind] += 1
+            return read(kind, *args, **options)
 
-    monkeypatch.setattr(local_world.store, "get", counted)
+        return reading
+
+    for name in ("find", "get_many"):
+        monkeypatch.setattr(local_world.store, name, counted(getattr(local_world.store, name)))
     local_world.own("second.txt")
     # The own vector store's id; the vector store, here and in the storage; the file in the storage, and again once it
     # is attached, as it may have been deleted; whether the file was attached before.

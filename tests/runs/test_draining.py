@@ -250,7 +250,7 @@ def test_a_store_that_is_away_does_not_hold_up_the_end(make_site: MakeSite, monk
         raise flask_assistant_stream.StoreError("away")
 
     with monkeypatch.context() as patch:
-        for name in ("commit", "get", "claim", "ping", "due", "renew"):
+        for name in ("commit", "get", "find", "claim", "ping", "due", "renew"):
             patch.setattr(store, name, away)
         begun = time.monotonic()
         assert drain(site.app, seconds=0) == 1
