@@ -200,8 +200,8 @@ class Files:
             NotFound: a file is unknown, another owner's, or being deleted; `param` names the field.
         """
         ids = [*dict.fromkeys(file_ids)]
-        found = self._store.get_many(Kind.FILE, owner, ids) if ids else {}
-        records = [self._current(found.get(id), id, param) for id in ids]
+        stored = self._store.get_many(Kind.FILE, owner, ids) if ids else {}
+        records = [self._current(stored.get(id), id, param) for id in ids]
         for record in records:
             if record.extra.get(DELETING):
                 raise _not_found(record.id, param)

@@ -33,7 +33,7 @@ def attached_file_notices(
     notices, file_ids = [], file_ids[:MAX_NOTICES]
     attached = [vector_store_files.attached(store, owner, id, file_ids) for id in vector_store_ids if file_ids]
     for file_id in file_ids:
-        known = [found[file_id] for found in attached if file_id in found]
+        known = [records[file_id] for records in attached if file_id in records]
         if known and all(member.body["status"] != "completed" for member in known):
             notices.append(_notice("attached file", known[0]))
     return notices

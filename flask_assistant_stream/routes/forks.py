@@ -17,7 +17,7 @@ from ..stores.base import Kind
 from . import schemas
 from .base import ApiRequest, Resource
 from .messages import answer
-from .paging import page_from
+from .paging import page_from, window
 from .request_keys import once
 from .stream import stream
 from .threads import shown_thread
@@ -79,35 +79,24 @@ def _kept(request: ApiRequest, attachments: list[Object]) -> list[Object]:
 
 
 def _alternatives(
-    request: ApiRequest,
-    thread_id: str,
-    message_id: str,
-    *,
-    limit: int,
-    order: str,
-    after: str | None,
-    before: str | None,
+    request: ApiRequest, thread_id: str, message_id: str, *, order: str, **bounds: Any
 ) -> tuple[list[Object], bool]:
-    store, owner = request.registration.store, request.owner
-    found = forks.alternatives(*forks.message_of(store, owner, thread_id, message_id))
+    """Return the alternatives on a page, whose `bounds` are those of `window`, and whether more follow."""
+    store = request.registration.store
+    all_of_them = forks.alternatives(*forks.message_of(store, request.owner, thread_id, message_id))
     if order == "desc":
-        found.reverse()
-    places = {ids.line_id(each.number): place for place, each in enumerate(found)}
-    for param, cursor in (("after", after), ("before", before)):
-        if cursor is not None and cursor not in places:
-            raise NotFound(f"No line found with id '{cursor}' among the alternatives.", param=param)
-    between = found[0 if after is None else places[after] + 1 : None if before is None else places[before]]
-    backwards = before is not None and after is None  # the page ends next to the cursor
-    part = between[-limit:] if backwards else between[:limit]
+        all_of_them.reverse()
+    places, has_more = window([ids.line_id(each.number) for each in all_of_them], **bounds)
+    return [_shown(request, thread_id, all_of_them[place]) for place in places], has_more
 
-    def shown(each: forks.Alternative) -> Object:
-        first = store.list(Kind.MESSAGE, owner, parent=thread_id, limit=1, order="asc", spans=(each.own,)).records
-        return {
-            "id": ids.line_id(each.number),
-            "object": "thread.line",
-            "line_id": ids.line_id(each.line),
-            "active": each.active,
-            "message": first[0].body if first else None,
-        }
 
-    return [shown(each) for each in part], len(between) > limit
+def _shown(request: ApiRequest, thread_id: str, alternative: forks.Alternative) -> Object:
+    listed: dict[str, Any] = {"parent": thread_id, "spans": (alternative.own,), "order": "asc", "limit": 1}
+    messages = request.registration.store.list(Kind.MESSAGE, request.owner, **listed).records
+    return {
+        "id": ids.line_id(alternative.number),
+        "object": "thread.line",
+        "line_id": ids.line_id(alternative.line),
+        "active": alternative.active,
+        "message": messages[0].body if messages else None,
+    }

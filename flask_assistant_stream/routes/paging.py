@@ -63,5 +63,19 @@ def page_from(
     return page(data, has_more=has_more)
 
 
+def window(ids: Sequence[str], *, limit: int, after: str | None, before: str | None) -> tuple[range, bool]:
+    """Return which places of a list of ids are on a page, and whether more follow.
+
+    Raises:
+        NotFound: `after` or `before`, which `param` names, is not in the list.
+    """
+    for param, cursor in (("after", after), ("before", before)):
+        if cursor is not None and cursor not in ids:
+            raise NotFound(f"'{cursor}' is not in the list.", param=param)
+    whole = range(0 if after is None else ids.index(after) + 1, len(ids) if before is None else ids.index(before))
+    backwards = before is not None and after is None  # the page ends next to the cursor
+    return whole[-limit:] if backwards else whole[:limit], len(whole) > limit
+
+
 def _not_in_list(param: str) -> RequestError:
     return RequestError(f"Invalid '{param}': no such object in this list.", param=param)
