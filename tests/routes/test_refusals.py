@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import request
 
+from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.testing.scripted import text
 
 from .conftest import FRONT_END, Site, build
@@ -26,7 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def thread(site: Site) -> dict[str, str]:
     run = site.chat()[-1].object()
-    return {"thread": run["thread_id"], "run": run["id"]}
+    message = site.bodies(Kind.MESSAGE, run["thread_id"])[1]
+    return {"thread": run["thread_id"], "run": run["id"], "message": message["id"]}
 
 
 def refused(
@@ -159,6 +161,7 @@ def test_last_event_ids(site: Site, thread: dict[str, Any], number: str) -> None
 STREAMS = [
     ("POST", "/chat/stream"),
     ("POST", "/threads/{thread}/messages"),
+    ("POST", "/threads/{thread}/messages/{message}/fork"),
     ("POST", "/threads/{thread}/actions"),
     ("GET", "/threads/{thread}/runs/{run}/stream"),
 ]
@@ -181,11 +184,14 @@ OF_A_THREAD = [
     ("DELETE", "/threads/{thread}"),
     ("GET", "/threads/{thread}/messages"),
     ("POST", "/threads/{thread}/messages"),
+    ("POST", "/threads/{thread}/messages/{message}/fork"),
+    ("GET", "/threads/{thread}/messages/{message}/alternatives"),
+    ("PUT", "/threads/{thread}/line"),
     ("POST", "/threads/{thread}/actions"),
     ("GET", "/threads/{thread}/runs/{run}/stream"),
     ("POST", "/threads/{thread}/runs/{run}/cancel"),
 ]
-FULL = {"content": "hi", "title": "x", "runId": "run_x", "toolCallOutputs": [{"tool_call_id": "call_x"}]}
+FULL = {"content": "hi", "line_id": "line_0", "title": "x", "runId": "run_x", "toolCallOutputs": [{"tool_call_id": "call_x"}]}
 
 
 @pytest.mark.parametrize(("method", "path"), OF_A_THREAD)
@@ -194,9 +200,9 @@ def test_threads_of_another_owner_are_like_unknown_ones(
 ) -> None:
     body: Any = {} if method == "GET" else {"json": {**FULL, "runId": thread["run"]}}
     for thread_id in ("x", "%00", "..", "a" * 500, "%F0%9F%98%80", "%FF"):
-        refused(site, method, path.format(thread=thread_id, run=thread["run"]), 404, **body)
+        refused(site, method, path.format(**{**thread, "thread": thread_id}), 404, **body)
     foreign = refused(site, method, path.format(**thread), 404, user="ben", **body)
-    unknown = refused(site, method, path.format(thread="thread_unknown", run=thread["run"]), 404, **body)
+    unknown = refused(site, method, path.format(**{**thread, "thread": "thread_unknown"}), 404, **body)
     assert foreign["message"].replace(thread["thread"], "ID") == unknown["message"].replace("thread_unknown", "ID")
     assert {**foreign, "message": ""} == {**unknown, "message": ""}
 

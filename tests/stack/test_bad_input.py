@@ -30,7 +30,8 @@ def thread(strict: ServerProcess) -> dict[str, str]:
     """Return the ids of a thread with a run that waits for tool outputs."""
     run = strict.chat("@@script:call@@").run
     (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-    return {"thread": run["thread_id"], "run": run["id"], "call": call["id"]}
+    message = strict.messages(run["thread_id"])[0]
+    return {"thread": run["thread_id"], "run": run["id"], "call": call["id"], "message": message["id"]}
 
 
 def stored(server: ServerProcess) -> Any:
@@ -146,6 +147,9 @@ OF_A_THREAD = {
     "delete": ("DELETE", "/threads/{thread}", None),
     "history": ("GET", "/threads/{thread}/messages", None),
     "message": ("POST", "/threads/{thread}/messages", {"content": "hi"}),
+    "fork": ("POST", "/threads/{thread}/messages/{message}/fork", {"content": "hi"}),
+    "alternatives": ("GET", "/threads/{thread}/messages/{message}/alternatives", None),
+    "switch": ("PUT", "/threads/{thread}/line", {"line_id": "line_0"}),
     "stream": ("GET", "/threads/{thread}/runs/{run}/stream", None),
     "cancel": ("POST", "/threads/{thread}/runs/{run}/cancel", None),
     "actions": ("POST", ACTIONS, outputs("{call}", "x")),
