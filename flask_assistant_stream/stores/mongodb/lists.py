@@ -53,16 +53,14 @@ def read_list(
     descending: bool,
 ) -> Page:
     """Return the first records of a list (kind, owner, parent) that are in the spans and between two places."""
-    kind, owner, parent = listed
-    clip = (low[0] if low else 0, high[0] if high else None)
-    parts = [
-        _span_query(listed, span, low, high) for span in clipped(spans, *clip) if kind in ON_LINES or not span.line
-    ]
+    kind = listed[0]
+    there = [span for span in spans if kind in ON_LINES or not span.line]
+    between = clipped(there, low[0] if low else 0, high[0] if high else None)
+    parts = [_span_query(listed, span, low, high) for span in between]
     if descending:
         parts.reverse()
     groups = [parts[first : first + SPANS] for first in range(0, len(parts), SPANS)]
-    # Owner and parent also outside `$or`, for servers whose indexes do not serve the branches of one.
-    queries = [group[0] if len(group) == 1 else {"owner": owner, "parent": parent, "$or": group} for group in groups]
+    queries = [group[0] if len(group) == 1 else {"$or": group} for group in groups]
     return _read(db, kind, queries, ("position", "_id"), limit, DESCENDING if descending else ASCENDING)
 
 
