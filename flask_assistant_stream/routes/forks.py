@@ -10,11 +10,11 @@ from flask import Response
 from ..errors import NotFound, RequestError, ThreadBusy
 from ..protocol import ids
 from ..protocol.objects import Object
-from ..runs import forks
+from ..runs import fork_places
 from ..runs.start_request import MessageDraft, RunPosition
 from ..runs.starting import BUSY
 from ..stores.base import Kind
-from . import schemas
+from . import fork_schemas, schemas
 from .base import ApiRequest, Resource
 from .messages import answer
 from .paging import page_from, window
@@ -22,25 +22,27 @@ from .request_keys import once
 from .stream import stream
 from .threads import shown_thread
 
-resource = Resource("lines")
+resource = Resource("forks")
 
 MESSAGE = "/threads/<thread_id>/messages/<message_id>"
 
 
-@resource.route("POST", f"{MESSAGE}/fork", body=schemas.NewFork(), stream=True)
+@resource.route("POST", f"{MESSAGE}/fork", body=fork_schemas.NewFork(), stream=True)
 def fork_message(request: ApiRequest, thread_id: str, message_id: str) -> Response:
     """Edit a message, or generate its answer again, on a new line of the thread; stream the answer."""
     begin = _edit if "content" in request.body else _regenerate
     return stream(request, once(request, partial(begin, request, thread_id, message_id)))
 
 
-@resource.route("GET", f"{MESSAGE}/alternatives", query=schemas.AlternativesQuery(), answer=schemas.ThreadLinePage())
+@resource.route(
+    "GET", f"{MESSAGE}/alternatives", query=fork_schemas.AlternativesQuery(), answer=fork_schemas.ThreadLinePage()
+)
 def list_alternatives(request: ApiRequest, thread_id: str, message_id: str) -> Object:
     """List the ways in which a thread continues from the place of a message."""
     return page_from(request, partial(_alternatives, request, thread_id, message_id))
 
 
-@resource.route("PUT", "/threads/<thread_id>/line", body=schemas.LineChoice(), answer=schemas.Thread())
+@resource.route("PUT", "/threads/<thread_id>/line", body=fork_schemas.LineChoice(), answer=schemas.Thread())
 def switch_line(request: ApiRequest, thread_id: str) -> Object:
     """Continue a thread on another one of its lines."""
     store, number = request.registration.store, request.body["line_id"]
@@ -55,12 +57,12 @@ def switch_line(request: ApiRequest, thread_id: str) -> Object:
 
 def _edit(request: ApiRequest, thread_id: str, message_id: str) -> RunPosition:
     store, owner, body = request.registration.store, request.owner, request.body
-    old, _ = forks.edit(store, owner, thread_id, message_id)
+    old, _ = fork_places.edit(store, owner, thread_id, message_id)
     attachments: list[Object] | None = body.get("attachments")
     if attachments is None:
         attachments = _kept(request, old.body["attachments"])
     message = MessageDraft(body["content"], attachments=attachments, metadata=old.body["metadata"])
-    return answer(request, thread_id, [message], lambda: forks.edit(store, owner, thread_id, message_id)[1])
+    return answer(request, thread_id, [message], lambda: fork_places.edit(store, owner, thread_id, message_id)[1])
 
 
 def _regenerate(request: ApiRequest, thread_id: str, message_id: str) -> RunPosition:
@@ -68,7 +70,7 @@ def _regenerate(request: ApiRequest, thread_id: str, message_id: str) -> RunPosi
         raise RequestError(
             "Invalid 'attachments': only an edited message has them; send 'content' too.", param="attachments"
         )
-    find = partial(forks.regenerate, request.registration.store, request.owner, thread_id, message_id)
+    find = partial(fork_places.regenerate, request.registration.store, request.owner, thread_id, message_id)
     return answer(request, thread_id, [], find)
 
 
@@ -83,14 +85,14 @@ def _alternatives(
 ) -> tuple[list[Object], bool]:
     """Return the alternatives on a page, whose `bounds` are those of `window`, and whether more follow."""
     store = request.registration.store
-    all_of_them = forks.alternatives(*forks.message_of(store, request.owner, thread_id, message_id))
+    all_of_them = fork_places.alternatives(*fork_places.message_of(store, request.owner, thread_id, message_id))
     if order == "desc":
         all_of_them.reverse()
     places, has_more = window([ids.line_id(each.number) for each in all_of_them], **bounds)
     return [_shown(request, thread_id, all_of_them[place]) for place in places], has_more
 
 
-def _shown(request: ApiRequest, thread_id: str, alternative: forks.Alternative) -> Object:
+def _shown(request: ApiRequest, thread_id: str, alternative: fork_places.Alternative) -> Object:
     listed: dict[str, Any] = {"parent": thread_id, "spans": (alternative.own,), "order": "asc", "limit": 1}
     messages = request.registration.store.list(Kind.MESSAGE, request.owner, **listed).records
     return {

@@ -63,18 +63,6 @@ class Place(fields.String):
         return position
 
 
-class LineId(Text):
-    """The id of a line of a thread; loads to its number."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        number = ids.line_number(check_text(value))
-        if number is None:
-            raise ValidationError(
-                "It must be the id of a line, such as line_0: the `line_id` of a thread or of an alternative."
-            )
-        return number
-
-
 def check_content(parts: list[objects.Object]) -> list[objects.Object]:
     """Return the content parts of a message; at least one has text or is an image."""
     if not any(part["type"] != "text" or part["text"]["value"].strip() for part in parts):
@@ -181,18 +169,6 @@ class NewMessage(AppBody):
     )
 
 
-class NewFork(NewMessage):
-    """The new text of a message; without `content` its answer is generated again."""
-
-    content = TextContent(metadata=CONTENT)
-    attachments = fields.List(
-        fields.Nested(Attachment),
-        allow_none=True,
-        validate=bounds.Length(max=10),
-        metadata={"description": "Absent or null: those of the old message."},
-    )
-
-
 class ThreadRef(Text):
     """The id of a thread; null or "" for a new one, as pages without a thread send it."""
 
@@ -209,12 +185,6 @@ class ChatMessage(NewMessage):
 class NewThread(AppBody):
     title = Text(allow_none=True, validate=bounds.Length(max=MAX_TITLE_CHARS))
     metadata = Metadata(allow_none=True)
-
-
-class LineChoice(AppBody):
-    """The line to continue."""
-
-    line_id = LineId(required=True, metadata={"pattern": r"^line_[0-9]+$"})
 
 
 class ThreadPatch(NewThread):
@@ -260,12 +230,6 @@ class ListQuery(Body):
     order = Text(load_default="desc", validate=validate.OneOf(("asc", "desc")))
     after = Id(metadata={"description": "Id of the last object of the previous page."})
     before = Id(metadata={"description": "Id of the first object of the next page."})
-
-
-class AlternativesQuery(ListQuery):
-    """A page of alternatives, by default in the order in which they were made."""
-
-    order = Text(load_default="asc", validate=validate.OneOf(("asc", "desc")))
 
 
 class AttachQuery(Body):
@@ -370,20 +334,6 @@ class Message(ApiObject):
     incomplete_at = fields.Integer(required=True, allow_none=True)
 
 
-class ThreadLine(Schema):
-    """One of the ways in which a thread continues from the place of a message."""
-
-    id = fields.String(required=True, metadata={"description": "The line that began with it."})
-    object = fields.String(required=True)
-    line_id = fields.String(
-        required=True, metadata={"description": "The line to switch to: the one used last of those that show it."}
-    )
-    active = fields.Boolean(required=True, metadata={"description": "The active line shows it."})
-    message = fields.Nested(
-        Message, required=True, allow_none=True, metadata={"description": "Its first message; null without one."}
-    )
-
-
 class Run(ApiObject):
     thread_id = fields.String(required=True)
     assistant_id = fields.String(required=True)
@@ -415,7 +365,6 @@ def page_of(item: type[Schema]) -> type[Schema]:
 
 ThreadPage = page_of(Thread)
 MessagePage = page_of(Message)
-ThreadLinePage = page_of(ThreadLine)
 
 
 class Health(Schema):

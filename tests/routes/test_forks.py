@@ -40,7 +40,7 @@ class Talk:
 
     def message(self, words: str) -> str:
         """Return the id of the message with a text on the active line."""
-        return next(message["id"] for message in self.messages() if said(message) == words)
+        return str(next(message["id"] for message in self.messages() if said(message) == words))
 
     def say(self, content: str) -> None:
         response = self.site.post(f"{self.url}/messages", {"content": content})

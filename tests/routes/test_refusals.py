@@ -191,7 +191,13 @@ OF_A_THREAD = [
     ("GET", "/threads/{thread}/runs/{run}/stream"),
     ("POST", "/threads/{thread}/runs/{run}/cancel"),
 ]
-FULL = {"content": "hi", "line_id": "line_0", "title": "x", "runId": "run_x", "toolCallOutputs": [{"tool_call_id": "call_x"}]}
+FULL = {
+    "content": "hi",
+    "line_id": "line_0",
+    "title": "x",
+    "runId": "run_x",
+    "toolCallOutputs": [{"tool_call_id": "call_x"}],
+}
 
 
 @pytest.mark.parametrize(("method", "path"), OF_A_THREAD)

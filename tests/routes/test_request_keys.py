@@ -45,7 +45,7 @@ def reused(answer: TestResponse) -> None:
 def test_the_routes_that_accept_a_key_are_those_that_begin_or_continue_a_run() -> None:
     names = {operation.name for resource in RESOURCES for operation in resource.operations if operation.begins}
     v1 = {"v1_create_run", "v1_create_thread_and_run", "v1_submit_tool_outputs"}
-    assert names == {"chat", "create_message", "submit_actions", *v1}
+    assert names == {"chat", "create_message", "fork_message", "submit_actions", *v1}
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "ümlaut", "a\tb"])
