@@ -82,12 +82,12 @@ def _read(db: Db, kind: Kind, queries: Sequence[Document], order: Sequence[str],
     """Return a page of what queries find; a later query is only sent if the earlier ones do not fill it."""
     collection = db[COLLECTIONS[kind]].with_options(UNREAD)
 
-    def found() -> Generator[RawBSONDocument, None, None]:
+    def matching() -> Generator[RawBSONDocument, None, None]:
         for query in queries:
             with collection.find(query).sort([(key, way) for key in order]).limit(limit + 1) as cursor:
                 yield from cursor
 
-    with closing(found()) as documents:
+    with closing(matching()) as documents:
         page, has_more = first_fitting(documents, size_of, limit)
     return Page([to_record(kind, decode_document(document)) for document in page], has_more)
 

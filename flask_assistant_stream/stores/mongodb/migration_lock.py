@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ...errors import StoreError
+from ...per_process import ProcessThreads
 from .documents import Document
 
 LOCK = "migration"
@@ -36,14 +38,12 @@ def migrating(meta: Collection[Document]) -> Iterator[None]:
         if time.monotonic() > deadline:
             raise still_migrating()
         time.sleep(POLL_SECONDS)
-    done = threading.Event()
-    renewing = threading.Thread(target=_renew_until, args=(done, meta, owner), daemon=True)
-    renewing.start()
+    renewal = ProcessThreads(lambda: {"migration": partial(_renew_until, meta, owner)})
+    renewal.wake()
     try:
         yield
     finally:
-        done.set()
-        renewing.join()
+        renewal.stop()
         meta.delete_one({"_id": LOCK, "owner": owner})
 
 
@@ -62,8 +62,8 @@ def _acquire(meta: Collection[Document], owner: str) -> bool:
     return True
 
 
-def _renew_until(done: threading.Event, meta: Collection[Document], owner: str) -> None:
-    while not done.wait(LEASE.total_seconds() / 4):
+def _renew_until(meta: Collection[Document], owner: str, stopped: threading.Event) -> None:
+    while not stopped.wait(LEASE.total_seconds() / 4):
         try:
             meta.update_one({"_id": LOCK, "owner": owner}, {"$set": {"until": _now(meta) + LEASE}})
         except PyMongoError:  # if it fails until the lease ends, two processes do the same step, which is harmless
