@@ -14,7 +14,8 @@ from ..protocol import objects
 from ..protocol.events import Event
 from ..protocol.ids import new_id
 from ..protocol.objects import RUN_VOLATILE
-from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
+from ..stores.base import Kind, Record, Row, RunRecord, Start, Store, ThreadRecord
+from ..stores.lines import TURN, Span
 
 T = TypeVar("T")
 
@@ -69,7 +70,12 @@ def an_answer(run: RunRecord, seq: int, text: str = "Hi", *, id: str | None = No
     """Return a message of a run, as of event `seq`."""
     part = [objects.text_part(text)]
     body = objects.message(id or new_id("msg"), 1, run.parent, "assistant", part, run_id=run.id)
-    return Record(Kind.MESSAGE, run.owner, body, run.parent, run.position + seq)
+    return Record(Kind.MESSAGE, run.owner, body, run.parent, run.position + seq, line=run.line)
+
+
+def spans_of_run(run: RunRecord) -> tuple[Span, ...]:
+    """Return where the messages of a run are."""
+    return (Span(run.line, run.position, run.position + TURN),)
 
 
 def changed(run: RunRecord, status: str) -> dict[str, Any]:
@@ -121,9 +127,11 @@ class StoreFixtures:
         return open_store()
 
     @pytest.fixture
-    def thread(self, store: Store) -> Record:
+    def thread(self, store: Store) -> ThreadRecord:
         """Return a stored thread of Ann's."""
-        return store.insert(a_thread())
+        thread = store.insert(a_thread())
+        assert isinstance(thread, ThreadRecord)
+        return thread
 
     @pytest.fixture
     def run(self, store: Store, thread: Record) -> RunRecord:

@@ -29,6 +29,7 @@ from .store_material import (
     an_answer,
     changed,
     ids_of,
+    spans_of_run,
 )
 
 
@@ -178,12 +179,14 @@ class RecordSuite(StoreFixtures):
             store.insert(a_message(foreign))
         with pytest.raises(NotFound):
             store.request_cancel(stranger, run.id, due_at=1.0)
+        assert store.get(Kind.THREAD, ANN, run.parent) == before
         answer = an_answer(run, 2)
         store.project([Projection(run, (answer,), (2,), last_seq=2)])
+        projected = store.get(Kind.THREAD, ANN, run.parent)
         theirs = replace(an_answer(run, 3, "Mine!", id=answer.id), owner=stranger)
         store.project([Projection(replace(run, owner=stranger), (theirs,), (3,), last_seq=3)])
         assert store.get(Kind.MESSAGE, ANN, answer.id) == answer
-        assert store.get(Kind.THREAD, ANN, run.parent) == before
+        assert store.get(Kind.THREAD, ANN, run.parent) == projected
         own = store.insert(a_thread(stranger))
         assert store.get(Kind.THREAD, stranger, own.id) == own
         assert store.start(a_start(own, "Hello")).owner == stranger
@@ -372,8 +375,8 @@ class RecordSuite(StoreFixtures):
     def test_messages_of_one_run(self, store: Store, thread: Record, run: RunRecord) -> None:
         answers = (an_answer(run, 2), an_answer(run, 3))
         store.project([Projection(run, answers, (2, 3), last_seq=3)])
-        listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc", run_id=run.id)
-        assert ids_of(listed.records) == ids_of([*answers])
-        listed = store.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc", run_id=run.id, after=answers[0].id)
-        assert ids_of(listed.records) == [answers[1].id]
-        assert store.list(Kind.MESSAGE, ANN, parent=thread.id, run_id="run_x").records == []
+        where: dict[str, Any] = {"parent": thread.id, "order": "asc", "spans": spans_of_run(run)}
+        assert ids_of(store.list(Kind.MESSAGE, ANN, **where).records) == ids_of([*answers])
+        page = store.list(Kind.MESSAGE, ANN, after=answers[0].id, **where)
+        assert ids_of(page.records) == [answers[1].id]
+        assert store.list(Kind.MESSAGE, ANN, after=answers[1].id, **where).records == []

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ..errors import Duplicate, NotFound, ThreadBusy
-from ..stores.base import Kind, Projection, Record, RunRecord, Store
+from ..stores.base import Kind, Projection, Record, RunRecord, Store, ThreadRecord
 from ..stores.lines import TURN
 from .store_material import (
     ANN,
@@ -29,7 +29,7 @@ from .store_material import (
 class RunSuite(StoreFixtures):
     """Runs: start, claim, renew, cancel, due."""
 
-    def test_a_run_starts(self, store: Store, other: Store, thread: Record) -> None:
+    def test_a_run_starts(self, store: Store, other: Store, thread: ThreadRecord) -> None:
         start = a_start(thread, "one", "two", due_at=12.5, touched={"updated_at": 7})
         state = {"calls": [AWKWARD]}
         start = replace(start, run=replace(start.run, extra={"$a.b": 1}, state=state, last_seq=1))
@@ -39,7 +39,9 @@ class RunSuite(StoreFixtures):
         assert other.list(Kind.RUN, ANN, parent=thread.id).records == [run]
         assert ids_of(other.list(Kind.MESSAGE, ANN, parent=thread.id, order="asc").records) == ids_of([*start.messages])
         assert other.read(run.id) == [start.row] == [other.last_row(run.id)]
-        assert other.get(Kind.THREAD, ANN, thread.id) == replace(thread, extra={"updated_at": 7})
+        after = other.get_thread(ANN, thread.id)
+        assert after == replace(thread, extra={"updated_at": 7}, turns=2, revision=after.revision)
+        assert run.position == after.turns * TURN
 
     def test_a_run_starts_with_a_new_thread(self, store: Store) -> None:
         thread = a_thread(title="New")
@@ -51,14 +53,15 @@ class RunSuite(StoreFixtures):
         assert later.position > run.position
 
     def test_a_busy_thread_rejects_a_start(self, store: Store, thread: Record, run: RunRecord) -> None:
-        before = store.get(Kind.THREAD, ANN, thread.id)
+        before = store.get_thread(ANN, thread.id)
         second = a_start(thread, "Too early", touched={"updated_at": 9})
         with pytest.raises(ThreadBusy) as busy:
             store.start(second)
         assert busy.value.run_id == run.id
         assert len(store.list(Kind.MESSAGE, ANN, parent=thread.id).records) == 1
         assert store.read(second.run.id) == []
-        assert store.get(Kind.THREAD, ANN, thread.id) == before
+        after = store.get_thread(ANN, thread.id)
+        assert replace(after, turns=before.turns, revision=before.revision) == before
         store.project([Projection(run, changes=changed(run, "failed"), last_seq=2)])
         assert store.start(second).active
 

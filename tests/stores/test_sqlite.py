@@ -18,7 +18,15 @@ from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, R
 from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, log
 from flask_assistant_stream.stores.sqlite.group_commit import Job
 from flask_assistant_stream.testing.store_blobs import BlobSuite
-from flask_assistant_stream.testing.store_material import ANN, a_message, a_row, a_start, a_thread, changed
+from flask_assistant_stream.testing.store_material import (
+    ANN,
+    a_message,
+    a_row,
+    a_start,
+    a_thread,
+    changed,
+    spans_of_run,
+)
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
@@ -97,7 +105,9 @@ def test_a_failed_write_of_a_group_undoes_only_itself(store: SQLiteStore, path: 
 
     def writing(value: str) -> Callable[[sqlite3.Connection], None]:
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT INTO log VALUES (?, 1, 1, 1, '', '', NULL)", (value,))
+            connection.execute(
+                "INSERT INTO log (run_id, first, last, epoch, token, packed) VALUES (?, 1, 1, 1, '', '')", (value,)
+            )
 
         return write
 
@@ -131,7 +141,7 @@ def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
     store.append([a_row(run, seq) for seq in range(2, 9)])
     pages: list[dict[str, Any]] = [{}, {"after": middle.id}, {"before": middle.id}, {"order": "asc"}]
     listed: list[dict[str, Any]] = [{"kind": Kind.MESSAGE, "parent": thread.id, **page} for page in pages]
-    listed.append({"kind": Kind.MESSAGE, "parent": thread.id, "run_id": run.id})
+    listed.append({"kind": Kind.MESSAGE, "parent": thread.id, "spans": spans_of_run(run)})
     listed += [{"kind": Kind.THREAD}, {"kind": Kind.RUN, "parent": thread.id}]
     for wanted in listed:
         steps = plans(spy, lambda: store.list(owner=ANN, **wanted))  # noqa: B023
