@@ -407,15 +407,14 @@ def test_with_the_policy_queue_a_fork_waits(make_site: MakeSite, pool: ThreadPoo
 
 @pytest.mark.parametrize("apps", [1, 2])
 @pytest.mark.parametrize("policy", ["replace", "queue"])
-def test_forks_at_once(tmp_path: Path, pool: ThreadPoolExecutor, policy: str, apps: int) -> None:
+def test_forks_at_once(tmp_path: Path, store_url: str, pool: ThreadPoolExecutor, policy: str, apps: int) -> None:
     """In one process and in two: each is a line of its own, one is active, and the first line is as it was."""
-    store = f"sqlite:///{tmp_path / 'store.sqlite3'}"
     sites = []
     for number in range(apps):
         folder = tmp_path / str(number)
         folder.mkdir()
         scripts = [text(f"{number}.{answer}") for answer in range(5)]
-        sites.append(build(folder, *scripts, store=store, busy_thread=policy))
+        sites.append(build(folder, *scripts, store=store_url, busy_thread=policy))
     talk = Talk(sites[0])
     talk.say("q1")
     before, a1 = talk.texts(), talk.messages()[1]["id"]
