@@ -87,20 +87,20 @@ def fork_at(lines: Lines, line: int, position: int) -> Fork:
 
 
 def forked(lines: Lines, fork: Fork, number: int) -> Lines:
-    """Return the lines after a fork; the new line is active.
+    """Return the lines after a fork; the new line is active, and its place is named as `fork_at` names it.
 
     Raises:
         NotFound: the thread has no line `fork.parent`.
         RequestError: the thread has `MAX_FORKS` already.
     """
     lines = lines or (Line(0),)
-    _find(lines, fork.parent)
+    parent, until = fork_at(lines, *fork)
     if len(lines) > MAX_FORKS:
         raise RequestError(
             f"The thread has {MAX_FORKS} forks, the maximum: continue one of its lines, or start a new thread.",
             code="too_many_forks",
         )
-    return (*lines, Line(number, *fork))
+    return (*lines, Line(number, parent, min(until, number * TURN)))
 
 
 def switched(lines: Lines, line: int) -> Lines:
@@ -138,7 +138,7 @@ def last_used(lines: Lines, fork: Fork) -> dict[int, int]:
             shown[each] = shown[number]
         return shown[number]
 
-    by_variant = {variant(line.number): line.number for line in lines}
+    by_variant = {variant(line.number): line.number for line in lines or (Line(0),)}
     return {shows: line for shows, line in by_variant.items() if shows is not None}
 
 
