@@ -24,7 +24,8 @@ from .threads import raise_revisions
 def existing_runs(db: Db, ids: Iterable[str]) -> set[str]:
     """Return which of these runs exist and are not being deleted."""
     run_ids = [*ids]
-    documents = db[RUNS].find({"_id": {"$in": run_ids}}, {"deleted": True}, batch_size=len(run_ids))
+    # With room for one more, the first batch is known to be the last.
+    documents = db[RUNS].find({"_id": {"$in": run_ids}}, {"deleted": True}, batch_size=len(run_ids) + 1)
     return {document["_id"] for document in documents if not document.get("deleted")}
 
 
@@ -66,12 +67,12 @@ def apply_projections(db: Db, projections: Sequence[Projection], expires_at: dat
     """
     for kind in (Kind.MESSAGE, Kind.RUN_STEP):
         _apply_objects(db, kind, projections)
-    raise_revisions(db, changed_threads(projections))
-    updates = [projected_run(projection) for projection in projections]
-    ended = [update.run_id for update in updates if update.ends]
+    ended = [projection.run for projection in projections if projected_run(projection).ends]
+    # A start raises the revision before its messages only; whoever read in between notices at the latest here.
+    raise_revisions(db, changed_threads(projections) | {(run.owner, run.parent) for run in ended})
     if ended:
-        db[LOG].update_many({"run_id": {"$in": ended}}, {"$set": {"expires_at": expires_at}})
-    update_runs(db, updates)
+        db[LOG].update_many({"run_id": {"$in": [run.id for run in ended]}}, {"$set": {"expires_at": expires_at}})
+    update_runs(db, [projected_run(projection) for projection in projections])
 
 
 def _apply_objects(db: Db, kind: Kind, projections: Sequence[Projection]) -> None:

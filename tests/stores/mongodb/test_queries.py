@@ -12,9 +12,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
+from flask_assistant_stream.stores import make_store
+from flask_assistant_stream.stores.base import Projection
 from flask_assistant_stream.stores.mongodb import connection, schema
 from flask_assistant_stream.testing.decode import decode_ndjson
 from flask_assistant_stream.testing.scripted import call, text
+from flask_assistant_stream.testing.store_material import a_row, a_start, a_thread, an_answer, changed
 from tests.routes.conftest import build, run_of
 
 NAMES = {"_id", "parent", "run_id", "owner"}
@@ -27,10 +30,12 @@ class Listener(CommandListener):
     """Keeps the filters of all commands, by collection."""
 
     def __init__(self) -> None:
+        self.commands: list[tuple[str, str]] = []
         self.filters: list[tuple[str, str, set[str]]] = []
 
     def started(self, event: CommandStartedEvent) -> None:
         command, name = event.command, event.command_name
+        self.commands.append((name, str(command[name]).removeprefix("assistant_")))
         filters: list[Mapping[str, Any]] = []
         if name == "find":
             filters = [command.get("filter", {})]
@@ -78,3 +83,28 @@ def test_every_query_names_its_subject(listener: Listener, mongodb_url: str, tmp
     upserts = [keys for where, how, keys in hot if how == "update" and where.endswith(("messages", "run_steps"))]
     assert upserts
     assert all("parent" in keys for keys in upserts), "on a sharded cluster an upsert says where it belongs"
+
+
+def test_a_run_on_a_thread_without_forks_is_few_commands(listener: Listener, mongodb_url: str) -> None:
+    store = make_store(mongodb_url)
+    thread = store.insert(a_thread())
+    listener.commands.clear()
+    run = store.start(a_start(thread, "Hello"))
+    assert [command for command in listener.commands if command[1] != "1"] == [
+        ("findAndModify", "threads"),
+        ("insert", "runs"),
+        ("insert", "messages"),
+        ("insert", "run_log"),
+    ]
+    listener.commands.clear()
+    end = Projection(run, (an_answer(run, 2),), (2,), changes=changed(run, "completed"), last_seq=2)
+    store.commit([(a_row(run, 2), end)])
+    assert listener.commands == [
+        ("find", "runs"),
+        ("insert", "run_log"),
+        ("update", "messages"),
+        ("update", "threads"),
+        ("update", "run_log"),
+        ("update", "runs"),
+    ]
+    store.close()
