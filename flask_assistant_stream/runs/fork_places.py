@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import RequestError
-from ..stores.base import Kind, Record, RunRecord, Store, ThreadRecord
+from ..stores.base import Kind, Record, Store, ThreadRecord
 from ..stores.lines import TURN, Fork, Line, Span, active_line, fork_at, forked, last_used, spans_of, variants
 from .starting import BUSY
+from .stored_runs import active_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def regenerate(store: Store, owner: str, thread_id: str, message_id: str) -> For
         NotFound: as `message_of`.
         RequestError: the message's run is active, or the thread has too many forks.
     """
-    run = _active_run(store, owner, thread_id)  # first: a run that has ended meanwhile has stored its messages
+    run = active_run(store, owner, thread_id)  # first: a run that has ended meanwhile has stored its messages
     thread, message = message_of(store, owner, thread_id, message_id)
     if run is not None and message.body["run_id"] == run.id:
         raise RequestError(
@@ -121,10 +122,3 @@ def _line_to_continue(thread: ThreadRecord, message: Record) -> int:
         for span in spans_of(thread.lines)
     )
     return active_line(thread.lines) if on_active else message.line
-
-
-def _active_run(store: Store, owner: str, thread_id: str) -> RunRecord | None:
-    for run in store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
-        if isinstance(run, RunRecord) and run.active:
-            return run
-    return None

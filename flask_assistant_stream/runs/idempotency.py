@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 from ..errors import AssistantStreamError, NotFound, StoreError
 from ..protocol.run_states import RunStatus
-from ..stores.base import Kind, RunRecord, Store
+from ..stores.base import RunRecord, Store
 from .queues import ThreadQueues
 from .request_key import START_DIGEST, RequestKey
 from .start_request import RunPosition
+from .stored_runs import find_run
 
 ALONE_SECONDS = 5.0
 """How long a request waits for an earlier one with its key in this process; then the store decides."""
@@ -28,13 +29,6 @@ class Repeated(AssistantStreamError):
     def __init__(self, position: RunPosition) -> None:
         super().__init__(f"The same request has started run {position.run_id} already.")
         self.position = position
-
-
-def find_run(store: Store, owner: str, run_id: str) -> RunRecord | None:
-    """Return a run, or None if it does not exist."""
-    run = store.find(Kind.RUN, owner, run_id)
-    assert run is None or isinstance(run, RunRecord)
-    return run
 
 
 class IdempotencyKeys:

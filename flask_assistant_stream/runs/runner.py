@@ -32,6 +32,7 @@ from .idempotency import IdempotencyKeys
 from .request_key import RequestKey
 from .start_request import Busy, RunPosition, StartRequest
 from .starting import Draft, Starts
+from .stored_runs import active_run
 from .sweeper import Sweeper
 from .takeover import Takeover
 
@@ -215,9 +216,9 @@ class Runner:
         self.wake()
         self.store.get(Kind.THREAD, owner, thread_id)
         with self.starts.closing(owner, thread_id):
-            for record in self.store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
-                if isinstance(record, RunRecord) and record.active:
-                    self._end(record)
+            run = active_run(self.store, owner, thread_id)
+            if run is not None:
+                self._end(run)
             self.store.delete(Kind.THREAD, owner, thread_id)
 
     def wake(self) -> None:

@@ -18,10 +18,11 @@ from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
 from ..stores.base import Kind, Record, Row, RunRecord, Start, Store
 from ..translation.translator import Translator
-from .idempotency import IdempotencyKeys, Repeated, find_run
+from .idempotency import IdempotencyKeys, Repeated
 from .queues import QueueFull, QueuePlace, ThreadQueues
 from .request_key import RequestKey
 from .start_request import Busy, StartRequest
+from .stored_runs import active_run, find_run
 
 START_TRIES = 3
 SAME_TRIES = 20
@@ -138,9 +139,9 @@ class Starts:
             RequestError: too many messages wait, the wait was too long, or the active run waits for tool outputs.
         """
         with self._place(owner, thread_id) as place:
-            for run in self._store.list(Kind.RUN, owner, parent=thread_id, limit=1).records:
-                if key is None or run.id != key.run_id:
-                    self._await_end(owner, thread_id, run.id, place.deadline)
+            run = active_run(self._store, owner, thread_id)
+            if run is not None and (key is None or run.id != key.run_id):
+                self._await_end(owner, thread_id, run.id, place.deadline)
             yield
 
     # -- a busy thread -------------------------------------------------------------------------------------

@@ -70,7 +70,8 @@ TABLE = {
     "auth": "errors namespaces flask",
     "routes": f"{DOMAIN} routes assistants encoders engines.base files storages.base log runs titles auth {WEB}",
     "routes.clients": "errors log.follow routes.request_log threads",
-    "routes.v1": f"{DOMAIN} routes assistants encoders files runs.start_request runs.upstream_request {WEB}",
+    "routes.v1": f"{DOMAIN} routes assistants encoders files runs.start_request runs.stored_runs runs.upstream_request "
+    f"{WEB}",
     "threads": "per_process gevent",
     "tool_context": "flask",
     "assembly": "* flask flask_cors",

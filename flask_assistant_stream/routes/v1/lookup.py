@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...errors import NotFound, RequestError, ThreadBusy
 from ...protocol.objects import Object
 from ...protocol.run_states import RunStatus
+from ...runs.stored_runs import active_run
 from ...stores.base import Kind, Record, RunRecord
 from ..base import ApiRequest
 
@@ -57,21 +58,14 @@ def run_body(record: Record) -> Object:
 
 def check_idle(request: ApiRequest, thread_id: str) -> None:
     """Raise RequestError for a message on a thread with an active run, which would not read it."""
-    if run := _active_run(request, thread_id):
+    if run := active_run(request.registration.store, request.owner, thread_id):
         raise RequestError(f"Can't add messages to {thread_id} while a run {run.id} is active.")
 
 
 def check_free(request: ApiRequest, thread_id: str) -> None:
     """Raise RequestError for a run on a busy thread before anything is prepared for it; the store checks again."""
-    if run := _active_run(request, thread_id):
+    if run := active_run(request.registration.store, request.owner, thread_id):
         raise RequestError(ThreadBusy(thread_id, run.id).message)
-
-
-def _active_run(request: ApiRequest, thread_id: str) -> RunRecord | None:
-    for run in request.registration.store.list(Kind.RUN, request.owner, parent=thread_id, limit=1).records:
-        if isinstance(run, RunRecord) and run.active:
-            return run
-    return None
 
 
 def check_written(request: ApiRequest, message: Record) -> None:

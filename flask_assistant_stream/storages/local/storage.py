@@ -156,8 +156,7 @@ class LocalStorage(Storage):
         body = self._get(Kind.VECTOR_STORE, owner, vector_store_id).body
         counts: dict[str, int] = {}
         size = 0
-        for member in members(self._store, owner, vector_store_id):
-            indexed = self._index_status(member)
+        for indexed in self._statuses(owner, members(self._store, owner, vector_store_id)):
             counts[indexed["status"]] = counts.get(indexed["status"], 0) + 1
             size += indexed["usage_bytes"]
         status = "expired" if self._expired(body) else "in_progress" if counts.get("in_progress") else "completed"
@@ -213,8 +212,11 @@ class LocalStorage(Storage):
                     hit = {"file_id": passage.file_id, "filename": filename, "score": passage.score}
                     hits.append((holder, {**hit, "text": passage.text}))
         best = sorted(hits, key=lambda hit: -hit[1]["score"])[:limit]
-        notes = {place: self._note(*place) for place in {(holder, hit["file_id"]) for holder, hit in best}}
-        return [_noted(hit, notes[holder, hit["file_id"]]) for holder, hit in best]
+        read = {
+            holder: self._store.get_many(Kind.FILE, holder, [hit["file_id"] for its, hit in best if its == holder])
+            for holder in dict(best)
+        }
+        return [_noted(hit, read[holder].get(hit["file_id"])) for holder, hit in best]
 
     # -- files in vector stores -----------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class LocalStorage(Storage):
 
     def read_attached(self, owner: str, vector_store_id: str, file_id: str) -> Object:
         member = vector_store_files.get(self._store, owner, vector_store_id, file_id)
-        return {**vector_store_files.member_object(member), **self._index_status(member)}
+        return {**vector_store_files.member_object(member), **self._statuses(owner, [member])[0]}
 
     def update_attached(self, owner: str, vector_store_id: str, file_id: str, attributes: Fields) -> Object:
         """Return the file with its new attributes; the caller stores it."""
@@ -261,16 +263,16 @@ class LocalStorage(Storage):
         batch = self._get(Kind.FILE_BATCH, owner, batch_id).body
         if batch["status"] != IN_PROGRESS:
             return batch
-        return _counted(batch, [self._index_status(member)["status"] for member in self._of_batch(owner, batch)])
+        return _counted(batch, [each["status"] for each in self._statuses(owner, self._of_batch(owner, batch))])
 
     def cancel_batch(self, owner: str, vector_store_id: str, batch_id: str) -> Object:
         """Cancel the files of a batch that are not indexed yet; they stay files, and are read as such."""
         batch = self._get(Kind.FILE_BATCH, owner, batch_id).body
         if batch["status"] != IN_PROGRESS:
             return batch
-        statuses = []
-        for member in self._of_batch(owner, batch):
-            status = self._index_status(member)["status"]
+        statuses, attached = [], self._of_batch(owner, batch)
+        for member, indexed in zip(attached, self._statuses(owner, attached), strict=True):
+            status = indexed["status"]
             if status == IN_PROGRESS:
                 status = "cancelled"
                 with suppress(NotFound):
@@ -332,11 +334,6 @@ class LocalStorage(Storage):
                 files.setdefault(holder, {}).update(self._searchable_members(vector_store))
         return files
 
-    def _note(self, holder: str, file_id: str) -> str:
-        """Return what is missing from the text of a file; "" if nothing is."""
-        file = self._store.find(Kind.FILE, holder, file_id)
-        return "" if file is None else str(file.extra.get(NOTE) or "")
-
     def _warn_missing(self, vector_store_id: str) -> None:
         """Log a configured vector store that is not in the app's store, once."""
         if vector_store_id not in self._missed:
@@ -348,14 +345,11 @@ class LocalStorage(Storage):
         attached = members(self._store, owner, batch["vector_store_id"])
         return [member for member in attached if member.extra.get("batch_id") == batch["id"]]
 
-    def _index_status(self, member: Record) -> Object:
-        """Return status, size and error of a file in a vector store."""
-        body = member.body
-        if body["status"] != IN_PROGRESS:
-            return {key: body[key] for key in ("status", "usage_bytes", "last_error")}
-        file = self._store.find(Kind.FILE, member.owner, member.extra["file_id"])
-        gone = {INDEXED: True, CODE: "server_error", MESSAGE: "The file is deleted."}
-        return status_of(gone if file is None else file.extra)
+    def _statuses(self, owner: str, attached: Sequence[Record]) -> list[Object]:
+        """Return status, size and error of each of these files in vector stores."""
+        unread = [member.extra["file_id"] for member in attached if member.body["status"] == IN_PROGRESS]
+        files = self._store.get_many(Kind.FILE, owner, unread) if unread else {}
+        return [_index_status(member.body, files.get(member.extra["file_id"])) for member in attached]
 
     def _index(self, owner: str, file_id: str) -> Object:
         """Let a file wait to be read unless it is read already; return status, size and error."""
@@ -381,7 +375,18 @@ def _result(member: Record, passage: FoundPassage) -> Object:
     return {**file, "score": passage.score, "attributes": attributes, "content": []}
 
 
-def _noted(hit: Object, note: str) -> Object:
+def _index_status(body: Object, file: Record | None) -> Object:
+    """Return status, size and error of a file in a vector store; `file` is read only while it is in progress."""
+    if body["status"] != IN_PROGRESS:
+        return {key: body[key] for key in ("status", "usage_bytes", "last_error")}
+    if file is None:
+        return status_of({INDEXED: True, CODE: "server_error", MESSAGE: "The file is deleted."})
+    return status_of(file.extra)
+
+
+def _noted(hit: Object, file: Record | None) -> Object:
+    """Add what is missing from the text of a file to its passage."""
+    note = "" if file is None else str(file.extra.get(NOTE) or "")
     return {**hit, "note": note} if note else hit
 
 
