@@ -14,8 +14,8 @@ from ..protocol import objects
 from ..protocol.events import Event
 from ..protocol.ids import new_id
 from ..protocol.objects import RUN_VOLATILE
-from ..stores.base import Kind, Record, Row, RunRecord, Start, Store, ThreadRecord
-from ..stores.lines import TURN, Span
+from ..stores.base import Kind, Projection, Record, Row, RunRecord, Start, Store, ThreadRecord
+from ..stores.lines import TURN, Fork, Span
 
 T = TypeVar("T")
 
@@ -81,6 +81,34 @@ def spans_of_run(run: RunRecord) -> tuple[Span, ...]:
 def changed(run: RunRecord, status: str) -> dict[str, Any]:
     """Return the changes of a run event with this status."""
     return {**{key: run.body[key] for key in RUN_VOLATILE}, "status": status}
+
+
+def end(store: Store, run: RunRecord, *answers: str) -> list[Record]:
+    """End a run with these answers, and return them."""
+    messages = tuple(an_answer(run, seq, text) for seq, text in enumerate(answers, 2))
+    seqs = tuple(range(2, 2 + len(messages)))
+    store.project([Projection(run, messages, seqs, changed(run, "completed"), last_seq=2 + len(messages))])
+    return [*messages]
+
+
+def a_turn(
+    store: Store, thread: Record, /, *texts: str, answers: tuple[str, ...] = (), fork: Fork | None = None
+) -> RunRecord:
+    """Start a run with messages, end it with answers, and return it as it was started."""
+    run = store.start(a_start(thread, *texts, fork=fork))
+    end(store, run, *answers)
+    return run
+
+
+def text_of(message: Record) -> str:
+    """Return the text of a message."""
+    return str(message.body["content"][0]["text"]["value"])
+
+
+def texts_of(store: Store, thread: Record, **options: Any) -> list[str]:
+    """Return the texts of a list of messages: of the active line, ascending, unless `options` of `list` say else."""
+    page = store.list(Kind.MESSAGE, thread.owner, parent=thread.id, **{"order": "asc", "limit": 1000, **options})
+    return [text_of(message) for message in page.records]
 
 
 def ids_of(records: list[Record]) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from .store_lines import LineSuite
 from .store_log import LogSuite
 from .store_records import RecordSuite
 from .store_runs import RunSuite
 
 
-class StoreSuite(RecordSuite, RunSuite, LogSuite):
+class StoreSuite(RecordSuite, LineSuite, RunSuite, LogSuite):
     """Subclass as `Test…` with a fixture `open_store`: a function that returns stores on the same data.
 
     The data is empty at first. Each store is the view of another process: all read at once what one writes. A store
