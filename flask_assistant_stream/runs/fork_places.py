@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import RequestError
 from ..stores.base import Kind, Record, Store, ThreadRecord
-from ..stores.lines import TURN, Fork, Line, Span, active_line, fork_at, forked, last_used, spans_of, variants
+from ..stores.lines import TURN, Fork, Span, active_line, fork_at, forked, last_used, spans_of, variants
 from .starting import BUSY
 from .stored_runs import active_run
 
@@ -87,7 +87,7 @@ def regenerate(store: Store, owner: str, thread_id: str, message_id: str) -> For
 
 def alternatives(thread: ThreadRecord, message: Record) -> list[Alternative]:
     """Return the ways in which a thread continues from the place where a message begins, oldest first."""
-    lines = thread.lines or (Line(0),)
+    lines = thread.lines
     place = fork_at(lines, message.line, beginning(message))
     lines_used, active = last_used(lines, place), active_line(lines)
     return [

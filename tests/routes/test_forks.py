@@ -112,6 +112,8 @@ def test_an_edited_message_begins_a_line(talk: Talk) -> None:
     line = after["line_id"]
     assert line not in ("line_0", None)
     assert after["revision"] > before["revision"]
+    assert talk.site.listed("/threads") == [after]
+    assert talk.site.get(f"/v1{talk.url}").get_json().keys().isdisjoint({"line_id", "revision"})
     assert talk.alternatives(q2) == [("line_0", "q2", False), (line, "Q2", True)]
     assert talk.alternatives(talk.message("Q2")) == talk.alternatives(q2)
     assert talk.alternatives(q2, "limit=1&order=desc") == talk.alternatives(q2)[::-1]
