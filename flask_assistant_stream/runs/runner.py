@@ -311,10 +311,10 @@ class Runner:
         """Store the cancel; end the run at once if this worker executes it or it waits for tool outputs."""
         run = self.store.request_cancel(run.owner, run.id, due_at=self.store.now() + CANCEL_SECONDS)
         execution = self._executions.get(run.id)
-        if execution is not None:
+        if run.active and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
+            self._takeover.finish(run)  # even if its last execution is still leaving
+        elif execution is not None:
             execution.stop(Ending.CANCELLED)
-        elif run.active and run.body["status"] == RunStatus.REQUIRES_ACTION.value:
-            self._takeover.finish(run)
 
     def _end(self, run: RunRecord) -> None:
         """End a run and wait until it has ended (`spec/run-protocol.md#cancellation`)."""
