@@ -20,7 +20,7 @@ from ..rules import START_TURNS, PlacedStart, as_thread, begin
 from .documents import Document, assignments, row_to_document, to_document
 from .runs import insert_run
 from .schema import LOG, MESSAGES, RUNS, THREADS, Db
-from .threads import get_thread, raise_revisions, set_lines, take_turns
+from .threads import get_thread, raise_revisions, remove_line, set_lines, take_turns
 
 logger = logger_of(__name__)
 
@@ -154,7 +154,7 @@ class _Writes:
 
     def _set_lines(self, before: ThreadRecord, after: ThreadRecord) -> None:
         place = (self._db, before.owner, before.id)
-        self._undo.append(lambda: set_lines(*place, before.lines, before=after.lines))
+        self._undo.append(lambda: remove_line(*place, active_line(after.lines)))
         if not set_lines(*place, after.lines, before=before.lines):
             raise _LinesChanged
 

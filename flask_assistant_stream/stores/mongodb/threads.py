@@ -9,15 +9,15 @@ from pymongo import UpdateOne
 
 from ...errors import StoreError, ThreadBusy
 from ..base import Kind, ThreadRecord, not_found
-from ..lines import Lines, active_line
+from ..lines import Line, Lines, active_line
 from ..rules import with_line
 from .documents import Document, change_if, encode, literal, merged, to_thread
 from .runs import active_run
 from .schema import THREADS, Db
 
 NO_CHANGES: Mapping[str, Any] = {}
-SWITCHES = 10
-"""Attempts to switch a line, while others switch or start runs."""
+ATTEMPTS = 10
+"""Attempts to change lines that others change at the same time."""
 
 
 def get_thread(db: Db, owner: str, id: str) -> ThreadRecord:
@@ -57,6 +57,15 @@ def set_lines(db: Db, owner: str, id: str, lines: Lines, *, before: Lines) -> bo
     return bool(db[THREADS].update_one(same, {**change, "$inc": {"revision": 1}}).matched_count)
 
 
+def remove_line(db: Db, owner: str, id: str, number: int) -> None:
+    """Take the newest line, on which no other begins, from a thread that has it."""
+    for _ in range(ATTEMPTS):
+        before = get_thread(db, owner, id).lines
+        lines = tuple(line for line in before if line.number != number)
+        if lines == before or set_lines(db, owner, id, () if lines == (Line(0),) else lines, before=before):
+            return
+
+
 def switch_line(db: Db, owner: str, id: str, line: int) -> ThreadRecord:
     """Make a line the active one, as `Store.switch` does.
 
@@ -69,7 +78,8 @@ def switch_line(db: Db, owner: str, id: str, line: int) -> ThreadRecord:
     busy = active_run(db, id)
     if busy is not None:
         raise ThreadBusy(id, busy["_id"])
-    for _ in range(SWITCHES):
+    before, put = thread.lines, thread.lines
+    for _ in range(ATTEMPTS):
         # A run on a line that does not exist is that of a fork, which fails unless it has seen the lines as they are.
         known = {each.number for each in thread.lines}
         used = line if busy is None else busy.get("line", 0)
@@ -78,7 +88,10 @@ def switch_line(db: Db, owner: str, id: str, line: int) -> ThreadRecord:
             if busy is not None and target != line:
                 raise ThreadBusy(id, busy["_id"])
             return thread
-        set_lines(db, owner, id, with_line(thread, target).lines, before=thread.lines)
+        back = thread.lines == put and active_line(before) == target
+        lines = before if back else with_line(thread, target).lines
+        if set_lines(db, owner, id, lines, before=thread.lines):
+            before, put = thread.lines, lines
         busy = active_run(db, id)
         thread = get_thread(db, owner, id)
     raise StoreError(f"Thread {id} is switched and continued at once, again and again. Try again.")

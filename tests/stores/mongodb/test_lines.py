@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
@@ -17,18 +18,19 @@ from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Projection, Record, RunRecord, Store, ThreadRecord
 from flask_assistant_stream.stores.lines import TURN, Fork, active_line
 from flask_assistant_stream.stores.mongodb import connection, lists, runs, starting, threads
-from flask_assistant_stream.stores.mongodb.schema import MESSAGES, THREADS, Db
+from flask_assistant_stream.stores.mongodb.schema import LOG, MESSAGES, THREADS, Db
 from flask_assistant_stream.testing.store_material import ANN, a_start, a_thread, at_once, changed
+from tests.stores.mongodb.conftest import break_after
 from tests.stores.scripts import run_script
 
 
 @pytest.fixture
 def forked(store: Store) -> ThreadRecord:
-    """A thread with two lines; the second one is active."""
+    """A thread with three lines; the last one is active, the first one was used before the second."""
     thread = store.insert(a_thread())
     end(store, store.start(a_start(thread, "first")))
-    (message,) = store.list(Kind.MESSAGE, ANN, parent=thread.id).records
-    end(store, store.start(a_start(thread, "second", fork=Fork(0, message.position))))
+    for text in ("other", "second"):
+        end(store, store.start(a_start(thread, text, fork=Fork(0, 1))))
     return store.get_thread(ANN, thread.id)
 
 
@@ -138,7 +140,7 @@ def test_a_fork_notices_a_switch(
     monkeypatch.setattr(starting, "insert_run", after_a_switch)
     run = store.start(a_start(forked, "third", fork=Fork(0, 1)))
     numbers = [line.number for line in store.get_thread(ANN, forked.id).lines]
-    assert numbers == [forked.lines[-1].number, 0, run.line]
+    assert numbers == [*(line.number for line in forked.lines[1:]), 0, run.line]
     assert texts(store, forked) == ["third"]
 
 
@@ -158,7 +160,7 @@ def test_a_switch_notices_a_start(
         with pytest.raises(ThreadBusy) as busy:
             store.switch(ANN, forked.id, 0)
     assert busy.value.run_id == started[0].id
-    assert active_line(store.get_thread(ANN, forked.id).lines) == started[0].line
+    assert store.get_thread(ANN, forked.id).lines == forked.lines, "in the order of their last use"
     assert texts(store, forked) == ["second", "third"]
 
 
@@ -200,14 +202,14 @@ def test_a_start_on_lines_that_keep_changing_gives_up(
             with pytest.raises(StoreError, match="Try again"):
                 store.start(start)
     assert store.due(1e12) == []
-    assert len(store.get_thread(ANN, forked.id).lines) == 2
+    assert len(store.get_thread(ANN, forked.id).lines) == 3
     assert store.start(a_start(forked, "fourth")).active
 
 
 def test_messages_of_the_first_line_have_no_line(store: Store, db: Db, forked: ThreadRecord) -> None:
     """So the messages of earlier versions are on it."""
     lines = {message["body"]["content"][0]["text"]["value"]: message.get("line") for message in db[MESSAGES].find()}
-    assert lines == {"first": None, "second": forked.lines[-1].number}
+    assert lines == {"first": None, "other": forked.lines[1].number, "second": forked.lines[2].number}
 
 
 class Finds(CommandListener):
@@ -253,3 +255,36 @@ def test_a_page_of_many_lines_is_few_indexed_reads(mongodb_url: str, db: Db, mon
             plan = str(db[MESSAGES].find(bounded).sort([*command["sort"].items()]).explain())
             assert "'on_line'" in plan
             assert "COLLSCAN" not in plan
+
+
+def test_a_fork_that_fails_late_takes_back_its_line_whatever_its_place(
+    store: Store, db: Db, forked: ThreadRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody changes the order of the lines before its last write fails."""
+    real = Collection.insert_one
+
+    def broken(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        if self.name == LOG:
+            lines = db[THREADS].find_one({"_id": forked.id}, {"lines": True}) or {}
+            db[THREADS].update_one({"_id": forked.id}, {"$set": {"lines": lines["lines"][::-1]}})
+            raise AutoReconnect("connection closed")
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Collection, "insert_one", broken)
+        with pytest.raises(StoreError):
+            store.start(a_start(forked, "third", fork=Fork(0, 1)))
+    assert store.get_thread(ANN, forked.id).lines == forked.lines[::-1]
+    assert store.due(1e12) == []
+
+
+def test_a_first_fork_that_fails_leaves_a_thread_without_lines(
+    store: Store, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = store.insert(a_thread())
+    with monkeypatch.context() as breaking:
+        break_after(breaking, LOG, "insert_one", landed=False)
+        with pytest.raises(StoreError):
+            store.start(a_start(thread, "one", fork=Fork(0, 1)))
+    assert store.get_thread(ANN, thread.id).lines == ()
+    assert "lines" not in (db[THREADS].find_one({"_id": thread.id}) or {"lines": None})
