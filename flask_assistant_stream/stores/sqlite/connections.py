@@ -17,7 +17,7 @@ from ...errors import AssistantStreamError, StoreError
 from ...per_process import PerProcess
 from ...threads import STORE, NativePool
 from .group_commit import GroupCommit, Job
-from .schema import migrate
+from .schema import check_version, migrate
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -81,6 +81,7 @@ class SQLiteConnections:
         """Do a group of writes in one transaction; a failure closes the connection, which undoes all of them."""
         with self._borrowed() as connection:
             connection.execute("BEGIN IMMEDIATE")
+            check_version(connection)
             for job in jobs:
                 _attempt(connection, job)
             connection.execute("COMMIT")

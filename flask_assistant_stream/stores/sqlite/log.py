@@ -19,11 +19,11 @@ PURGE_ROWS = 5_000
 
 _APPEND = """
     INSERT OR IGNORE INTO log (run_id, first, last, epoch, token, packed, state, dialect)
-    SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)
+    SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM leases WHERE id = ?)
 """
 LOG = """
     SELECT run_id, first, last, epoch, token, packed, state, dialect FROM log
-    WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND ended_at < ?2)
+    WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM leases WHERE id = ?1 AND ended_at < ?2)
 """
 """A run's rows unless the run ended before a time: an expired log is not readable even if it is still stored."""
 PACKED = 5
@@ -61,7 +61,7 @@ def purge_logs(connection: Connection, before: float) -> bool:
 
     Clears `ended_at`, so that the next purge skips the run.
     """
-    sql = "SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?"
+    sql = "SELECT id FROM leases WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?"
     expired = connection.execute(sql, (before, PURGE_RUNS)).fetchall()
     drop = "DELETE FROM log WHERE rowid IN (SELECT rowid FROM log WHERE run_id = ? ORDER BY first LIMIT ?)"
     left = PURGE_ROWS
@@ -69,7 +69,7 @@ def purge_logs(connection: Connection, before: float) -> bool:
         left -= connection.execute(drop, (run_id, left)).rowcount
         if left <= 0:
             return True
-        connection.execute("UPDATE runs SET ended_at = NULL WHERE id = ?", (run_id,))
+        connection.execute("UPDATE leases SET ended_at = NULL WHERE id = ?", (run_id,))
     return len(expired) == PURGE_RUNS
 
 

@@ -18,13 +18,13 @@ _COLUMNS = (
     "r.kind, r.owner, r.parent, r.position, r.body, r.extra, r.line, r.last_turn, r.revision, r.lines,"
     " u.epoch, u.due_at, u.cancel_requested, u.active, u.last_seq, u.state, u.dialect, u.line"
 )
-RUNS = f"SELECT {_COLUMNS} FROM runs u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
-ALL = f"SELECT {_COLUMNS} FROM records r LEFT JOIN runs u ON r.kind = 'thread.run' AND u.id = r.id"
+RUNS = f"SELECT {_COLUMNS} FROM leases u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
+ALL = f"SELECT {_COLUMNS} FROM records r LEFT JOIN leases u ON r.kind = 'thread.run' AND u.id = r.id"
 _INSERT = """
     INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_RUN = """
-    INSERT INTO runs (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state, dialect, line)
+    INSERT INTO leases (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state, dialect, line)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _KEEP_PLACE = "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?, ?)"
@@ -65,7 +65,7 @@ def _insert_run(connection: Connection, run: RunRecord) -> None:
     try:
         connection.execute(_INSERT_RUN, (*values, run.last_seq, state, run.dialect, run.line))
     except sqlite3.IntegrityError:
-        if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+        if connection.execute("SELECT 1 FROM leases WHERE id = ?", (run.id,)).fetchone():
             raise already_exists(run.kind, run.id) from None
         raise_if_busy(connection, run.parent)
         raise
@@ -73,7 +73,7 @@ def _insert_run(connection: Connection, run: RunRecord) -> None:
 
 def raise_if_busy(connection: Connection, thread_id: str) -> None:
     """Raise ThreadBusy if a thread has an active run."""
-    busy = connection.execute("SELECT id FROM runs WHERE thread_id = ? AND active", (thread_id,)).fetchone()
+    busy = connection.execute("SELECT id FROM leases WHERE thread_id = ? AND active", (thread_id,)).fetchone()
     if busy is not None:
         raise ThreadBusy(thread_id, busy[0])
 
@@ -136,11 +136,11 @@ def delete_record(connection: Connection, record: Record, now: float) -> None:
 
 def _delete_runs(connection: Connection, owner: str, column: str, value: str) -> None:
     """Delete the logs, steps and leases of runs."""
-    which = f"(SELECT id FROM runs WHERE {column} = ?)"
+    which = f"(SELECT id FROM leases WHERE {column} = ?)"
     steps = f"DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent IN {which}"
     connection.execute(steps, (owner, value))
     connection.execute(f"DELETE FROM log WHERE run_id IN {which}", (value,))
-    connection.execute(f"DELETE FROM runs WHERE {column} = ?", (value,))
+    connection.execute(f"DELETE FROM leases WHERE {column} = ?", (value,))
 
 
 def to_record(row: Sequence[Any]) -> Record:

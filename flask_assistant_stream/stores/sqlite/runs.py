@@ -14,7 +14,7 @@ from .records import RUNS, insert_row, raise_revisions, to_json, to_run
 Connection = sqlite3.Connection
 
 _UPDATE_RUN = """
-    UPDATE runs SET epoch = ?, status = ?, due_at = ?, cancel_requested = ?, active = ?, last_seq = ?,
+    UPDATE leases SET epoch = ?, status = ?, due_at = ?, cancel_requested = ?, active = ?, last_seq = ?,
         state = coalesce(?, state), ended_at = ?
     WHERE id = ?
 """
@@ -27,7 +27,7 @@ def get_run(connection: Connection, run_id: str) -> RunRecord:
 
 def lease_of(connection: Connection, run_id: str) -> Lease | None:
     """Return the lease of a run; None if there is no such run."""
-    sql = "SELECT epoch, status, due_at, cancel_requested, active, last_seq FROM runs WHERE id = ?"
+    sql = "SELECT epoch, status, due_at, cancel_requested, active, last_seq FROM leases WHERE id = ?"
     row = connection.execute(sql, (run_id,)).fetchone()
     return None if row is None else Lease(*row)
 

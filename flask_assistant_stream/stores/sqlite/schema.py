@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ...errors import ConfigError
+from ...errors import ConfigError, StoreError
+
+WAIT_SECONDS = 30.0
+"""How long a process waits for another one that migrates the file."""
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -89,14 +92,17 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX deleted_oldest ON deleted (deleted_at)
     """,
+    # Lines of threads. The new names keep out a process with an older version that has the file open: each of its
+    # statements about runs and turns fails, or it would write without regard to lines.
     """
+    ALTER TABLE runs RENAME TO leases;
+    ALTER TABLE records RENAME COLUMN turns TO last_turn;
     ALTER TABLE records ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE records ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE records ADD COLUMN lines TEXT;
-    ALTER TABLE runs ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE runs ADD COLUMN dialect TEXT NOT NULL DEFAULT 'assistants';
+    ALTER TABLE leases ADD COLUMN line INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE leases ADD COLUMN dialect TEXT NOT NULL DEFAULT 'assistants';
     ALTER TABLE log ADD COLUMN dialect TEXT NOT NULL DEFAULT 'assistants';
-    ALTER TABLE records RENAME COLUMN turns TO last_turn;
     DROP INDEX records_listed;
     CREATE INDEX records_listed ON records (kind, owner, parent, line, position, id)
     """,
@@ -104,12 +110,17 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Migrate a file while other processes wait; ConfigError: a newer library wrote it, or this SQLite has no FTS5."""
+    """Migrate a file to the newest version: as a whole or not at all, while other processes wait.
+
+    Raises:
+        ConfigError: a newer version of this library wrote the file, or this SQLite has no FTS5.
+        StoreError: another process has held the file for `WAIT_SECONDS`.
+    """
     _require_fts5(connection)
     newest = len(migrations)
     if _version(connection) == newest:
         return
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         version = _version(connection)
         if version > newest:
@@ -125,6 +136,33 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def check_version(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Raise StoreError within a write if another process has migrated the file since this process opened it."""
+    version = _version(connection)
+    if version != len(migrations):
+        raise StoreError(
+            f"The SQLite file has schema version {version} now, this process supports {len(migrations)}: "
+            "restart it with the version of the package that has migrated the file."
+        )
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin the transaction of a migration; an index of a large file takes longer than other writes may wait."""
+    (busy,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000:.0f}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise StoreError(
+            f"The SQLite file must be migrated, and another process has held it for {WAIT_SECONDS:g} seconds: it "
+            "migrates a large file, or hangs. Try again when it has finished."
+        ) from None
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {busy}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -267,7 +267,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return self._connections.write(work)
 
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
-        sql = "SELECT id FROM runs WHERE active AND cancel_requested AND id IN (SELECT value FROM json_each(?))"
+        sql = "SELECT id FROM leases WHERE active AND cancel_requested AND id IN (SELECT value FROM json_each(?))"
         wanted = to_json(list(run_ids))
         return self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (wanted,))})
 
@@ -317,7 +317,7 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
         return to_row(row) if row else None
 
     def projected(self, run_id: str) -> int | None:
-        sql = "SELECT last_seq FROM runs WHERE id = ?"
+        sql = "SELECT last_seq FROM leases WHERE id = ?"
         row = self._connections.read(lambda connection: connection.execute(sql, (run_id,)).fetchone())
         return row[0] if row else None
 
