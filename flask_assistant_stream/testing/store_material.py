@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -111,7 +111,7 @@ def texts_of(store: Store, thread: Record, **options: Any) -> list[str]:
     return [text_of(message) for message in page.records]
 
 
-def ids_of(records: list[Record]) -> list[str]:
+def ids_of(records: Sequence[Record]) -> list[str]:
     """Return the ids of records."""
     return [record.id for record in records]
 
