@@ -36,6 +36,19 @@ ROUNDS = 5
 """How often two calls are made at once."""
 
 
+def assert_nothing_of(store: Store, start: Start, thread: ThreadRecord, texts: list[str]) -> None:
+    """The lines are those of `thread`, the active one has `texts`, and nothing of the start is stored."""
+    after = store.get_thread(ANN, thread.id)
+    assert (after.lines, after.extra, texts_of(store, thread)) == (thread.lines, thread.extra, texts)
+    for owner in (ANN, BOB):
+        assert store.find(Kind.RUN, owner, start.run.id) is None
+    assert start.run.id not in ids_of([*store.due(1e12)])
+    assert store.read(start.run.id) == []
+    stored = store.of_owner(ANN, Kind.MESSAGE).records
+    assert {message.line for message in stored} <= {line.number for line in thread.lines}
+    assert sum(message.id in ids_of(stored) for message in start.messages) <= 1, "one that was there before"
+
+
 class ForkSuite(StoreFixtures):
     """Forks by starts, switches, and what becomes of their messages and runs."""
 
@@ -111,7 +124,7 @@ class ForkSuite(StoreFixtures):
             store.start(many)
         assert error.value.code == "too_many_forks"
         for start in (unknown, foreign, taken, many):
-            self._assert_nothing_of(other, start, forked, ["Q1", "A1"])
+            assert_nothing_of(other, start, forked, ["Q1", "A1"])
         assert a_turn(store, forked, "goes on").line == active_line(forked.lines)
 
     def test_a_busy_thread_rejects_a_fork(self, store: Store, other: Store, forked: ThreadRecord) -> None:
@@ -121,7 +134,7 @@ class ForkSuite(StoreFixtures):
             with pytest.raises(ThreadBusy) as busy:
                 store.start(start)
             assert busy.value.run_id == run.id
-            self._assert_nothing_of(other, start, forked, ["Q1", "A1", "Q2"])
+            assert_nothing_of(other, start, forked, ["Q1", "A1", "Q2"])
         end(store, run)
         assert a_turn(store, forked, "now", fork=Fork(run.line, run.position)).line
 
@@ -137,18 +150,6 @@ class ForkSuite(StoreFixtures):
             assert texts_of(store, forked) == ["Q2"]
             if store.due(1e12):
                 end(store, run)
-
-    def _assert_nothing_of(self, store: Store, start: Start, thread: ThreadRecord, texts: list[str]) -> None:
-        """The lines are those of `thread`, the active one has `texts`, and nothing of the start is stored."""
-        after = store.get_thread(ANN, thread.id)
-        assert (after.lines, after.extra, texts_of(store, thread)) == (thread.lines, thread.extra, texts)
-        for owner in (ANN, BOB):
-            assert store.find(Kind.RUN, owner, start.run.id) is None
-        assert start.run.id not in ids_of([*store.due(1e12)])
-        assert store.read(start.run.id) == []
-        stored = store.of_owner(ANN, Kind.MESSAGE).records
-        assert {message.line for message in stored} <= {line.number for line in thread.lines}
-        assert sum(message.id in ids_of(stored) for message in start.messages) <= 1, "one that was there before"
 
     # -- switches -----------------------------------------------------------------------------------------
 

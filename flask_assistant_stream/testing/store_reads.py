@@ -37,6 +37,26 @@ AWKWARD_IDS = ["", "%", "a.b", "$id", "ann/asst_1", "nul\0", "' OR '1'='1", "世
 MANY = 3_000
 
 
+def pages_of(store: Store, kind: Kind, *, limit: int, deletes: Store | None = None) -> list[list[str]]:
+    """Return the ids of all pages of Ann's; `deletes` deletes the records of each page when it is read."""
+    pages: list[list[str]] = []
+    after, more = None, True
+    while more:
+        page = store.of_owner(ANN, kind, after=after, limit=limit)
+        pages.append(ids_of(page.records))
+        after, more = page.records[-1], page.has_more
+        if deletes is not None:
+            for record in page.records:
+                deletes.delete(kind, ANN, record.id)
+    return pages
+
+
+def first_messages(store: Store) -> list[Record]:
+    """Return a message of each thread of Ann's."""
+    threads = store.of_owner(ANN, Kind.THREAD).records
+    return [store.list(Kind.MESSAGE, ANN, parent=thread.id).records[0] for thread in threads]
+
+
 class ReadSuite(StoreFixtures):
     """Reads: find, get_many, of_owner, positions of other kinds, dialects; revisions."""
 
@@ -126,9 +146,9 @@ class ReadSuite(StoreFixtures):
                     store.insert(Record(kind, owner, body, parent))
         expected = [f"ann_{parent}_{number}" for parent in ("", "a", "b") for number in range(2)]
         assert ids_of(other.of_owner(ANN, kind).records) == expected
-        assert self._paged(other, kind, limit=4) == [expected[:4], expected[4:]]
-        assert self._paged(other, kind, limit=1) == [[id] for id in expected]
-        assert self._paged(store, kind, limit=2, deletes=other) == [expected[:2], expected[2:4], expected[4:]]
+        assert pages_of(other, kind, limit=4) == [expected[:4], expected[4:]]
+        assert pages_of(other, kind, limit=1) == [[id] for id in expected]
+        assert pages_of(store, kind, limit=2, deletes=other) == [expected[:2], expected[2:4], expected[4:]]
         assert store.of_owner(ANN, kind).records == store.of_owner("nobody", kind).records == []
         assert len(store.of_owner(BOB, kind).records) == 6
 
@@ -151,40 +171,23 @@ class ReadSuite(StoreFixtures):
         for records, kind in ((messages, Kind.MESSAGE), (runs, Kind.RUN)):
             assert all(record == store.get(kind, ANN, record.id) for record in records)
             for limit in (1, 3, 5):
-                pages = self._paged(store, kind, limit=limit)
+                pages = pages_of(store, kind, limit=limit)
                 assert [id for page in pages for id in page] == ids_of(records)
                 assert {len(page) for page in pages[:-1]} == {limit}
-            pages = self._paged(store, kind, limit=5, deletes=other)
+            pages = pages_of(store, kind, limit=5, deletes=other)
             assert [id for page in pages for id in page] == ids_of(records)
         assert len(store.of_owner(BOB, Kind.MESSAGE).records) == len(messages)
-
-    def _paged(self, store: Store, kind: Kind, *, limit: int, deletes: Store | None = None) -> list[list[str]]:
-        """Return the ids of all pages of Ann's; `deletes` deletes the records of each page when it is read."""
-        pages: list[list[str]] = []
-        after, more = None, True
-        while more:
-            page = store.of_owner(ANN, kind, after=after, limit=limit)
-            pages.append(ids_of(page.records))
-            after, more = page.records[-1], page.has_more
-            if deletes is not None:
-                for record in page.records:
-                    deletes.delete(kind, ANN, record.id)
-        return pages
 
     def test_a_page_of_an_owner_is_bounded_in_bytes(self, store: Store) -> None:
         for size in (PAGE_BYTES // 3, PAGE_BYTES // 3, PAGE_BYTES // 2, PAGE_BYTES + 1, 10):
             store.insert(a_message(store.insert(a_thread()), "x" * size))
-        pages = self._paged(store, Kind.MESSAGE, limit=100)
-        assert sorted(id for page in pages for id in page) == sorted(ids_of(self._one_by_one(store)))
+        pages = pages_of(store, Kind.MESSAGE, limit=100)
+        assert sorted(id for page in pages for id in page) == sorted(ids_of(first_messages(store)))
         assert 3 <= len(pages) <= 5
         for page in pages:
             messages = store.get_many(Kind.MESSAGE, ANN, page).values()
             size = sum(len(message.body["content"][0]["text"]["value"]) for message in messages)
             assert size <= PAGE_BYTES or len(page) == 1
-
-    def _one_by_one(self, store: Store) -> list[Record]:
-        threads = store.of_owner(ANN, Kind.THREAD).records
-        return [store.list(Kind.MESSAGE, ANN, parent=thread.id).records[0] for thread in threads]
 
     # -- dialects -----------------------------------------------------------------------------------------
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from .store_forks import ForkSuite
 from .store_lines import LineSuite
 from .store_log import LogSuite
+from .store_model import ModelSuite
 from .store_reads import ReadSuite
 from .store_records import RecordSuite
+from .store_rules import RuleSuite
 from .store_runs import RunSuite
 
 
-class StoreSuite(RecordSuite, ReadSuite, LineSuite, ForkSuite, RunSuite, LogSuite):
+class StoreSuite(RecordSuite, ReadSuite, LineSuite, ForkSuite, ModelSuite, RunSuite, RuleSuite, LogSuite):
     """Subclass as `Test…` with a fixture `open_store`: a function that returns stores on the same data.
 
     The data is empty at first. Each store is the view of another process: all read at once what one writes. A store

@@ -11,7 +11,7 @@ import pytest
 
 from flask_assistant_stream.stores.sqlite import SQLiteStore
 
-PARTS = ("records", "reads", "lines", "forks", "runs", "log", "blobs", "passages")
+PARTS = ("records", "reads", "lines", "forks", "model", "runs", "rules", "log", "blobs", "passages")
 
 pytest.register_assert_rewrite(*(f"flask_assistant_stream.testing.store_{part}" for part in PARTS))
 pytest.register_assert_rewrite("tests.stores.old_data_suite", "tests.old_data.reads")
