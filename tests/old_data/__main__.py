@@ -1,6 +1,6 @@
-"""Write the old data: `python -m tests.old_data FOLDER`, with this folder copied into a checkout of commit 766feea.
+"""Write old data: `python -m tests.old_data FOLDER`, with this folder copied into a checkout of an old commit.
 
-766feea is version 0.1.0 as it was before the package got its present tree. See README.md.
+See README.md for the commits.
 """
 
 from __future__ import annotations

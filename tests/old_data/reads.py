@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 from flask_assistant_stream.stores.base import Kind, Record
 
-VERSION_1 = Path(__file__).parent / "v1"
-"""Written by version 0.1.0 (schema 2 of SQLite and of MongoDB)."""
+VERSIONS = [Path(__file__).parent / version for version in ("v1", "v2")]
+"""Folders with data of schema 2 of SQLite and of MongoDB, and of schema 3 and 4."""
 LOG_SECONDS = 100 * 366 * 86400.0
 """Stores that open the data keep logs this long: the logs of the fixtures end in 2126, but for the expired one."""
 BELOW = {Kind.THREAD: (Kind.MESSAGE, Kind.RUN), Kind.VECTOR_STORE: (Kind.VECTOR_STORE_FILE, Kind.FILE_BATCH)}
+LATER = {"line", "turns", "revision", "lines", "dialect"}
+"""Values of records that these versions did not have."""
 QUERIES = ("green sky", "GRASS", "Grüße 世界", 'moon - OR "x', "nothing fits")
 
 
@@ -22,7 +25,7 @@ def read(store: Any, verb: str, *arguments: Any) -> Any:
     """Make one read and return its result as JSON values. `store` is of any version, with blobs and passages."""
     if verb in ("list", "page"):
         kind, owner, options = arguments
-        page = store.list(Kind(kind), owner, **options)
+        page = store.list(Kind(kind), owner, **_options(store, owner, options))
         if verb == "page":
             return [[record.id for record in page.records], page.has_more]
         assert page.records == [store.get(Kind(kind), owner, record.id) for record in page.records]
@@ -89,7 +92,18 @@ def reads_of(store: Any, owners: list[str], now: float) -> list[list[Any]]:
     return reads
 
 
+def _options(store: Any, owner: str, options: Any) -> Any:
+    """Return the options of `Store.list`: the messages of a run are a span today, and had an option before."""
+    if "run_id" not in options or "run_id" in inspect.signature(store.list).parameters:
+        return options
+    from flask_assistant_stream.stores.lines import TURN, Span
+
+    run = store.get(Kind.RUN, owner, options["run_id"])
+    others = {name: value for name, value in options.items() if name != "run_id"}
+    return {**others, "spans": [Span(run.line, run.position, run.position + TURN)]}
+
+
 def _record(record: Record) -> Any:
-    """Return a record as JSON values, a run with what the run protocol keeps of it."""
+    """Return what the old versions knew of a record as JSON values, of a run with what the run protocol keeps."""
     values: Any = json.loads(json.dumps(asdict(record)))
-    return values
+    return {name: value for name, value in values.items() if name not in LATER}

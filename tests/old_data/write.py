@@ -1,6 +1,6 @@
 """Write a SQLite file, a MongoDB dump and what every read of them returned; called by `python -m tests.old_data`.
 
-Ran against commit 766feea (version 0.1.0). An app with a scripted engine is driven over HTTP; only what no request
+Ran against the commits that README.md names. An app with a scripted engine is driven over HTTP; only what no request
 can do, such as a cancel that no worker sees, is written through the store.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from bson import json_util
 
-from flask_assistant_stream.stores.base import Kind, Projection, RunRecord
+from flask_assistant_stream.stores.base import Kind, Projection, Record, RunRecord
 from flask_assistant_stream.stores.mongodb import MongoDBStore
 from flask_assistant_stream.stores.sqlite import SQLiteStore
 from flask_assistant_stream.testing.decode import decode_ndjson
@@ -61,7 +61,10 @@ class Writer:
         self._files()
         self._conversations()
         self._endings()
+        self._deleted()
+        waiting = self._file("waiting.txt", b"The clouds are violet.")
         self._waiting_and_active()
+        self._waiting_file(waiting)
         return self.site.registration.store
 
     # -- steps ----------------------------------------------------------------------------------------------
@@ -136,6 +139,26 @@ class Writer:
         store.request_cancel(ANNA, run["id"], due_at=self._clock.time + 1)
         self._clock.time += 60
 
+    def _deleted(self) -> None:
+        """Delete a message, a thread and a file; their places stay known for a day."""
+        messages = [{"role": "user", "content": text} for text in ("Stays", "Goes", "Stays, too")]
+        thread_id = self._post("/v1/threads", {"messages": messages})["id"]
+        listed = self.site.get(f"/v1/threads/{thread_id}/messages?order=asc").get_json()["data"]
+        gone = self._post("/v1/threads")["id"]
+        for path in (f"threads/{thread_id}/messages/{listed[1]['id']}", f"threads/{gone}"):
+            assert self.site.request("DELETE", f"/v1/{path}").status_code == 200
+        file_id = self._file("gone.txt", b"Gone.")
+        assert self.site.request("DELETE", f"/v1/files/{file_id}").status_code == 200
+
+    def _waiting_file(self, file_id: str) -> None:
+        """Make a file one that waits to be read, as if no worker had looked yet."""
+        store: Any = self.site.registration.store
+        store.delete_passages(ANNA, file_id)
+        store.update(Kind.FILE, ANNA, file_id, body={"status": "uploaded"}, extra={"indexed": False})
+        extra = {"owner": ANNA, "since": self._clock.time}
+        store.insert(Record(Kind.EXTRACTION, "", {"id": file_id}, position=int(self._clock.time * 1000), extra=extra))
+        self.cases["waiting_file"] = [file_id]
+
     # -- what the steps are made of -------------------------------------------------------------------------
 
     def _worker(self, log_seconds: float) -> Site:
@@ -179,7 +202,7 @@ class Writer:
         return self._ended(run, until, messages)
 
     def _ended(self, run: Any, status: str = "", messages: int = 0) -> Any:
-        store = self.site.registration.store
+        store: Any = self.site.registration.store
 
         def reached() -> bool:
             record = self._record(run)

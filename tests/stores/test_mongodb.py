@@ -13,8 +13,7 @@ from flask_assistant_stream.testing.store_blobs import BlobSuite
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, a_database, opened, reading
-from tests.old_data.reads import VERSION_1
-from tests.stores.old_data_suite import OldDataSuite
+from tests.stores.old_data_suite import OldData, OldDataSuite
 
 
 class TestSuite(StoreSuite, BlobSuite, PassageSuite):
@@ -26,8 +25,8 @@ class TestSuite(StoreSuite, BlobSuite, PassageSuite):
 class TestOldData(OldDataSuite):
     @pytest.fixture(scope="class")
     @classmethod
-    def new_copy(cls, mongodb_uri: str) -> Iterator[Callable[[], str]]:
-        dump = json_util.loads(gzip.decompress((VERSION_1 / "mongodb.json.gz").read_bytes()).decode())
+    def new_copy(cls, old: OldData, mongodb_uri: str) -> Iterator[Callable[[], str]]:
+        dump = json_util.loads(gzip.decompress((old.folder / "mongodb.json.gz").read_bytes()).decode())
         with ExitStack() as databases:
 
             def new_copy() -> str:

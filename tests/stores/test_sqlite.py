@@ -30,9 +30,8 @@ from flask_assistant_stream.testing.store_material import (
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
-from tests.old_data.reads import VERSION_1
 from tests.stores.conftest import Clock, Spy
-from tests.stores.old_data_suite import OldDataSuite
+from tests.stores.old_data_suite import OldData, OldDataSuite
 
 
 class TestSuite(StoreSuite, BlobSuite, PassageSuite):
@@ -44,10 +43,10 @@ class TestSuite(StoreSuite, BlobSuite, PassageSuite):
 class TestOldData(OldDataSuite):
     @pytest.fixture(scope="class")
     @classmethod
-    def new_copy(cls, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    def new_copy(cls, old: OldData, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
         def new_copy() -> str:
             path = tmp_path_factory.mktemp("old") / "store.db"
-            path.write_bytes(gzip.decompress((VERSION_1 / "sqlite.db.gz").read_bytes()))
+            path.write_bytes(gzip.decompress((old.folder / "sqlite.db.gz").read_bytes()))
             return f"sqlite:///{path}"
 
         return new_copy
