@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_assistant_stream.errors import ConfigError
+from flask_assistant_stream.errors import ConfigError, StoreError
 from flask_assistant_stream.stores import make_store
-from flask_assistant_stream.stores.base import Kind, placed
+from flask_assistant_stream.stores.base import Kind
 from flask_assistant_stream.stores.capabilities import Passages
-from flask_assistant_stream.stores.sqlite.records import insert_record
+from flask_assistant_stream.stores.sqlite import schema
 from flask_assistant_stream.stores.sqlite.schema import MIGRATIONS, migrate
-from flask_assistant_stream.testing.store_material import ANN, a_thread
+from flask_assistant_stream.testing.store_material import ANN, a_message, a_thread
 
 FIRST = "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('one')"
 SECOND = "ALTER TABLE notes ADD COLUMN stars INTEGER DEFAULT 5"
@@ -88,15 +90,106 @@ def test_several_processes_may_create_the_file_at_once(path: Path) -> None:
 
 def test_a_file_of_the_first_version_keeps_its_data(path: Path, connection: sqlite3.Connection) -> None:
     migrate(connection, MIGRATIONS[:1])
-    thread = a_thread(title="Kept")
-    insert_record(connection, placed(thread, 7))
+    thread = a_thread()
+    values = (thread.id, ANN, json.dumps(thread.body))
+    connection.execute("INSERT INTO records VALUES ('thread', ?, ?, '', 7, 0, ?, '{}', 3)", values)
     store = make_store(f"sqlite:///{path}")
-    assert store.get(Kind.THREAD, ANN, thread.id) == placed(thread, 7)
+    stored = store.get_thread(ANN, thread.id)
+    assert (stored.body, stored.position, stored.turns, stored.revision, stored.lines) == (thread.body, 7, 3, 0, ())
     assert isinstance(store, Passages)
     store.write_passages(ANN, "file", ["apples"])
     assert [hit.text for hit in store.search_passages(ANN, ["file"], "apple", 1)] == ["apples"]
-    assert version(connection) == len(MIGRATIONS) == 3
+    assert version(connection) == len(MIGRATIONS)
     store.close()
+
+
+MIGRATE = """
+import sqlite3, sys
+from flask_assistant_stream.stores.sqlite import schema
+class Slow(sqlite3.Connection):
+    def execute(self, sql, *values):
+        if sql == "COMMIT":
+            print("migrated, not committed", flush=True)
+            sys.stdin.readline()
+        return super().execute(sql, *values)
+schema.migrate(sqlite3.connect(sys.argv[1], isolation_level=None, factory=Slow))
+"""
+
+
+@pytest.fixture
+def migrating(path: Path, connection: sqlite3.Connection) -> Iterator[subprocess.Popen[str]]:
+    """A file of an older version, and a process that migrates it and stops before the end."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    migrate(connection, MIGRATIONS[:-1])
+    command, pipe = [sys.executable, "-c", MIGRATE, str(path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "migrated, not committed\n"
+        yield process
+        process.kill()
+
+
+def test_a_killed_migration_leaves_the_file_to_the_next_process(
+    path: Path, connection: sqlite3.Connection, migrating: subprocess.Popen[str]
+) -> None:
+    migrating.kill()
+    migrating.wait()
+    assert version(connection) == len(MIGRATIONS) - 1
+    store = make_store(f"sqlite:///{path}")
+    assert store.insert(a_thread()).position
+    assert version(connection) == len(MIGRATIONS)
+    store.close()
+
+
+def test_a_process_waits_for_another_one_that_migrates(path: Path, migrating: subprocess.Popen[str]) -> None:
+    store = make_store(f"sqlite:///{path}")
+    with ThreadPoolExecutor(1) as other:
+        opening = other.submit(store.open)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.2)
+        migrating.communicate("go on\n", timeout=60)
+        opening.result(timeout=60)
+    store.close()
+
+
+def test_a_migration_that_takes_too_long_is_an_error_that_says_so(
+    path: Path, migrating: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.1)
+    store = make_store(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match="must be migrated, and another process has held it"):
+        store.open()
+    assert migrating.poll() is None
+    store.close()
+
+
+def test_a_process_whose_file_was_migrated_meanwhile_writes_nothing(
+    path: Path, connection: sqlite3.Connection, migrate_again: Callable[[], None]
+) -> None:
+    """An older process beside a newer one: its statements may not fit the file."""
+    store = make_store(f"sqlite:///{path}")
+    thread = store.insert(a_thread())
+    rows = connection.execute("SELECT count(*) FROM records").fetchone()
+    migrate_again()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"version \d+ now, this process supports \d+: restart it"):
+            store.insert(a_message(thread))
+    assert connection.execute("SELECT count(*) FROM records").fetchone() == rows
+    store.close()
+
+
+@pytest.fixture
+def migrate_again(connection: sqlite3.Connection) -> Callable[[], None]:
+    """Return what a newer version of the package does with the file."""
+    return lambda: migrate(connection, (*MIGRATIONS, "CREATE TABLE newer (text TEXT)"))
+
+
+def test_statements_of_an_older_version_fail(path: Path, connection: sqlite3.Connection) -> None:
+    """A process that has the file open since before lines cannot write without regard to them."""
+    make_store(f"sqlite:///{path}").open()
+    for statement in ("SELECT turns FROM records", "UPDATE runs SET epoch = 2", "SELECT 1 FROM runs WHERE id = 'a'"):
+        with pytest.raises(sqlite3.OperationalError, match="no such"):
+            connection.execute(statement)
 
 
 class WithoutFTS5(sqlite3.Connection):
