@@ -22,7 +22,7 @@ from ...errors import ConfigError, StoreError
 from ...per_process import PerProcess
 from .documents import Document
 from .migration_lock import WAIT_SECONDS, still_migrating
-from .schema import Db, migrate
+from .schema import Db, check_version, migrate
 
 DATABASE = "assistant_stream"
 """The database if the URI names none."""
@@ -57,7 +57,7 @@ class _ProcessClient:
 
         Raises:
             ConfigError: a newer version of this library wrote it.
-            StoreError: a newer version has migrated it since the first call, or another process migrates it now.
+            StoreError: another process migrates it now, or has migrated it since the first call.
         """
         db = default_database(self.client)
         if not self._migrated:
@@ -78,14 +78,11 @@ class _ProcessClient:
             self._migrating.release()
 
     def _check(self, db: Db) -> None:
-        """Migrate again, which is one read if nothing has changed."""
         self._check_at = time.monotonic() + CHECK_SECONDS  # other threads need not check meanwhile
         try:
-            migrate(db)
-        except BaseException as error:
+            check_version(db)
+        except BaseException:
             self._check_at = 0.0
-            if isinstance(error, ConfigError):
-                raise StoreError(error.message) from None
             raise
 
 

@@ -49,7 +49,10 @@ def migrating(meta: Collection[Document]) -> Iterator[None]:
 
 def still_migrating() -> StoreError:
     """Return the error for a call that has waited for a migration in vain."""
-    return StoreError("Another process migrates the MongoDB database. Try again when it has finished.")
+    return StoreError(
+        f"Another process has been migrating the MongoDB database for {WAIT_SECONDS:g} seconds. "
+        "Try again when it has finished."
+    )
 
 
 def _acquire(meta: Collection[Document], owner: str) -> bool:

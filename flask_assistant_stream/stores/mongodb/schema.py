@@ -9,7 +9,7 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from ...errors import ConfigError
+from ...errors import ConfigError, StoreError
 from ..base import Kind
 from .documents import Document
 from .migration_lock import migrating
@@ -107,21 +107,35 @@ def migrate(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         StoreError: another process has been migrating it for longer than a call may wait.
     """
     newest = len(migrations)
-    if _version(db, newest) == newest:
+    if _version_to_migrate(db, newest) == newest:
         return
     with migrating(db[META]):
-        for version in range(_version(db, newest), newest):
+        for version in range(_version_to_migrate(db, newest), newest):
             with pymongo.timeout(STEP_SECONDS):
                 migrations[version](db)
             db[META].update_one({"_id": "schema"}, {"$max": {"version": version + 1}}, upsert=True)
 
 
-def _version(db: Db, newest: int) -> int:
-    schema = db[META].find_one({"_id": "schema"})
-    version = int(schema["version"]) if schema else 0
+def check_version(db: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Raise StoreError if another process has migrated the database since this process did."""
+    version = _version(db)
+    if version != len(migrations):
+        raise StoreError(
+            f"The MongoDB database has schema version {version} now, this process supports {len(migrations)}: "
+            "restart it with the version of the package that has migrated the database."
+        )
+
+
+def _version_to_migrate(db: Db, newest: int) -> int:
+    version = _version(db)
     if version > newest:
         raise ConfigError(
             f"The MongoDB database has schema version {version}, this flask-assistant-stream supports {newest}: "
             "upgrade the package or set ASSISTANT_STORE to another database."
         )
     return version
+
+
+def _version(db: Db) -> int:
+    schema = db[META].find_one({"_id": "schema"})
+    return int(schema["version"]) if schema else 0

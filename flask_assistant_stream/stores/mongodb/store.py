@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from pymongo import DESCENDING, ReturnDocument
@@ -123,7 +124,8 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 db[COLLECTIONS[record.kind]].insert_one(to_document(stored))
             except DuplicateKeyError:
                 raise already_exists(record.kind, record.id) from None
-            _revise(db, stored)
+            if record.kind in ON_LINES:  # once more, as `_revising` does
+                raise_revisions(db, [(record.owner, record.parent)])
             return stored
 
     def find(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record | None:
@@ -148,28 +150,22 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         changes = assignments("body", body or {}) | assignments("extra", extra or {})
         if not changes:
             return self.get(kind, owner, id, parent=parent)
+        on_line = self.get(kind, owner, id, parent=parent) if kind in ON_LINES else None
         query: Document = {"_id": record_id(kind, owner, id), "owner": owner}
-        if kind in ON_LINES:
-            parent = self.get(kind, owner, id, parent=parent).parent
         if parent is not None:
             query["parent"] = parent
-        with self._connection.database() as db:
-            if kind in ON_LINES:
-                raise_revisions(db, [(owner, query["parent"])])
+        with self._connection.database() as db, _revising(db, on_line):
             document = db[COLLECTIONS[kind]].find_one_and_update(
                 query, {"$set": changes}, return_document=ReturnDocument.AFTER
             )
             if document is None:
                 raise not_found(kind, id)
-            record = to_record(kind, document)
-            _revise(db, record)
-            return record
+            return to_record(kind, document)
 
     def delete(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> None:
         record = self.get(kind, owner, id, parent=parent)
-        with self._connection.database() as db:
+        with self._connection.database() as db, _revising(db, record):
             self._keep_place(db, record)
-            _revise(db, record)
             # What belongs to the record goes first, so that an interrupted delete can be repeated.
             if kind is Kind.RUN:
                 _delete_runs(db, {"_id": id, "owner": owner})
@@ -177,7 +173,6 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
             for below in reversed(BELOW.get(kind, ())):  # runs before messages: their workers write those
                 _delete_below(db, below, {"owner": owner, "parent": id})
             db[COLLECTIONS[kind]].delete_one({"_id": record_id(kind, owner, id), "owner": owner})
-            _revise(db, record)
 
     def list(
         self,
@@ -306,13 +301,16 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
         return datetime.fromtimestamp(self.now(), timezone.utc) + seconds + more
 
 
-def _revise(db: Db, record: Record) -> None:
-    """Raise the revision of the thread that a record is on, before and after a change of the record.
+@contextmanager
+def _revising(db: Db, record: Record | None) -> Iterator[None]:
+    """Raise the revision of the thread that a record is on, before and after the block that changes it.
 
     If the process dies in between, the revision has grown; if a reader comes in between, it grows once more.
     """
-    if record.kind in ON_LINES:
-        raise_revisions(db, [(record.owner, record.parent)])
+    threads = [(record.owner, record.parent)] if record is not None and record.kind in ON_LINES else []
+    raise_revisions(db, threads)
+    yield
+    raise_revisions(db, threads)
 
 
 def _delete_below(db: Db, kind: Kind, which: Document) -> None:

@@ -122,7 +122,7 @@ def test_a_call_waits_for_a_migration_only_so_long(store: Store, db: Db, monkeyp
     with migration_lock.migrating(db[META]):
         for refused in at_once(store.open, lambda: store.insert(a_thread())):
             assert isinstance(refused, StoreError)
-            assert "migrates" in refused.message
+            assert "migrating" in refused.message
     assert store.insert(a_thread()).id
 
 
