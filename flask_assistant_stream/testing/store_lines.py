@@ -12,7 +12,7 @@ import pytest
 
 from ..errors import NotFound
 from ..stores.base import PAGE_BYTES, Kind, Order, Record, Store, ThreadRecord
-from ..stores.lines import TURN, Fork, Span, spans_of
+from ..stores.lines import MAX_FORKS, TURN, Fork, Span, spans_of
 from .store_material import (
     ANN,
     BOB,
@@ -182,6 +182,28 @@ class LineSuite(StoreFixtures):
                 assert texts_of(store, tree.thread, spans=around, order=order, limit=limit) == texts[:limit]
         page = store.list(Kind.MESSAGE, ANN, parent=tree.thread.id, spans=around, limit=4)
         assert not page.has_more
+
+    def test_many_spans(self, store: Store, tree: Tree) -> None:
+        """As of a thread with the most forks."""
+        own, last = tree.spans(tree.again), tree.messages["A2b"]
+        spans = (*own, *(Span(tree.again + number) for number in range(1, MAX_FORKS)))
+        assert texts_of(store, tree.thread, spans=spans) == tree.texts[tree.again]
+        assert texts_of(store, tree.thread, spans=spans, order="desc", limit=1) == ["A2b"]
+        assert texts_of(store, tree.thread, spans=spans, after=last.id) == []
+
+    def test_messages_in_one_place_are_ordered_by_id(self, store: Store, thread: ThreadRecord) -> None:
+        """Across lines, too: a cursor is a place and an id."""
+        for id, line in (("msg_d", 0), ("msg_b", 0), ("msg_e", 9), ("msg_c", 9), ("msg_a", 9)):
+            message = a_message(thread, id)
+            store.insert(replace(message, body={**message.body, "id": id}, position=9 * TURN, line=line))
+        for spans, ids in (((Span(0),), ["msg_b", "msg_d"]), ((Span(9),), ["msg_a", "msg_c", "msg_e"])):
+            assert texts_of(store, thread, spans=spans) == ids
+            assert texts_of(store, thread, spans=spans, order="desc") == ids[::-1]
+            for cursor in ("msg_a", "msg_b", "msg_c", "msg_d", "msg_e"):
+                below, above = [id for id in ids if id < cursor], [id for id in ids if id > cursor]
+                assert texts_of(store, thread, spans=spans, after=cursor) == above
+                assert texts_of(store, thread, spans=spans, before=cursor) == below
+                assert texts_of(store, thread, spans=spans, after=cursor, order="desc") == below[::-1]
 
     def test_a_part_of_a_line(self, store: Store, tree: Tree) -> None:
         first, end = tree.messages["a1"].position, tree.messages["q3"].position

@@ -95,8 +95,9 @@ class ReadSuite(StoreFixtures):
     def test_a_few_of_many_ids(self, store: Store, thread: ThreadRecord) -> None:
         stored = [store.insert(a_message(thread, str(number))) for number in range(3)]
         wanted = [f"msg_{number}" for number in range(MANY)]
-        for number, message in enumerate(stored):
-            wanted.insert(number * MANY // 3, message.id)
+        for number, message in enumerate(stored):  # the first, the one in the middle, the last
+            wanted.insert(number * MANY // 2 + number, message.id)
+        assert wanted[-1] == stored[-1].id
         assert store.get_many(Kind.MESSAGE, ANN, wanted) == {message.id: message for message in stored}
 
     @pytest.mark.parametrize("kind", [Kind.FILE, Kind.ASSISTANT])

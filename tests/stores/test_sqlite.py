@@ -1,4 +1,4 @@
-"""The SQLite store: the suite, addresses, durability, query plans, expired logs."""
+"""The SQLite store: the suite, addresses, durability, expired logs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ from flask_assistant_stream.stores.base import AppendResult, Kind, Projection, R
 from flask_assistant_stream.stores.sqlite import SQLiteStore, connections, log
 from flask_assistant_stream.stores.sqlite.group_commit import Job
 from flask_assistant_stream.testing.store_blobs import BlobSuite
-from flask_assistant_stream.testing.store_material import (
-    ANN,
-    a_message,
-    a_row,
-    a_start,
-    a_thread,
-    changed,
-    spans_of_run,
-)
+from flask_assistant_stream.testing.store_material import ANN, a_row, a_start, a_thread, changed
 from flask_assistant_stream.testing.store_passages import PassageSuite
 from flask_assistant_stream.testing.store_suite import StoreSuite
 from tests.mongodb_server import OpenStore, opened
@@ -124,34 +116,6 @@ def test_a_failed_write_of_a_group_undoes_only_itself(store: SQLiteStore, path: 
     with pytest.raises(StoreError):
         store.get(Kind.THREAD, ANN, "\ud800")
     assert store.get(Kind.THREAD, ANN, thread.id) == thread
-
-
-def plans(spy: Spy, call: Callable[[], object]) -> list[str]:
-    """Return the query plans of the reads of a call."""
-    selects = [sql for sql in spy.statements(call) if sql.lstrip().startswith("SELECT")]
-    assert selects
-    return [step for sql in selects for step in spy.plan(sql)]
-
-
-def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
-    thread = store.insert(a_thread())
-    run = store.start(a_start(thread, "Hello"))
-    middle = store.insert(a_message(thread))
-    store.append([a_row(run, seq) for seq in range(2, 9)])
-    pages: list[dict[str, Any]] = [{}, {"after": middle.id}, {"before": middle.id}, {"order": "asc"}]
-    listed: list[dict[str, Any]] = [{"kind": Kind.MESSAGE, "parent": thread.id, **page} for page in pages]
-    listed.append({"kind": Kind.MESSAGE, "parent": thread.id, "spans": spans_of_run(run)})
-    listed += [{"kind": Kind.THREAD}, {"kind": Kind.RUN, "parent": thread.id}]
-    for wanted in listed:
-        steps = plans(spy, lambda: store.list(owner=ANN, **wanted))  # noqa: B023
-        assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step], steps
-        assert any("records_listed" in step for step in steps)
-    for call in (lambda: store.read(run.id, after=4), lambda: store.last_row(run.id)):
-        assert not [step for step in plans(spy, call) if step.startswith("SCAN r") or "TEMP" in step]
-    store.due(0)  # the first call deletes expired logs
-    steps = plans(spy, lambda: store.due(1e12))
-    assert any("runs_due" in step for step in steps)
-    assert not [step for step in steps if step.startswith("SCAN") and "USING INDEX" not in step]
 
 
 def test_expired_logs_are_deleted(sqlite_url: str, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
