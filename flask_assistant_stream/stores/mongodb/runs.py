@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from ...errors import StoreError, ThreadBusy
 from ...protocol.run_states import RunStatus
 from ..base import RunRecord, already_exists
-from ..rules import Due, RunUpdate
+from ..rules import Due, RunUpdate, renewal
 from .documents import Document, change_if, literal, merged, to_document, to_run
 from .schema import RUNS, Db
 
@@ -30,6 +30,15 @@ def update_runs(db: Db, updates: Iterable[RunUpdate]) -> None:
     changes = [UpdateOne({"_id": update.run_id}, _change(update)) for update in updates]
     if changes:
         db[RUNS].bulk_write(changes, ordered=False)
+
+
+def renew_runs(db: Db, runs: Iterable[tuple[str, int]], due_at: float) -> None:
+    """Extend the leases of runs, given by id and epoch: one write for all of an epoch, whose change is the same."""
+    by_epoch: dict[int, list[str]] = {}
+    for run_id, epoch in runs:
+        by_epoch.setdefault(epoch, []).append(run_id)
+    for epoch, ids in by_epoch.items():
+        db[RUNS].update_many({"_id": {"$in": ids}}, _change(renewal(ids[0], epoch, due_at)))
 
 
 def _condition(update: RunUpdate) -> Document:

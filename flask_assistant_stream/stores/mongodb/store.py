@@ -39,14 +39,14 @@ from ..base import (
     stored_projections,
 )
 from ..lines import Span
-from ..rules import as_thread, cancellation, claim, placed_in_turn, renewal
+from ..rules import as_thread, cancellation, claim, placed_in_turn
 from .blobs import MongoDBBlobs
 from .changes import MongoDBPush
 from .connection import MongoDBConnection
 from .documents import Document, assignments, record_id, to_document, to_record, to_row, to_run
 from .lists import default_spans, deleted_id, place_of, read_list, read_of_owner
 from .passages import MongoDBPassages
-from .runs import insert_run, update_run, update_runs
+from .runs import insert_run, renew_runs, update_run
 from .schema import COLLECTIONS, DELETED, LOG, RUNS, Db
 from .starting import start_run
 from .threads import raise_revisions, switch_line, take_turns
@@ -226,7 +226,7 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
 
     def renew(self, runs: Sequence[tuple[str, int]], due_at: float) -> None:
         with self._connection.database() as db:
-            update_runs(db, [renewal(run_id, epoch, due_at) for run_id, epoch in runs])
+            renew_runs(db, runs, due_at)
 
     def request_cancel(self, owner: str, run_id: str, *, due_at: float) -> RunRecord:
         with self._connection.database() as db:
