@@ -21,12 +21,17 @@ _COLUMNS = (
 RUNS = f"SELECT {_COLUMNS} FROM leases u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_COLUMNS} FROM records r LEFT JOIN leases u ON r.kind = 'thread.run' AND u.id = r.id"
 _INSERT = """
-    INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+    WHERE ?10 OR NOT EXISTS (SELECT 1 FROM records WHERE kind = ?1 AND id = ?2)
 """
+"""The last value says that other owners may have the same id."""
 _INSERT_RUN = """
     INSERT INTO leases (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state, dialect, line)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_KINDS = {kind.value: kind for kind in Kind}
+"""A look-up costs a tenth of `Kind(...)`, and a page has many records."""
 _KEEP_PLACE = "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -35,28 +40,19 @@ def to_json(value: object) -> str:
     return dump(value).decode("ascii")
 
 
-def insert_record(connection: Connection, record: Record) -> None:
-    """Insert a record in its place; for a run also its lease and state."""
+def insert_record(connection: Connection, record: Record, seq: int = 0) -> None:
+    """Insert a record in its place, as version `seq` of the object; for a run also its lease and state."""
     if isinstance(record, RunRecord):
         _insert_run(connection, record)
-    if record.kind not in PER_OWNER and _is_taken(connection, record.kind, record.id):
-        raise already_exists(record.kind, record.id)
-    try:
-        insert_row(connection, record)
-    except sqlite3.IntegrityError:
-        raise already_exists(record.kind, record.id) from None
-
-
-def insert_row(connection: Connection, record: Record, seq: int = 0) -> None:
-    """Insert the row of a record whose id is free, as version `seq` of the object."""
-    line = record.line if record.kind in ON_LINES else 0  # the runs of all lines are in one list
     place = (record.kind.value, record.id, record.owner, record.parent, record.position)
-    connection.execute(_INSERT, (*place, to_json(record.body), to_json(record.extra), line, seq))
-
-
-def _is_taken(connection: Connection, kind: Kind, id: str) -> bool:
-    sql = "SELECT 1 FROM records WHERE kind = ? AND id = ?"
-    return connection.execute(sql, (kind.value, id)).fetchone() is not None
+    line = record.line if record.kind in ON_LINES else 0  # the runs of all lines are in one list
+    content = (to_json(record.body), to_json(record.extra), line, seq, record.kind in PER_OWNER)
+    try:
+        inserted = connection.execute(_INSERT, (*place, *content)).rowcount
+    except sqlite3.IntegrityError:
+        inserted = 0
+    if not inserted:
+        raise already_exists(record.kind, record.id)
 
 
 def _insert_run(connection: Connection, run: RunRecord) -> None:
@@ -148,7 +144,7 @@ def to_record(row: Sequence[Any]) -> Record:
     if row[10] is not None:
         return to_run(row)
     kind, owner, parent, position, body, extra, line, turns, revision, lines = row[:10]
-    record = (Kind(kind), owner, json.loads(body), parent, position, json.loads(extra), line)
+    record = (_KINDS[kind], owner, json.loads(body), parent, position, json.loads(extra), line)
     return ThreadRecord(*record, turns, revision, to_lines(lines)) if kind == "thread" else Record(*record)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..base import Projection, Record, RunRecord
 from ..rules import Lease, RunUpdate, changed_threads, projected_object, projected_run
-from .records import RUNS, insert_row, raise_revisions, to_json, to_run
+from .records import RUNS, insert_record, raise_revisions, to_json, to_run
 
 Connection = sqlite3.Connection
 
@@ -75,7 +75,7 @@ def _project(connection: Connection, new: Record, seq: int) -> None:
         stored = Record(new.kind, owner, json.loads(body))
     version = projected_object(new, seq, stored, stored_seq)
     if version is not None and stored is None:
-        insert_row(connection, version, seq)
+        insert_record(connection, version, seq)
     elif version is not None:
         values = (to_json(version.body), seq, new.kind.value, new.id, version.owner)
         connection.execute("UPDATE records SET body = ?, seq = ? WHERE kind = ? AND id = ? AND owner = ?", values)
