@@ -231,17 +231,18 @@ class LineSuite(StoreFixtures):
         assert [len(page) for page in pages] == ([2, 1, 1, 2] if order == "asc" else [2, 1, 2, 1])
 
     def test_pages_of_nested_forks(self, store: Store, other: Store, thread: ThreadRecord) -> None:
-        """Fifty lines, each of which shares a part of the one before: forks in front of an answer, or of a question."""
+        """Fifty lines, each of which shares all of the one before or all but a message; a second for fifty starts."""
         chosen = random.Random(DEPTH)
         expected: list[str] = []
         fork: Fork | None = None
         for _ in range(DEPTH + 1):
             start = a_start(thread, "one", "two", fork=fork)
             run = store.start(start)
-            expected += [*ids_of([*start.messages]), *ids_of(end(store, run, "three"))]
-            unshared = chosen.choice([1, 2])
-            fork = Fork(run.line, run.position if unshared == 1 else run.position - TURN + 1)
-            last, expected = expected, expected[:-unshared]
+            end(store, run)
+            last = [*expected, *ids_of(start.messages)]
+            unshared = chosen.choice([0, 1])
+            fork = Fork(run.line, run.position - TURN + 2 - unshared)
+            expected = last[: len(last) - unshared]
         for order, ids in (("asc", last), ("desc", last[::-1])):
             for limit, first in ((1, 0), (7, 0), (7, 30), (20, len(last) // 2), (100, 1), (100, len(last) - 1)):
                 after = ids[first - 1] if first else None

@@ -155,19 +155,17 @@ class ReadSuite(StoreFixtures):
 
     def test_all_messages_and_runs_of_an_owner(self, store: Store, other: Store) -> None:
         """Of all threads and lines; the runs of a thread in their order, whatever their lines."""
-        for owner in (ANN, BOB):
-            for _ in range(3):
-                thread = store.insert(a_thread(owner))
-                run = a_turn(store, thread, "q1", answers=("a1", "a1b"))
-                a_turn(store, thread, "q2", answers=("a2",))
-                a_turn(store, thread, "Q1", answers=("A1",), fork=Fork(0, run.position - TURN))
-                store.switch(owner, thread.id, 0)
-                a_turn(store, thread, "q3")
+        for owner in (ANN, BOB, ANN):
+            thread = store.insert(a_thread(owner))
+            run = a_turn(store, thread, "q1", answers=("a1", "a1b"))
+            a_turn(store, thread, "Q1", "Q1b", answers=("A1",), fork=Fork(0, run.position - TURN))
+            store.switch(owner, thread.id, 0)
+            a_turn(store, thread, "q2", answers=("a2",))
         messages = other.of_owner(ANN, Kind.MESSAGE).records
-        assert len(messages) == 3 * 8
+        assert len(messages) == 2 * 8
         assert messages == sorted(messages, key=lambda each: (each.parent, each.line, each.position, each.id))
         runs = other.of_owner(ANN, Kind.RUN).records
-        assert len(runs) == 3 * 4
+        assert len(runs) == 2 * 3
         assert runs == sorted(runs, key=lambda each: (each.parent, each.position, each.id))
         for records, kind in ((messages, Kind.MESSAGE), (runs, Kind.RUN)):
             assert all(record == store.get(kind, ANN, record.id) for record in records)
@@ -177,7 +175,7 @@ class ReadSuite(StoreFixtures):
                 assert {len(page) for page in pages[:-1]} == {limit}
             pages = pages_of(store, kind, limit=5, deletes=other)
             assert [id for page in pages for id in page] == ids_of(records)
-        assert len(store.of_owner(BOB, Kind.MESSAGE).records) == len(messages)
+        assert len(store.of_owner(BOB, Kind.MESSAGE).records) == 8
 
     def test_a_page_of_an_owner_is_bounded_in_bytes(self, store: Store) -> None:
         for size in (PAGE_BYTES // 3, PAGE_BYTES // 3, PAGE_BYTES // 2, PAGE_BYTES + 1, 10):

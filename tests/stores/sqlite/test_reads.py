@@ -58,8 +58,8 @@ def test_reads_use_indexes(spy: Spy, store: SQLiteStore) -> None:
             steps = plans(spy, lambda: store.of_owner(ANN, kind, after=after))  # noqa: B023
             assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step], steps
             assert any("records_listed" in step for step in steps)
-    for call in (lambda: store.read(run.id, after=4), lambda: store.last_row(run.id)):
-        assert not [step for step in plans(spy, call) if step.startswith("SCAN r") or "TEMP" in step]
+    for read in (lambda: store.read(run.id, after=4), lambda: store.last_row(run.id)):
+        assert not [step for step in plans(spy, read) if step.startswith("SCAN r") or "TEMP" in step]
     store.due(0)  # the first call deletes expired logs
     steps = plans(spy, lambda: store.due(1e12))
     assert any("runs_due" in step for step in steps)
