@@ -64,11 +64,12 @@ class ForkSuite(StoreFixtures):
         return store.get_thread(ANN, thread.id)
 
     def test_a_fork_begins_a_line(self, store: Store, other: Store, first: RunRecord, thread: ThreadRecord) -> None:
-        run = store.start(a_start(thread, "one", "two", fork=Fork(0, first.position)))
+        run = store.start(a_start(thread, "one", "two", fork=Fork(0, first.position), touched={"title": "T"}))
         messages = store.list(Kind.MESSAGE, ANN, parent=thread.id, limit=2).records
         after = other.get_thread(ANN, thread.id)
         number = run.position // TURN - 1
         assert after.lines == (Line(0), Line(number, 0, first.position))
+        assert (after.turns, after.extra) == (run.position // TURN, {"title": "T"})
         assert run == other.get(Kind.RUN, ANN, run.id)
         assert [run.line, *(message.line for message in messages)] == [number] * 3
         assert [message.position for message in messages] == [number * TURN + 1, number * TURN]
@@ -104,6 +105,12 @@ class ForkSuite(StoreFixtures):
         a_turn(other, forked, "q2")
         assert texts_of(store, forked) == ["q1", "a1", "q2"]
         assert texts_of(store, forked, spans=spans_of(lines, edited)) == ["Q1", "A1", "Q2"]
+
+    def test_an_update_of_the_thread_keeps_its_lines(self, store: Store, other: Store, forked: ThreadRecord) -> None:
+        updated = store.update(Kind.THREAD, ANN, forked.id, body={"metadata": {"a": "1"}}, extra={"title": "T"})
+        body = {**forked.body, "metadata": {"a": "1"}}
+        assert updated == replace(forked, body=body, extra={"title": "T"}) == other.get_thread(ANN, forked.id)
+        assert other.list(Kind.THREAD, ANN).records == store.of_owner(ANN, Kind.THREAD).records == [updated]
 
     def test_a_refused_fork_leaves_nothing(
         self, store: Store, other: Store, forked: ThreadRecord, monkeypatch: pytest.MonkeyPatch
