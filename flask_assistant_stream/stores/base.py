@@ -365,6 +365,8 @@ class Store(ABC):
     def of_owner(self, owner: str, kind: Kind, *, after: Record | None = None, limit: int = 500) -> Page:
         """Return all records of an owner, whatever their parents, ordered by (parent, line, position, id).
 
+        The line counts for `ON_LINES` only: the runs of a thread are in one list.
+
         Args:
             after: the last record of the page before; it may have been deleted since.
         """

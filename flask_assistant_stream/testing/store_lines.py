@@ -12,7 +12,7 @@ import pytest
 
 from ..errors import NotFound
 from ..stores.base import PAGE_BYTES, Kind, Order, Record, Store, ThreadRecord
-from ..stores.lines import MAX_FORKS, TURN, Fork, Span, spans_of
+from ..stores.lines import MAX_FORKS, TURN, Fork, Line, Span, spans_of
 from .store_material import (
     ANN,
     BOB,
@@ -265,6 +265,13 @@ class LineSuite(StoreFixtures):
         assert (message.position, message.line) == (position, tree.edited)
         assert texts_of(store, tree.thread) == tree.texts[tree.again]
         assert texts_of(store, tree.thread, spans=tree.spans(tree.edited)) == [*tree.texts[tree.edited], "new"]
+
+    def test_a_thread_from_elsewhere_keeps_its_lines(self, store: Store, other: Store) -> None:
+        lines = (Line(3, 0, 7), Line(0))
+        copied = ThreadRecord(Kind.THREAD, ANN, a_thread().body, turns=9, revision=4, lines=lines)
+        stored = store.insert(copied)
+        assert stored == replace(copied, position=stored.position) == other.get_thread(ANN, copied.id)
+        assert store.start(a_start(copied)).position == 11 * TURN
 
     def test_a_shared_message_is_changed_and_deleted_on_every_line(self, store: Store, tree: Tree) -> None:
         store.update(Kind.MESSAGE, ANN, tree.messages["q1"].id, body={"metadata": {"a": "1"}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 
 from bson.raw_bson import RawBSONDocument
@@ -12,9 +12,6 @@ from ..base import ON_LINES, Kind, Page, Record, first_fitting, not_found
 from ..lines import EVERYTHING, Span, clipped, spans_of
 from .documents import UNREAD, Document, decode_document, record_id, size_of, to_lines, to_record
 from .schema import COLLECTIONS, DELETED, THREADS, Db
-
-SPANS = 16
-"""Spans per query: most pages need no second one, and the server opens an index cursor for each."""
 
 Place = tuple[int, str]
 """Position and `_id` of a record in its list."""
@@ -52,15 +49,17 @@ def read_list(
     *,
     descending: bool,
 ) -> Page:
-    """Return the first records of a list (kind, owner, parent) that are in the spans and between two places."""
+    """Return the first records of a list (kind, owner, parent) that are in the spans and between two places.
+
+    Spans are read one by one until the page is full: most pages are within one. `$or` would be one query, but not every
+    server merges its branches by an index.
+    """
     kind = listed[0]
     there = [span for span in spans if kind in ON_LINES or not span.line]
     between = clipped(there, low[0] if low else 0, high[0] if high else None)
-    parts = [_span_query(listed, span, low, high) for span in between]
+    queries = [query for span in between for query in _span_queries(_on_line(listed, span.line), span, low, high)]
     if descending:
-        parts.reverse()
-    groups = [parts[first : first + SPANS] for first in range(0, len(parts), SPANS)]
-    queries = [group[0] if len(group) == 1 else {"$or": group} for group in groups]
+        queries.reverse()
     return _read(db, kind, queries, ("position", "_id"), limit, DESCENDING if descending else ASCENDING)
 
 
@@ -68,12 +67,12 @@ def read_of_owner(db: Db, kind: Kind, owner: str, after: Record | None, limit: i
     """Return the first records of an owner behind a record, whatever their parents."""
     queries: list[Document] = [{"owner": owner}]
     if after is not None:
-        below: Document = {"owner": owner, "parent": after.parent}
-        next_to_it = {**below, **_beyond((after.position, record_id(kind, owner, after.id)), "$gt")}
-        queries = [next_to_it, {"owner": owner, "parent": {"$gt": after.parent}}]
+        below = _on_line((kind, owner, after.parent), after.line)
+        same_place = {"position": after.position, "_id": {"$gt": record_id(kind, owner, after.id)}}
+        queries = [{**below, **same_place}, {**below, "position": {"$gt": after.position}}]
         if kind in ON_LINES:
-            next_to_it["line"] = after.line or None
-            queries.insert(1, {**below, "line": {"$gt": after.line}})
+            queries.append({**below, "line": {"$gt": after.line}})
+        queries.append({"owner": owner, "parent": {"$gt": after.parent}})
     line = ("line",) if kind in ON_LINES else ()
     return _read(db, kind, queries, ("parent", *line, "position", "_id"), limit, ASCENDING)
 
@@ -92,23 +91,24 @@ def _read(db: Db, kind: Kind, queries: Sequence[Document], order: Sequence[str],
     return Page([to_record(kind, decode_document(document)) for document in page], has_more)
 
 
-def _span_query(listed: tuple[Kind, str, str], span: Span, low: Place | None, high: Place | None) -> Document:
+def _on_line(listed: tuple[Kind, str, str], line: int) -> Document:
     kind, owner, parent = listed
     query: Document = {"owner": owner, "parent": parent}
-    if kind in ON_LINES:
-        query["line"] = span.line or None  # documents of line 0 have no such field
-    position = {"$gte": span.first} if span.first else {}
-    if span.end is not None:
-        position["$lt"] = span.end
-    if position:
-        query["position"] = position
-    bounds = [_beyond(place, way) for place, way in ((low, "$gt"), (high, "$lt")) if place is not None]
-    return {**query, "$and": bounds} if bounds else query
+    return {**query, "line": line or None} if kind in ON_LINES else query  # documents of line 0 have no such field
 
 
-def _beyond(place: Place, way: str) -> Document:
-    """Return the condition for the records on one side of a place."""
-    position, key = place
-    same_place = {"position": position, "_id": {way: key}}
-    # The first condition is redundant but bounds the index scan, which `$or` does not.
-    return {"position": {f"{way}e": position}, "$or": [{"position": {way: position}}, same_place]}
+def _span_queries(query: Document, span: Span, low: Place | None, high: Place | None) -> Iterator[Document]:
+    """Yield the queries of a span between two places, ascending: at the position of a place, the ids count too."""
+    _, first, end = span
+    if low is not None and first == low[0]:
+        ids = {"$gt": low[1], **({"$lt": high[1]} if high is not None and high[0] == first else {})}
+        yield {**query, "position": first, "_id": ids}
+        first += 1
+    to_high = high is not None and end == high[0] + 1
+    if high is not None and to_high:
+        end = high[0]
+    if end is None or first < end:
+        position = {**({"$gte": first} if first else {}), **({} if end is None else {"$lt": end})}
+        yield {**query, **({"position": position} if position else {})}
+    if high is not None and to_high and first <= high[0]:
+        yield {**query, "position": high[0], "_id": {"$lt": high[1]}}

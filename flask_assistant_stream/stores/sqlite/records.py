@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import ThreadBusy
@@ -53,6 +54,8 @@ def insert_record(connection: Connection, record: Record, seq: int = 0) -> None:
         inserted = 0
     if not inserted:
         raise already_exists(record.kind, record.id)
+    if isinstance(record, ThreadRecord) and record.turns:  # copied from elsewhere
+        update_thread(connection, replace(record, lines=()), record)
 
 
 def _insert_run(connection: Connection, run: RunRecord) -> None:
