@@ -242,6 +242,25 @@ class ForkSuite(StoreFixtures):
             assert sorted(line.number for line in lines) == sorted(numbers)
             end(store, run)
 
+    def test_messages_and_a_fork_at_once(self, store: Store, other: Store, forked: ThreadRecord) -> None:
+        """Each message is on a line whose own messages begin before it, and is listed there."""
+        for number in range(ROUNDS):
+            inserts = [partial((store, other)[n % 2].insert, a_message(forked, f"{number} {n}")) for n in range(4)]
+            start = a_start(forked, fork=Fork(0, TURN))
+            calls: list[Callable[[], RunRecord | Record]] = [partial(store.start, start), *inserts]
+            run, *messages = at_once(*calls)
+            assert isinstance(run, RunRecord)
+            lines = other.get_thread(ANN, forked.id).lines
+            assert active_line(lines) == run.line
+            for message in messages:
+                assert isinstance(message, Record)
+                assert message.position > message.line * TURN
+                listed = other.list(
+                    Kind.MESSAGE, ANN, parent=forked.id, spans=spans_of(lines, message.line), limit=1000
+                )
+                assert message in listed.records
+            end(store, run)
+
     # -- what is below ------------------------------------------------------------------------------------
 
     def test_the_runs_of_all_lines_are_in_one_list(self, store: Store, first: RunRecord, forked: ThreadRecord) -> None:

@@ -229,6 +229,14 @@ def test_the_first_fork_names_the_first_line() -> None:
     assert forked((), Fork(0, TURN), 3) == (Line(0), Line(3, 0, TURN))
 
 
+def test_a_fork_in_front_of_everything() -> None:
+    """The first line is the parent of such a fork, not another one."""
+    lines = forked((), Fork(0, 0), 3)
+    assert spans_of(lines) == (Span(0, 0, 0), Span(3))
+    assert variants(lines, Fork(0, 0)) == [0, 3]
+    assert last_used(lines, Fork(0, 0)) == {0: 0, 3: 3}
+
+
 def test_a_new_line_shares_only_what_comes_before_its_own() -> None:
     """Wherever a caller forks: spans ascend, and equal places have one name."""
     for fork, line in [
