@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from ..errors import Gone, StoreError
-from ..protocol.dialects import ASSISTANTS, Dialect, dialect_of
+from ..protocol.dialects import ASSISTANTS, Dialect, UnknownDialect, dialect_of
 from ..protocol.events import Event
 from ..stores.base import Store
 from .signals import Signal
@@ -70,6 +70,7 @@ class Follower:
     Raises (while iterating):
         Gone: the events after `position` have expired.
         StoreError: the store does not answer.
+        UnknownDialect: at once, since no later read helps.
     """
 
     def __init__(self, logs: Logs, run_id: str, after: int) -> None:
@@ -163,7 +164,8 @@ class Follower:
 
         So a client that reads the end of a message on one worker finds the message in the history of every worker.
         """
-        needed = max((event.seq for event in events if event.name in self._dialect.stored_first), default=0)
+        stored_first = self._dialect.stored_first
+        needed = max((event.seq for event in events if event.name in stored_first), default=0)
         pause = PROJECTION_SECONDS
         while needed and not self._closed:
             projected = yield from self._retrying(lambda: self._logs.store.projected(self.run_id))
@@ -180,6 +182,8 @@ class Follower:
         while True:
             try:
                 return call()
+            except UnknownDialect:
+                raise
             except StoreError:
                 if not self.patient or self._closed or time.monotonic() >= deadline:
                     raise

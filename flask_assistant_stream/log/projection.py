@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..protocol.dialects import ASSISTANTS, dialect_of
 from ..protocol.events import Event
 from ..protocol.objects import RUN_VOLATILE, Object
 from ..protocol.run_states import RunStatus
@@ -22,6 +23,8 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
     Args:
         state: the translator's state if the last event is a required action.
     """
+    if run.dialect != ASSISTANTS.name:
+        return _seen(run, events)
     objects: dict[str, tuple[Record, int]] = {}
     last_of_run: Event | None = None
     for event in events:
@@ -53,6 +56,14 @@ def project_events(run: RunRecord, events: list[Event], state: Object | None = N
         events[-1].seq,
         state,
     )
+
+
+def _seen(run: RunRecord, events: list[Event]) -> Projection | None:
+    """Return the projection of events that change no objects: readers on other workers wait for some of them."""
+    stored_first = dialect_of(run.dialect).stored_first
+    if any(event.name in stored_first for event in events):
+        return Projection(run, last_seq=events[-1].seq)
+    return None
 
 
 def _changes(event: Event) -> Object:

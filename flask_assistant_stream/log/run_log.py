@@ -63,6 +63,7 @@ class Writer:
         self.followers: set[Follower] = set()
         self.on_lost: Callable[[], None] | None = None
         self._log = log
+        self._stored_first = self.dialect.stored_first  # looked up for each event
         self._lock = threading.Lock()
         self._tail = list(events)
         self._holds: list[int] = []
@@ -88,7 +89,7 @@ class Writer:
             raise AssertionError(f"event {events[0].seq} does not follow {self.written}")
         with self._lock:
             self._tail += events
-            self._holds += [event.seq for event in events if event.name in self.dialect.stored_first]
+            self._holds += [event.seq for event in events if event.name in self._stored_first]
             self._state = state
             self.written = events[-1].seq
         self._log.request_flush(self, urgent=bool(self._holds) or self.written - self.stored >= WINDOW // 2)

@@ -1,6 +1,8 @@
 """Dialects: the languages that the events of a run may be in. Runs and log rows name theirs.
 
-The log stores and replays events of any dialect. What it must know about their names is in a row of the table.
+The log stores and replays events of any dialect. What it must know about their names is in a row of the table. What
+Assistants events change in stored objects (`log/projection.py`), and how such a run is ended for its worker
+(`runs/takeover.py`), is code: a new dialect needs its own.
 """
 
 from __future__ import annotations
@@ -9,6 +11,13 @@ from dataclasses import dataclass
 
 from ..errors import StoreError
 from .events import CONTEXT_SHORTENED, REASONING_DELTA, TITLE_UPDATED
+
+
+class UnknownDialect(StoreError):
+    """A newer version of this library wrote the run. To repeat the call in this process changes nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The run's events are in the dialect '{name}', of a newer version: upgrade the package.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +69,8 @@ DIALECTS = {ASSISTANTS.name: ASSISTANTS}
 
 
 def dialect_of(name: str) -> Dialect:
-    """Return a dialect by its name; StoreError if a newer version of this library wrote the run."""
+    """Return a dialect by its name; UnknownDialect if it is not in the table."""
     try:
         return DIALECTS[name]
     except KeyError:
-        message = f"The run's events are in the dialect '{name}': upgrade flask-assistant-stream."
-        raise StoreError(message) from None
+        raise UnknownDialect(name) from None

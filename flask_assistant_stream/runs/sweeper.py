@@ -11,15 +11,16 @@ from functools import partial
 from ..errors import NotFound, StoreError
 from ..loggers import logger_of
 from ..per_process import ProcessThreads
-from ..protocol.dialects import DIALECTS
 from ..stores.base import RunRecord, Store
 from ..translation.translator import Ending
 from .execution import Execution
-from .takeover import Takeover
+from .takeover import Takeover, can_end
 
 logger = logger_of(__name__)
 
 SWEEP_SECONDS = 0.25
+DUE_RUNS = 100
+"""Runs that one sweep takes over at most."""
 AT_ONCE = 8
 """Runs that are taken over in parallel."""
 
@@ -45,6 +46,7 @@ class Sweeper:
         self._lease_seconds = lease_seconds
         self._renewed_at = 0.0
         self._claim_from = 0.0
+        self._left = 0
         self._threads = ProcessThreads(lambda: {"sweep": self._sweep_until})
 
     def wake(self) -> None:
@@ -61,7 +63,9 @@ class Sweeper:
         if time.monotonic() < self._claim_from:
             return
         now = self._store.now()
-        due = [run for run in self._store.due(now) if run.dialect in DIALECTS]  # else a newer worker's
+        all_due = self._store.due(now, DUE_RUNS + self._left)
+        due = [run for run in all_due if can_end(run)]
+        self._left = len(all_due) - len(due)  # runs of newer workers; they stay, and must not hide the others
         self._finish([run for run in due if run.cancel_requested or run.id not in self._executions], now)
 
     def _keep_mine(self) -> None:

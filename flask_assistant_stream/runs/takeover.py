@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..errors import NotFound, StoreError
 from ..log.projection import project_events
 from ..protocol import ids
-from ..protocol.dialects import dialect_of
+from ..protocol.dialects import ASSISTANTS, UnknownDialect
 from ..protocol.events import Event
 from ..protocol.objects import Object
 from ..protocol.run_states import RunStatus
@@ -23,8 +23,13 @@ FENCE_TRIES = 5
 READ_ROWS = 500
 
 
+def can_end(run: RunRecord) -> bool:
+    """Return whether this version can continue and end a run: the translator writes one dialect."""
+    return run.dialect == ASSISTANTS.name
+
+
 class Takeover:
-    """Ends runs that no worker executes.
+    """Ends runs that no worker executes, and restores those that wait.
 
     Args:
         lease_seconds: how long a claim holds.
@@ -54,16 +59,20 @@ class Takeover:
 
         Args:
             if_due: only if its lease was not renewed since this time.
+
+        Raises:
+            UnknownDialect: the run is for a newer worker, and was not claimed.
         """
-        dialect = dialect_of(run.dialect)  # before the claim: a run in an unknown one is for a newer worker
+        if not can_end(run):
+            raise UnknownDialect(run.dialect)
         waiting = run.body["status"] == RunStatus.REQUIRES_ACTION.value
         claimed = self._store.claim(run, due_at=self._store.now() + self._lease_seconds, if_due=if_due)
         if claimed is None:
             return
         events, last = self._fence(claimed)
         name = events[-1].name if events else ""
-        unanswered = name in dialect.pauses and not waiting and not claimed.cancel_requested
-        if name in dialect.run_endings or unanswered:
+        unanswered = name in ASSISTANTS.pauses and not waiting and not claimed.cancel_requested
+        if name in ASSISTANTS.run_endings or unanswered:
             self._project(claimed, events, self._state(claimed) if unanswered else None)
         else:
             ending = Ending.EXPIRED if waiting else Ending.INTERRUPTED
@@ -76,7 +85,10 @@ class Takeover:
 
         Raises:
             NotFound: the run was deleted meanwhile.
+            UnknownDialect: only a newer worker can continue the run.
         """
+        if not can_end(run):
+            raise UnknownDialect(run.dialect)
         rows = self._rows(run.id)
         if not rows:
             raise NotFound(f"No run found with id '{run.id}'.")
@@ -110,12 +122,11 @@ class Takeover:
         The fence covers events that the worker may have sent without storing them, so a number never means two
         events. An ended run needs none.
         """
-        endings = dialect_of(run.dialect).run_endings
         for _ in range(FENCE_TRIES):
             rows = self._rows(run.id)
             events = [event for row in rows for event in row.events]
             last = rows[-1].last if rows else 0
-            if events and events[-1].name in endings:
+            if events and events[-1].name in ASSISTANTS.run_endings:
                 return events, last
             fence = Row.fence(run, last, secrets.token_hex(8))
             if self._store.append([fence])[0] is AppendResult.STORED:

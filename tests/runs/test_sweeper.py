@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from flask_assistant_stream.errors import StoreError
 from flask_assistant_stream.runs.execution import Execution
-from flask_assistant_stream.runs.sweeper import AT_ONCE, Sweeper
+from flask_assistant_stream.runs.sweeper import AT_ONCE, DUE_RUNS, Sweeper
 from flask_assistant_stream.runs.takeover import Takeover
 from flask_assistant_stream.stores.base import Kind, RunRecord, Store
 
@@ -31,8 +32,8 @@ class Stored:
     def now(self) -> float:
         return 0.0
 
-    def due(self, now: float) -> list[RunRecord]:
-        return list(self.runs)
+    def due(self, now: float, limit: int) -> list[RunRecord]:
+        return self.runs[:limit]
 
     def renew(self, runs: object, lease_end: float) -> None:
         self.renewals += 1
@@ -94,3 +95,13 @@ def test_own_runs_are_left_alone() -> None:
     ender.ready.set()
     sweeper(store, ender, store.runs[0]).sweep()
     assert ender.ended == ["run_1"]
+
+
+def test_runs_of_newer_workers_are_left_alone_and_hide_no_others() -> None:
+    store, ender = Stored(2 * DUE_RUNS + 3), Ender()
+    ender.ready.set()
+    store.runs[:-3] = [replace(one, dialect="sagas") for one in store.runs[:-3]]
+    sweep = sweeper(store, ender).sweep
+    for _ in range(3):  # each reads beyond those that the one before left alone
+        sweep()
+    assert sorted(ender.ended) == sorted(one.id for one in store.runs[-3:])
