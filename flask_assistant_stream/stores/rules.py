@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..protocol.objects import Object
 from ..protocol.run_states import RUN_ACTIVE, RunStatus
-from .base import ON_LINES, AppendResult, Changes, Kind, Projection, Record, Row, RunRecord, Start, ThreadRecord
+from .base import ON_LINES, AppendResult, Changes, Kind, Projection, Record, Row, RunRecord, Start, ThreadRecord, placed
 from .lines import TURN, active_line, forked, switched
 
 START_TURNS = 2
@@ -176,6 +176,13 @@ def as_thread(record: Record) -> Record:
     if record.kind is not Kind.THREAD or isinstance(record, ThreadRecord):
         return record
     return ThreadRecord(record.kind, record.owner, record.body, record.parent, record.position, record.extra)
+
+
+def new_thread(record: Record, position: int) -> ThreadRecord:
+    """Return the new thread of a start in its place: its own position, else this one."""
+    thread = as_thread(placed(record, record.position or position))
+    assert isinstance(thread, ThreadRecord)
+    return thread
 
 
 def with_line(thread: ThreadRecord, line: int) -> ThreadRecord:

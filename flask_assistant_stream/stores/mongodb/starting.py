@@ -14,9 +14,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from ...errors import Duplicate, StoreError, ThreadBusy
 from ...loggers import logger_of
-from ..base import Record, RunRecord, Start, ThreadRecord, already_exists, placed
+from ..base import Record, RunRecord, Start, ThreadRecord, already_exists
 from ..lines import active_line
-from ..rules import START_TURNS, PlacedStart, as_thread, begin
+from ..rules import START_TURNS, PlacedStart, begin, new_thread
 from .documents import Document, assignments, row_to_document, to_document
 from .runs import insert_run
 from .schema import LOG, MESSAGES, RUNS, THREADS, Db
@@ -93,9 +93,7 @@ class _Writes:
         return True
 
     def _make_thread(self, thread: Record) -> PlacedStart:
-        new = as_thread(placed(thread, thread.position or self._position))
-        assert isinstance(new, ThreadRecord)
-        there = begin(new, self._start)
+        there = begin(new_thread(thread, self._position), self._start)
         token = self._start.row.token
         # Once another start has used the thread, this one must not delete it.
         mine = {"_id": thread.id, "turns": there.thread.turns, "begun": token}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...errors import ThreadBusy
@@ -22,11 +21,11 @@ _COLUMNS = (
 RUNS = f"SELECT {_COLUMNS} FROM leases u CROSS JOIN records r ON r.kind = 'thread.run' AND r.id = u.id"
 ALL = f"SELECT {_COLUMNS} FROM records r LEFT JOIN leases u ON r.kind = 'thread.run' AND u.id = r.id"
 _INSERT = """
-    INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+    INSERT INTO records (kind, id, owner, parent, position, body, extra, line, seq, last_turn, revision, lines)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11, ?12, ?13
     WHERE ?10 OR NOT EXISTS (SELECT 1 FROM records WHERE kind = ?1 AND id = ?2)
 """
-"""The last value says that other owners may have the same id."""
+"""Value 10 says that other owners may have the same id."""
 _INSERT_RUN = """
     INSERT INTO leases (id, thread_id, status, epoch, due_at, cancel_requested, active, last_seq, state, dialect, line)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -49,13 +48,18 @@ def insert_record(connection: Connection, record: Record, seq: int = 0) -> None:
     line = record.line if record.kind in ON_LINES else 0  # the runs of all lines are in one list
     content = (to_json(record.body), to_json(record.extra), line, seq, record.kind in PER_OWNER)
     try:
-        inserted = connection.execute(_INSERT, (*place, *content)).rowcount
+        inserted = connection.execute(_INSERT, (*place, *content, *_thread_values(record))).rowcount
     except sqlite3.IntegrityError:
         inserted = 0
     if not inserted:
         raise already_exists(record.kind, record.id)
-    if isinstance(record, ThreadRecord) and record.turns:  # copied from elsewhere
-        update_thread(connection, replace(record, lines=()), record)
+
+
+def _thread_values(record: Record) -> tuple[int, int, str | None]:
+    """Return what a thread has beside its record."""
+    if not isinstance(record, ThreadRecord):
+        return 0, 0, None
+    return record.turns, record.revision, to_json(record.lines) if record.lines else None
 
 
 def _insert_run(connection: Connection, run: RunRecord) -> None:

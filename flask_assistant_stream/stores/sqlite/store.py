@@ -37,7 +37,7 @@ from ..base import (
     stored_projections,
 )
 from ..lines import Span
-from ..rules import as_thread, begin, cancellation, claim, placed_in_turn, renewal, with_line
+from ..rules import as_thread, begin, cancellation, claim, new_thread, placed_in_turn, renewal, with_line
 from .blobs import SQLiteBlobs
 from .connections import SQLiteConnections
 from .lists import default_spans, place_of, select_list, stored_size
@@ -223,11 +223,13 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     def start(self, start: Start) -> RunRecord:
         def work(connection: Connection) -> RunRecord:
             run = start.run
-            if start.thread is not None:
-                insert_record(connection, placed(start.thread, self._next_position()))
-            before = get_thread(connection, run.owner, run.parent)
-            placed_start = begin(before, start)
-            update_thread(connection, before, placed_start.thread)
+            if start.thread is None:
+                before = get_thread(connection, run.owner, run.parent)
+                placed_start = begin(before, start)
+                update_thread(connection, before, placed_start.thread)
+            else:
+                placed_start = begin(new_thread(start.thread, self._next_position()), start)
+                insert_record(connection, placed_start.thread)
             for record in (placed_start.run, *placed_start.messages):
                 insert_record(connection, record)
             if append_rows(connection, [start.row]) != [AppendResult.STORED]:
