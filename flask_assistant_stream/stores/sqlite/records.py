@@ -46,7 +46,8 @@ def insert_record(connection: Connection, record: Record, seq: int = 0) -> None:
         _insert_run(connection, record)
     place = (record.kind.value, record.id, record.owner, record.parent, record.position)
     line = record.line if record.kind in ON_LINES else 0  # the runs of all lines are in one list
-    content = (to_json(record.body), to_json(record.extra), line, seq, record.kind in PER_OWNER)
+    extra = to_json(record.extra) if record.extra else "{}"
+    content = (to_json(record.body), extra, line, seq, record.kind in PER_OWNER)
     try:
         inserted = connection.execute(_INSERT, (*place, *content, *_thread_values(record))).rowcount
     except sqlite3.IntegrityError:
