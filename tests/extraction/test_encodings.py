@@ -182,4 +182,4 @@ def test_utf_16_with_an_odd_end() -> None:
 def test_detection_reads_a_bounded_part() -> None:
     begun = time.process_time()
     extracted("a.txt", "Возврат товара ".encode("cp1251") * 1_000_000)
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 20

@@ -29,7 +29,7 @@ def whole(number: int) -> Item:
 def test_a_terminal_item_with_100_000_outputs() -> None:
     began = time.process_time()
     fold = played([*answer("Let me see"), terminal(output=[whole(number) for number in range(100_000)])])
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20, "quadratic work takes minutes"
     assert fold.run["last_error"]["message"] == "The upstream sent more than 1000 output items."
     assert fold.texts == ["Let me see"]
 
@@ -97,7 +97,7 @@ def test_code_that_streams_in_small_pieces_takes_linear_time() -> None:
     }
     began = time.process_time()
     _, events = play([added({"type": "code_interpreter_call", "id": "ci_1"}, 0), *[code] * 30_000, terminal()])
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20, "quadratic work takes minutes"
     step = next(event.object() for event in events if event.name == "thread.run.step.completed")
     assert step["step_details"]["tool_calls"][0]["code_interpreter"]["input"] == "x = 1\n" * 30_000
 

@@ -189,9 +189,9 @@ def test_thoughts_are_no_title(answer: str, title: str) -> None:
 )
 def test_a_long_answer_takes_no_longer_than_it_is_long(piece: str) -> None:
     """Quadratic work on 64 KB takes minutes."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     tidy_title((piece * 65536)[:65536])
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 20
 
 
 def test_the_first_words_are_whole_words() -> None:

@@ -84,6 +84,6 @@ def test_very_many_output_items(upstream: FakeUpstream) -> None:
     engine = OpenAIEngine(Upstream("sk-test", upstream.base_url), retries=0)
     began = time.process_time()
     run = run_of(engine)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20, "quadratic work takes minutes"
     engine.close()
     assert run["last_error"]["message"] == "The upstream sent more than 1000 output items."

@@ -85,7 +85,7 @@ def test_a_whole_response_has_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -
 def test_a_large_whole_response_takes_no_longer_than_it_is_long() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     errors: list[str] = []
-    within(2, lambda: errors.append(answer_of([head, *[b"1," * 2**19] * 31])[1]))
+    in_linear_time(lambda: errors.append(answer_of([head, *[b"1," * 2**19] * 31])[1]))
     assert errors == ["The upstream sent a response of more than 1000000 values."]
 
 
@@ -175,17 +175,17 @@ def test_a_bomb_ends_with_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ---- linear time: each of these took minutes or hours ---------------------------------------------------------------
-def within(seconds: float, work: Callable[[], Any]) -> Any:
+def in_linear_time(work: Callable[[], Any]) -> Any:
     began = time.process_time()
     value = work()
-    assert time.process_time() - began < seconds
+    assert time.process_time() - began < 20
     return value
 
 
 def test_an_event_in_small_pieces() -> None:
     decoder = sse.SSEDecoder()
     pieces = [b'data: "', *[b"x" * 64] * 400_000, b'"\n', b"\n"]
-    payloads = within(5, lambda: [payload for piece in pieces for payload in decoder.feed(piece)])
+    payloads = in_linear_time(lambda: [payload for piece in pieces for payload in decoder.feed(piece)])
     assert [len(payload) for payload in payloads] == [64 * 400_000 + 2]
 
 
@@ -193,7 +193,7 @@ def test_an_event_in_small_pieces() -> None:
     "body", [b"<title>" * 9000, b"<title " * 9000, b"<title><" * 8000, b"sk-" * 20_000, b"://" * 20_000]
 )
 def test_error_pages(body: bytes) -> None:
-    within(2, lambda: read_refusal(body))
+    in_linear_time(lambda: read_refusal(body))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_error_pages(body: bytes) -> None:
 )
 def test_texts_of_refusals(text: str) -> None:
     body = json.dumps({"error": {"message": text * (64_000 // len(text))}}).encode()
-    within(2, lambda: refused(Address.parse("http://up.example/v1", "/responses"), 400, {}, body))
+    in_linear_time(lambda: refused(Address.parse("http://up.example/v1", "/responses"), 400, {}, body))
 
 
 def test_details_in_details() -> None:
@@ -215,17 +215,17 @@ def test_details_in_details() -> None:
 
 def test_a_text_with_very_many_marks_and_backticks() -> None:
     text = CitedText([{"file_id": "file_1", "filename": "a.txt"}])
-    within(8, lambda: [text.feed("word word word word [doc1] ") for _ in range(40_000)])
+    in_linear_time(lambda: [text.feed("word word word word [doc1] ") for _ in range(40_000)])
     assert (len(text.notes), text.notes[-1]["index"]) == (40_000, len(text.text.rstrip()))
     ticks = CitedText([])
-    within(5, lambda: [ticks.feed("`" * 10) for _ in range(100_000)])
+    in_linear_time(lambda: [ticks.feed("`" * 10) for _ in range(100_000)])
     ticks.finish()
     assert len(ticks.text) == 1_000_000
 
 
 def test_code_in_small_pieces() -> None:
     text = GrowingText()
-    within(5, lambda: [text.add("x = 1\n") for _ in range(300_000)])
+    in_linear_time(lambda: [text.add("x = 1\n") for _ in range(300_000)])
     assert text.complete("x = 1\n" * 300_001) == "x = 1\n"
 
 
