@@ -12,10 +12,9 @@ from pathlib import Path
 from flask.testing import FlaskClient
 
 from flask_assistant_stream.protocol import ids, objects
-from flask_assistant_stream.protocol.run_states import RunStatus
 from flask_assistant_stream.routes.base import EXTENSION
-from flask_assistant_stream.stores.base import Kind, Projection, Record, Row, RunRecord, Start, Store
-from flask_assistant_stream.stores.lines import fork_at
+from flask_assistant_stream.stores.base import Kind, Record, Store, ThreadRecord
+from flask_assistant_stream.stores.lines import TURN, Lines, active_line, fork_at, forked
 
 from .app import OWNER, create_app
 
@@ -62,27 +61,20 @@ def page_milliseconds(store_url: str) -> list[tuple[str, float, float]]:
 
 def _forked_pages(client: FlaskClient, store: Store, count: int) -> dict[str, float]:
     """Measure pages of the newest line of a thread with `FORKS` forks and `count` messages."""
-    thread = store.insert(Record(Kind.THREAD, OWNER, objects.thread(ids.new_id(ids.THREAD), 0))).id
-    messages: list[str] = []
-    for number in range(FORKS):
-        _fill_messages(store, thread, messages, count * (number + 1) // FORKS)
-        _fork(store, thread)
-    middle = f"/threads/{thread}/messages?limit=20&after={messages[count // 2]}"
+    lines: Lines = ()
+    places: list[tuple[int, int]] = []
+    for turn in range(1, count + 1):
+        if turn % (count // FORKS) == 0:  # in front of the newest message
+            lines = forked(lines, fork_at(lines, *places[-1]), turn)
+        places.append((active_line(lines), turn * TURN))
+    thread_id = ids.new_id(ids.THREAD)
+    store.insert(ThreadRecord(Kind.THREAD, OWNER, objects.thread(thread_id, 0), turns=count, lines=lines))
+    messages = [_insert(store, thread_id, line, position) for line, position in places]
+    middle = f"/threads/{thread_id}/messages?limit=20&after={messages[count // 2]}"
     return {
-        f"{FORKS} forks, newest messages": _median(client, f"/threads/{thread}/messages?limit=20"),
+        f"{FORKS} forks, newest messages": _median(client, f"/threads/{thread_id}/messages?limit=20"),
         f"{FORKS} forks, from the middle": _median(client, middle),
     }
-
-
-def _fork(store: Store, thread_id: str) -> None:
-    """Fork a thread before its newest message; the run ends without an answer."""
-    thread = store.get_thread(OWNER, thread_id)
-    (newest,) = store.list(Kind.MESSAGE, OWNER, parent=thread_id, limit=1).records
-    body = objects.run(ids.new_id(ids.RUN), 0, thread_id, objects.assistant("asst", 0, "model"))
-    row = Row(body["id"], 1, 1, 1, "token")
-    fork = fork_at(thread.lines, newest.line, newest.position)
-    run = store.start(Start(RunRecord(Kind.RUN, OWNER, body, thread_id), row, fork=fork))
-    store.project([Projection(run, changes={"status": RunStatus.FAILED.value}, last_seq=1)])
 
 
 def _pages(client: FlaskClient, thread: str, messages: list[str], threads: list[str]) -> dict[str, float]:
@@ -106,10 +98,15 @@ def _median(client: FlaskClient, path: str) -> float:
 
 
 def _fill_messages(store: Store, thread: str, made: list[str], count: int) -> None:
-    content = [{"type": "text", "text": {"value": "How do I replace the filter? " * 8, "annotations": []}}]
     while len(made) < count:
-        body = objects.message(ids.new_id(ids.MESSAGE), 0, thread, "user", content)
-        made.append(store.insert(Record(Kind.MESSAGE, OWNER, body, thread)).id)
+        made.append(_insert(store, thread))
+
+
+def _insert(store: Store, thread_id: str, line: int = 0, position: int = 0) -> str:
+    """Insert a message, without a position at the end, and return its id."""
+    content = [{"type": "text", "text": {"value": "How do I replace the filter? " * 8, "annotations": []}}]
+    body = objects.message(ids.new_id(ids.MESSAGE), 0, thread_id, "user", content)
+    return store.insert(Record(Kind.MESSAGE, OWNER, body, thread_id, position, line=line)).id
 
 
 def _fill_threads(store: Store, made: list[str], count: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..errors import NotFound, RequestError
+from ..errors import NotFound, RequestError, StoreError
 
 TURN = 1 << 20
 """Positions per turn of a thread: event `seq` of a run places its object at `turn * TURN + seq`."""
@@ -165,6 +165,9 @@ def _ancestry(lines: Lines, number: int) -> Iterator[Line]:
     if number not in by_number:
         raise NotFound(f"The thread has no line {number}.")
     while number:
-        yield by_number[number]
-        number = by_number[number].parent
+        line = by_number[number]
+        yield line
+        if line.parent not in by_number or line.parent >= number:  # else a damaged record would never end
+            raise StoreError(f"The lines of a thread are damaged: line {number} has the parent {line.parent}.")
+        number = line.parent
     yield by_number[0]

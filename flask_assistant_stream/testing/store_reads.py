@@ -112,6 +112,7 @@ class ReadSuite(StoreFixtures):
             assert store.find(kind, ANN, id) == stored.get(id)
             assert store.get_many(kind, ANN, [id]) == ({id: stored[id]} if id in stored else {})
             assert store.get_many(kind, "", [id]) == store.get_many(kind, "$owner", [id]) == {}
+            assert store.get_many(kind, ANN, [f"{id}\0x"]) == {}
 
     @pytest.mark.parametrize("order", ["asc", "desc"])
     def test_runs_between_two_positions(self, store: Store, thread: ThreadRecord, order: Order) -> None:

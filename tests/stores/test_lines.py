@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from flask_assistant_stream.errors import NotFound, RequestError
+from flask_assistant_stream.errors import NotFound, RequestError, StoreError
 from flask_assistant_stream.stores.lines import (
     EVERYTHING,
     MAX_FORKS,
@@ -296,3 +296,9 @@ def test_clipping_finds_the_same_records_as_a_filter() -> None:
         for high in (None, *range(14)):
             bounded = [m for m in everything if low <= m.position and (high is None or m.position <= high)]
             assert within(everything, tuple(clipped(spans, low, high))) == within(bounded, spans)
+
+
+@pytest.mark.parametrize("damaged", [Line(5, 5, 1), Line(5, 7, 1), Line(5, 3, 1)])
+def test_damaged_lines_are_an_error(damaged: Line) -> None:
+    with pytest.raises(StoreError, match="damaged: line 5"):
+        spans_of((Line(0), Line(7, 5, 3), damaged), 5)

@@ -124,8 +124,9 @@ class MongoDBStore(MongoDBBlobs, MongoDBPassages, MongoDBPush, Store):
                 db[COLLECTIONS[record.kind]].insert_one(to_document(stored))
             except DuplicateKeyError:
                 raise already_exists(record.kind, record.id) from None
-            if record.kind in ON_LINES:  # once more, as `_revising` does
-                raise_revisions(db, [(record.owner, record.parent)])
+            finally:
+                if record.kind in ON_LINES:  # once more, as `_revising` does
+                    raise_revisions(db, [(record.owner, record.parent)])
             return stored
 
     def find(self, kind: Kind, owner: str, id: str, *, parent: str | None = None) -> Record | None:
@@ -309,8 +310,10 @@ def _revising(db: Db, record: Record | None) -> Iterator[None]:
     """
     threads = [(record.owner, record.parent)] if record is not None and record.kind in ON_LINES else []
     raise_revisions(db, threads)
-    yield
-    raise_revisions(db, threads)
+    try:
+        yield
+    finally:  # also if the answer of the write was lost
+        raise_revisions(db, threads)
 
 
 def _delete_below(db: Db, kind: Kind, which: Document) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from ...errors import StoreError, ThreadBusy
+from ...errors import NotFound, StoreError, ThreadBusy
 from ..base import Kind, ThreadRecord, not_found
 from ..lines import Line, Lines, active_line
 from ..rules import with_line
@@ -60,10 +60,14 @@ def set_lines(db: Db, owner: str, id: str, lines: Lines, *, before: Lines) -> bo
 def remove_line(db: Db, owner: str, id: str, number: int) -> None:
     """Take the newest line, on which no other begins, from a thread that has it."""
     for _ in range(ATTEMPTS):
-        before = get_thread(db, owner, id).lines
+        try:
+            before = get_thread(db, owner, id).lines
+        except NotFound:  # deleted meanwhile, with its lines
+            return
         lines = tuple(line for line in before if line.number != number)
         if lines == before or set_lines(db, owner, id, () if lines == (Line(0),) else lines, before=before):
             return
+    raise StoreError(f"The lines of thread {id} change all the time.")
 
 
 def switch_line(db: Db, owner: str, id: str, line: int) -> ThreadRecord:

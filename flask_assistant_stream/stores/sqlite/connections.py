@@ -129,11 +129,11 @@ def _attempt(connection: sqlite3.Connection, job: Job[Work]) -> None:
     connection.execute("SAVEPOINT job")
     try:
         job.value = job.work(connection)
-    except (AssistantStreamError, sqlite3.Error, *UNSTORABLE) as error:
+    except Exception as error:
         if not connection.in_transaction:  # SQLite has rolled the group back: the disk is full or broken
             raise
         connection.execute("ROLLBACK TO job")
-        job.error = error if isinstance(error, AssistantStreamError) else _store_error(error)
+        job.error = _store_error(error) if isinstance(error, (sqlite3.Error, *UNSTORABLE)) else error
     connection.execute("RELEASE job")
 
 

@@ -126,25 +126,25 @@ def delete_record(connection: Connection, record: Record, now: float) -> None:
     """Delete an existing record and the records below it, and keep its place."""
     kind, owner, id = record.kind, record.owner, record.id
     connection.execute(_KEEP_PLACE, (kind.value, id, owner, record.parent, record.position, now))
+    if kind is Kind.THREAD:
+        sql = "SELECT id FROM records WHERE kind = 'thread.run' AND owner = ? AND parent = ?"
+        _delete_below_runs(connection, owner, [run_id for (run_id,) in connection.execute(sql, (owner, id))])
+    if kind is Kind.RUN:
+        _delete_below_runs(connection, owner, [id])
     connection.execute("DELETE FROM records WHERE kind = ? AND id = ? AND owner = ?", (kind.value, id, owner))
     for kind_below in BELOW.get(kind, ()):
         below = "DELETE FROM records WHERE kind = ? AND owner = ? AND parent = ?"
         connection.execute(below, (kind_below.value, owner, id))
-    if kind is Kind.THREAD:
-        _delete_runs(connection, owner, "thread_id", id)
-    if kind is Kind.RUN:
-        _delete_runs(connection, owner, "id", id)
     if kind in ON_LINES:
         raise_revisions(connection, [(owner, record.parent)])
 
 
-def _delete_runs(connection: Connection, owner: str, column: str, value: str) -> None:
+def _delete_below_runs(connection: Connection, owner: str, run_ids: Sequence[str]) -> None:
     """Delete the logs, steps and leases of runs."""
-    which = f"(SELECT id FROM leases WHERE {column} = ?)"
-    steps = f"DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent IN {which}"
-    connection.execute(steps, (owner, value))
-    connection.execute(f"DELETE FROM log WHERE run_id IN {which}", (value,))
-    connection.execute(f"DELETE FROM leases WHERE {column} = ?", (value,))
+    steps = "DELETE FROM records WHERE kind = 'thread.run.step' AND owner = ? AND parent = ?"
+    connection.executemany(steps, [(owner, run_id) for run_id in run_ids])
+    for table, column in (("log", "run_id"), ("leases", "id")):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(run_id,) for run_id in run_ids])
 
 
 def to_record(row: Sequence[Any]) -> Record:

@@ -132,9 +132,10 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
 
     def get_many(self, kind: Kind, owner: str, ids: Iterable[str]) -> dict[str, Record]:
         sql = f"{ALL} WHERE r.kind = ? AND r.owner = ? AND r.id IN (SELECT value FROM json_each(?))"
-        values = (kind.value, owner, to_json([*ids]))
+        wanted = {*ids}
+        values = (kind.value, owner, to_json([*wanted]))
         records = self._connections.read(lambda connection: [*map(to_record, connection.execute(sql, values))])
-        return {record.id: record for record in records}
+        return {record.id: record for record in records if record.id in wanted}  # SQLite cuts an id at a NUL
 
     def update(
         self, kind: Kind, owner: str, id: str, *, parent: str | None = None, body: Changes = None, extra: Changes = None
@@ -271,7 +272,8 @@ class SQLiteStore(SQLiteBlobs, SQLitePassages, Store):
     def cancel_requested(self, run_ids: Sequence[str]) -> set[str]:
         sql = "SELECT id FROM leases WHERE active AND cancel_requested AND id IN (SELECT value FROM json_each(?))"
         wanted = to_json(list(run_ids))
-        return self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (wanted,))})
+        pending = self._connections.read(lambda connection: [row[0] for row in connection.execute(sql, (wanted,))])
+        return {*pending}.intersection(run_ids)
 
     def due(self, now: float, limit: int = 100) -> Runs:
         if now >= self._purge_at:

@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from flask_assistant_stream.errors import StoreError, ThreadBusy
+from flask_assistant_stream.errors import NotFound, StoreError, ThreadBusy
 from flask_assistant_stream.stores import make_store
 from flask_assistant_stream.stores.base import Kind, Projection, Record, RunRecord, Store, ThreadRecord
 from flask_assistant_stream.stores.lines import TURN, Fork, active_line
@@ -290,3 +290,34 @@ def test_a_first_fork_that_fails_leaves_a_thread_without_lines(
             store.start(a_start(thread, "one", fork=Fork(0, 1)))
     assert store.get_thread(ANN, thread.id).lines == ()
     assert "lines" not in (db[THREADS].find_one({"_id": thread.id}) or {"lines": None})
+
+
+def test_a_change_whose_answer_is_lost_raises_the_revision_after_it_too(
+    store: Store, forked: ThreadRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have read the old history between the first raise and the change."""
+    (message,) = store.list(Kind.MESSAGE, ANN, parent=forked.id, limit=1).records
+    before = store.get_thread(ANN, forked.id).revision
+    with monkeypatch.context() as breaking:
+        break_after(breaking, MESSAGES, "find_one_and_update", landed=True)
+        with pytest.raises(StoreError):
+            store.update(Kind.MESSAGE, ANN, message.id, body={"metadata": {"a": "b"}})
+    assert store.get(Kind.MESSAGE, ANN, message.id).body["metadata"] == {"a": "b"}
+    assert store.get_thread(ANN, forked.id).revision == before + 2
+
+
+def test_a_fork_on_a_thread_that_is_deleted_meanwhile_is_not_found(
+    store: Store, db: Db, forked: ThreadRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Collection.insert_many
+
+    def deleting(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        if self.name == MESSAGES:
+            store.delete(Kind.THREAD, ANN, forked.id)
+        return real(self, *arguments, **options)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Collection, "insert_many", deleting)
+        with pytest.raises(NotFound):
+            store.start(a_start(forked, "third", fork=Fork(0, 1)))
+    assert list(db[MESSAGES].find()) == []

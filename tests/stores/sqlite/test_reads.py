@@ -82,3 +82,13 @@ def test_a_page_reads_the_lines_it_shows(spy: Spy, store: SQLiteStore, order: Or
         assert len([sql for sql in statements if sql.lstrip().startswith("SELECT")]) <= 1 + limit + 1
         page = store.list(Kind.MESSAGE, ANN, parent=thread.id, order=order, limit=limit)
         assert [text_of(message) for message in page.records] == expected[:limit]
+
+
+def test_the_deletion_of_a_thread_uses_indexes(spy: Spy, store: SQLiteStore) -> None:
+    thread = store.insert(a_thread())
+    store.start(a_start(thread, "Hello"))
+    deletions = [sql for sql in spy.statements(lambda: store.delete(Kind.THREAD, ANN, thread.id)) if "DELETE" in sql]
+    assert len(deletions) >= 6
+    steps = [step for sql in deletions for step in spy.plan(sql)]
+    assert steps
+    assert not [step for step in steps if "SCAN" in step]
